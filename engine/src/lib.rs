@@ -1,1 +1,14 @@
-//! engine
+//! Everything that gives SQL its meaning and runs it. A library: no HTTP here.
+
+pub mod clock;
+pub mod expr;
+pub mod formats;
+pub mod functions;
+pub mod log;
+pub mod operators;
+pub mod plan;
+pub mod processing_log;
+pub mod row;
+pub mod state;
+pub mod task;
+pub mod types;

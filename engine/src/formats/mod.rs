@@ -1,0 +1,79 @@
+//! Formats: bytes to columns and back. One file a format.
+//!
+//! A format is chosen for the key and for the value of a topic apart. A decoder writes straight into a row's slots and
+//! only those that the query reads; an encoder appends to a reused buffer. Neither allocates for what it skips.
+
+use crate::types::{Column, Value};
+
+/// Why a record could not be decoded. The text goes to the processing log; the record is skipped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct DecodeError(pub Box<str>);
+
+/// Why a row could not be encoded. The text goes to the processing log; the row is skipped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct EncodeError(pub Box<str>);
+
+/// A column to decode and the slot of the row that it goes to. `None`: nobody reads it.
+#[derive(Debug, Clone)]
+pub struct Field {
+    pub column: Column,
+    pub slot: Option<usize>,
+}
+
+/// What a format is asked to read or write.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    pub fields: Vec<Field>,
+    /// True: a single column stands without an object around it.
+    pub unwrapped: bool,
+    pub is_key: bool,
+    /// DELIMITED only; `None` means a comma.
+    pub delimiter: Option<char>,
+}
+
+/// Reads a payload into the slots of a row.
+pub trait Decoder: Send {
+    /// `payload` is never null here: null keys and values are the reader's business. Every wanted slot is written.
+    ///
+    /// # Errors
+    /// The payload is not of this format, or a value does not fit its column's type.
+    fn decode(&mut self, payload: &[u8], row: &mut [Value]) -> Result<(), DecodeError>;
+}
+
+/// Writes columns of a row as a payload.
+pub trait Encoder: Send {
+    /// Appends the payload to `out` and says whether there is one: `false` means null (an unwrapped null column).
+    ///
+    /// # Errors
+    /// A value that the format can't write.
+    fn encode(&mut self, row: &[Value], out: &mut Vec<u8>) -> Result<bool, EncodeError>;
+}
+
+/// A format: what it can do, and the makers of its decoder and encoder. One `static` a file, one line in [`ALL`].
+pub trait Format: Send + Sync {
+    /// Upper case, as in `VALUE_FORMAT`.
+    fn name(&self) -> &'static str;
+    fn supports_key(&self) -> bool;
+    fn supports_several_key_columns(&self) -> bool;
+    /// Whether WRAP_SINGLE_VALUE may be set, and to which values: `(wrapped, unwrapped)`.
+    fn supports_wrapping(&self) -> (bool, bool);
+    /// Whether a single value column stands unwrapped where nothing is said.
+    fn unwrapped_by_default(&self) -> bool;
+    /// Whether the format can hold the column.
+    ///
+    /// # Errors
+    /// The reason, as a sentence for the user.
+    fn check_column(&self, column: &Column, is_key: bool) -> Result<(), String>;
+    fn decoder(&self, layout: &Layout) -> Result<Box<dyn Decoder>, String>;
+    fn encoder(&self, layout: &Layout) -> Result<Box<dyn Encoder>, String>;
+}
+
+/// Every format. Adding one is its file and one line here.
+pub static ALL: &[&dyn Format] = &[];
+
+/// The format of that name (any case).
+pub fn by_name(name: &str) -> Option<&'static dyn Format> {
+    ALL.iter().copied().find(|f| f.name().eq_ignore_ascii_case(name))
+}

@@ -1,0 +1,52 @@
+//! Aggregate functions: a state for each group, to which rows are added and, over tables, undone.
+
+use super::{Category, EvalError, Example, Param};
+use crate::types::{SqlType, Value};
+
+/// Every aggregate function. Adding one is its file and one line here.
+pub static ALL: &[&AggregateFunction] = &[];
+
+/// An aggregate function: its documentation and its variants (overloads).
+#[derive(Debug)]
+pub struct AggregateFunction {
+    /// Upper case.
+    pub name: &'static str,
+    pub category: Category,
+    pub description: &'static str,
+    pub examples: &'static [Example],
+    pub variants: &'static [AggregateVariant],
+}
+
+/// One signature of an aggregate function.
+#[derive(Debug)]
+pub struct AggregateVariant {
+    pub description: &'static str,
+    /// Column parameters first, then `constants` constant ones (`TOPK(col, 3)`).
+    pub params: &'static [Param],
+    /// How many of the last parameters must be literals.
+    pub constants: usize,
+    /// Builds the aggregator for argument types and literals, or says what is wrong with them.
+    pub build: fn(types: &[SqlType], constants: &[Value]) -> Result<Box<dyn Aggregator>, String>,
+}
+
+/// The calculation of one aggregate. Its state is a [`Value`] of [`Aggregator::state_type`], kept in the state store.
+pub trait Aggregator: Send + Sync {
+    fn state_type(&self) -> SqlType;
+    fn return_type(&self) -> SqlType;
+    /// The state of an empty group.
+    fn initial(&self) -> Value;
+    /// Adds a row's arguments.
+    fn add(&self, state: &mut Value, args: &[Value]) -> Result<(), EvalError>;
+    /// Whether `undo` is supported: only then may the aggregate stand over a table.
+    fn can_undo(&self) -> bool {
+        false
+    }
+    /// Takes back what `add` did with the same arguments.
+    fn undo(&self, _state: &mut Value, _args: &[Value]) -> Result<(), EvalError> {
+        Err(EvalError::new("this aggregate can't be undone"))
+    }
+    /// Joins the states of two sessions; `left` began earlier.
+    fn merge(&self, left: Value, right: Value) -> Result<Value, EvalError>;
+    /// The aggregate's value.
+    fn result(&self, state: &Value) -> Result<Value, EvalError>;
+}

@@ -1,0 +1,234 @@
+//! The log: topics of partitioned, ordered records. Three implementations behind one trait: Apache Kafka, the embedded
+//! log in RocksDB, and a simulated one in memory with seeded faults.
+//!
+//! I/O is paid by the batch: a [`Batch`] is whatever has arrived in one partition, shared by every reader of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::row::Header;
+use crate::state::StateBatch;
+
+/// Index of a partition within its topic.
+pub type PartitionId = i32;
+
+/// A record's place in its partition. The first is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
+pub struct Offset(pub i64);
+
+/// One partition of one topic.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct TopicPartition {
+    pub topic: Arc<str>,
+    pub partition: PartitionId,
+}
+
+/// What went wrong with the log.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LogError {
+    #[error("topic '{0}' does not exist")]
+    UnknownTopic(String),
+    #[error("topic '{0}' exists already")]
+    TopicExists(String),
+    /// Worth trying again: the broker is away, a request timed out.
+    #[error("{0}")]
+    Retriable(String),
+    /// Trying again will not help.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+/// A topic to create.
+#[derive(Debug, Clone)]
+pub struct TopicSpec {
+    pub name: String,
+    pub partitions: u32,
+    pub replicas: u16,
+    /// Kafka's topic configuration (`retention.ms`, `cleanup.policy`).
+    pub config: BTreeMap<String, String>,
+}
+
+/// A topic that exists.
+#[derive(Debug, Clone)]
+pub struct TopicInfo {
+    pub name: String,
+    pub partitions: u32,
+    pub replicas: u16,
+    /// Kafka's topic configuration, as far as it was asked for.
+    pub config: BTreeMap<String, String>,
+}
+
+/// A record as it lies in a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordRef<'a> {
+    pub offset: Offset,
+    /// Milliseconds since the epoch.
+    pub timestamp: i64,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+}
+
+/// Records of one partition in offset order. Offsets may have gaps (compaction, transaction markers).
+pub trait Batch: Send + Sync {
+    fn len(&self) -> usize;
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// The record at an index below `len`.
+    fn record(&self, index: usize) -> RecordRef<'_>;
+    /// The headers of the record at an index below `len`; costly, so apart.
+    fn headers(&self, index: usize) -> Vec<Header>;
+}
+
+/// A batch and the partition that it comes from.
+#[derive(Clone)]
+pub struct ArrivedBatch {
+    /// Index into [`Subscription::partitions`].
+    pub source: usize,
+    pub batch: Arc<dyn Batch>,
+    /// The index of the first record that the subscriber has not seen: earlier ones are to be skipped.
+    pub first: usize,
+}
+
+/// What a task wants to read, and how it is told that something is there.
+pub struct Subscription {
+    /// Each partition with the offset to begin at (already resolved; see [`Log::offsets`]).
+    pub partitions: Vec<(TopicPartition, Offset)>,
+    /// Called from any thread when a batch, or an error, waits in an empty reader. Must be quick.
+    pub wake: Arc<dyn Fn() + Send + Sync>,
+    /// Back-pressure: reading pauses while more than this waits unread in one partition.
+    pub max_buffered_bytes: usize,
+}
+
+/// One task's reader. Batches are shared with other readers of the same partition.
+pub trait LogReader: Send {
+    /// The next batch that has arrived, without waiting.
+    ///
+    /// # Errors
+    /// `Retriable` while the broker is away (call again later); `Fatal` where a topic has gone.
+    fn poll(&mut self) -> Result<Option<ArrivedBatch>, LogError>;
+    /// Begins again at other offsets (same order as in the subscription) and forgets what was buffered.
+    fn seek(&mut self, offsets: &[Offset]) -> Result<(), LogError>;
+}
+
+/// A record to write.
+#[derive(Debug, Clone, Copy)]
+pub struct OutRecord<'a> {
+    pub partition: PartitionId,
+    pub timestamp: i64,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+    pub headers: &'a [Header],
+}
+
+/// A topic as one writer knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TopicHandle(pub u32);
+
+/// What one commit makes durable, together where the log can (embedded), else in the order records, state, offsets.
+pub struct Commit {
+    /// Consumer groups with the next offset to read of each partition.
+    pub offsets: Vec<(Arc<str>, Vec<(TopicPartition, Offset)>)>,
+    pub state: StateBatch,
+}
+
+/// A worker's writer. Records become visible to readers at the latest with `commit`.
+pub trait LogWriter: Send {
+    /// Looks a topic up once; sends then cost no look-up.
+    fn topic(&mut self, name: &str) -> Result<TopicHandle, LogError>;
+    /// How many partitions a topic has.
+    fn partitions(&self, topic: TopicHandle) -> u32;
+    /// Queues a record. Blocks while the queue is full (back-pressure).
+    fn send(&mut self, topic: TopicHandle, record: OutRecord<'_>) -> Result<(), LogError>;
+    /// The worker has nothing more at hand: let what was sent go now rather than linger.
+    fn hint_idle(&mut self);
+    /// Makes everything sent so far, the state and the offsets durable.
+    ///
+    /// # Errors
+    /// Nothing of the commit may be relied on: the caller goes back to the last one.
+    fn commit(&mut self, commit: Commit) -> Result<(), LogError>;
+}
+
+/// First, one past the last, or by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffsetSpec {
+    Earliest,
+    Latest,
+    /// The first offset whose timestamp is at least this (milliseconds).
+    AtTimestamp(i64),
+}
+
+/// A log. All calls may block for network or disk; none is made per record.
+pub trait Log: Send + Sync {
+    /// Whether `commit` is atomic over records, state and offsets (exactly once).
+    fn is_atomic(&self) -> bool;
+    /// `kafka` or `embedded` or `simulated`, for messages.
+    fn kind(&self) -> &'static str;
+    /// An id of the cluster, for GET /info.
+    fn cluster_id(&self) -> String;
+    fn create_topic(&self, spec: &TopicSpec) -> Result<(), LogError>;
+    fn delete_topic(&self, name: &str) -> Result<(), LogError>;
+    fn describe_topic(&self, name: &str) -> Result<Option<TopicInfo>, LogError>;
+    /// Every topic, internal ones too, by name.
+    fn list_topics(&self) -> Result<Vec<TopicInfo>, LogError>;
+    fn offsets(&self, partitions: &[TopicPartition], spec: OffsetSpec) -> Result<Vec<Offset>, LogError>;
+    /// The committed offsets of a group; `None` where nothing was ever committed (never a transient failure).
+    fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<Option<Offset>>, LogError>;
+    fn delete_group(&self, group: &str) -> Result<(), LogError>;
+    fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn LogReader>, LogError>;
+    fn writer(&self) -> Result<Box<dyn LogWriter>, LogError>;
+    /// Whether the log answers; for GET /healthcheck.
+    fn ping(&self, timeout: Duration) -> Result<(), LogError>;
+}
+
+/// The partition of a key, as Java's default partitioner chooses it: murmur2 over the serialized key, sign bit cleared.
+/// `null_key_counter` spreads records without a key.
+pub fn partition_for(key: Option<&[u8]>, partitions: u32, null_key_counter: &mut u32) -> PartitionId {
+    let partitions = partitions.max(1);
+    let hash = match key {
+        Some(key) => murmur2(key) & 0x7fff_ffff,
+        None => {
+            *null_key_counter = null_key_counter.wrapping_add(1);
+            *null_key_counter & 0x7fff_ffff
+        }
+    };
+    (hash % partitions) as PartitionId
+}
+
+/// Java Kafka's murmur2 (seed 0x9747b28c).
+pub fn murmur2(data: &[u8]) -> u32 {
+    const M: u32 = 0x5bd1_e995;
+    let mut h: u32 = 0x9747_b28c ^ data.len() as u32;
+    let mut words = data.chunks_exact(4);
+    for word in &mut words {
+        let mut k = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+        k = k.wrapping_mul(M);
+        k ^= k >> 24;
+        k = k.wrapping_mul(M);
+        h = h.wrapping_mul(M) ^ k;
+    }
+    let rest = words.remainder();
+    for (i, byte) in rest.iter().enumerate().rev() {
+        h ^= u32::from(*byte) << (8 * i);
+    }
+    if !rest.is_empty() {
+        h = h.wrapping_mul(M);
+    }
+    h ^= h >> 13;
+    h = h.wrapping_mul(M);
+    h ^ (h >> 15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn murmur2_agrees_with_kafka() {
+        // Values of the Java client's own UtilsTest.
+        for (text, hash) in [("21", -973_932_308), ("foobar", -790_332_482), ("a-little-bit-long-string", -985_981_536)] {
+            assert_eq!(murmur2(text.as_bytes()) as i32, hash, "{text}");
+        }
+    }
+}

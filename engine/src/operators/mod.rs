@@ -1,0 +1,76 @@
+//! Operators: what happens to a row between source and sink. One operator a file.
+//!
+//! The operators of a task stand in one vector in topological order, sources first: a node's successor always has a
+//! larger index. A row is handed on by a plain call down that vector, depth first, so every record yields all its
+//! changes before the next one is read. There is no queue between operators.
+
+mod builder;
+
+use crate::row::Row;
+use crate::task::TaskContext;
+
+pub use builder::{BuildEnv, Collector, RecordReader, SinkSpec, SourceSpec, TaskGraph, TaskSpec, build, split};
+
+/// Which input of an operator a row arrives at: joins have two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Port(pub u8);
+
+/// The query can't go on. (What is wrong with one record only goes to the processing log instead.)
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct FatalError(pub String);
+
+/// A step of a task.
+pub trait Operator: Send {
+    /// Takes one row and hands any number on.
+    fn process(&mut self, port: Port, row: Row, out: &mut Output<'_>) -> Result<(), FatalError>;
+    /// Called after every chunk of input; held results whose time has come go out here.
+    fn end_of_chunk(&mut self, _out: &mut Output<'_>) -> Result<(), FatalError> {
+        Ok(())
+    }
+}
+
+/// An operator and where its rows go.
+pub struct Node {
+    pub operator: Box<dyn Operator>,
+    /// The successor's index (always larger than the node's own) and its port; `None` for a sink.
+    pub next: Option<(usize, Port)>,
+}
+
+/// Where an operator puts its rows, and what it may use of its task.
+pub struct Output<'a> {
+    /// The nodes behind the current one; the first has index `base`.
+    rest: &'a mut [Node],
+    base: usize,
+    next: Option<(usize, Port)>,
+    pub cx: &'a mut TaskContext,
+}
+
+impl Output<'_> {
+    /// Hands a row to the next operator, which finishes with it before this returns.
+    pub fn emit(&mut self, row: Row) -> Result<(), FatalError> {
+        match self.next {
+            Some((index, port)) => process_from(self.rest, self.base, index, port, row, self.cx),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Runs a row through the operators from node `index` on. `base` is the index of `nodes[0]`.
+pub fn process_from(nodes: &mut [Node], base: usize, index: usize, port: Port, row: Row, cx: &mut TaskContext) -> Result<(), FatalError> {
+    let (head, rest) = nodes.split_at_mut(index - base + 1);
+    let node = &mut head[index - base];
+    let mut output = Output { rest, base: index + 1, next: node.next, cx };
+    node.operator.process(port, row, &mut output)
+}
+
+/// Tells every operator that a chunk has ended, sources first.
+pub fn end_chunk(nodes: &mut [Node], cx: &mut TaskContext) -> Result<(), FatalError> {
+    for index in 0..nodes.len() {
+        let (head, rest) = nodes.split_at_mut(index + 1);
+        let node = &mut head[index];
+        let mut output = Output { rest, base: index + 1, next: node.next, cx };
+        node.operator.end_of_chunk(&mut output)?;
+    }
+    Ok(())
+}

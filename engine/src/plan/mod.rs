@@ -1,0 +1,157 @@
+//! The execution plan of a query: a tree of steps from sources to the sink, serialisable and versioned. This is what the
+//! command log stores, so that an upgraded server runs the plans of an older one.
+//!
+//! Expressions stand in steps as SQL text over the step's input schema; they are compiled when the operators are built.
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::Schema;
+
+/// Version of the plan's shape. A server refuses plans of a later version.
+pub const PLAN_VERSION: u32 = 1;
+
+/// A query that can run: its identity, where it reads and writes, and its steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QueryPlan {
+    pub version: u32,
+    pub query_id: String,
+    /// The statement as it goes over the wire.
+    pub statement: String,
+    /// Names of the streams and tables read.
+    pub sources: Vec<String>,
+    /// The stream or table written; `None` for a push query.
+    pub sink: Option<String>,
+    pub root: Step,
+}
+
+/// A topic with its formats.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TopicFormat {
+    pub topic: String,
+    pub key: FormatSpec,
+    pub value: FormatSpec,
+    /// Set where keys carry a window.
+    pub windowed_key: Option<WindowedKey>,
+}
+
+/// A format by name, with its options.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormatSpec {
+    /// Upper case (`JSON`).
+    pub name: String,
+    /// A single column stands without an object around it.
+    pub unwrapped: bool,
+    /// DELIMITED only.
+    pub delimiter: Option<char>,
+}
+
+/// How the window is written behind a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WindowedKey {
+    /// Start only; `size_ms` gives the end.
+    Time { size_ms: i64 },
+    /// End and start.
+    Session,
+}
+
+/// Where a row's event time comes from, instead of the record's timestamp.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimestampColumn {
+    pub column: String,
+    /// A pattern of Java's DateTimeFormatter; `None` where the column is BIGINT or TIMESTAMP.
+    pub format: Option<String>,
+}
+
+/// An expression and the name of the column that it makes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedExpr {
+    pub name: String,
+    /// SQL over the input's schema.
+    pub expr: String,
+}
+
+/// A window as steps know it; all lengths in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Windowing {
+    /// Hopping, or tumbling where `advance_ms == size_ms`.
+    Time {
+        size_ms: i64,
+        advance_ms: i64,
+    },
+    Session {
+        gap_ms: i64,
+    },
+}
+
+/// One step. `schema` is always what the step puts out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    pub kind: StepKind,
+    pub schema: Schema,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum StepKind {
+    /// Reads a stream's topic. `columns` of the step's schema that nothing reads are not decoded.
+    StreamSource(SourceStep),
+    /// Reads a table's topic into a store (keeps the last row of each key, so that changes carry the old row).
+    TableSource(SourceStep),
+    /// Keeps rows for which `predicate` is true. On a table a row that stops matching becomes a tombstone.
+    Filter { input: Box<Step>, predicate: String },
+    /// Computes the value columns; the key stays, its columns may be renamed.
+    Select { input: Box<Step>, key_names: Vec<String>, items: Vec<NamedExpr> },
+    /// Makes a new key (PARTITION BY, the key of a join side) and repartitions through an internal topic where `repartition` is set.
+    SelectKey { input: Box<Step>, keys: Vec<NamedExpr>, repartition: Option<Repartition> },
+    /// Table functions: one output column each, rows zipped.
+    FlatMap { input: Box<Step>, functions: Vec<NamedExpr> },
+    /// Groups a stream: makes the group's key and repartitions where needed.
+    StreamGroupBy { input: Box<Step>, keys: Vec<NamedExpr>, repartition: Option<Repartition> },
+    /// Groups a table: each change becomes an undo of the old row and an add of the new one.
+    TableGroupBy { input: Box<Step>, keys: Vec<NamedExpr>, repartition: Option<Repartition> },
+    /// Aggregates. The output's value columns are `carried` (columns of the group's first… latest row that expressions use), then one for each aggregate.
+    Aggregate(AggregateStep),
+    /// Holds a window's result until the window closes (EMIT FINAL).
+    Suppress { input: Box<Step>, store: String, grace_ms: i64 },
+    /// A stream's row with the table's row of the same key.
+    StreamTableJoin { left: Box<Step>, right: Box<Step>, outer: bool },
+    /// Writes a topic (persistent queries).
+    Sink { input: Box<Step>, format: TopicFormat, timestamp: Option<TimestampColumn>, is_table: bool },
+    /// Hands rows to a client (push queries).
+    Collect { input: Box<Step>, limit: Option<u64> },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceStep {
+    /// Name of the stream or table.
+    pub source: String,
+    pub format: TopicFormat,
+    pub timestamp: Option<TimestampColumn>,
+    /// Columns that hold headers: name, and the header's key or `None` for all.
+    pub headers: Vec<(String, Option<String>)>,
+    /// Tables only: name of the store.
+    pub store: Option<String>,
+}
+
+/// An internal topic between two sub-topologies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Repartition {
+    pub format: TopicFormat,
+    /// `None`: as many as the input has.
+    pub partitions: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AggregateStep {
+    pub input: Box<Step>,
+    /// Name of the store, also the middle of the changelog topic's name.
+    pub store: String,
+    /// Input columns carried along beside the aggregates.
+    pub carried: Vec<String>,
+    /// Output column name and the call (`COUNT(A)`), over the input's schema.
+    pub aggregates: Vec<NamedExpr>,
+    pub window: Option<Windowing>,
+    pub grace_ms: Option<i64>,
+    pub retention_ms: Option<i64>,
+    /// The input is a grouped table: old rows are undone.
+    pub over_table: bool,
+}

@@ -1,0 +1,43 @@
+//! The processing log: what went wrong with single records while queries go on.
+
+use std::sync::Arc;
+
+/// What kind of failure; the numbers are those of ksqlDB's processing log (`type`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProcessingErrorKind {
+    Deserialization = 0,
+    RecordProcessing = 1,
+    Production = 2,
+    Serialization = 3,
+    KafkaStreamsThread = 4,
+}
+
+/// One failed record or expression.
+#[derive(Debug, Clone)]
+pub struct ProcessingError {
+    pub kind: ProcessingErrorKind,
+    pub query_id: Arc<str>,
+    /// The step that failed (`Project`, `KsqlTopic/Source`), for the logger's name.
+    pub step: Arc<str>,
+    pub message: String,
+    /// The causes, innermost last.
+    pub cause: Vec<String>,
+    pub topic: Option<Arc<str>>,
+    pub partition: i32,
+    pub offset: i64,
+    /// The record as base64 or JSON text; only where the configuration allows rows in the log.
+    pub record: Option<String>,
+}
+
+/// Takes failures; cheap and never blocking, it may drop where there are too many.
+pub trait ProcessingLog: Send + Sync {
+    fn report(&self, error: ProcessingError);
+}
+
+/// Keeps nothing.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct NoProcessingLog;
+
+impl ProcessingLog for NoProcessingLog {
+    fn report(&self, _error: ProcessingError) {}
+}

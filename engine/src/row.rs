@@ -1,0 +1,45 @@
+//! A row in flight between operators.
+
+use std::sync::Arc;
+
+use crate::types::Value;
+
+/// A record on its way through the operators: a stream's row, or a table's change with the old row beside the new one.
+#[derive(Debug, Clone, Default)]
+pub struct Row {
+    /// Key columns, then value columns (see [`crate::types::Schema`]). Value slots are null where `meta.has_value` is false.
+    pub values: Vec<Value>,
+    /// Tables only: the row that this one replaces, in the same layout. `None`: there was none.
+    pub old: Option<Vec<Value>>,
+    pub meta: RowMeta,
+}
+
+/// What a row carries besides its columns.
+#[derive(Debug, Clone, Default)]
+pub struct RowMeta {
+    /// Event time, milliseconds since the epoch.
+    pub timestamp: i64,
+    pub partition: i32,
+    pub offset: i64,
+    pub window: Option<Window>,
+    /// False: the record's key is null.
+    pub has_key: bool,
+    /// False: the record's value is null; for a table this is a tombstone.
+    pub has_value: bool,
+    /// Only where the query reads them.
+    pub headers: Option<Arc<[Header]>>,
+}
+
+/// A window's bounds in milliseconds: `[start, end)` for time windows, `[start, end]` for sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Window {
+    pub start: i64,
+    pub end: i64,
+}
+
+/// A record's header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    pub key: String,
+    pub value: Option<Vec<u8>>,
+}

@@ -1,0 +1,50 @@
+//! What a task lends to its operators while it processes a chunk. (The task itself, which reads batches and commits, is
+//! in [`crate::runtime`].)
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::log::{LogWriter, OutRecord, TopicHandle};
+use crate::operators::FatalError;
+use crate::processing_log::{ProcessingError, ProcessingLog};
+use crate::state::Store;
+
+/// Index of a store within its task: the order of [`crate::operators::TaskSpec::stores`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StoreIndex(pub usize);
+
+/// What operators may use of their task.
+pub struct TaskContext {
+    pub stores: Vec<Store>,
+    /// The worker's writer, lent for the length of a chunk.
+    pub writer: Option<Box<dyn LogWriter>>,
+    pub clock: Arc<dyn Clock>,
+    pub processing_log: Arc<dyn ProcessingLog>,
+    /// The partition of this task.
+    pub partition: i32,
+    /// Spreads records without a key over the sink's partitions.
+    pub null_key_counter: u32,
+    /// Rows written to sinks since the task began.
+    pub rows_out: u64,
+    /// Records and expressions that failed since the task began.
+    pub errors: u64,
+}
+
+impl TaskContext {
+    pub fn store(&mut self, index: StoreIndex) -> &mut Store {
+        &mut self.stores[index.0]
+    }
+
+    /// Queues a record for a topic.
+    pub fn send(&mut self, topic: TopicHandle, record: OutRecord<'_>) -> Result<(), FatalError> {
+        let writer = self.writer.as_mut().ok_or_else(|| FatalError("no writer outside of a chunk".into()))?;
+        self.rows_out += 1;
+        writer.send(topic, record).map_err(|e| FatalError(e.to_string()))
+    }
+
+    /// Reports a record or an expression that failed; the query goes on.
+    pub fn report(&mut self, error: ProcessingError) {
+        self.errors += 1;
+        self.processing_log.report(error);
+    }
+}

@@ -1,0 +1,9 @@
+//! SQL types, values and schemas: what flows through every other module of the engine.
+
+mod schema;
+mod sql_type;
+mod value;
+
+pub use schema::{Column, Schema, is_pseudo_column};
+pub use sql_type::{SqlType, StructField};
+pub use value::{MapValue, Text, Value};
