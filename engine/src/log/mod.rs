@@ -108,6 +108,9 @@ pub trait LogReader: Send {
     /// # Errors
     /// `Retriable` while the broker is away (call again later); `Fatal` where a topic has gone.
     fn poll(&mut self) -> Result<Option<ArrivedBatch>, LogError>;
+    /// Whether everything that a partition held when it was last looked at has come out of `poll`. A task that merges
+    /// partitions by timestamp waits for one that is empty but not caught up.
+    fn caught_up(&self, source: usize) -> bool;
     /// Begins again at other offsets (same order as in the subscription) and forgets what was buffered.
     fn seek(&mut self, offsets: &[Offset]) -> Result<(), LogError>;
 }
