@@ -125,7 +125,7 @@ pub struct OutRecord<'a> {
     pub headers: &'a [Header],
 }
 
-/// A topic as one writer knows it.
+/// A topic looked up once, so that sends cost no look-up; good for every writer of the same log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TopicHandle(pub u32);
 
@@ -138,10 +138,6 @@ pub struct Commit {
 
 /// A worker's writer. Records become visible to readers at the latest with `commit`.
 pub trait LogWriter: Send {
-    /// Looks a topic up once; sends then cost no look-up.
-    fn topic(&mut self, name: &str) -> Result<TopicHandle, LogError>;
-    /// How many partitions a topic has.
-    fn partitions(&self, topic: TopicHandle) -> u32;
     /// Queues a record. Blocks while the queue is full (back-pressure).
     fn send(&mut self, topic: TopicHandle, record: OutRecord<'_>) -> Result<(), LogError>;
     /// The worker has nothing more at hand: let what was sent go now rather than linger.
@@ -179,6 +175,8 @@ pub trait Log: Send + Sync {
     /// The committed offsets of a group; `None` where nothing was ever committed (never a transient failure).
     fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<Option<Offset>>, LogError>;
     fn delete_group(&self, group: &str) -> Result<(), LogError>;
+    /// Looks a topic up for writing: its handle and how many partitions it has.
+    fn topic(&self, name: &str) -> Result<(TopicHandle, u32), LogError>;
     fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn LogReader>, LogError>;
     fn writer(&self) -> Result<Box<dyn LogWriter>, LogError>;
     /// Whether the log answers; for GET /healthcheck.
