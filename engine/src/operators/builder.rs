@@ -28,6 +28,8 @@ pub struct SourceSpec {
     pub topic: String,
     /// Made by this query, between two of its sub-topologies.
     pub is_repartition: bool,
+    /// Tables begin at their first record, whatever the query's `auto.offset.reset`.
+    pub from_beginning: bool,
     /// Whether headers are read.
     pub wants_headers: bool,
 }
