@@ -1,6 +1,10 @@
 //! The processing log: what went wrong with single records while queries go on.
 
+mod writer;
+
 use std::sync::Arc;
+
+pub use writer::{LOG_STREAM, ProcessingLogWriter, stream_columns};
 
 /// What kind of failure; the numbers are those of ksqlDB's processing log (`type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub struct ProcessingError {
     pub message: String,
     /// The causes, innermost last.
     pub cause: Vec<String>,
+    /// `key` or `value`; only for (de)serialization.
+    pub target: Option<&'static str>,
     pub topic: Option<Arc<str>>,
     pub partition: i32,
     pub offset: i64,

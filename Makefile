@@ -1,0 +1,34 @@
+# The two commands of a fresh machine: `make demo` and `make test`. Both install what is missing.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/tidemill/target
+TIDEMILL := $(CARGO_TARGET_DIR)/release/tidemill
+
+.PHONY: help build demo test lint bench flights setup clean
+
+help: ## Lists what make can do
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup:
+	@.ci/setup
+
+build: setup ## Builds the tidemill binary (about 20 minutes on 2 cores the first time)
+	@echo "building; the first time takes a while (RocksDB, librdkafka, DataFusion) …"
+	@cargo build --release --workspace --bins --tests --examples
+
+demo: setup ## Shows a live table on the embedded log
+	@echo "building; the first time takes a while (RocksDB, librdkafka, DataFusion) …"
+	@cargo build --release --workspace --bins --tests --examples
+	@sql-examples/demo/run.sh $(TIDEMILL)
+
+test: ## Runs every test, the conformance cases and the checks
+	@.ci/setup test
+	@.ci/test
+
+lint: setup ## rustfmt and clippy, warnings denied
+	@cargo fmt --all --check
+	@cargo clippy --release --workspace --all-targets -- -D warnings
+
+bench: build ## Measures against bare librdkafka, with a real broker
+	@$(CARGO_TARGET_DIR)/release/tidemill-bench
+
+clean: ## Removes the build output
+	@rm -rf $(CARGO_TARGET_DIR)
