@@ -83,11 +83,60 @@ pub enum Windowing {
     },
 }
 
+impl Windowing {
+    /// How windows of this kind stand behind keys.
+    pub fn key(self) -> WindowedKey {
+        match self {
+            Windowing::Time { size_ms, .. } => WindowedKey::Time { size_ms },
+            Windowing::Session { .. } => WindowedKey::Session,
+        }
+    }
+}
+
 /// One step. `schema` is always what the step puts out.
+///
+/// Columns of `schema` that the step does not compute are copied by name from its input (from either side of a join;
+/// names are unique there): a value column of that name, else a key column. A step's schema holds only what something
+/// behind it reads, so a step may drop columns.
+///
+/// Expressions may name pseudo-columns (ROWTIME, ROWPARTITION, ROWOFFSET, WINDOWSTART, WINDOWEND) that are no columns of
+/// the input's schema: they mean the row's own metadata. A column of the schema with such a name wins over the metadata;
+/// that is how pseudo-columns survive a repartition or a join.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     pub kind: StepKind,
     pub schema: Schema,
+}
+
+impl Step {
+    /// The steps whose rows this one takes, left to right.
+    pub fn inputs(&self) -> Vec<&Step> {
+        use StepKind::*;
+        match &self.kind {
+            StreamSource(_) | TableSource(_) => vec![],
+            Filter { input, .. }
+            | Select { input, .. }
+            | SelectKey { input, .. }
+            | FlatMap { input, .. }
+            | StreamGroupBy { input, .. }
+            | TableGroupBy { input, .. }
+            | Suppress { input, .. }
+            | Sink { input, .. }
+            | Collect { input, .. } => vec![input],
+            Aggregate(aggregate) => vec![&aggregate.input],
+            StreamTableJoin { left, right, .. } => vec![left, right],
+        }
+    }
+
+    /// How the window stands behind the keys of the rows that this step puts out; `None` where rows have no window.
+    pub fn windowed_key(&self) -> Option<WindowedKey> {
+        match &self.kind {
+            StepKind::StreamSource(source) | StepKind::TableSource(source) => source.format.windowed_key,
+            StepKind::StreamGroupBy { .. } | StepKind::TableGroupBy { .. } => None,
+            StepKind::Aggregate(aggregate) => aggregate.window.map(Windowing::key),
+            _ => self.inputs().first().and_then(|input| input.windowed_key()),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,19 +149,23 @@ pub enum StepKind {
     Filter { input: Box<Step>, predicate: String },
     /// Computes the value columns; the key stays, its columns may be renamed.
     Select { input: Box<Step>, key_names: Vec<String>, items: Vec<NamedExpr> },
-    /// Makes a new key (PARTITION BY, the key of a join side) and repartitions through an internal topic where `repartition` is set.
+    /// Makes a new key (PARTITION BY, the key of a join side) and repartitions through an internal topic where `repartition`
+    /// is set. No `keys` at all: the key becomes null (PARTITION BY NULL). The old key's columns that the schema still names
+    /// become value columns.
     SelectKey { input: Box<Step>, keys: Vec<NamedExpr>, repartition: Option<Repartition> },
     /// Table functions: one output column each, rows zipped.
     FlatMap { input: Box<Step>, functions: Vec<NamedExpr> },
-    /// Groups a stream: makes the group's key and repartitions where needed.
+    /// Groups a stream: makes the group's key and repartitions where needed. Records with a null value or a null in any
+    /// group expression are left out.
     StreamGroupBy { input: Box<Step>, keys: Vec<NamedExpr>, repartition: Option<Repartition> },
     /// Groups a table: each change becomes an undo of the old row and an add of the new one.
     TableGroupBy { input: Box<Step>, keys: Vec<NamedExpr>, repartition: Option<Repartition> },
-    /// Aggregates. The output's value columns are `carried` (columns of the group's first… latest row that expressions use), then one for each aggregate.
+    /// Aggregates. The output's value columns are the aggregates, in order.
     Aggregate(AggregateStep),
-    /// Holds a window's result until the window closes (EMIT FINAL).
+    /// Holds a window's result until the window closes (EMIT FINAL). Stands right behind the aggregate.
     Suppress { input: Box<Step>, store: String, grace_ms: i64 },
-    /// A stream's row with the table's row of the same key.
+    /// A stream's row with the table's row of the same key. The key is the stream's; value columns come by name from both
+    /// sides' key and value columns. `outer`: a row without a match goes on, with nulls for the right side.
     StreamTableJoin { left: Box<Step>, right: Box<Step>, outer: bool },
     /// Writes a topic (persistent queries).
     Sink { input: Box<Step>, format: TopicFormat, timestamp: Option<TimestampColumn>, is_table: bool },
@@ -128,7 +181,7 @@ pub struct SourceStep {
     pub timestamp: Option<TimestampColumn>,
     /// Columns that hold headers: name, and the header's key or `None` for all.
     pub headers: Vec<(String, Option<String>)>,
-    /// Tables only: name of the store.
+    /// Tables only: name of the store that keeps the last row of each key. `None`: nothing behind needs the old row.
     pub store: Option<String>,
 }
 
@@ -145,9 +198,7 @@ pub struct AggregateStep {
     pub input: Box<Step>,
     /// Name of the store, also the middle of the changelog topic's name.
     pub store: String,
-    /// Input columns carried along beside the aggregates.
-    pub carried: Vec<String>,
-    /// Output column name and the call (`COUNT(A)`), over the input's schema.
+    /// Output column name and the call (`SUM(A + 1)`), over the input's schema.
     pub aggregates: Vec<NamedExpr>,
     pub window: Option<Windowing>,
     pub grace_ms: Option<i64>,
