@@ -9,7 +9,7 @@ pub mod scalar;
 mod signature;
 pub mod table;
 
-pub use aggregate::{AggregateFunction, AggregateVariant, Aggregator};
+pub use aggregate::{AggregateCall, AggregateFunction, AggregateVariant, Aggregator};
 pub use scalar::{Args, ConstArgs, Kernel, LambdaFn, ScalarFunction, ScalarImpl, ScalarVariant};
 pub use signature::{Param, ParamType, Returns};
 pub use table::{TableFunction, TableVariant};

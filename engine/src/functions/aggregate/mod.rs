@@ -1,5 +1,7 @@
 //! Aggregate functions: a state for each group, to which rows are added and, over tables, undone.
 
+use std::collections::BTreeMap;
+
 use super::{Category, EvalError, Example, Param};
 use crate::types::{SqlType, Value};
 
@@ -25,8 +27,19 @@ pub struct AggregateVariant {
     pub params: &'static [Param],
     /// How many of the last parameters must be literals.
     pub constants: usize,
-    /// Builds the aggregator for argument types and literals, or says what is wrong with them.
-    pub build: fn(types: &[SqlType], constants: &[Value]) -> Result<Box<dyn Aggregator>, String>,
+    /// Builds the aggregator for a call, or says what is wrong with it.
+    pub build: fn(&AggregateCall<'_>) -> Result<Box<dyn Aggregator>, String>,
+}
+
+/// A call of an aggregate function, as it is known before any row.
+#[derive(Debug, Clone, Copy)]
+pub struct AggregateCall<'a> {
+    /// Types of the column arguments.
+    pub types: &'a [SqlType],
+    /// The literals behind them.
+    pub constants: &'a [Value],
+    /// Properties of the query; those that begin with `ksql.functions.` may bear on the function.
+    pub properties: &'a BTreeMap<String, String>,
 }
 
 /// The calculation of one aggregate. Its state is a [`Value`] of [`Aggregator::state_type`], kept in the state store.
@@ -35,8 +48,9 @@ pub trait Aggregator: Send + Sync {
     fn return_type(&self) -> SqlType;
     /// The state of an empty group.
     fn initial(&self) -> Value;
-    /// Adds a row's arguments.
-    fn add(&self, state: &mut Value, args: &[Value]) -> Result<(), EvalError>;
+    /// Adds a row's column arguments. `arrival` orders the rows of one task: it grows from row to row and goes on growing
+    /// after a restart, because states that keep it outlive the process.
+    fn add(&self, state: &mut Value, args: &[Value], arrival: i64) -> Result<(), EvalError>;
     /// Whether `undo` is supported: only then may the aggregate stand over a table.
     fn can_undo(&self) -> bool {
         false
@@ -45,7 +59,7 @@ pub trait Aggregator: Send + Sync {
     fn undo(&self, _state: &mut Value, _args: &[Value]) -> Result<(), EvalError> {
         Err(EvalError::new("this aggregate can't be undone"))
     }
-    /// Joins the states of two sessions; `left` began earlier.
+    /// Joins the states of two sessions; `left` began earlier. Either may be [`Aggregator::initial`].
     fn merge(&self, left: Value, right: Value) -> Result<Value, EvalError>;
     /// The aggregate's value.
     fn result(&self, state: &Value) -> Result<Value, EvalError>;
