@@ -11,6 +11,8 @@ pub static ALL: &[&TableFunction] = &[];
 pub struct TableFunction {
     /// Upper case.
     pub name: &'static str,
+    /// The name as ksqlDB's messages write it: `ucase`, but `SUM`. Clients look for these texts.
+    pub spelling: &'static str,
     pub category: Category,
     pub description: &'static str,
     pub examples: &'static [Example],

@@ -13,6 +13,8 @@ pub static ALL: &[&AggregateFunction] = &[];
 pub struct AggregateFunction {
     /// Upper case.
     pub name: &'static str,
+    /// The name as ksqlDB's messages write it: `ucase`, but `SUM`. Clients look for these texts.
+    pub spelling: &'static str,
     pub category: Category,
     pub description: &'static str,
     pub examples: &'static [Example],
@@ -27,6 +29,8 @@ pub struct AggregateVariant {
     pub params: &'static [Param],
     /// How many of the last parameters must be literals.
     pub constants: usize,
+    /// The index of the parameter that may repeat (any number of times, also none).
+    pub variadic: Option<usize>,
     /// Builds the aggregator for a call, or says what is wrong with it.
     pub build: fn(&AggregateCall<'_>) -> Result<Box<dyn Aggregator>, String>,
 }
