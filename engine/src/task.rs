@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::log::{LogWriter, OutRecord, TopicHandle};
 use crate::operators::FatalError;
 use crate::processing_log::{ProcessingError, ProcessingLog};
+use crate::row::{Row, RowBuffers};
 use crate::state::Store;
 
 /// Index of a store within its task: the order of [`crate::operators::TaskSpec::stores`].
@@ -28,9 +29,47 @@ pub struct TaskContext {
     pub rows_out: u64,
     /// Records and expressions that failed since the task began.
     pub errors: u64,
+    /// Orders the rows of this task for aggregates that ask which came first. Set by the reader of each record, raised by
+    /// the operators that make several rows of one; grows for ever, also over restarts (see [`arrival_of`]).
+    pub arrival: i64,
+    /// Row buffers that are free to be used again.
+    pub buffers: RowBuffers,
 }
 
+/// The arrival of a record's first row: its offset with room for the rows that it may become. Offsets outlive the process,
+/// so arrivals that are kept in state stay in order after a restart and repeat themselves on a replay.
+pub fn arrival_of(offset: i64) -> i64 {
+    offset.saturating_mul(ROWS_PER_RECORD)
+}
+
+/// Rows of one record that still get arrivals of their own.
+const ROWS_PER_RECORD: i64 = 1 << 16;
+
 impl TaskContext {
+    /// The context of a task that has not run yet.
+    pub fn new(stores: Vec<Store>, clock: Arc<dyn Clock>, processing_log: Arc<dyn ProcessingLog>, partition: i32) -> Self {
+        TaskContext {
+            stores,
+            writer: None,
+            clock,
+            processing_log,
+            partition,
+            null_key_counter: 0,
+            rows_out: 0,
+            errors: 0,
+            arrival: 0,
+            buffers: RowBuffers::default(),
+        }
+    }
+
+    /// Takes the buffers of a row that has come to its end.
+    pub fn recycle(&mut self, row: Row) {
+        self.buffers.give(row.values);
+        if let Some(old) = row.old {
+            self.buffers.give(old);
+        }
+    }
+
     pub fn store(&mut self, index: StoreIndex) -> &mut Store {
         &mut self.stores[index.0]
     }
