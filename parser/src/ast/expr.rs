@@ -14,7 +14,7 @@ pub struct Expr {
 pub enum ExprKind {
     Null,
     Boolean(bool),
-    /// A whole number that fits 32 bits.
+    /// A whole number that fits 32 bits. A sign before a number belongs to it, so literals may be negative.
     Integer(i32),
     /// A whole number that fits 64 but not 32 bits.
     BigInt(i64),
@@ -26,6 +26,7 @@ pub enum ExprKind {
     /// A column, a pseudo-column or, inside a lambda, one of its parameters.
     Column(ColumnRef),
     Not(Box<Expr>),
+    /// A minus before anything but a number's digits.
     Negate(Box<Expr>),
     Binary {
         op: BinaryOp,

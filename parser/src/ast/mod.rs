@@ -12,14 +12,14 @@ pub use statement::*;
 pub use types::{DataType, IntervalUnit};
 
 /// A place in the statement's text: 1-based line and column, in characters.
-#[derive(Debug, Clone, Copy, Default, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, Eq)]
 pub struct Location {
     pub line: u32,
     pub column: u32,
 }
 
 /// From the first character of a node to one past its last.
-#[derive(Debug, Clone, Copy, Default, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, Eq)]
 pub struct Span {
     pub start: Location,
     pub end: Location,

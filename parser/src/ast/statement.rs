@@ -161,10 +161,17 @@ pub enum ColumnRole {
     Header(String),
 }
 
-/// The entries of a WITH clause, in the order written. Names are upper-cased.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// The entries of a WITH clause, in the order written, which does not count in comparisons. No name stands twice.
+/// Names are upper-cased, but for those of connectors, which keep the case that they are quoted in.
+#[derive(Debug, Clone, Default)]
 pub struct Properties {
     pub entries: Vec<Property>,
+}
+
+impl PartialEq for Properties {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries.len() == other.entries.len() && self.entries.iter().all(|p| other.get(&p.name.name) == Some(p))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -175,7 +182,7 @@ pub struct Property {
 }
 
 impl Properties {
-    /// The value of a property, by its upper-case name.
+    /// A property, by its name as kept here (upper-case, but for connectors).
     pub fn get(&self, name: &str) -> Option<&Property> {
         self.entries.iter().find(|p| p.name.name == name)
     }
@@ -252,7 +259,7 @@ pub enum SelectItemKind {
     Expr { expr: Expr, alias: Option<Ident> },
 }
 
-/// `GROUP BY a, b`; `parenthesized` keeps `(a, b)` apart from `a, b` for printing.
+/// `GROUP BY a, b`; `parenthesized` keeps `(a, b)` apart from `a, b` for printing, and is false for a single expression.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupBy {
     pub exprs: Vec<Expr>,

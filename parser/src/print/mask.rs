@@ -1,0 +1,58 @@
+//! Statements with the values that a user put in hidden, for logs and for errors that travel.
+
+use crate::ast::{InsertValues, Properties, Statement};
+
+use super::{BackQuoted, Joined, Quoted};
+
+impl Statement {
+    /// The statement's text with every value of INSERT VALUES, and every text in a connector's properties, masked;
+    /// none for all other statements, which hold no row values. All names are back-quoted, as ksqlDB does here.
+    pub fn masked(&self) -> Option<String> {
+        match self {
+            Statement::InsertValues(insert) => Some(masked_insert(insert)),
+            Statement::CreateConnector { kind, name, if_not_exists, properties } => {
+                let condition = if *if_not_exists { "IF NOT EXISTS " } else { "" };
+                Some(format!("CREATE {kind} CONNECTOR {condition}{} WITH ({})", BackQuoted(&name.name), masked_properties(properties)))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn masked_insert(insert: &InsertValues) -> String {
+    let columns: Vec<BackQuoted<'_>> = insert.columns.iter().map(|c| BackQuoted(&c.name)).collect();
+    let columns = if columns.is_empty() { String::new() } else { format!("({}) ", Joined(&columns, ", ")) };
+    let values = vec!["'[value]'"; insert.values.len()];
+    format!("INSERT INTO {} {columns}VALUES ({})", BackQuoted(&insert.target.name), Joined(&values, ", "))
+}
+
+/// A connector's class is no secret; all else may be.
+fn masked_properties(properties: &Properties) -> String {
+    let entries: Vec<String> = properties
+        .entries
+        .iter()
+        .map(|p| match p.name.name.as_str() {
+            "connector.class" => format!("{}={}", Quoted(&p.name.name), p.value),
+            name => format!("{}='[string]'", Quoted(name)),
+        })
+        .collect();
+    Joined(&entries, ", ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn values_are_masked() {
+        for (sql, expected) in [
+            ("INSERT INTO s (k, dec) VALUES ('x', 1.5)", "INSERT INTO `S` (`K`, `DEC`) VALUES ('[value]', '[value]')"),
+            ("INSERT INTO s VALUES (1)", "INSERT INTO `S` VALUES ('[value]')"),
+            (
+                "CREATE SOURCE CONNECTOR c WITH ('connector.class'='X', \"db.password\"='secret')",
+                "CREATE SOURCE CONNECTOR `C` WITH ('connector.class'='X', 'db.password'='[string]')",
+            ),
+        ] {
+            assert_eq!(crate::parse_statement(sql).expect(sql).statement.masked().as_deref(), Some(expected));
+        }
+        assert_eq!(crate::parse_statement("SHOW STREAMS").expect("parses").statement.masked(), None);
+    }
+}
