@@ -2,6 +2,7 @@
 
 mod schema;
 mod sql_type;
+pub mod text;
 mod value;
 
 pub use schema::{Column, Schema, is_pseudo_column};
