@@ -1,1 +1,38 @@
-fn main() {}
+//! The `tidemill` binary: server, shell, scripts, tests, data generator.
+
+mod client;
+mod shell;
+
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Streaming SQL for Kafka in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "tidemill", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Type SQL, see tables
+    Shell(shell::ShellArgs),
+}
+
+fn main() {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("the runtime can't start: {error}");
+            std::process::exit(1);
+        }
+    };
+    let code = match cli.command {
+        Command::Shell(args) => runtime.block_on(shell::run(args)),
+    };
+    std::process::exit(code);
+}
