@@ -53,6 +53,15 @@ impl RawStatement {
         }
     }
 
+    /// The error of a statement without its semicolon, for where ksqlDB insists on one (its REST API does).
+    pub fn check_terminated(&self) -> Result<(), ParseError> {
+        if self.terminated {
+            return Ok(());
+        }
+        let end = Span { start: self.span.end, end: self.span.end };
+        Err(Fault::syntax(end, "missing ';' at '<EOF>'").hint("A statement ends with a semicolon.").locate(&self.script))
+    }
+
     /// Gives explained statements their texts.
     fn fill_explained(&self, statement: &mut Statement) {
         let mut offsets = Offsets::new(&self.script);

@@ -2,65 +2,134 @@
 
 use std::collections::BTreeMap;
 
+use sqlparser::tokenizer::Token;
+
 use crate::ast::{Location, Span};
 use crate::error::{Fault, ParseError};
+use crate::lexer::lex;
 
-/// Puts the values of variables in the place of `${name}`, inside quotes too. `$${name}` stands for the text `${name}`.
-/// What is no reference (`${`, `${1}`) stays as it is; values are not searched for further references.
+/// Puts the values of variables in the place of `${name}`. `$${name}` stands for the text `${name}`.
+///
+/// A value can't break out of its place: inside quotes its quotes are doubled; elsewhere it must be one name or one
+/// literal. Comments stay as they are, and so does what is no reference (`${`, `${1}`). Values are not searched for
+/// further references.
 ///
 /// # Errors
-/// A reference to a variable that is not defined.
+/// A reference to a variable that is not defined; a value that is neither a name nor a literal where one must stand.
 pub fn substitute(text: &str, variables: &BTreeMap<String, String>) -> Result<String, ParseError> {
     let mut result = String::with_capacity(text.len());
+    let mut context = Context::Plain;
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
-        let name = after.split_once('}').map(|(name, _)| name).filter(|name| is_name(name));
-        let Some(name) = name else {
-            result += before;
-            result += "${";
-            rest = after;
-            continue;
-        };
-        rest = after.get(name.len() + 1..).unwrap_or("");
-        if let Some(escaped) = before.strip_suffix('$') {
-            result += escaped;
-            result += &format!("${{{name}}}");
-            continue;
+    while let Some(first) = rest.chars().next() {
+        let place = text.len() - rest.len();
+        if context.substitutes() {
+            if let Some(name) = reference(rest.strip_prefix('$').unwrap_or("")) {
+                // Doubled: the text itself, without the first sign.
+                let escaped = rest.get(1..).unwrap_or("");
+                let length = name.len() + "${}".len();
+                result += escaped.get(..length).unwrap_or("");
+                rest = escaped.get(length..).unwrap_or("");
+                continue;
+            }
+            if let Some(name) = reference(rest) {
+                let length = name.len() + "${}".len();
+                let value = value_of(name, variables).and_then(|value| context.fit(name, value));
+                result += &value.map_err(|fault| Fault { span: span_at(text, place, length), ..fault }.locate(text))?;
+                rest = rest.get(length..).unwrap_or("");
+                continue;
+            }
         }
-        result += before;
-        match lookup(name, variables) {
-            Some(value) => result += value,
-            None => return Err(undefined(text, text.len() - after.len() - 2, name, variables)),
-        }
+        context = context.after(rest, first);
+        result.push(first);
+        rest = rest.get(first.len_utf8()..).unwrap_or("");
     }
-    result += rest;
     Ok(result)
 }
 
+/// What the scan stands in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Context {
+    Plain,
+    /// Inside quotes of this kind. A doubled quote closes them and opens them again, which comes to the same.
+    Quotes(char),
+    LineComment,
+    BlockComment,
+    /// One character before the end of a block comment, or after the start of one.
+    BlockEdge {
+        closes: bool,
+    },
+}
+
+impl Context {
+    fn substitutes(self) -> bool {
+        matches!(self, Context::Plain | Context::Quotes(_))
+    }
+
+    /// After the first character of `rest`.
+    fn after(self, rest: &str, first: char) -> Context {
+        match self {
+            Context::Plain if matches!(first, '\'' | '`' | '"') => Context::Quotes(first),
+            Context::Plain if rest.starts_with("--") => Context::LineComment,
+            Context::Plain if rest.starts_with("/*") => Context::BlockEdge { closes: false },
+            Context::Quotes(quote) if first == quote => Context::Plain,
+            Context::LineComment if first == '\n' => Context::Plain,
+            Context::BlockComment if rest.starts_with("*/") => Context::BlockEdge { closes: true },
+            Context::BlockEdge { closes: true } => Context::Plain,
+            Context::BlockEdge { closes: false } => Context::BlockComment,
+            same => same,
+        }
+    }
+
+    /// The value as it can stand here.
+    fn fit(self, name: &str, value: &str) -> Result<String, Fault> {
+        match self {
+            Context::Quotes(quote) => Ok(value.replace(quote, &format!("{quote}{quote}"))),
+            _ if is_name_or_literal(value) => Ok(value.to_string()),
+            _ => {
+                let message = format!("The value of variable '{name}' is neither a name nor a literal: {value}");
+                Err(Fault::invalid(Span::default(), message).hint("A value with other text can only stand inside quotes."))
+            }
+        }
+    }
+}
+
+/// The name in the reference that a text begins with.
+fn reference(text: &str) -> Option<&str> {
+    let (name, _) = text.strip_prefix("${")?.split_once('}')?;
+    let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    (begins && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'@'))).then_some(name)
+}
+
 /// A variable by its name, or by its name in another case.
-fn lookup<'v>(name: &str, variables: &'v BTreeMap<String, String>) -> Option<&'v String> {
-    variables.get(name).or_else(|| variables.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value))
-}
-
-fn is_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'@'))
-}
-
-fn undefined(text: &str, byte: usize, name: &str, variables: &BTreeMap<String, String>) -> ParseError {
-    let before = text.get(..byte).unwrap_or("");
-    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let start = Location {
-        line: count(before.matches('\n').count() + 1),
-        column: count(before.rsplit('\n').next().unwrap_or("").chars().count() + 1),
-    };
-    let end = Location { line: start.line, column: start.column.saturating_add(count(name.len() + 3)) };
-    let fault = Fault::invalid(Span { start, end }, format!("Undefined variable '{name}'"));
-    match crate::did_you_mean(name, variables.keys().map(String::as_str)) {
+fn value_of<'v>(name: &str, variables: &'v BTreeMap<String, String>) -> Result<&'v str, Fault> {
+    let in_any_case = || variables.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    if let Some(value) = variables.get(name).or_else(in_any_case) {
+        return Ok(value);
+    }
+    let fault = Fault::invalid(Span::default(), format!("Undefined variable '{name}'"));
+    Err(match crate::did_you_mean(name, variables.keys().map(String::as_str)) {
         Some(meant) => fault.hint(format!("Did you mean '{meant}'?")),
         None => fault.hint(format!("Set it with DEFINE {name} = '…'; (write $${{{name}}} for the text itself).")),
-    }
-    .locate(text)
+    })
+}
+
+/// One word, quoted name, text or number, which may have a minus.
+fn is_name_or_literal(value: &str) -> bool {
+    let tokens: Vec<Token> = lex(value).into_iter().map(|t| t.token).collect();
+    // A comment would hide what follows.
+    let bare = !value.contains("--") && !value.contains("/*") || value.starts_with(['\'', '`', '"']);
+    bare && matches!(
+        tokens.as_slice(),
+        [Token::Word(_) | Token::SingleQuotedString(_) | Token::Number(..), Token::EOF] | [Token::Minus, Token::Number(..), Token::EOF]
+    )
+}
+
+fn span_at(text: &str, byte: usize, length: usize) -> Span {
+    let before = text.get(..byte).unwrap_or("");
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let line = count(before.matches('\n').count()).saturating_add(1);
+    let column = count(before.rsplit('\n').next().unwrap_or("").chars().count()).saturating_add(1);
+    Span { start: Location { line, column }, end: Location { line, column: column.saturating_add(count(length)) } }
 }
 
 #[cfg(test)]
@@ -68,21 +137,34 @@ mod tests {
     use super::*;
 
     fn with(text: &str) -> Result<String, ParseError> {
-        let variables = [("topic", "orders"), ("n", "5"), ("ref", "${n}")];
+        let variables = [
+            ("topic", "orders"),
+            ("n", "5"),
+            ("minus", "-5"),
+            ("ref", "a${n}"),
+            ("quote", "it's"),
+            ("text", "'it''s'"),
+            ("evil", "s; DROP STREAM s"),
+            ("hidden", "s -- x"),
+            ("hidden_too", "'a' /* x"),
+        ];
         substitute(text, &variables.map(|(k, v)| (k.to_string(), v.to_string())).into())
     }
 
     #[test]
     fn references_become_values() {
         for (text, expected) in [
-            ("SELECT ${n} FROM ${topic};", "SELECT 5 FROM orders;"),
+            ("SELECT ${n}, ${minus} FROM ${topic} WHERE a = ${text};", "SELECT 5, -5 FROM orders WHERE a = 'it''s';"),
             ("WITH (kafka_topic='${topic}_${n}')", "WITH (kafka_topic='orders_5')"),
-            ("$${n} and ${N}", "${n} and 5"),
-            ("${ref}", "${n}"),
-            ("no $ { reference ${ here ${1} ${a b}", "no $ { reference ${ here ${1} ${a b}"),
+            ("'${quote} ${evil}' `${quote}`", "'it''s s; DROP STREAM s' `it's`"),
+            ("'a''${ref}'", "'a''a${n}'"),
+            ("$${n} and '$${n}' and ${N}", "${n} and '${n}' and 5"),
+            ("no $ { reference ${ here ${1} ${a b} $$", "no $ { reference ${ here ${1} ${a b} $$"),
+            ("-- ${none}\n${n} /*/ ${none} */ ${n}", "-- ${none}\n5 /*/ ${none} */ 5"),
+            ("/**/${n}", "/**/5"),
             ("é${n}é", "é5é"),
         ] {
-            assert_eq!(with(text).expect(text), expected);
+            assert_eq!(with(text).unwrap_or_else(|e| panic!("{e}")), expected);
         }
     }
 
@@ -91,5 +173,13 @@ mod tests {
         let error = with("SELECT 1\nFROM é${topc};").expect_err("undefined");
         assert_eq!((error.span.start.line, error.span.start.column), (2, 7));
         assert!(error.message.contains("'topc'") && error.suggestion.as_deref() == Some("Did you mean 'topic'?"));
+    }
+
+    #[test]
+    fn a_value_stays_in_its_place() {
+        for text in ["SELECT * FROM ${evil}", "${hidden}", "${hidden_too}", "${quote}"] {
+            let error = with(text).expect_err(text).to_string();
+            assert!(error.contains("neither a name nor a literal"), "{error}");
+        }
     }
 }

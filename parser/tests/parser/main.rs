@@ -6,3 +6,4 @@ mod nasty;
 mod print;
 mod roundtrip;
 mod scripts;
+mod transcripts;
