@@ -76,12 +76,14 @@ impl<'a> Grammar<'a> {
         if self.p.at_end() {
             return Ok(());
         }
+        // What may follow the parts of one statement or another.
+        const CLAUSES: &[&str] = &["WITH", "AS", "ADD", "COLUMN", "EXTENDED", "EXISTS", "DELETE", "FROM", "LIMIT", "TIMEOUT", "VALUES"];
+        let stands = || format!("'{}' can't stand here: the statement should end before it.", self.p.found());
+        let hint = self.meant(CLAUSES).unwrap_or_else(stands);
         // As in ksqlDB, one token too many at the end is named so.
-        if matches!(self.p.ahead(1).token, Token::EOF | Token::SemiColon) {
-            return Err(self.p.expecting("';'").hint(format!("'{}' can't stand here.", self.p.found())));
-        }
-        let hint = format!("'{}' can't stand here: the statement should end before it.", self.p.found());
-        Err(Fault::syntax(self.p.here(), "").hint(hint))
+        let one_too_many = matches!(self.p.ahead(1).token, Token::EOF | Token::SemiColon);
+        let message = if one_too_many { "Expecting ';'" } else { "" };
+        Err(Fault::syntax(self.p.here(), message).hint(hint))
     }
 
     /// Any expression.

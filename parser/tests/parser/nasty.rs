@@ -40,8 +40,9 @@ fn deep_nesting_is_refused_quickly() {
             if count > 1_000 {
                 assert!(result.is_err(), "{open}");
             } else if let Ok(expr) = result {
-                // What is accepted can be printed and read again on an ordinary stack.
-                assert!(parse_expression(&expr.to_string()) == Ok(expr), "{open}");
+                // What is accepted can be printed, read again and rebuilt on an ordinary stack.
+                assert!(parse_expression(&expr.to_string()).as_ref() == Ok(&expr), "{open}");
+                assert!(expr.clone().transform(&mut |e| e) == expr, "{open}");
             }
         }
         quick("within a query", || parse_script(&format!("SELECT {} FROM s;", open.repeat(8_192))).is_err());
