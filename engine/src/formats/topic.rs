@@ -1,0 +1,310 @@
+//! Records to rows and back: the key's format, the value's format and the window of a topic, joined.
+//!
+//! Sources and sinks hold one reader or writer for each topic and task. Both reuse their buffers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{DecodeError, Decoder, EncodeError, Encoder, Field, Format, Layout, append_window, by_name, is_known_later, split_window};
+use crate::plan::{FormatSpec, TopicFormat, WindowedKey};
+use crate::row::Row;
+use crate::types::{Column, Schema, Value};
+
+/// What becomes of one slot of the rows that a [`TopicReader`] fills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotUse {
+    /// Decoded.
+    Read,
+    /// In the record, but nobody reads it: left null.
+    Unread,
+    /// Not in the record at all (columns of headers, pseudo-columns): left null for the caller to fill.
+    Absent,
+}
+
+/// The half of a record that an error is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordPart {
+    Key,
+    Value,
+}
+
+impl fmt::Display for RecordPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RecordPart::Key => "key",
+            RecordPart::Value => "value",
+        })
+    }
+}
+
+/// A record that could not be read: it is to be skipped, and this goes to the processing log.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("Failed to deserialize {part} from topic: {topic}. {cause}")]
+pub struct ReadError {
+    pub part: RecordPart,
+    pub topic: Arc<str>,
+    pub cause: DecodeError,
+}
+
+/// A row that could not be written: it is to be left out, and this goes to the processing log.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("Failed to serialize {part} to topic: {topic}. {cause}")]
+pub struct WriteError {
+    pub part: RecordPart,
+    pub topic: Arc<str>,
+    pub cause: EncodeError,
+}
+
+/// Fills rows from the records of a topic.
+pub struct TopicReader {
+    topic: Arc<str>,
+    /// `None`: the schema has no key columns, so whatever key a record has is passed over.
+    key: Option<Box<dyn Decoder>>,
+    value: Box<dyn Decoder>,
+    windowed: Option<WindowedKey>,
+    width: usize,
+}
+
+impl TopicReader {
+    /// A reader that fills rows of `schema`, of which it decodes what `uses` says, slot by slot.
+    ///
+    /// # Errors
+    /// An unknown format, or one that can't hold the columns.
+    pub fn new(format: &TopicFormat, schema: &Schema, uses: &[SlotUse]) -> Result<Self, String> {
+        if uses.len() != schema.width() {
+            return Err(format!("a reader of {} slots was told the use of {}", schema.width(), uses.len()));
+        }
+        let fields = |columns: &[Column], first: usize| {
+            let in_record = columns.iter().zip(first..).zip(uses.iter().skip(first)).filter(|(_, slot_use)| **slot_use != SlotUse::Absent);
+            in_record
+                .map(|((column, slot), slot_use)| Field { column: column.clone(), slot: (*slot_use == SlotUse::Read).then_some(slot) })
+                .collect()
+        };
+        let key = if schema.key.is_empty() {
+            None
+        } else {
+            let (key_format, layout) = layout(&format.key, fields(&schema.key, 0), true)?;
+            Some(key_format.decoder(&layout)?)
+        };
+        let (value_format, layout) = layout(&format.value, fields(&schema.value, schema.key.len()), false)?;
+        Ok(TopicReader {
+            topic: format.topic.as_str().into(),
+            key,
+            value: value_format.decoder(&layout)?,
+            windowed: format.windowed_key,
+            width: schema.width(),
+        })
+    }
+
+    /// Reads a record into `row`: all its slots, `has_key`, `has_value` and `window`. The rest of the row's meta and its
+    /// old values are left alone.
+    ///
+    /// # Errors
+    /// The key or the value is not what the topic's format and schema say. The row's content is undefined then.
+    pub fn read(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, row: &mut Row) -> Result<(), ReadError> {
+        row.values.clear();
+        row.values.resize(self.width, Value::Null);
+        row.meta.window = None;
+        row.meta.has_key = false;
+        if let (Some(decoder), Some(mut bytes)) = (&mut self.key, key) {
+            let read_error = |cause| ReadError { part: RecordPart::Key, topic: self.topic.clone(), cause };
+            if let Some(kind) = self.windowed {
+                let (own, window) = split_window(bytes, kind).map_err(read_error)?;
+                bytes = own;
+                row.meta.window = Some(window);
+            }
+            row.meta.has_key = decoder.decode(bytes, &mut row.values).map_err(read_error)?;
+        }
+        row.meta.has_value = match value {
+            Some(bytes) => {
+                let decoded = self.value.decode(bytes, &mut row.values);
+                decoded.map_err(|cause| ReadError { part: RecordPart::Value, topic: self.topic.clone(), cause })?
+            }
+            None => false,
+        };
+        Ok(())
+    }
+}
+
+/// A row as bytes, valid until the writer's next use. Null is `None`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encoded<'a> {
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
+}
+
+/// Writes rows as records of a topic.
+pub struct TopicWriter {
+    topic: Arc<str>,
+    /// `None`: the schema has no key columns; records have no key.
+    key: Option<Box<dyn Encoder>>,
+    value: Box<dyn Encoder>,
+    windowed: Option<WindowedKey>,
+    key_bytes: Vec<u8>,
+    value_bytes: Vec<u8>,
+}
+
+impl TopicWriter {
+    /// A writer for rows of `schema`; it writes all their columns.
+    ///
+    /// # Errors
+    /// An unknown format, or one that can't hold the columns.
+    pub fn new(format: &TopicFormat, schema: &Schema) -> Result<Self, String> {
+        let fields = |columns: &[Column], first: usize| {
+            columns.iter().zip(first..).map(|(column, slot)| Field { column: column.clone(), slot: Some(slot) }).collect()
+        };
+        let key = if schema.key.is_empty() {
+            None
+        } else {
+            let (key_format, layout) = layout(&format.key, fields(&schema.key, 0), true)?;
+            Some(key_format.encoder(&layout)?)
+        };
+        let (value_format, layout) = layout(&format.value, fields(&schema.value, schema.key.len()), false)?;
+        Ok(TopicWriter {
+            topic: format.topic.as_str().into(),
+            key,
+            value: value_format.encoder(&layout)?,
+            windowed: format.windowed_key,
+            key_bytes: Vec::new(),
+            value_bytes: Vec::new(),
+        })
+    }
+
+    /// Encodes a row. A row without a key has a null key, one without a value (a tombstone) a null value; a single
+    /// unwrapped column that is null makes its half null as well.
+    ///
+    /// # Errors
+    /// A value that the format can't write.
+    pub fn write(&mut self, row: &Row) -> Result<Encoded<'_>, WriteError> {
+        let has_key = self.write_key(row).map_err(|cause| self.failed(RecordPart::Key, cause))?;
+        self.value_bytes.clear();
+        let has_value = row.meta.has_value
+            && self.value.encode(&row.values, &mut self.value_bytes).map_err(|cause| self.failed(RecordPart::Value, cause))?;
+        Ok(Encoded { key: has_key.then_some(self.key_bytes.as_slice()), value: has_value.then_some(self.value_bytes.as_slice()) })
+    }
+
+    /// Encodes the key alone (for lookups and partitioning). `None`: the key is null.
+    ///
+    /// # Errors
+    /// A value that the format can't write.
+    pub fn key(&mut self, row: &Row) -> Result<Option<&[u8]>, WriteError> {
+        let has_key = self.write_key(row).map_err(|cause| self.failed(RecordPart::Key, cause))?;
+        Ok(has_key.then_some(self.key_bytes.as_slice()))
+    }
+
+    fn write_key(&mut self, row: &Row) -> Result<bool, EncodeError> {
+        self.key_bytes.clear();
+        let Some(encoder) = &mut self.key else { return Ok(false) };
+        if !row.meta.has_key || !encoder.encode(&row.values, &mut self.key_bytes)? {
+            return Ok(false);
+        }
+        if let Some(kind) = self.windowed {
+            append_window(row.meta.window, kind, &mut self.key_bytes)?;
+        }
+        Ok(true)
+    }
+
+    #[cold]
+    fn failed(&self, part: RecordPart, cause: EncodeError) -> WriteError {
+        WriteError { part, topic: self.topic.clone(), cause }
+    }
+}
+
+/// The format of a specification and the layout of its fields. A single key column always stands unwrapped.
+fn layout(spec: &FormatSpec, fields: Vec<Field>, is_key: bool) -> Result<(&'static dyn Format, Layout), String> {
+    let format = by_name(&spec.name).ok_or_else(|| {
+        if is_known_later(&spec.name) {
+            format!("Format {} is not supported yet", spec.name)
+        } else {
+            format!("Unknown format: {}", spec.name)
+        }
+    })?;
+    let unwrapped = fields.len() == 1 && (is_key || spec.unwrapped);
+    Ok((format, Layout { fields, unwrapped, is_key, delimiter: spec.delimiter }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::{RowMeta, Window};
+    use crate::types::SqlType;
+
+    fn kafka(windowed_key: Option<WindowedKey>) -> TopicFormat {
+        let spec = FormatSpec { name: "KAFKA".into(), unwrapped: true, delimiter: None };
+        TopicFormat { topic: "t".into(), key: spec.clone(), value: spec, windowed_key }
+    }
+
+    fn schema() -> Schema {
+        Schema { key: vec![Column::new("K", SqlType::String)], value: vec![Column::new("V", SqlType::Int)] }
+    }
+
+    #[test]
+    fn rows_go_there_and_back_with_their_window() {
+        for windowed in [None, Some(WindowedKey::Time { size_ms: 10 }), Some(WindowedKey::Session)] {
+            let mut writer = TopicWriter::new(&kafka(windowed), &schema()).unwrap();
+            let mut reader = TopicReader::new(&kafka(windowed), &schema(), &[SlotUse::Read; 2]).unwrap();
+            let window = windowed.map(|_| Window { start: 20, end: 30 });
+            for (value, has_value) in [(Value::Int(5), true), (Value::Null, false)] {
+                let meta = RowMeta { has_key: true, has_value, window, ..RowMeta::default() };
+                let row = Row { values: vec![Value::string("k"), value], old: None, meta };
+                let encoded = writer.write(&row).unwrap();
+                let mut read = Row::default();
+                reader.read(encoded.key, encoded.value, &mut read).unwrap();
+                assert_eq!(read.values, row.values);
+                assert_eq!((read.meta.window, read.meta.has_key, read.meta.has_value), (window, true, has_value));
+            }
+        }
+    }
+
+    #[test]
+    fn nulls() {
+        let mut writer = TopicWriter::new(&kafka(None), &schema()).unwrap();
+        let row = |has_key, has_value| Row {
+            values: vec![Value::Null, Value::Null],
+            old: None,
+            meta: RowMeta { has_key, has_value, ..RowMeta::default() },
+        };
+        for (has_key, has_value) in [(true, true), (true, false), (false, true), (false, false)] {
+            assert_eq!(writer.write(&row(has_key, has_value)).unwrap(), Encoded { key: None, value: None });
+        }
+        let mut reader = TopicReader::new(&kafka(None), &schema(), &[SlotUse::Read; 2]).unwrap();
+        let mut read = Row::default();
+        reader.read(None, None, &mut read).unwrap();
+        assert_eq!((read.values.len(), read.meta.has_key, read.meta.has_value), (2, false, false));
+    }
+
+    #[test]
+    fn a_key_without_columns_is_passed_over() {
+        let keyless = Schema { key: Vec::new(), value: schema().value };
+        let mut reader = TopicReader::new(&kafka(None), &keyless, &[SlotUse::Read]).unwrap();
+        let mut row = Row::default();
+        reader.read(Some(b"whatever"), Some(&[0, 0, 0, 1]), &mut row).unwrap();
+        assert_eq!((row.meta.has_key, &row.values[0]), (false, &Value::Int(1)));
+        let mut writer = TopicWriter::new(&kafka(None), &keyless).unwrap();
+        assert_eq!(writer.write(&row).unwrap(), Encoded { key: None, value: Some(&[0, 0, 0, 1]) });
+    }
+
+    #[test]
+    fn slots_that_nobody_reads_or_that_are_no_part_of_the_record() {
+        let mut wide = schema();
+        wide.value.push(Column::new("H", SqlType::Bytes));
+        let mut reader = TopicReader::new(&kafka(None), &wide, &[SlotUse::Unread, SlotUse::Read, SlotUse::Absent]).unwrap();
+        let mut row = Row::default();
+        reader.read(Some(b"k"), Some(&[0, 0, 0, 1]), &mut row).unwrap();
+        assert_eq!(row.values, vec![Value::Null, Value::Int(1), Value::Null]);
+        assert!(row.meta.has_key);
+        assert!(TopicReader::new(&kafka(None), &wide, &[SlotUse::Read]).is_err());
+    }
+
+    #[test]
+    fn errors_name_part_and_topic() {
+        let mut reader = TopicReader::new(&kafka(None), &schema(), &[SlotUse::Read; 2]).unwrap();
+        let error = reader.read(Some(b"k"), Some(b"no"), &mut Row::default()).unwrap_err();
+        assert!(error.to_string().starts_with("Failed to deserialize value from topic: t. Size of data"), "{error}");
+        let mut format = kafka(None);
+        format.value.name = "AVRO".into();
+        assert_eq!(TopicWriter::new(&format, &schema()).err().unwrap(), "Format AVRO is not supported yet");
+        format.value.name = "FOO".into();
+        assert_eq!(TopicWriter::new(&format, &schema()).err().unwrap(), "Unknown format: FOO");
+    }
+}
