@@ -1,1 +1,3 @@
-//! t
+//! What the end-to-end tests share. The tests themselves are in `tests/`.
+
+pub mod broker;

@@ -1,0 +1,390 @@
+//! A real Apache Kafka for tests and benchmarks: one node in KRaft mode on free loopback ports with a small heap.
+//!
+//! The jars come from Maven Central once and stay in a cache folder. The broker runs under a small shell script that
+//! holds its pid and watches a pipe to this process: when this process ends, however it ends, the pipe closes and the
+//! script kills the broker and removes its data. Nothing is ever killed by name.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, Producer};
+
+/// The version of Apache Kafka that tests run against.
+pub const KAFKA_VERSION: &str = "4.1.0";
+/// Heap of the broker's JVM.
+const HEAP: &str = "-Xmx512m";
+/// How long a broker may take to answer after its start, seconds. It takes 2 to 4 on an idle machine.
+const START_TIMEOUT_S: u64 = 120;
+/// How long a broker may take to stop when asked to, seconds; then it is killed.
+const STOP_TIMEOUT_S: u64 = 20;
+/// Starts that fail because another process took the port meanwhile are tried again this often.
+const START_ATTEMPTS: u32 = 3;
+
+/// Runs the broker (`"$@"`), prints its pid, then waits for a word on its input: `stop` asks it to end, `kill` kills
+/// it. End of input means that the parent has gone: kill it and remove the data (`$1`).
+const SUPERVISOR: &str = r#"
+data=$1; log=$2; shift 2
+"$@" >>"$log" 2>&1 </dev/null &
+pid=$!
+echo $pid
+read -r word
+case "$word" in
+    stop) kill -TERM $pid ;;
+    kill) kill -KILL $pid ;;
+    *) kill -KILL $pid; wait $pid 2>/dev/null; rm -rf -- "$data"; exit ;;
+esac
+wait $pid 2>/dev/null
+"#;
+
+/// Why there is no broker here.
+#[derive(Debug, Clone)]
+pub enum BrokerError {
+    /// The machine lacks what the broker needs: the test is skipped, aloud.
+    Missing(String),
+    /// It should have worked.
+    Failed(String),
+}
+
+/// A running (or stopped) broker. Dropping it kills the broker and removes its data.
+pub struct Broker {
+    libs: PathBuf,
+    data: PathBuf,
+    port: u16,
+    running: Option<Running>,
+}
+
+struct Running {
+    supervisor: Child,
+    control: ChildStdin,
+    pid: u32,
+}
+
+impl Broker {
+    /// Fetches Kafka if that was not done before, formats its storage and starts it.
+    ///
+    /// # Errors
+    /// `Missing` without java or mvn, `Failed` where the broker does not come up.
+    pub fn start() -> Result<Broker, BrokerError> {
+        let libs = libraries()?;
+        let mut last = BrokerError::Failed(String::new());
+        for _ in 0..START_ATTEMPTS {
+            match Self::start_once(&libs) {
+                Ok(broker) => return Ok(broker),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn start_once(libs: &Path) -> Result<Broker, BrokerError> {
+        let data = tempfile::Builder::new().prefix("tidemill-kafka-").tempdir().map_err(failed("temporary folder"))?.keep();
+        let ports = free_ports(2).map_err(failed("free ports"))?;
+        let [port, controller] = ports[..] else { return Err(BrokerError::Failed("no free ports".into())) };
+        let mut broker = Broker { libs: libs.to_owned(), data, port, running: None };
+        fs::write(broker.config(), server_properties(&broker.data, port, controller)).map_err(failed("server.properties"))?;
+        broker.format()?;
+        broker.start_again()?;
+        Ok(broker)
+    }
+
+    /// `host:port` for `bootstrap.servers`.
+    #[must_use]
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The broker's process id while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.running.as_ref().map(|running| running.pid)
+    }
+
+    /// The jars, for tools that run beside the broker (Kafka Streams, the topic command).
+    #[must_use]
+    pub fn libs(&self) -> &Path {
+        &self.libs
+    }
+
+    /// Stops the broker in order, and waits until it has ended. Its data and port stay.
+    pub fn stop(&mut self) {
+        self.end("stop");
+    }
+
+    /// Kills the broker as `kill -9` does. Its data and port stay.
+    pub fn kill(&mut self) {
+        self.end("kill");
+    }
+
+    /// Starts a stopped broker on the same port and data, and waits until it answers.
+    ///
+    /// # Errors
+    /// `Failed` with the end of its log where it does not come up.
+    pub fn start_again(&mut self) -> Result<(), BrokerError> {
+        let mut supervisor = Command::new("sh")
+            .args(["-c", SUPERVISOR, "tidemill-broker"])
+            .args([&self.data, &self.log()])
+            .arg("java")
+            .args([HEAP, "-XX:+UseSerialGC", "-cp"])
+            .arg(self.libs.join("*"))
+            .arg("kafka.Kafka")
+            .arg(self.config())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(failed("sh"))?;
+        let (Some(control), Some(output)) = (supervisor.stdin.take(), supervisor.stdout.take()) else {
+            return Err(BrokerError::Failed("no pipe to the broker's supervisor".into()));
+        };
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line).map_err(failed("the broker's pid"))?;
+        let pid = line.trim().parse().map_err(|_| BrokerError::Failed(format!("the broker's pid is '{}'", line.trim())))?;
+        self.running = Some(Running { supervisor, control, pid });
+        self.wait_until_it_answers()
+    }
+
+    fn wait_until_it_answers(&mut self) -> Result<(), BrokerError> {
+        let deadline = Instant::now() + Duration::from_secs(START_TIMEOUT_S);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
+            let ended = match &mut self.running {
+                Some(running) => !matches!(running.supervisor.try_wait(), Ok(None)) || !is_alive(running.pid),
+                None => true,
+            };
+            if ended || Instant::now() > deadline {
+                let log = self.log_tail();
+                self.kill();
+                return Err(BrokerError::Failed(format!("the broker did not come up on port {}; its log ends:\n{log}", self.port)));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let client: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", self.bootstrap())
+            .set("log_level", "0")
+            .create()
+            .map_err(|error| BrokerError::Failed(format!("client: {error}")))?;
+        loop {
+            match client.client().fetch_metadata(None, Duration::from_secs(5)) {
+                Ok(metadata) if !metadata.brokers().is_empty() => return Ok(()),
+                Ok(_) | Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
+                Ok(_) => return Err(BrokerError::Failed("the broker does not know itself".into())),
+                Err(error) => return Err(BrokerError::Failed(format!("the broker does not answer: {error}\n{}", self.log_tail()))),
+            }
+        }
+    }
+
+    fn end(&mut self, how: &str) {
+        let Some(mut running) = self.running.take() else { return };
+        let _ = writeln!(running.control, "{how}");
+        let deadline = Instant::now() + Duration::from_secs(STOP_TIMEOUT_S);
+        while matches!(running.supervisor.try_wait(), Ok(None)) {
+            if Instant::now() > deadline {
+                let _ = Command::new("kill").args(["-KILL", &running.pid.to_string()]).status();
+                let _ = running.supervisor.wait();
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn format(&self) -> Result<(), BrokerError> {
+        let cluster = run(self.java("kafka.tools.StorageTool").arg("random-uuid"))?;
+        run(self.java("kafka.tools.StorageTool").args(["format", "-t", cluster.trim(), "-c"]).arg(self.config()))?;
+        Ok(())
+    }
+
+    fn java(&self, main: &str) -> Command {
+        let mut command = Command::new("java");
+        command.args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]).arg(self.libs.join("*")).arg(main);
+        command
+    }
+
+    fn config(&self) -> PathBuf {
+        self.data.join("server.properties")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.data.join("broker.log")
+    }
+
+    fn log_tail(&self) -> String {
+        let text = fs::read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = fs::remove_dir_all(&self.data);
+    }
+}
+
+/// The bootstrap address of the one broker that all tests of this process share, or `None` after saying on stderr that
+/// the test is skipped. Tests that stop their broker start one of their own.
+///
+/// # Panics
+/// Where the broker should have come up and did not.
+#[must_use]
+pub fn shared(test: &str) -> Option<String> {
+    static SHARED: OnceLock<Result<Mutex<Broker>, BrokerError>> = OnceLock::new();
+    match SHARED.get_or_init(|| Broker::start().map(Mutex::new)) {
+        Ok(broker) => Some(broker.lock().unwrap_or_else(std::sync::PoisonError::into_inner).bootstrap()),
+        Err(error) => unavailable(test, error),
+    }
+}
+
+/// A broker of the test's own, or `None` after saying that the test is skipped.
+///
+/// # Panics
+/// Where the broker should have come up and did not.
+#[must_use]
+pub fn own(test: &str) -> Option<Broker> {
+    match Broker::start() {
+        Ok(broker) => Some(broker),
+        Err(error) => unavailable(test, &error),
+    }
+}
+
+fn unavailable<T>(test: &str, error: &BrokerError) -> Option<T> {
+    match error {
+        BrokerError::Missing(reason) => {
+            skipped(test, reason);
+            None
+        }
+        BrokerError::Failed(reason) => panic!("Apache Kafka for the test '{test}': {reason}"),
+    }
+}
+
+/// Says on the process's own stderr, past the test harness's capture, that a test did not run: one line that begins
+/// with `SKIPPED: `, which CI greps for.
+pub fn skipped(test: &str, reason: &str) {
+    let _ = writeln!(io::stderr(), "SKIPPED: {test}: {reason}");
+}
+
+/// Where downloads for tests stay: `$TIDEMILL_CACHE_DIR`, else `~/.cache/tidemill`.
+#[must_use]
+pub fn cache_folder() -> PathBuf {
+    if let Some(folder) = std::env::var_os("TIDEMILL_CACHE_DIR") {
+        return folder.into();
+    }
+    std::env::var_os("HOME").map_or_else(std::env::temp_dir, PathBuf::from).join(".cache").join("tidemill")
+}
+
+/// The folder of Kafka's jars, fetched if it is not there.
+fn libraries() -> Result<PathBuf, BrokerError> {
+    for (tool, flag) in [("java", "-version"), ("mvn", "-version")] {
+        let found = Command::new(tool).arg(flag).stdin(Stdio::null()).output().is_ok_and(|output| output.status.success());
+        let jars_suffice = tool == "mvn" && cache_folder().join(format!("kafka-{KAFKA_VERSION}")).is_dir();
+        if !found && !jars_suffice {
+            return Err(BrokerError::Missing(format!("needs Apache Kafka, and '{tool}' was not found or does not run")));
+        }
+    }
+    let folder = cache_folder().join(format!("kafka-{KAFKA_VERSION}"));
+    if !folder.is_dir() {
+        fetch(&folder)?;
+    }
+    Ok(folder.join("libs"))
+}
+
+/// Downloads into a folder of this process and moves it into place, so that two processes do not meet.
+fn fetch(folder: &Path) -> Result<(), BrokerError> {
+    let parent = cache_folder();
+    fs::create_dir_all(&parent).map_err(failed("cache folder"))?;
+    let staging = tempfile::Builder::new().prefix("kafka-fetch-").tempdir_in(&parent).map_err(failed("cache folder"))?;
+    fs::write(staging.path().join("pom.xml"), pom(&[("kafka_2.13", KAFKA_VERSION), ("kafka-tools", KAFKA_VERSION)]))
+        .map_err(failed("pom.xml"))?;
+    let output = Command::new("mvn")
+        .args(["-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=libs"])
+        .current_dir(staging.path())
+        .stdin(Stdio::null())
+        .output()
+        .map_err(failed("mvn"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stdout);
+        return Err(BrokerError::Missing(format!(
+            "Apache Kafka could not be fetched from Maven Central: {}",
+            said.lines().next().unwrap_or("mvn failed")
+        )));
+    }
+    match fs::rename(staging.path(), folder) {
+        Ok(()) => Ok(()),
+        Err(_) if folder.is_dir() => Ok(()),
+        Err(error) => Err(BrokerError::Failed(format!("{}: {error}", folder.display()))),
+    }
+}
+
+/// A throw-away project that depends on artifacts of `org.apache.kafka`.
+#[must_use]
+pub fn pom(artifacts: &[(&str, &str)]) -> String {
+    let dependencies: String = artifacts
+        .iter()
+        .map(|(artifact, version)| {
+            format!("<dependency><groupId>org.apache.kafka</groupId><artifactId>{artifact}</artifactId><version>{version}</version></dependency>")
+        })
+        .collect();
+    format!(
+        "<project><modelVersion>4.0.0</modelVersion><groupId>tidemill</groupId><artifactId>fetch</artifactId>\
+         <version>1</version><dependencies>{dependencies}</dependencies></project>\n"
+    )
+}
+
+fn server_properties(data: &Path, port: u16, controller: u16) -> String {
+    format!(
+        "process.roles=broker,controller\n\
+         node.id=1\n\
+         controller.quorum.voters=1@127.0.0.1:{controller}\n\
+         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+         controller.listener.names=CONTROLLER\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         log.dirs={data}/logs\n\
+         auto.create.topics.enable=false\n\
+         num.network.threads=2\n\
+         num.io.threads=2\n\
+         num.recovery.threads.per.data.dir=2\n\
+         offsets.topic.replication.factor=1\n\
+         offsets.topic.num.partitions=4\n\
+         transaction.state.log.replication.factor=1\n\
+         transaction.state.log.min.isr=1\n\
+         transaction.state.log.num.partitions=2\n\
+         share.coordinator.state.topic.replication.factor=1\n\
+         share.coordinator.state.topic.min.isr=1\n\
+         group.initial.rebalance.delay.ms=0\n\
+         log.retention.ms=-1\n\
+         log.cleaner.dedupe.buffer.size=16777216\n",
+        data = data.display()
+    )
+}
+
+/// Ports that were free a moment ago, all different.
+fn free_ports(count: usize) -> io::Result<Vec<u16>> {
+    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
+    held.iter().map(|listener| listener.local_addr().map(|address| address.port())).collect()
+}
+
+fn is_alive(pid: u32) -> bool {
+    Command::new("kill").args(["-0", &pid.to_string()]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+fn run(command: &mut Command) -> Result<String, BrokerError> {
+    let output = command.stdin(Stdio::null()).output().map_err(failed("java"))?;
+    if !output.status.success() {
+        return Err(BrokerError::Failed(format!(
+            "{command:?}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn failed<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> BrokerError {
+    move |error| BrokerError::Failed(format!("{what}: {error}"))
+}

@@ -1,0 +1,3 @@
+//! Tests against a real Apache Kafka. Each says `SKIPPED: …` on stderr where java or mvn is missing.
+
+mod harness;
