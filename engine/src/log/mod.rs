@@ -3,6 +3,8 @@
 //!
 //! I/O is paid by the batch: a [`Batch`] is whatever has arrived in one partition, shared by every reader of it.
 
+pub mod simulated;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,9 +1,35 @@
 //! State: keyed stores of tasks. One RocksDB for the whole process, above it a write-back overlay for each store.
 //!
-//! Reads look through active → frozen → RocksDB. A commit freezes the overlay and turns it into one [`StateBatch`],
-//! written in one piece with the input offsets.
+//! Reads look through active → frozen → backing (RocksDB, or memory in tests). A commit freezes the overlays of a task
+//! ([`Store::freeze`]) into one [`StateBatch`], which is written in one piece with the input offsets; a new overlay takes
+//! over meanwhile. Overlays also keep what was read lately, as far as the budget of [`StateLimits`] allows.
+//!
+//! Keys in the backing: store id (4 bytes) | partition (4 bytes) | the store's key. The empty key holds the stream time.
+
+mod arena;
+mod backing;
+mod batch;
+mod chunk_lock;
+mod db;
+mod expiry;
+mod frozen;
+mod layers;
+mod memory;
+mod merge;
+mod overlay;
+mod reader;
+mod records;
+mod store;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
+
+pub use batch::StateBatch;
+pub use db::{StateDb, StateLimits};
+pub use frozen::FrozenOverlay;
+pub use reader::StoreReader;
+pub use store::Store;
 
 /// What went wrong with the state.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -12,13 +38,10 @@ pub enum StateError {
     Storage(String),
     #[error("state store: corrupt entry in {store}: {reason}")]
     Corrupt { store: String, reason: String },
-}
-
-/// Puts and deletes for RocksDB, prefixed and ready to be written in one piece.
-#[derive(Debug, Default, Clone)]
-pub struct StateBatch {
-    /// Full keys with their new values; `None` deletes.
-    pub entries: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    #[error("data folder '{0}' is in use by another process")]
+    InUse(String),
+    #[error("data folder '{path}' can't be used: {reason}")]
+    Unusable { path: String, reason: String },
 }
 
 /// Identifies one store of one task in the shared RocksDB: query, store name, partition.
@@ -32,11 +55,16 @@ pub struct StoreKey {
 /// How a store's keys are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreKind {
-    /// Key columns only.
+    /// Key columns only (`encode_key`).
     KeyValue,
-    /// Key columns, then the window's start and end; entries leave after `retention_ms` behind stream time.
+    /// Key columns, then the window's start and end (`encode_windowed_key`).
+    ///
+    /// An entry is there iff its window's end `>= stream time - retention_ms`; what has expired is hidden at once and
+    /// dropped later. (Kafka Streams drops by segments of at least a minute and hides windows by their start; what a
+    /// query must not see any more, or must still see, is its operator's business: `retention_ms` only has to be large
+    /// enough.)
     Windowed { retention_ms: i64 },
-    /// Any ordered bytes that an operator chooses (buffers ordered by time).
+    /// Any ordered bytes that an operator chooses (buffers ordered by time); never empty.
     Ordered,
 }
 
@@ -47,33 +75,4 @@ pub struct StoreSpec {
     pub kind: StoreKind,
     /// Whether each change goes to a changelog topic, from which the store is restored on another machine.
     pub changelog: bool,
-}
-
-/// One store of one task, as its operators use it. (Contract; the implementation follows.)
-#[derive(Default)]
-pub struct Store {}
-
-impl Store {
-    /// Takes the store's lock for the length of a chunk; pull queries wait meanwhile.
-    pub fn begin_chunk(&mut self) {}
-    /// Gives the lock back, fairly.
-    pub fn end_chunk(&mut self) {}
-    /// Looks a key up (active, then frozen, then RocksDB) and shows its value to `f` without a copy.
-    pub fn get<R>(&self, _key: &[u8], f: impl FnOnce(Option<&[u8]>) -> R) -> Result<R, StateError> {
-        Ok(f(None))
-    }
-    /// Sets or deletes a key.
-    pub fn put(&mut self, _key: &[u8], _value: Option<&[u8]>) {}
-    /// Shows all entries with `from <= key < to` in order to `f` until it returns false.
-    pub fn range(&self, _from: &[u8], _to: Option<&[u8]>, _f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError> {
-        Ok(())
-    }
-    /// Stream time of the operator that owns the store: kept, committed and restored with it. `i64::MIN` at first.
-    pub fn stream_time(&self) -> i64 {
-        i64::MIN
-    }
-    /// Raises the stream time to `timestamp` if that is larger, and returns it.
-    pub fn observe_time(&mut self, timestamp: i64) -> i64 {
-        timestamp
-    }
 }

@@ -1,5 +1,6 @@
 //! SQL types, values and schemas: what flows through every other module of the engine.
 
+pub mod codec;
 mod schema;
 mod sql_type;
 pub mod text;

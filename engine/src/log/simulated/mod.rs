@@ -1,0 +1,244 @@
+//! The simulated log: topics in memory, with seeded faults, and no thread of its own.
+//!
+//! `tidemill test` makes thousands of them, so making one costs next to nothing. Everything happens in the calls
+//! themselves: after `subscribe`, `poll` returns what is there. With the same seed and the same calls it does the same.
+
+mod faults;
+mod reader;
+mod topic;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+pub use faults::{FaultCounts, FaultPlan};
+pub use topic::StoredRecord;
+
+use self::faults::Faults;
+use self::reader::{ReaderState, SimulatedReader};
+use self::topic::Topic;
+use self::writer::SimulatedWriter;
+use super::{Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Subscription, TopicHandle, TopicInfo, TopicPartition, TopicSpec};
+
+/// Records that one poll returns at most.
+const DEFAULT_POLL_RECORDS: usize = 4096;
+
+/// How a simulated log behaves.
+#[derive(Debug, Clone, Copy)]
+pub struct SimulationOptions {
+    /// Whether a commit takes records, state and offsets together (as the embedded log), or records become visible as
+    /// they are sent and a failure may fall between the parts of a commit (as Kafka, at least once).
+    pub atomic: bool,
+    pub faults: FaultPlan,
+}
+
+impl Default for SimulationOptions {
+    fn default() -> Self {
+        SimulationOptions { atomic: true, faults: FaultPlan::default() }
+    }
+}
+
+/// See the module. A cheap handle.
+#[derive(Clone)]
+pub struct SimulatedLog {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    atomic: bool,
+    state: Mutex<LogState>,
+}
+
+struct LogState {
+    by_name: BTreeMap<String, TopicHandle>,
+    /// By handle; `None`: deleted.
+    topics: Vec<Option<Topic>>,
+    groups: BTreeMap<Arc<str>, BTreeMap<TopicPartition, Offset>>,
+    readers: Vec<Weak<ReaderState>>,
+    faults: Faults,
+    poll_records: usize,
+}
+
+impl Default for SimulatedLog {
+    fn default() -> Self {
+        SimulatedLog::new(SimulationOptions::default())
+    }
+}
+
+impl SimulatedLog {
+    pub fn new(options: SimulationOptions) -> Self {
+        let state = LogState {
+            by_name: BTreeMap::new(),
+            topics: Vec::new(),
+            groups: BTreeMap::new(),
+            readers: Vec::new(),
+            faults: Faults::new(options.faults),
+            poll_records: DEFAULT_POLL_RECORDS,
+        };
+        SimulatedLog { shared: Arc::new(Shared { atomic: options.atomic, state: Mutex::new(state) }) }
+    }
+
+    /// Appends a record as an outside producer would, without faults; its offset.
+    ///
+    /// # Errors
+    /// `UnknownTopic`, also for a partition that the topic hasn't got.
+    pub fn append(&self, topic: &str, partition: i32, record: StoredRecord) -> Result<Offset, LogError> {
+        let mut state = self.shared.state.lock();
+        let handle = state.handle(topic)?;
+        let offset = state.append(handle, partition, record)?;
+        let woken = state.arm_down(topic);
+        drop(state);
+        wake(woken);
+        Ok(offset)
+    }
+
+    /// Every record of a topic, by partition.
+    pub fn records(&self, topic: &str) -> Result<Vec<Vec<Arc<StoredRecord>>>, LogError> {
+        let state = self.shared.state.lock();
+        let handle = state.handle(topic)?;
+        Ok(state.topic(handle)?.partitions.clone())
+    }
+
+    /// At most this many records come out of one `poll` (at least one).
+    pub fn set_poll_records(&self, records: usize) {
+        self.shared.state.lock().poll_records = records.max(1);
+    }
+
+    /// How many faults have happened.
+    pub fn fault_counts(&self) -> FaultCounts {
+        self.shared.state.lock().faults.counts()
+    }
+
+    /// From now on, other faults (or none).
+    pub fn set_faults(&self, plan: FaultPlan) {
+        self.shared.state.lock().faults.replace(plan);
+    }
+}
+
+impl LogState {
+    fn handle(&self, name: &str) -> Result<TopicHandle, LogError> {
+        self.by_name.get(name).copied().ok_or_else(|| LogError::UnknownTopic(name.to_owned()))
+    }
+
+    fn topic(&self, handle: TopicHandle) -> Result<&Topic, LogError> {
+        self.topics.get(handle.0 as usize).and_then(Option::as_ref).ok_or_else(|| deleted(handle))
+    }
+
+    fn append(&mut self, handle: TopicHandle, partition: i32, record: StoredRecord) -> Result<Offset, LogError> {
+        let topic = self.topics.get_mut(handle.0 as usize).and_then(Option::as_mut).ok_or_else(|| deleted(handle))?;
+        topic.append(partition, record)
+    }
+
+    /// The waiting readers of a topic; they are waked once and then have to poll until nothing is left.
+    fn arm_down(&mut self, topic: &str) -> Vec<Arc<ReaderState>> {
+        self.readers.retain(|reader| reader.strong_count() > 0);
+        self.readers.iter().filter_map(Weak::upgrade).filter(|reader| reader.reads(topic) && reader.take_waiting()).collect()
+    }
+}
+
+fn deleted(handle: TopicHandle) -> LogError {
+    LogError::UnknownTopic(format!("(deleted, number {})", handle.0))
+}
+
+/// Outside of the lock: the callback may call the log.
+fn wake(readers: Vec<Arc<ReaderState>>) {
+    for reader in readers {
+        reader.wake();
+    }
+}
+
+impl Log for SimulatedLog {
+    fn is_atomic(&self) -> bool {
+        self.shared.atomic
+    }
+
+    fn kind(&self) -> &'static str {
+        "simulated"
+    }
+
+    fn cluster_id(&self) -> String {
+        "simulated".into()
+    }
+
+    fn create_topic(&self, spec: &TopicSpec) -> Result<(), LogError> {
+        let mut state = self.shared.state.lock();
+        if state.by_name.contains_key(&spec.name) {
+            return Err(LogError::TopicExists(spec.name.clone()));
+        }
+        let handle = u32::try_from(state.topics.len()).map(TopicHandle).map_err(|_| LogError::Fatal("too many topics".into()))?;
+        state.topics.push(Some(Topic::new(spec)?));
+        state.by_name.insert(spec.name.clone(), handle);
+        Ok(())
+    }
+
+    fn delete_topic(&self, name: &str) -> Result<(), LogError> {
+        let mut state = self.shared.state.lock();
+        let handle = state.handle(name)?;
+        state.by_name.remove(name);
+        state.topics[handle.0 as usize] = None;
+        for group in state.groups.values_mut() {
+            group.retain(|partition, _| &*partition.topic != name);
+        }
+        let woken = state.arm_down(name);
+        drop(state);
+        wake(woken);
+        Ok(())
+    }
+
+    fn describe_topic(&self, name: &str) -> Result<Option<TopicInfo>, LogError> {
+        let state = self.shared.state.lock();
+        match state.handle(name) {
+            Ok(handle) => Ok(Some(state.topic(handle)?.info.clone())),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn list_topics(&self) -> Result<Vec<TopicInfo>, LogError> {
+        let state = self.shared.state.lock();
+        state.by_name.values().map(|handle| Ok(state.topic(*handle)?.info.clone())).collect()
+    }
+
+    fn offsets(&self, partitions: &[TopicPartition], spec: OffsetSpec) -> Result<Vec<Offset>, LogError> {
+        let state = self.shared.state.lock();
+        let find = |tp: &TopicPartition| state.topic(state.handle(&tp.topic)?)?.offset(tp, spec);
+        partitions.iter().map(find).collect()
+    }
+
+    fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<Option<Offset>>, LogError> {
+        let state = self.shared.state.lock();
+        let group = state.groups.get(group);
+        Ok(partitions.iter().map(|partition| group.and_then(|group| group.get(partition)).copied()).collect())
+    }
+
+    fn delete_group(&self, group: &str) -> Result<(), LogError> {
+        self.shared.state.lock().groups.remove(group);
+        Ok(())
+    }
+
+    fn topic(&self, name: &str) -> Result<(TopicHandle, u32), LogError> {
+        let state = self.shared.state.lock();
+        let handle = state.handle(name)?;
+        Ok((handle, state.topic(handle)?.info.partitions))
+    }
+
+    fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn LogReader>, LogError> {
+        let mut state = self.shared.state.lock();
+        for (partition, _) in &subscription.partitions {
+            state.topic(state.handle(&partition.topic)?)?.partition(partition)?;
+        }
+        let reader = SimulatedReader::new(self.shared.clone(), subscription);
+        state.readers.push(Arc::downgrade(&reader.state));
+        Ok(Box::new(reader))
+    }
+
+    fn writer(&self) -> Result<Box<dyn LogWriter>, LogError> {
+        Ok(Box::new(SimulatedWriter::new(self.shared.clone())))
+    }
+
+    fn ping(&self, _timeout: Duration) -> Result<(), LogError> {
+        Ok(())
+    }
+}

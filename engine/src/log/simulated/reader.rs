@@ -1,0 +1,98 @@
+//! Reading the simulated log.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::Shared;
+use super::topic::SimulatedBatch;
+use crate::log::{ArrivedBatch, LogError, LogReader, Offset, Subscription, TopicPartition};
+
+/// What the log knows of a reader.
+pub(super) struct ReaderState {
+    partitions: Vec<TopicPartition>,
+    /// The last poll found nothing: wake it when something comes.
+    waiting: AtomicBool,
+    wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl ReaderState {
+    pub fn reads(&self, topic: &str) -> bool {
+        self.partitions.iter().any(|partition| &*partition.topic == topic)
+    }
+
+    pub fn take_waiting(&self) -> bool {
+        self.waiting.swap(false, Ordering::AcqRel)
+    }
+
+    pub fn wake(&self) {
+        (self.wake)();
+    }
+}
+
+/// A reader: positions, and whose turn it is.
+pub(super) struct SimulatedReader {
+    shared: Arc<Shared>,
+    pub state: Arc<ReaderState>,
+    positions: Vec<Offset>,
+    turn: usize,
+}
+
+impl SimulatedReader {
+    pub fn new(shared: Arc<Shared>, subscription: Subscription) -> Self {
+        let (partitions, positions) = subscription.partitions.into_iter().unzip();
+        let state = ReaderState { partitions, waiting: AtomicBool::new(false), wake: subscription.wake };
+        SimulatedReader { shared, state: Arc::new(state), positions, turn: 0 }
+    }
+
+    /// What a partition holds behind the reader's position, at most `limit` records.
+    fn read(&self, log: &super::LogState, source: usize, limit: usize) -> Result<Option<SimulatedBatch>, LogError> {
+        let (Some(partition), Some(position)) = (self.state.partitions.get(source), self.positions.get(source)) else { return Ok(None) };
+        let gone = || LogError::Fatal(format!("topic '{}' has gone", partition.topic));
+        let handle = log.handle(&partition.topic).map_err(|_| gone())?;
+        let records = log.topic(handle).and_then(|topic| topic.partition(partition)).map_err(|_| gone())?;
+        let start = usize::try_from(position.0).unwrap_or(0).min(records.len());
+        let end = start.saturating_add(limit).min(records.len());
+        Ok(records.get(start..end).filter(|records| !records.is_empty()).map(|records| SimulatedBatch(records.to_vec())))
+    }
+}
+
+impl LogReader for SimulatedReader {
+    fn poll(&mut self) -> Result<Option<ArrivedBatch>, LogError> {
+        let shared = self.shared.clone();
+        let mut log = shared.state.lock();
+        if log.faults.poll_fails() {
+            return Err(LogError::Retriable("simulated fault: poll".into()));
+        }
+        let sources = self.positions.len();
+        let mut limit = log.poll_records;
+        if let Some(random) = log.faults.reorder(sources * 64) {
+            self.turn = random % sources.max(1);
+            limit = limit.min(random / sources.max(1) + 1);
+        }
+        for _ in 0..sources {
+            let source = self.turn % sources;
+            self.turn = source + 1;
+            if let Some(batch) = self.read(&log, source, limit)? {
+                if let (Some(position), Some(last)) = (self.positions.get_mut(source), batch.0.last()) {
+                    *position = Offset(last.offset.0 + 1);
+                }
+                return Ok(Some(ArrivedBatch { source, batch: Arc::new(batch), first: 0 }));
+            }
+        }
+        self.state.waiting.store(true, Ordering::Release);
+        Ok(None)
+    }
+
+    fn caught_up(&self, source: usize) -> bool {
+        let log = self.shared.state.lock();
+        matches!(self.read(&log, source, 1), Ok(None))
+    }
+
+    fn seek(&mut self, offsets: &[Offset]) -> Result<(), LogError> {
+        if offsets.len() != self.positions.len() {
+            return Err(LogError::Fatal(format!("{} offsets for {} partitions", offsets.len(), self.positions.len())));
+        }
+        self.positions.copy_from_slice(offsets);
+        Ok(())
+    }
+}

@@ -1,0 +1,192 @@
+//! The process's one database of state: opens stores, keeps positions, and holds the memory budget.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use super::backing::Backing;
+use super::expiry::RetentionTable;
+use super::frozen::StoreCore;
+use super::memory::MemoryBacking;
+use super::records;
+use super::{StateError, Store, StoreKey, StoreSpec};
+use crate::log::{Offset, TopicPartition};
+
+/// How much memory the state may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateLimits {
+    /// Blocks of RocksDB's files, bytes.
+    pub block_cache_bytes: usize,
+    /// RocksDB's memtables together, bytes.
+    pub write_buffer_bytes: usize,
+    /// All overlays together, bytes: beyond a half of it nothing is kept only because it was read, beyond the whole of it
+    /// [`StateDb::wants_commit`] asks for commits. Soft: no write is refused.
+    pub overlay_bytes: usize,
+    /// Every commit of the embedded log reaches the disk itself before it returns, not only the operating system.
+    pub fsync: bool,
+}
+
+impl Default for StateLimits {
+    fn default() -> Self {
+        StateLimits { block_cache_bytes: 64 << 20, write_buffer_bytes: 64 << 20, overlay_bytes: 128 << 20, fsync: false }
+    }
+}
+
+/// All state of a process: one RocksDB, or memory. A cheap handle.
+#[derive(Clone)]
+pub struct StateDb(pub(super) Arc<Db>);
+
+/// What the handles share.
+pub(super) struct Db {
+    pub backing: Arc<dyn Backing>,
+    pub retention: RetentionTable,
+    limits: StateLimits,
+    overlay_bytes: AtomicUsize,
+    ids: Mutex<StoreIds>,
+}
+
+struct StoreIds {
+    by_name: BTreeMap<(String, String), u32>,
+    next: u32,
+}
+
+impl StateDb {
+    /// State in memory, gone with the last handle: for tests and scripts.
+    pub fn in_memory() -> Self {
+        let ids = StoreIds { by_name: BTreeMap::new(), next: 1 };
+        StateDb(Arc::new(Db {
+            backing: Arc::new(MemoryBacking::default()),
+            retention: RetentionTable::default(),
+            limits: StateLimits::default(),
+            overlay_bytes: AtomicUsize::new(0),
+            ids: Mutex::new(ids),
+        }))
+    }
+
+    /// Opens one store of one task. At most one [`Store`] may be open for a key at a time.
+    pub fn open_store(&self, key: &StoreKey, spec: &StoreSpec) -> Result<Store, StateError> {
+        let id = self.0.store_id(&key.query, &key.store)?;
+        let mut prefix = [0; 8];
+        prefix[..4].copy_from_slice(&id.to_be_bytes());
+        prefix[4..].copy_from_slice(&key.partition.to_be_bytes());
+        let mut stream_time = i64::MIN;
+        self.0.backing.get(&prefix, &mut |value| {
+            if let Some(bytes) = value.and_then(|value| <[u8; 8]>::try_from(value).ok()) {
+                stream_time = i64::from_be_bytes(bytes);
+            }
+        })?;
+        let mut empty = true;
+        let end = u64::from_be_bytes(prefix).wrapping_add(1).to_be_bytes();
+        self.0.backing.scan(&prefix, &end, &mut |_, _| {
+            empty = false;
+            false
+        })?;
+        let core = StoreCore {
+            key: key.clone(),
+            kind: spec.kind,
+            prefix,
+            db: self.0.clone(),
+            written: AtomicU64::new(0),
+            committed_time: AtomicI64::new(stream_time),
+            backing_empty: AtomicBool::new(empty),
+        };
+        Ok(Store::new(Arc::new(core)))
+    }
+
+    /// How far the query's state includes each partition: what [`super::StateBatch::set_position`] remembered.
+    pub fn positions(&self, query: &str) -> Result<BTreeMap<TopicPartition, Offset>, StateError> {
+        let prefix = records::position_prefix(query);
+        let end = crate::types::codec::prefix_end(&prefix).unwrap_or_default();
+        let mut positions = BTreeMap::new();
+        let mut failed = None;
+        self.0.backing.scan(&prefix, &end, &mut |key, value| match records::parse_position(&prefix, key, value) {
+            Ok((partition, offset)) => {
+                positions.insert(partition, offset);
+                true
+            }
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        })?;
+        failed.map_or(Ok(positions), Err)
+    }
+
+    /// Deletes all stores and positions of a query, whose tasks must have ended.
+    pub fn drop_query(&self, query: &str) -> Result<(), StateError> {
+        let mut ids = self.0.ids.lock();
+        let dropped: Vec<((String, String), u32)> =
+            ids.by_name.iter().filter(|((owner, _), _)| owner == query).map(|(name, id)| (name.clone(), *id)).collect();
+        for (name, id) in dropped {
+            self.0.backing.delete_range(&id.to_be_bytes(), &(id + 1).to_be_bytes())?;
+            self.0.backing.put_all(&[(records::store_id_key(&name.0, &name.1), None)])?;
+            self.0.retention.forget(id);
+            ids.by_name.remove(&name);
+        }
+        drop(ids);
+        let prefix = records::position_prefix(query);
+        let end = crate::types::codec::prefix_end(&prefix).unwrap_or_default();
+        self.0.backing.delete_range(&prefix, &end)
+    }
+
+    /// Queries that have stores.
+    pub fn queries(&self) -> Vec<String> {
+        let ids = self.0.ids.lock();
+        let mut queries: Vec<String> = ids.by_name.keys().map(|(query, _)| query.clone()).collect();
+        queries.dedup();
+        queries
+    }
+
+    /// Bytes in all overlays, active and frozen.
+    pub fn overlay_bytes(&self) -> usize {
+        self.0.overlay_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The overlays are beyond their limit: tasks should commit soon.
+    pub fn wants_commit(&self) -> bool {
+        self.overlay_bytes() > self.0.limits.overlay_bytes
+    }
+
+    pub fn limits(&self) -> &StateLimits {
+        &self.0.limits
+    }
+}
+
+impl Db {
+    fn store_id(&self, query: &str, store: &str) -> Result<u32, StateError> {
+        let mut ids = self.ids.lock();
+        let name = (query.to_owned(), store.to_owned());
+        if let Some(id) = ids.by_name.get(&name) {
+            return Ok(*id);
+        }
+        let id = ids.next;
+        let next = id.checked_add(1).ok_or_else(|| StateError::Storage("no store ids left".into()))?;
+        self.backing.put_all(&[
+            (records::next_id_key(), Some(next.to_be_bytes().to_vec())),
+            (records::store_id_key(query, store), Some(id.to_be_bytes().to_vec())),
+        ])?;
+        ids.next = next;
+        ids.by_name.insert(name, id);
+        Ok(id)
+    }
+
+    /// Replaces `old` accounted bytes by `new` ones.
+    pub fn account(&self, old: usize, new: usize) {
+        if new >= old {
+            self.overlay_bytes.fetch_add(new - old, Ordering::Relaxed);
+        } else {
+            self.release(old - new);
+        }
+    }
+
+    pub fn release(&self, bytes: usize) {
+        self.overlay_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether there is room to keep what was only read.
+    pub fn may_cache(&self) -> bool {
+        self.overlay_bytes.load(Ordering::Relaxed) < self.limits.overlay_bytes / 2
+    }
+}

@@ -1,0 +1,64 @@
+//! Which windows have expired: what bounds the size of windowed stores.
+//!
+//! An entry of a windowed store is visible iff `window end >= stream time - retention` (for a session or a join buffer,
+//! whose end is its last record's time, the same). Whether a late record still counts is the operator's own, stricter
+//! business; this rule only makes reads independent of when the storage gets to dropping what is dead.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use super::frozen::PREFIX_BYTES;
+
+/// Bytes that a window takes at the end of a key: start, end.
+pub(crate) const WINDOW_BYTES: usize = 16;
+
+/// The end of the window at the end of a key.
+pub(crate) fn window_end(key: &[u8]) -> Option<i64> {
+    let bytes: [u8; 8] = *key.last_chunk()?;
+    Some(crate::types::codec::from_ordered(bytes))
+}
+
+/// Up to where each windowed store has expired for good: by stream times that are committed, so that nothing which a
+/// restart would need again is dropped.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct RetentionTable {
+    bounds: Arc<RwLock<HashMap<[u8; PREFIX_BYTES], i64>>>,
+}
+
+impl RetentionTable {
+    /// Windows of a store that end before `bound` are dead.
+    pub fn advance(&self, prefix: [u8; PREFIX_BYTES], bound: i64) {
+        self.bounds.write().insert(prefix, bound);
+    }
+
+    pub fn forget(&self, id: u32) {
+        self.bounds.write().retain(|prefix, _| prefix[..4] != id.to_be_bytes());
+    }
+
+    /// The bounds as they are now; one for each compaction.
+    pub fn snapshot(&self) -> RetentionSnapshot {
+        RetentionSnapshot { bounds: self.bounds.read().clone() }
+    }
+}
+
+/// What a compaction goes by.
+#[derive(Debug)]
+pub(crate) struct RetentionSnapshot {
+    bounds: HashMap<[u8; PREFIX_BYTES], i64>,
+}
+
+impl RetentionSnapshot {
+    /// Whether a full key is that of a dead window.
+    pub fn is_dead(&self, key: &[u8]) -> bool {
+        if key.len() < PREFIX_BYTES + WINDOW_BYTES {
+            return false;
+        }
+        let Some(prefix) = key.first_chunk::<PREFIX_BYTES>() else { return false };
+        match (self.bounds.get(prefix), window_end(key)) {
+            (Some(bound), Some(end)) => end < *bound,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The changes of one store since the last commit, and what was read lately: a hash map over an arena.
+//!
+//! Entries are never removed: a delete is an entry without a value. Slots stand in order of first touch, which makes every
+//! walk deterministic. An ordered index is made when the first range is asked for and kept from then on.
+
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+use std::ops::Bound;
+
+use hashbrown::HashTable;
+
+use super::arena::{Arena, Place, narrow};
+
+/// A key and its value; `None`: deleted.
+pub(super) type Entry<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// Length of the value of a deleted entry.
+const ABSENT: u32 = u32::MAX;
+
+struct Slot {
+    hash: u64,
+    key: Place,
+    value: Place,
+    key_len: u32,
+    value_len: u32,
+    /// Room at `value`.
+    capacity: u32,
+    /// To be written at the commit; otherwise only what was read.
+    dirty: bool,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Overlay {
+    hasher: foldhash::fast::RandomState,
+    table: HashTable<u32>,
+    slots: Vec<Slot>,
+    arena: Arena,
+    index: Option<BTreeMap<Box<[u8]>, u32>>,
+    dirty: usize,
+}
+
+impl Overlay {
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    /// A new overlay that hashes as this one does, with an index if this one has one.
+    pub fn successor(&self) -> Overlay {
+        Overlay { hasher: self.hasher.clone(), index: self.index.as_ref().map(|_| BTreeMap::new()), ..Overlay::default() }
+    }
+
+    /// The slot of a key.
+    pub fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
+        self.table.find(hash, |&i| self.key(i) == key).copied()
+    }
+
+    pub fn key(&self, slot: u32) -> &[u8] {
+        let slot = &self.slots[slot as usize];
+        self.arena.get(slot.key, slot.key_len)
+    }
+
+    pub fn value(&self, slot: u32) -> Option<&[u8]> {
+        let slot = &self.slots[slot as usize];
+        (slot.value_len != ABSENT).then(|| self.arena.get(slot.value, slot.value_len))
+    }
+
+    pub fn entry(&self, slot: u32) -> Entry<'_> {
+        (self.key(slot), self.value(slot))
+    }
+
+    pub fn is_dirty(&self, slot: u32) -> bool {
+        self.slots[slot as usize].dirty
+    }
+
+    /// Adds a key that has no slot yet.
+    pub fn insert(&mut self, hash: u64, key: &[u8], value: Option<&[u8]>, dirty: bool) -> u32 {
+        let index = narrow(self.slots.len());
+        let place = self.arena.push(key, key.len());
+        let mut slot =
+            Slot { hash, key: place, value: Place::default(), key_len: narrow(key.len()), value_len: ABSENT, capacity: 0, dirty };
+        if let Some(value) = value {
+            slot.capacity = narrow(room_for(value.len()));
+            slot.value = self.arena.push(value, slot.capacity as usize);
+            slot.value_len = narrow(value.len());
+        }
+        self.slots.push(slot);
+        self.dirty += usize::from(dirty);
+        let slots = &self.slots;
+        self.table.insert_unique(hash, index, |&i| slots[i as usize].hash);
+        if let Some(ordered) = &mut self.index {
+            ordered.insert(key.into(), index);
+        }
+        index
+    }
+
+    /// Sets the value of a slot and marks it for the commit.
+    pub fn set(&mut self, index: u32, value: Option<&[u8]>) {
+        let slot = &mut self.slots[index as usize];
+        if !slot.dirty {
+            slot.dirty = true;
+            self.dirty += 1;
+        }
+        let Some(value) = value else {
+            slot.value_len = ABSENT;
+            return;
+        };
+        if value.len() <= slot.capacity as usize {
+            self.arena.set(slot.value, value);
+        } else {
+            slot.capacity = narrow(room_for(value.len()));
+            slot.value = self.arena.push(value, slot.capacity as usize);
+        }
+        slot.value_len = narrow(value.len());
+    }
+
+    /// Entries to be written.
+    pub fn dirty(&self) -> usize {
+        self.dirty
+    }
+
+    /// All entries.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.arena.bytes() + self.slots.capacity() * size_of::<Slot>() + self.table.capacity() * 5
+    }
+
+    /// Slots in order of first touch.
+    pub fn slots(&self) -> impl Iterator<Item = u32> + use<> {
+        0..narrow(self.slots.len())
+    }
+
+    /// All slots in the order of their keys.
+    pub fn sorted(&self) -> Vec<u32> {
+        if let Some(ordered) = &self.index {
+            return ordered.values().copied().collect();
+        }
+        let mut slots: Vec<u32> = self.slots().collect();
+        slots.sort_unstable_by(|&a, &b| self.key(a).cmp(self.key(b)));
+        slots
+    }
+
+    pub fn has_index(&self) -> bool {
+        self.index.is_some()
+    }
+
+    /// Makes the ordered index, if there is none.
+    pub fn build_index(&mut self) {
+        if self.index.is_none() {
+            self.index = Some(self.slots().map(|slot| (self.key(slot).into(), slot)).collect());
+        }
+    }
+
+    /// Entries with `from <= key < to` in order. Nothing without an index.
+    pub fn range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> OverlayRange<'a> {
+        let upper = to.map_or(Bound::Unbounded, Bound::Excluded);
+        let inner = match &self.index {
+            Some(ordered) if to.is_none_or(|to| from < to) => Some(ordered.range::<[u8], _>((Bound::Included(from), upper))),
+            _ => None,
+        };
+        OverlayRange { overlay: self, inner }
+    }
+}
+
+/// Entries of an overlay in order of their keys.
+pub(super) struct OverlayRange<'a> {
+    overlay: &'a Overlay,
+    inner: Option<std::collections::btree_map::Range<'a, Box<[u8]>, u32>>,
+}
+
+impl<'a> Iterator for OverlayRange<'a> {
+    type Item = Entry<'a>;
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        let (key, slot) = self.inner.as_mut()?.next()?;
+        Some((key, self.overlay.value(*slot)))
+    }
+}
+
+/// Room to keep for a value, so that one which grows a little stays in place and one that grows for ever wastes at most
+/// as much as it holds.
+fn room_for(len: usize) -> usize {
+    (len + len / 4).next_multiple_of(16)
+}

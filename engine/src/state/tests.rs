@@ -1,0 +1,242 @@
+//! Stores against a model, over each backing.
+
+use std::collections::BTreeMap;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::*;
+use crate::log::{Offset, TopicPartition};
+use crate::types::codec::to_ordered;
+
+fn open(db: &StateDb, query: &str, kind: StoreKind) -> Store {
+    let key = StoreKey { query: query.into(), store: "s".into(), partition: 3 };
+    db.open_store(&key, &StoreSpec { name: "s".into(), kind, changelog: true }).unwrap()
+}
+
+fn get(store: &mut Store, key: &[u8]) -> Option<Vec<u8>> {
+    store.get(key, |value| value.map(<[u8]>::to_vec)).unwrap()
+}
+
+fn all(store: &mut Store) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let mut entries = Vec::new();
+    store
+        .range(&[], None, &mut |key, value| {
+            entries.push((key.to_vec(), value.to_vec()));
+            true
+        })
+        .unwrap();
+    assert!(entries.is_sorted_by(|a, b| a.0 < b.0), "out of order, or twice");
+    entries.into_iter().collect()
+}
+
+fn commit(store: &mut Store) {
+    let mut batch = StateBatch::default();
+    if let Some(frozen) = store.freeze() {
+        frozen.append_to(&mut batch);
+    }
+    batch.write().unwrap();
+}
+
+fn windowed_key(key: &[u8], start: i64, end: i64) -> Vec<u8> {
+    [key, &to_ordered(start), &to_ordered(end)].concat()
+}
+
+/// Random reads, writes, ranges, commits, rollbacks and re-openings agree with a `BTreeMap`.
+pub(super) fn agrees_with_a_model(db: &StateDb, seed: u64) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let kind = if seed % 2 == 0 { StoreKind::KeyValue } else { StoreKind::Ordered };
+    let mut store = open(db, &format!("model{seed}"), kind);
+    let (mut model, mut committed) = (BTreeMap::new(), BTreeMap::new());
+    let mut pending: Vec<StateBatch> = Vec::new();
+    for _ in 0..3000 {
+        let key = vec![b'k', rng.random_range(0..60), rng.random_range(0..3)];
+        match rng.random_range(0..100) {
+            0..40 => {
+                let value: Vec<u8> = (0..rng.random_range(0..80)).map(|_| rng.random()).collect();
+                store.put(&key, Some(&value));
+                model.insert(key, value);
+            }
+            40..50 => {
+                store.put(&key, None);
+                model.remove(&key);
+            }
+            50..60 => {
+                let mut buffer = Vec::new();
+                store
+                    .update(&key, &mut buffer, |old, new| {
+                        new.extend_from_slice(old.unwrap_or(b"new"));
+                        new.push(b'+');
+                        new.len() < 200
+                    })
+                    .unwrap();
+                let mut value = model.get(&key).cloned().unwrap_or(b"new".to_vec());
+                value.push(b'+');
+                if value.len() < 200 {
+                    model.insert(key, value)
+                } else {
+                    model.remove(&key)
+                };
+            }
+            60..85 => {
+                assert_eq!(get(&mut store, &key), model.get(&key).cloned());
+                assert_eq!(store.reader().get(&key, |value| value.map(<[u8]>::to_vec)).unwrap(), model.get(&key).cloned());
+            }
+            85..90 => {
+                let mut other = vec![b'k', rng.random_range(0..60)];
+                let mut from = key;
+                if other < from {
+                    std::mem::swap(&mut from, &mut other);
+                }
+                let mut found = Vec::new();
+                let reader = store.reader();
+                let collect = &mut |key: &[u8], value: &[u8]| {
+                    found.push((key.to_vec(), value.to_vec()));
+                    found.len() < 20
+                };
+                if rng.random() {
+                    store.range(&from, Some(&other), collect).unwrap();
+                } else {
+                    reader.range(&from, Some(&other), collect).unwrap();
+                }
+                let expected: Vec<_> = model.range(from..other).take(20).map(|(k, v)| (k.clone(), v.clone())).collect();
+                assert_eq!(found, expected);
+            }
+            90..96 => {
+                if let Some(frozen) = store.freeze() {
+                    let mut batch = StateBatch::default();
+                    frozen.append_to(&mut batch);
+                    pending.push(batch);
+                    if rng.random() {
+                        for batch in pending.drain(..) {
+                            batch.write().unwrap();
+                        }
+                        committed = model.clone();
+                    }
+                }
+            }
+            96..98 => {
+                store.rollback();
+                for batch in pending.drain(..) {
+                    assert!(batch.write().is_err(), "what was thrown away must not be written");
+                }
+                model = committed.clone();
+            }
+            _ => {
+                drop(store);
+                pending.clear();
+                store = open(db, &format!("model{seed}"), kind);
+                model = committed.clone();
+            }
+        }
+    }
+    assert_eq!(all(&mut store), model);
+}
+
+/// Windows leave when stream time passes their end by more than the retention, whatever layer they lie in.
+pub(super) fn windows_expire(db: &StateDb) {
+    let mut store = open(db, "expire", StoreKind::Windowed { retention_ms: 100 });
+    for start in 0..50 {
+        store.observe_time(start * 10);
+        store.put(&windowed_key(b"a", start * 10, start * 10 + 10), Some(b"x"));
+        if start % 7 == 0 {
+            commit(&mut store);
+        }
+    }
+    assert_eq!(store.stream_time(), 490);
+    let ends: Vec<i64> = all(&mut store).keys().map(|key| expiry::window_end(key).unwrap()).collect();
+    assert_eq!(ends, (39..=50).map(|i| i * 10).collect::<Vec<_>>());
+    assert_eq!(get(&mut store, &windowed_key(b"a", 370, 380)), None);
+    assert_eq!(get(&mut store, &windowed_key(b"a", 380, 390)), Some(b"x".to_vec()));
+    assert_eq!(store.reader().get(&windowed_key(b"a", 370, 380), |v| v.is_some()).unwrap(), false);
+    commit(&mut store);
+    drop(store);
+    let mut store = open(db, "expire", StoreKind::Windowed { retention_ms: 100 });
+    assert_eq!(store.stream_time(), 490);
+    assert_eq!(all(&mut store).len(), 12);
+}
+
+/// What the changelog got makes the same store elsewhere.
+pub(super) fn a_changelog_restores(db: &StateDb) {
+    let mut store = open(db, "origin", StoreKind::KeyValue);
+    let mut copy = open(db, "copy", StoreKind::KeyValue);
+    for round in 0..3u8 {
+        for i in round * 10..round * 20 + 10 {
+            store.put(&[b'k', i], (i % 3 != round).then_some(&[i, round]));
+        }
+        store.observe_time(i64::from(round));
+        let frozen = store.freeze().unwrap();
+        let mut seen = 0;
+        frozen.for_each_change(|key, value| {
+            seen += usize::from(!key.is_empty());
+            copy.restore(key, value).unwrap();
+        });
+        assert_eq!(seen, frozen.len());
+    }
+    assert_eq!(all(&mut copy), all(&mut store));
+    assert_eq!(copy.stream_time(), 2);
+    assert!(copy.restore(&[], Some(b"xyz")).is_err());
+}
+
+/// Positions are kept by query; dropping a query takes its stores and positions, and no others.
+pub(super) fn queries_are_apart(db: &StateDb) {
+    let partition = |topic: &str, partition| TopicPartition { topic: topic.into(), partition };
+    for query in ["q", "q2"] {
+        let mut store = open(db, query, StoreKind::KeyValue);
+        store.put(b"key", Some(query.as_bytes()));
+        let mut batch = StateBatch::default();
+        store.freeze().unwrap().append_to(&mut batch);
+        batch.set_position(db, query, &partition("t", 0), Offset(7));
+        batch.set_position(db, query, &partition("t", 1), Offset(8));
+        batch.write().unwrap();
+    }
+    assert!(db.queries().contains(&"q".to_owned()));
+    db.drop_query("q").unwrap();
+    assert_eq!(db.positions("q").unwrap().len(), 0);
+    let positions: Vec<_> = db.positions("q2").unwrap().into_iter().collect();
+    assert_eq!(positions, vec![(partition("t", 0), Offset(7)), (partition("t", 1), Offset(8))]);
+    assert_eq!(get(&mut open(db, "q", StoreKind::KeyValue), b"key"), None);
+    assert_eq!(get(&mut open(db, "q2", StoreKind::KeyValue), b"key"), Some(b"q2".to_vec()));
+}
+
+#[test]
+fn in_memory() {
+    let db = StateDb::in_memory();
+    for seed in 0..20 {
+        agrees_with_a_model(&db, seed);
+    }
+    windows_expire(&db);
+    a_changelog_restores(&db);
+    queries_are_apart(&db);
+    assert_eq!(db.overlay_bytes(), 0, "budget not given back");
+}
+
+#[test]
+fn a_commit_is_not_written_before_its_predecessor() {
+    let mut store = Store::default();
+    let batches: Vec<StateBatch> = (0..2u8)
+        .map(|i| {
+            let mut batch = StateBatch::default();
+            store.put(&[i], Some(b"x"));
+            store.freeze().unwrap().append_to(&mut batch);
+            batch
+        })
+        .collect();
+    assert!(batches[1].write().is_err());
+    batches[0].write().unwrap();
+    batches[1].write().unwrap();
+    assert!(batches[1].write().is_err(), "written twice");
+}
+
+#[test]
+fn a_reader_waits_for_the_chunk() {
+    let mut store = Store::default();
+    let reader = store.reader();
+    store.begin_chunk();
+    store.put(b"a", Some(b"1"));
+    let thread = std::thread::spawn(move || reader.get(b"a", |value| value.map(<[u8]>::to_vec)).unwrap());
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    store.put(b"a", Some(b"2"));
+    store.end_chunk();
+    assert_eq!(thread.join().unwrap(), Some(b"2".to_vec()));
+}
