@@ -5,6 +5,7 @@
 //! Operators don't call formats themselves: [`TopicReader`] and [`TopicWriter`] join key, value and window to a row.
 
 mod check;
+mod delimited;
 mod json;
 mod kafka;
 mod none;
@@ -15,6 +16,7 @@ mod windowed_key;
 use crate::types::{Column, Value};
 
 pub use check::{check_schema, describe_columns};
+pub use delimited::parse_delimiter;
 pub use json::{write_json, write_json_string};
 pub use timestamp::TimestampExtractor;
 pub use topic::{Encoded, ReadError, RecordPart, SlotUse, TopicReader, TopicWriter, WriteError};
@@ -110,7 +112,7 @@ pub trait Format: Send + Sync {
 }
 
 /// Every format. Adding one is its file and one line here.
-pub static ALL: &[&dyn Format] = &[&json::JSON, &kafka::KAFKA, &none::NONE];
+pub static ALL: &[&dyn Format] = &[&delimited::DELIMITED, &json::JSON, &kafka::KAFKA, &none::NONE];
 
 /// Formats of ksqlDB that are known by name and not built yet.
 const LATER: &[&str] = &["AVRO", "JSON_SR", "PROTOBUF", "PROTOBUF_NOSR"];
