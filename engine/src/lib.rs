@@ -9,6 +9,7 @@ pub mod operators;
 pub mod plan;
 pub mod processing_log;
 pub mod row;
+pub mod runtime;
 pub mod state;
 pub mod task;
 pub mod types;

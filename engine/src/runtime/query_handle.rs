@@ -1,0 +1,122 @@
+//! What the outside sees of a running query: its state and its counters.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+/// Where a query stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueryState {
+    /// Restoring its stores; nothing is processed yet.
+    Restoring,
+    Running,
+    Paused,
+    /// Ended by a fatal error; the reason is for the user.
+    Failed(String),
+    /// Ended because it was told to.
+    Stopped,
+}
+
+/// Counters of a query, raised once a chunk.
+#[derive(Debug, Default)]
+pub struct QueryMetrics {
+    pub records_in: AtomicU64,
+    pub records_out: AtomicU64,
+    pub errors: AtomicU64,
+    pub commits: AtomicU64,
+    /// Wall-clock time of the last input, milliseconds since the epoch; 0: none yet.
+    pub last_record_ms: AtomicI64,
+}
+
+impl QueryMetrics {
+    pub(super) fn add(&self, records_in: u64, records_out: u64, errors: u64, now_ms: i64) {
+        if records_in > 0 {
+            self.records_in.fetch_add(records_in, Ordering::Relaxed);
+            self.last_record_ms.store(now_ms, Ordering::Relaxed);
+        }
+        if records_out > 0 {
+            self.records_out.fetch_add(records_out, Ordering::Relaxed);
+        }
+        if errors > 0 {
+            self.errors.fetch_add(errors, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Called once with the final state.
+type EndListener = Box<dyn FnOnce(&QueryState) + Send>;
+
+/// Shared between a query's tasks, the engine and whoever looks.
+pub struct QueryHandle {
+    pub id: Arc<str>,
+    pub metrics: QueryMetrics,
+    state: RwLock<QueryState>,
+    paused: AtomicBool,
+    on_end: Mutex<Option<EndListener>>,
+}
+
+impl std::fmt::Debug for QueryHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("QueryHandle").field("id", &self.id).field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+impl QueryHandle {
+    pub fn new(id: Arc<str>) -> Arc<Self> {
+        Arc::new(QueryHandle {
+            id,
+            metrics: QueryMetrics::default(),
+            state: RwLock::new(QueryState::Restoring),
+            paused: AtomicBool::new(false),
+            on_end: Mutex::new(None),
+        })
+    }
+
+    pub fn state(&self) -> QueryState {
+        match &*self.state.read() {
+            QueryState::Running if self.paused.load(Ordering::Acquire) => QueryState::Paused,
+            state => state.clone(),
+        }
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Release);
+    }
+
+    /// Moves on, but never away from a final state.
+    pub(super) fn set_state(&self, new: QueryState) {
+        {
+            let mut state = self.state.write();
+            if matches!(*state, QueryState::Failed(_) | QueryState::Stopped) {
+                return;
+            }
+            *state = new.clone();
+        }
+        if self.has_ended()
+            && let Some(listener) = self.on_end.lock().take()
+        {
+            listener(&new);
+        }
+    }
+
+    /// Has a listener called once the query ends; at once if it has ended already.
+    pub fn on_end(&self, listener: EndListener) {
+        *self.on_end.lock() = Some(listener);
+        if self.has_ended()
+            && let Some(listener) = self.on_end.lock().take()
+        {
+            let state = self.state();
+            listener(&state);
+        }
+    }
+
+    /// Whether the query has ended, by error or by command.
+    pub fn has_ended(&self) -> bool {
+        matches!(*self.state.read(), QueryState::Failed(_) | QueryState::Stopped)
+    }
+}

@@ -1,0 +1,239 @@
+//! Starting a query: internal topics, stores, restoring, and a task for every partition of every sub-topology.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::commit::Changelog;
+use super::input::Input;
+use super::query_handle::QueryHandle;
+use super::task_runner::{Task, TaskId};
+use super::worker::Message;
+use super::{RunningQuery, Runtime, restore};
+use crate::log::{LogError, Offset, OffsetSpec, PartitionId, Subscription, TopicHandle, TopicPartition, TopicSpec};
+use crate::operators::{self, BuildEnv, Collector, TaskSpec};
+use crate::plan::QueryPlan;
+use crate::state::{StateDb, StoreKey, StoreReader};
+use crate::task::TaskContext;
+
+/// A query to start.
+pub struct StartQuery {
+    pub plan: Arc<QueryPlan>,
+    /// Where a partition without a committed offset begins.
+    pub reset: OffsetSpec,
+    /// Push queries: rows go here, nothing is committed, nothing is kept.
+    pub collector: Option<Arc<dyn Collector>>,
+    /// Begin paused.
+    pub paused: bool,
+}
+
+/// Why a query can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Log(#[from] LogError),
+    #[error("{0}")]
+    State(#[from] crate::state::StateError),
+    #[error("{0}")]
+    Plan(#[from] operators::FatalError),
+    /// The inputs of a join don't have the same number of partitions.
+    #[error("{0}")]
+    NotCopartitioned(String),
+}
+
+/// A sub-topology with what the log says of its topics.
+struct Prepared {
+    spec: TaskSpec,
+    partitions: u32,
+    source_partitions: Vec<u32>,
+    sinks: Vec<(TopicHandle, u32)>,
+    changelogs: Vec<Option<(String, TopicHandle)>>,
+}
+
+impl Runtime {
+    /// Starts a query. Returns once its stores are restored and its tasks run.
+    ///
+    /// # Errors
+    /// Nothing runs then; internal topics that were made remain.
+    pub fn start_query(&self, start: StartQuery) -> Result<Arc<QueryHandle>, StartError> {
+        let query: Arc<str> = start.plan.query_id.as_str().into();
+        let handle = QueryHandle::new(query.clone());
+        handle.set_paused(start.paused);
+        let mut prepared = Vec::new();
+        for spec in operators::split(&start.plan)? {
+            prepared.push(self.prepare(&query, spec, start.collector.is_some())?);
+        }
+        let mut stores: HashMap<Arc<str>, Vec<StoreReader>> = HashMap::new();
+        let mut tasks = Vec::new();
+        for sub_topology in &prepared {
+            for partition in 0..sub_topology.partitions {
+                let partition = PartitionId::try_from(partition).unwrap_or(PartitionId::MAX);
+                let (key, task) = self.make_task(&start, &handle, sub_topology, partition, &mut stores)?;
+                tasks.push((key, task));
+            }
+        }
+        self.queries.lock().insert(query, RunningQuery { handle: handle.clone(), stores });
+        for (key, task) in tasks {
+            let _ = self.worker_of(key).send(Message::Add(key, Box::new(task)));
+        }
+        Ok(handle)
+    }
+
+    fn worker_of(&self, key: u64) -> &crossbeam_channel::Sender<Message> {
+        &self.workers[usize::try_from(key).unwrap_or(0) % self.workers.len()]
+    }
+
+    /// Makes the internal topics of a sub-topology and looks up what it reads and writes.
+    fn prepare(&self, query: &str, spec: TaskSpec, ephemeral: bool) -> Result<Prepared, StartError> {
+        let log = &self.parts.log;
+        let mut source_partitions = Vec::with_capacity(spec.sources.len());
+        for source in &spec.sources {
+            let info = log.describe_topic(&source.topic)?.ok_or_else(|| LogError::UnknownTopic(source.topic.clone()))?;
+            source_partitions.push(info.partitions);
+        }
+        let partitions = source_partitions.iter().copied().max().unwrap_or(1);
+        if let Some(odd) = source_partitions.iter().position(|p| *p != partitions) {
+            let names: Vec<String> = spec.sources.iter().zip(&source_partitions).map(|(s, p)| format!("{} has {p}", s.topic)).collect();
+            return Err(StartError::NotCopartitioned(format!(
+                "topics that are joined must have the same number of partitions: {} (repartition {})",
+                names.join(", "),
+                spec.sources[odd].topic
+            )));
+        }
+        let mut sinks = Vec::with_capacity(spec.sinks.len());
+        for sink in &spec.sinks {
+            if sink.is_repartition {
+                let config = [("cleanup.policy", "delete"), ("retention.ms", "-1")];
+                self.ensure_topic(&sink.topic, sink.partitions.unwrap_or(partitions), &config)?;
+            }
+            sinks.push(log.topic(&sink.topic)?);
+        }
+        let mut changelogs = Vec::with_capacity(spec.stores.len());
+        for store in &spec.stores {
+            changelogs.push(if store.changelog && !ephemeral && !log.is_atomic() {
+                let name = format!("{}-{}-changelog", self.group(query), store.name);
+                self.ensure_topic(&name, partitions, &[("cleanup.policy", "compact")])?;
+                let (handle, _) = log.topic(&name)?;
+                Some((name, handle))
+            } else {
+                None
+            });
+        }
+        Ok(Prepared { spec, partitions, source_partitions, sinks, changelogs })
+    }
+
+    /// Makes an internal topic unless it is there.
+    fn ensure_topic(&self, name: &str, partitions: u32, config: &[(&str, &str)]) -> Result<(), StartError> {
+        if self.parts.log.describe_topic(name)?.is_some() {
+            return Ok(());
+        }
+        let config: BTreeMap<String, String> = config.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let spec = TopicSpec { name: name.to_owned(), partitions, replicas: self.config.replicas, config };
+        match self.parts.log.create_topic(&spec) {
+            Ok(()) | Err(LogError::TopicExists(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn make_task(
+        &self,
+        start: &StartQuery,
+        handle: &Arc<QueryHandle>,
+        sub: &Prepared,
+        partition: PartitionId,
+        readers: &mut HashMap<Arc<str>, Vec<StoreReader>>,
+    ) -> Result<(u64, Task), StartError> {
+        let ephemeral = start.collector.is_some();
+        let mut stores = Vec::with_capacity(sub.spec.stores.len());
+        let mut changelogs = Vec::with_capacity(stores.capacity());
+        // What a push query keeps is gone with it.
+        let state = if ephemeral { StateDb::in_memory() } else { self.parts.state.clone() };
+        let positions = state.positions(&handle.id)?;
+        for (spec, changelog) in sub.spec.stores.iter().zip(&sub.changelogs) {
+            let key = StoreKey { query: handle.id.clone(), store: spec.name.clone(), partition };
+            let mut store = state.open_store(&key, spec)?;
+            changelogs.push(match changelog {
+                Some((topic, topic_handle)) => {
+                    let partition = TopicPartition { topic: topic.as_str().into(), partition };
+                    let known = positions.get(&partition).copied();
+                    let position = restore::restore(&*self.parts.log, &state, &mut store, &partition, known)?;
+                    Some(Changelog { partition, handle: *topic_handle, position })
+                }
+                None => None,
+            });
+            readers.entry(spec.name.clone()).or_default().push(store.reader());
+            stores.push(store);
+        }
+        let env = BuildEnv { query_id: handle.id.clone(), topics: sub.sinks.clone(), collector: start.collector.clone() };
+        let graph = operators::build(&start.plan, &sub.spec, &env)?;
+        let lanes: Vec<(TopicPartition, usize)> = sub
+            .spec
+            .sources
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| partition < PartitionId::try_from(sub.source_partitions[*index]).unwrap_or(PartitionId::MAX))
+            .map(|(index, source)| (TopicPartition { topic: source.topic.as_str().into(), partition }, index))
+            .collect();
+        let group: Option<Arc<str>> = (!ephemeral).then(|| self.group(&handle.id).into());
+        let offsets = self.start_offsets(group.as_deref(), sub, &lanes, start.reset)?;
+        let key = self.next_task_key();
+        let scheduled = Arc::new(AtomicBool::new(true));
+        let reader = self.parts.log.subscribe(Subscription {
+            partitions: lanes.iter().map(|(tp, _)| tp.clone()).zip(offsets.iter().copied()).collect(),
+            wake: self.waker(key, scheduled.clone()),
+            max_buffered_bytes: self.config.max_buffered_bytes,
+        })?;
+        let task = Task {
+            id: TaskId { query: handle.id.clone(), sub_topology: sub.spec.id, partition },
+            handle: handle.clone(),
+            graph,
+            cx: TaskContext::new(stores, self.parts.clock.clone(), self.parts.processing_log.clone(), partition),
+            input: Input::new(reader, &offsets, Duration::from_millis(self.config.max_task_idle_ms)),
+            lanes,
+            wants_headers: sub.spec.sources.iter().map(|s| s.wants_headers).collect(),
+            changelogs,
+            group,
+            scheduled,
+            committed: offsets,
+            dirty: false,
+        };
+        Ok((key, task))
+    }
+
+    /// Tells the task's worker once, however often the reader calls, until the task had its turn.
+    fn waker(&self, key: u64, scheduled: Arc<AtomicBool>) -> Arc<dyn Fn() + Send + Sync> {
+        let worker = self.worker_of(key).clone();
+        Arc::new(move || {
+            if !scheduled.swap(true, Ordering::AcqRel) {
+                let _ = worker.send(Message::Wake(key));
+            }
+        })
+    }
+
+    /// Where each lane begins: the committed offset, else where the query was told to begin; tables and repartition
+    /// topics from their first record.
+    fn start_offsets(
+        &self,
+        group: Option<&str>,
+        sub: &Prepared,
+        lanes: &[(TopicPartition, usize)],
+        reset: OffsetSpec,
+    ) -> Result<Vec<Offset>, StartError> {
+        let partitions: Vec<TopicPartition> = lanes.iter().map(|(tp, _)| tp.clone()).collect();
+        let committed = match group {
+            Some(group) => self.parts.log.committed(group, &partitions)?,
+            None => vec![None; partitions.len()],
+        };
+        let mut offsets = Vec::with_capacity(lanes.len());
+        for ((tp, source), committed) in lanes.iter().zip(committed) {
+            let source = &sub.spec.sources[*source];
+            let spec = if source.is_repartition || source.from_beginning { OffsetSpec::Earliest } else { reset };
+            offsets.push(match committed {
+                Some(offset) => offset,
+                None => self.parts.log.offsets(std::slice::from_ref(tp), spec)?.first().copied().unwrap_or_default(),
+            });
+        }
+        Ok(offsets)
+    }
+}

@@ -1,0 +1,226 @@
+//! A query driven by hand, record by record, on the caller's thread: for tests of semantics, where order must not depend
+//! on threads. The operators, stores and commits are those of the server; only the worker is missing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::log::{Commit, Log, LogError, LogReader, OffsetSpec, RecordRef, Subscription, TopicPartition, TopicSpec};
+use crate::operators::{self, BuildEnv, Collector, FatalError, TaskGraph, TaskSpec, end_chunk, process_from};
+use crate::plan::QueryPlan;
+use crate::processing_log::ProcessingLog;
+use crate::row::Header;
+use crate::state::{StateBatch, StateDb, StateError, StoreKey};
+use crate::task::TaskContext;
+
+/// What a driven query stands on.
+#[derive(Clone)]
+pub struct SyncParts {
+    pub log: Arc<dyn Log>,
+    pub state: StateDb,
+    pub clock: Arc<dyn Clock>,
+    pub processing_log: Arc<dyn ProcessingLog>,
+    pub collector: Option<Arc<dyn Collector>>,
+}
+
+/// A query whose records are fed one by one.
+pub struct SyncQuery {
+    plan: Arc<QueryPlan>,
+    parts: SyncParts,
+    specs: Vec<TaskSpec>,
+    tasks: HashMap<(usize, i32), SyncTask>,
+    /// Repartition topics with how far they were read: a reader for each partition and the sub-topology behind it.
+    internal: Vec<Internal>,
+}
+
+struct SyncTask {
+    graph: TaskGraph,
+    cx: TaskContext,
+    /// Whether the stores are taken.
+    in_chunk: bool,
+}
+
+struct Internal {
+    sub_topology: usize,
+    topic: String,
+    reader: Box<dyn LogReader>,
+}
+
+/// Why a driven query stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    #[error("{0}")]
+    Log(#[from] LogError),
+    #[error("{0}")]
+    State(#[from] StateError),
+    #[error("{0}")]
+    Fatal(#[from] FatalError),
+}
+
+impl SyncQuery {
+    /// Prepares a query; its external topics must exist.
+    pub fn new(plan: Arc<QueryPlan>, parts: SyncParts) -> Result<Self, SyncError> {
+        let specs = operators::split(&plan)?;
+        let mut query = SyncQuery { plan, parts, specs, tasks: HashMap::new(), internal: Vec::new() };
+        for index in 0..query.specs.len() {
+            query.prepare(index)?;
+        }
+        Ok(query)
+    }
+
+    /// The topics that are fed from outside.
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        self.specs.iter().flat_map(|spec| &spec.sources).filter(|s| !s.is_repartition).map(|s| s.topic.as_str())
+    }
+
+    /// Makes the repartition topics that a sub-topology writes.
+    fn prepare(&mut self, index: usize) -> Result<(), SyncError> {
+        let spec = &self.specs[index];
+        let log = &self.parts.log;
+        let mut partitions = 1;
+        for source in &spec.sources {
+            partitions = partitions.max(log.describe_topic(&source.topic)?.map_or(1, |t| t.partitions));
+        }
+        for sink in spec.sinks.iter().filter(|s| s.is_repartition) {
+            if log.describe_topic(&sink.topic)?.is_none() {
+                let count = sink.partitions.unwrap_or(partitions);
+                log.create_topic(&TopicSpec { name: sink.topic.clone(), partitions: count, replicas: 1, config: Default::default() })?;
+            }
+        }
+        for source in spec.sources.iter().filter(|s| s.is_repartition) {
+            let count = log.describe_topic(&source.topic)?.map_or(1, |t| t.partitions);
+            let partitions: Vec<TopicPartition> = (0..count)
+                .map(|p| TopicPartition { topic: source.topic.as_str().into(), partition: i32::try_from(p).unwrap_or(0) })
+                .collect();
+            let offsets = log.offsets(&partitions, OffsetSpec::Earliest)?;
+            let reader = log.subscribe(Subscription {
+                partitions: partitions.into_iter().zip(offsets).collect(),
+                wake: Arc::new(|| {}),
+                max_buffered_bytes: usize::MAX,
+            })?;
+            self.internal.push(Internal { sub_topology: index, topic: source.topic.clone(), reader });
+        }
+        Ok(())
+    }
+
+    /// Runs one record of an external topic through the operators. Nothing is visible outside before the chunk ends.
+    pub fn feed(&mut self, topic: &str, partition: i32, record: RecordRef<'_>, headers: &[Header]) -> Result<(), SyncError> {
+        for sub_topology in 0..self.specs.len() {
+            self.feed_to(sub_topology, topic, partition, record, headers)?;
+        }
+        Ok(())
+    }
+
+    fn feed_to(&mut self, sub: usize, topic: &str, partition: i32, record: RecordRef<'_>, headers: &[Header]) -> Result<(), SyncError> {
+        let sources: Vec<usize> =
+            self.specs[sub].sources.iter().enumerate().filter(|(_, s)| s.topic == topic).map(|(index, _)| index).collect();
+        for index in sources {
+            self.ensure_task(sub, partition)?;
+            let wants_headers = self.specs[sub].sources[index].wants_headers;
+            let Some(task) = self.tasks.get_mut(&(sub, partition)) else { continue };
+            task.begin_chunk();
+            let (reader, node, port) = &mut task.graph.sources[index];
+            let headers = wants_headers.then(|| headers.into());
+            if let Some(row) = reader.read(record, headers, partition, &mut task.cx) {
+                process_from(&mut task.graph.nodes, 0, *node, *port, row, &mut task.cx)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn ensure_task(&mut self, sub: usize, partition: i32) -> Result<(), SyncError> {
+        if self.tasks.contains_key(&(sub, partition)) {
+            return Ok(());
+        }
+        let spec = &self.specs[sub];
+        let mut topics = Vec::with_capacity(spec.sinks.len());
+        for sink in &spec.sinks {
+            topics.push(self.parts.log.topic(&sink.topic)?);
+        }
+        let query_id: Arc<str> = self.plan.query_id.as_str().into();
+        let mut stores = Vec::with_capacity(spec.stores.len());
+        for store in &spec.stores {
+            let key = StoreKey { query: query_id.clone(), store: store.name.clone(), partition };
+            stores.push(self.parts.state.open_store(&key, store)?);
+        }
+        let env = BuildEnv { query_id, topics, collector: self.parts.collector.clone() };
+        let graph = operators::build(&self.plan, spec, &env)?;
+        let mut cx = TaskContext::new(stores, self.parts.clock.clone(), self.parts.processing_log.clone(), partition);
+        cx.writer = Some(self.parts.log.writer()?);
+        self.tasks.insert((sub, partition), SyncTask { graph, cx, in_chunk: false });
+        Ok(())
+    }
+
+    /// Ends the chunk: what was held for it goes out, all is committed, and what the query wrote for itself is processed
+    /// until nothing is left.
+    pub fn end_chunk(&mut self) -> Result<(), SyncError> {
+        loop {
+            for task in self.tasks.values_mut().filter(|t| t.in_chunk) {
+                task.end_chunk()?;
+            }
+            if !self.drain()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Feeds what arrived in the query's own topics; false: nothing.
+    fn drain(&mut self) -> Result<bool, SyncError> {
+        let mut any = false;
+        for index in 0..self.internal.len() {
+            while let Some(arrived) = self.internal[index].reader.poll()? {
+                let internal = &self.internal[index];
+                let (sub, topic) = (internal.sub_topology, internal.topic.clone());
+                let partition = i32::try_from(arrived.source).unwrap_or(0);
+                for at in arrived.first..arrived.batch.len() {
+                    self.feed_to(sub, &topic, partition, arrived.batch.record(at), &arrived.batch.headers(at))?;
+                    any = true;
+                }
+            }
+        }
+        Ok(any)
+    }
+
+    /// Throws the running operators away and builds them again over the committed state, as a restart would.
+    pub fn restart(&mut self) -> Result<(), SyncError> {
+        self.end_chunk()?;
+        let tasks: Vec<(usize, i32)> = self.tasks.keys().copied().collect();
+        self.tasks.clear();
+        for (sub, partition) in tasks {
+            self.ensure_task(sub, partition)?;
+        }
+        Ok(())
+    }
+
+    /// The context of a task, for looking into its stores.
+    pub fn task(&mut self, sub_topology: usize, partition: i32) -> Option<&mut TaskContext> {
+        self.tasks.get_mut(&(sub_topology, partition)).map(|t| &mut t.cx)
+    }
+}
+
+impl SyncTask {
+    fn begin_chunk(&mut self) {
+        if !self.in_chunk {
+            self.in_chunk = true;
+            for store in &mut self.cx.stores {
+                store.begin_chunk();
+            }
+        }
+    }
+
+    fn end_chunk(&mut self) -> Result<(), SyncError> {
+        end_chunk(&mut self.graph.nodes, &mut self.cx)?;
+        self.in_chunk = false;
+        let mut state = StateBatch::default();
+        for store in &mut self.cx.stores {
+            store.end_chunk();
+            if let Some(frozen) = store.freeze() {
+                frozen.append_to(&mut state);
+            }
+        }
+        if let Some(writer) = &mut self.cx.writer {
+            writer.commit(Commit { offsets: Vec::new(), state })?;
+        }
+        Ok(())
+    }
+}

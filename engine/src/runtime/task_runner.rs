@@ -1,0 +1,167 @@
+//! One task: a partition of a sub-topology, from its input to its operators.
+//!
+//! A worker owns the task and gives it turns. A turn processes whatever has arrived, up to a chunk; only what a turn
+//! costs once (locks, metrics) is paid by the chunk.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::commit::Changelog;
+use super::input::{Input, Next};
+use super::query_handle::QueryHandle;
+use crate::log::{LogError, LogWriter, Offset, TopicPartition};
+use crate::operators::{FatalError, TaskGraph, end_chunk, process_from};
+use crate::task::TaskContext;
+
+/// A turn ends after this many records …
+const MAX_CHUNK_RECORDS: usize = 8_192;
+/// … or after this long, so that tasks and pull queries take turns.
+const MAX_CHUNK_TIME: Duration = Duration::from_millis(5);
+/// The clock is looked at once in so many records.
+const RECORDS_PER_CLOCK_LOOK: usize = 256;
+
+/// Names a task within the server.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TaskId {
+    pub query: Arc<str>,
+    /// Which sub-topology of the query.
+    pub sub_topology: usize,
+    pub partition: i32,
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// There is more to do at once.
+    More,
+    /// Nothing is there; the reader will wake the worker.
+    Idle,
+    /// Look again at this moment.
+    Later(Instant),
+}
+
+/// A task with everything that it owns.
+pub(super) struct Task {
+    pub id: TaskId,
+    pub handle: Arc<QueryHandle>,
+    pub graph: TaskGraph,
+    pub cx: TaskContext,
+    pub input: Input,
+    /// For each lane of the input: its partition, and which source of the graph it feeds.
+    pub lanes: Vec<(TopicPartition, usize)>,
+    /// For each source of the graph: whether it reads headers.
+    pub wants_headers: Vec<bool>,
+    /// For each store: its changelog, where it has one.
+    pub changelogs: Vec<Option<Changelog>>,
+    /// The group that positions are committed to; `None` for push queries.
+    pub group: Option<Arc<str>>,
+    /// Set while the worker knows that the task has something to do.
+    pub scheduled: Arc<AtomicBool>,
+    /// Positions at the last commit, in the order of the lanes.
+    pub committed: Vec<Offset>,
+    /// Whether anything was processed since the last commit.
+    pub dirty: bool,
+}
+
+/// Why a task can't go on with its turn.
+pub(super) enum TaskError {
+    /// The log is away: try again later.
+    Retriable(String),
+    Fatal(String),
+}
+
+impl From<FatalError> for TaskError {
+    fn from(error: FatalError) -> Self {
+        TaskError::Fatal(error.0)
+    }
+}
+
+impl From<LogError> for TaskError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Retriable(message) => TaskError::Retriable(message),
+            other => TaskError::Fatal(other.to_string()),
+        }
+    }
+}
+
+impl Task {
+    /// Processes what has arrived, up to a chunk. The writer is lent to the operators meanwhile.
+    pub(super) fn turn(&mut self, writer: Box<dyn LogWriter>) -> (Box<dyn LogWriter>, Result<Turn, TaskError>) {
+        self.scheduled.store(false, Ordering::Release);
+        if let Err(error) = self.input.fill() {
+            return (writer, Err(error.into()));
+        }
+        if !self.input.has_waiting() {
+            return (writer, Ok(Turn::Idle));
+        }
+        self.cx.writer = Some(writer);
+        for store in &mut self.cx.stores {
+            store.begin_chunk();
+        }
+        let before = (self.cx.rows_out, self.cx.errors);
+        let mut records = 0;
+        let result = self.chunk(&mut records);
+        for store in &mut self.cx.stores {
+            store.end_chunk();
+        }
+        self.handle.metrics.add(records as u64, self.cx.rows_out - before.0, self.cx.errors - before.1, self.cx.clock.now_ms());
+        let writer = self.cx.writer.take().unwrap_or_else(|| unreachable!("an operator kept the writer"));
+        (writer, result)
+    }
+
+    fn chunk(&mut self, records: &mut usize) -> Result<Turn, TaskError> {
+        let started = Instant::now();
+        let turn = loop {
+            match self.input.next() {
+                Next::Idle => {
+                    self.input.fill()?;
+                    if !self.input.has_waiting() {
+                        break Turn::Idle;
+                    }
+                }
+                Next::Wait(until) => {
+                    self.input.fill()?;
+                    if let Next::Wait(_) = self.input.next() {
+                        break Turn::Later(until);
+                    }
+                }
+                Next::Lane(lane) => {
+                    let count = self.input.run_length(lane).min(RECORDS_PER_CLOCK_LOOK);
+                    self.process(lane, count)?;
+                    *records += count;
+                    if *records >= MAX_CHUNK_RECORDS
+                        || (*records % RECORDS_PER_CLOCK_LOOK == 0 || count > 1) && started.elapsed() >= MAX_CHUNK_TIME
+                    {
+                        break Turn::More;
+                    }
+                }
+            }
+        };
+        end_chunk(&mut self.graph.nodes, &mut self.cx)?;
+        Ok(turn)
+    }
+
+    /// Runs the next `count` records of a lane through the operators.
+    fn process(&mut self, lane: usize, count: usize) -> Result<(), TaskError> {
+        let (topic_partition, source) = &self.lanes[lane];
+        let (reader, node, port) = &mut self.graph.sources[*source];
+        let Some((arrived, first)) = self.input.head(lane) else { return Ok(()) };
+        for index in first..first + count {
+            let record = arrived.batch.record(index);
+            let headers = self.wants_headers[*source].then(|| arrived.batch.headers(index).into());
+            if let Some(row) = reader.read(record, headers, topic_partition.partition, &mut self.cx) {
+                process_from(&mut self.graph.nodes, 0, *node, *port, row, &mut self.cx)?;
+            }
+        }
+        self.input.advance(lane, count);
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// The next offset to process of each partition.
+    pub(super) fn positions(&self) -> Vec<(TopicPartition, Offset)> {
+        self.lanes.iter().enumerate().map(|(lane, (tp, _))| (tp.clone(), self.input.position(lane))).collect()
+    }
+}

@@ -1,0 +1,290 @@
+//! A worker thread: owns tasks, gives each a turn when something has arrived for it, and commits.
+//!
+//! There are as many workers as cores, however many queries run. Nothing else touches a task, so tasks need no locks of
+//! their own; everything that the outside wants of a task comes as a message.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use super::commit::{self, CommitPolicy};
+use super::query_handle::QueryState;
+use super::task_runner::{Task, TaskError, Turn};
+use crate::log::{Log, LogWriter};
+use crate::state::StateDb;
+
+/// How long a task rests after its log was away, at first; doubled up to [`MAX_BACKOFF`].
+const MIN_BACKOFF: Duration = Duration::from_millis(100);
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
+/// How long an idle worker sleeps at the most.
+const MAX_SLEEP: Duration = Duration::from_secs(3600);
+
+/// Identifies a task on its worker.
+pub(super) type TaskKey = u64;
+
+/// What a worker is told.
+pub(super) enum Message {
+    Add(TaskKey, Box<Task>),
+    /// Something has arrived for a task.
+    Wake(TaskKey),
+    /// Drops a query's tasks after a last commit; then answers.
+    Remove {
+        query: Arc<str>,
+        done: Sender<()>,
+    },
+    /// A paused query goes on.
+    Resume {
+        query: Arc<str>,
+    },
+    /// Commits now; then answers.
+    Commit {
+        done: Sender<()>,
+    },
+    /// Commits, drops everything and ends the thread.
+    Shutdown {
+        done: Sender<()>,
+    },
+}
+
+pub(super) struct Worker {
+    inbox: Receiver<Message>,
+    log: Arc<dyn Log>,
+    state: StateDb,
+    policy: CommitPolicy,
+    tasks: HashMap<TaskKey, Task>,
+    ready: VecDeque<TaskKey>,
+    later: Vec<(Instant, TaskKey)>,
+    writer: Option<Box<dyn LogWriter>>,
+    last_commit: Instant,
+    dirty: bool,
+    backoff: Duration,
+}
+
+impl Worker {
+    pub(super) fn new(inbox: Receiver<Message>, log: Arc<dyn Log>, state: StateDb, policy: CommitPolicy) -> Self {
+        Worker {
+            inbox,
+            log,
+            state,
+            policy,
+            tasks: HashMap::new(),
+            ready: VecDeque::new(),
+            later: Vec::new(),
+            writer: None,
+            last_commit: Instant::now(),
+            dirty: false,
+            backoff: MIN_BACKOFF,
+        }
+    }
+
+    /// Works until told to shut down.
+    pub(super) fn run(mut self) {
+        loop {
+            while let Ok(message) = self.inbox.try_recv() {
+                if self.handle(message) {
+                    return;
+                }
+            }
+            self.wake_due();
+            if let Some(key) = self.ready.pop_front() {
+                self.give_turn(key);
+                if self.ready.is_empty()
+                    && let Some(writer) = &mut self.writer
+                {
+                    writer.hint_idle();
+                }
+                let due = self.policy.is_due(self.last_commit.elapsed(), self.ready.is_empty()) || self.state.wants_commit();
+                if self.dirty && due {
+                    self.commit();
+                }
+                continue;
+            }
+            match self.inbox.recv_timeout(self.sleep_time()) {
+                Ok(message) => {
+                    if self.handle(message) {
+                        return;
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.dirty && self.policy.is_due(self.last_commit.elapsed(), true) {
+                self.commit();
+            }
+        }
+    }
+
+    /// Handles a message; true: the worker ends.
+    fn handle(&mut self, message: Message) -> bool {
+        match message {
+            Message::Add(key, task) => {
+                task.handle.set_state(QueryState::Running);
+                task.scheduled.store(true, Ordering::Release);
+                self.tasks.insert(key, *task);
+                self.ready.push_back(key);
+            }
+            Message::Wake(key) => {
+                if self.tasks.get(&key).is_some_and(|t| !t.handle.is_paused()) {
+                    self.ready.push_back(key);
+                }
+            }
+            Message::Remove { query, done } => {
+                if self.dirty && self.tasks.values().any(|t| t.id.query == query && t.dirty) {
+                    self.commit();
+                }
+                self.drop_query(&query);
+                let _ = done.send(());
+            }
+            Message::Resume { query } => {
+                let keys = self.tasks.iter().filter(|(_, t)| t.id.query == query).map(|(key, _)| *key);
+                self.ready.extend(keys);
+            }
+            Message::Commit { done } => {
+                if self.dirty {
+                    self.commit();
+                }
+                let _ = done.send(());
+            }
+            Message::Shutdown { done } => {
+                if self.dirty {
+                    self.commit();
+                }
+                self.tasks.clear();
+                self.writer = None;
+                let _ = done.send(());
+                return true;
+            }
+        }
+        false
+    }
+
+    fn wake_due(&mut self) {
+        if self.later.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        let ready = &mut self.ready;
+        self.later.retain(|(at, key)| {
+            let due = *at <= now;
+            if due {
+                ready.push_back(*key);
+            }
+            !due
+        });
+    }
+
+    fn sleep_time(&self) -> Duration {
+        let now = Instant::now();
+        let mut until = now + MAX_SLEEP;
+        for (at, _) in &self.later {
+            until = until.min(*at);
+        }
+        if self.dirty {
+            until = until.min(self.last_commit + self.policy.interval);
+        }
+        until.saturating_duration_since(now)
+    }
+
+    fn give_turn(&mut self, key: TaskKey) {
+        let writer = match self.writer.take().map_or_else(|| self.log.writer(), Ok) {
+            Ok(writer) => writer,
+            Err(error) => {
+                tracing::warn!(%error, "the log is away");
+                self.rest(key);
+                return;
+            }
+        };
+        let Some(task) = self.tasks.get_mut(&key) else {
+            self.writer = Some(writer);
+            return;
+        };
+        if task.handle.is_paused() || task.handle.has_ended() {
+            self.writer = Some(writer);
+            return;
+        }
+        let turn = catch_unwind(AssertUnwindSafe(|| task.turn(writer)));
+        self.dirty |= task.dirty;
+        let result = match turn {
+            Ok((writer, result)) => {
+                self.writer = Some(writer);
+                result
+            }
+            // The writer went down with the turn; a new one is made for the next.
+            Err(panic) => Err(TaskError::Fatal(format!("internal error: {}", panic_text(&*panic)))),
+        };
+        match result {
+            Ok(Turn::More) => {
+                self.backoff = MIN_BACKOFF;
+                task.scheduled.store(true, Ordering::Release);
+                self.ready.push_back(key);
+            }
+            Ok(Turn::Idle) => self.backoff = MIN_BACKOFF,
+            Ok(Turn::Later(at)) => self.later.push((at, key)),
+            Err(TaskError::Retriable(reason)) => {
+                tracing::warn!(query = %task.id.query, reason, "the log is away; trying again");
+                self.rest(key);
+            }
+            Err(TaskError::Fatal(reason)) => self.fail(key, reason),
+        }
+    }
+
+    /// Tries a task again after a pause that grows.
+    fn rest(&mut self, key: TaskKey) {
+        self.later.push((Instant::now() + self.backoff, key));
+        self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
+    }
+
+    /// Ends a query because of one of its tasks. Its tasks on other workers see the state and stop.
+    fn fail(&mut self, key: TaskKey, reason: String) {
+        let Some(task) = self.tasks.get(&key) else { return };
+        tracing::error!(query = %task.id.query, partition = task.id.partition, reason, "query failed");
+        let query = task.id.query.clone();
+        task.handle.set_state(QueryState::Failed(reason));
+        self.drop_query(&query);
+    }
+
+    fn drop_query(&mut self, query: &Arc<str>) {
+        self.tasks.retain(|_, task| task.id.query != *query);
+    }
+
+    /// Commits every task that has moved. Where it fails, all of them go back to their last commit.
+    fn commit(&mut self) {
+        self.last_commit = Instant::now();
+        self.dirty = false;
+        let writer = match self.writer.take().map_or_else(|| self.log.writer(), Ok) {
+            Ok(writer) => writer,
+            Err(error) => {
+                self.roll_back(&error.to_string());
+                return;
+            }
+        };
+        let mut moved: Vec<&mut Task> = self.tasks.values_mut().filter(|t| t.dirty).collect();
+        match commit::commit(writer, &self.state, &mut moved) {
+            Ok(writer) => self.writer = Some(writer),
+            Err(error) => self.roll_back(&error.to_string()),
+        }
+    }
+
+    fn roll_back(&mut self, reason: &str) {
+        tracing::warn!(reason, "commit failed; going back to the last one");
+        let mut failed = Vec::new();
+        for (key, task) in self.tasks.iter_mut().filter(|(_, t)| t.dirty) {
+            match commit::roll_back(task) {
+                Ok(()) => self.later.push((Instant::now() + self.backoff, *key)),
+                Err(error) => failed.push((*key, error)),
+            }
+        }
+        self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
+        for (key, error) in failed {
+            self.fail(key, error);
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("panic")
+}
