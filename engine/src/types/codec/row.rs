@@ -1,0 +1,236 @@
+//! Rows: compact, and quick for numbers and short texts.
+//!
+//! A version byte, then the values one after the other. A value is a tag byte and what the tag asks for; small numbers
+//! and the lengths of short texts stand in the tag itself.
+
+use std::sync::Arc;
+
+use bigdecimal::BigDecimal;
+use num_bigint::BigInt;
+
+use super::{CodecError, Input, MAX_NESTING};
+use crate::types::{MapValue, Text, Value};
+
+/// First byte of every encoded row.
+const VERSION: u8 = 1;
+
+const NULL: u8 = 0;
+const FALSE: u8 = 1;
+const TRUE: u8 = 2;
+const INT: u8 = 3;
+const BIG_INT: u8 = 4;
+const DOUBLE: u8 = 5;
+const DECIMAL: u8 = 6;
+const STRING: u8 = 7;
+const BYTES: u8 = 8;
+const TIME: u8 = 9;
+const DATE: u8 = 10;
+const TIMESTAMP: u8 = 11;
+const ARRAY: u8 = 12;
+const MAP: u8 = 13;
+const STRUCT: u8 = 14;
+/// Tags that carry a number below 64: the length of a text, a BIGINT, an INT.
+const SHORT_STRING: u8 = 0x40;
+const SMALL_BIG_INT: u8 = 0x80;
+const SMALL_INT: u8 = 0xc0;
+const SMALL_MASK: u8 = 0x3f;
+const KIND_MASK: u8 = 0xc0;
+
+/// Appends values to a buffer.
+pub fn encode_values(values: &[Value], out: &mut Vec<u8>) {
+    out.push(VERSION);
+    for value in values {
+        encode(value, out);
+    }
+}
+
+/// Appends the values of [`encode_values`] to a vector.
+///
+/// # Errors
+/// Where the bytes are no such row; what was decoded before stays in the vector.
+pub fn decode_values(bytes: &[u8], out: &mut Vec<Value>) -> Result<(), CodecError> {
+    let mut input = Input(bytes);
+    if input.byte()? != VERSION {
+        return Err(CodecError("unknown version"));
+    }
+    while !input.0.is_empty() {
+        out.push(decode(&mut input, 0)?);
+    }
+    Ok(())
+}
+
+fn encode(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Null => out.push(NULL),
+        Value::Boolean(value) => out.push(if *value { TRUE } else { FALSE }),
+        Value::Int(value) => match small(i64::from(*value)) {
+            Some(small) => out.push(SMALL_INT | small),
+            None => number(INT, i64::from(*value), out),
+        },
+        Value::BigInt(value) => match small(*value) {
+            Some(small) => out.push(SMALL_BIG_INT | small),
+            None => number(BIG_INT, *value, out),
+        },
+        Value::Double(value) => {
+            out.push(DOUBLE);
+            out.extend_from_slice(&value.to_bits().to_le_bytes());
+        }
+        Value::Decimal(value) => {
+            let (digits, scale) = value.as_bigint_and_scale();
+            number(DECIMAL, scale, out);
+            text(&digits.to_signed_bytes_be(), out);
+        }
+        Value::String(value) => {
+            match i64::try_from(value.len()).ok().and_then(small) {
+                Some(len) => out.push(SHORT_STRING | len),
+                None => {
+                    out.push(STRING);
+                    length(value.len(), out);
+                }
+            }
+            out.extend_from_slice(value.as_bytes());
+        }
+        Value::Bytes(value) => {
+            out.push(BYTES);
+            text(value, out);
+        }
+        Value::Time(value) => number(TIME, i64::from(*value), out),
+        Value::Date(value) => number(DATE, i64::from(*value), out),
+        Value::Timestamp(value) => number(TIMESTAMP, *value, out),
+        Value::Array(items) => {
+            out.push(ARRAY);
+            length(items.len(), out);
+            items.iter().for_each(|item| encode(item, out));
+        }
+        Value::Map(entries) => {
+            out.push(MAP);
+            length(entries.len(), out);
+            for (key, value) in entries.iter() {
+                encode(key, out);
+                encode(value, out);
+            }
+        }
+        Value::Struct(fields) => {
+            out.push(STRUCT);
+            length(fields.len(), out);
+            fields.iter().for_each(|field| encode(field, out));
+        }
+    }
+}
+
+fn small(value: i64) -> Option<u8> {
+    u8::try_from(value).ok().filter(|&value| value <= SMALL_MASK)
+}
+
+/// A tag and a number, small magnitudes in few bytes.
+fn number(tag: u8, value: i64, out: &mut Vec<u8>) {
+    out.push(tag);
+    varint(((value << 1) ^ (value >> 63)).cast_unsigned(), out);
+}
+
+fn text(bytes: &[u8], out: &mut Vec<u8>) {
+    length(bytes.len(), out);
+    out.extend_from_slice(bytes);
+}
+
+fn length(len: usize, out: &mut Vec<u8>) {
+    varint(len as u64, out);
+}
+
+fn varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn decode(input: &mut Input<'_>, depth: u32) -> Result<Value, CodecError> {
+    let tag = input.byte()?;
+    let small = tag & SMALL_MASK;
+    match tag & KIND_MASK {
+        SHORT_STRING => return string(input.bytes(usize::from(small))?),
+        SMALL_BIG_INT => return Ok(Value::BigInt(i64::from(small))),
+        SMALL_INT => return Ok(Value::Int(i32::from(small))),
+        _ => {}
+    }
+    Ok(match tag {
+        NULL => Value::Null,
+        FALSE => Value::Boolean(false),
+        TRUE => Value::Boolean(true),
+        INT => Value::Int(read_int(input)?),
+        BIG_INT => Value::BigInt(read_number(input)?),
+        DOUBLE => Value::Double(f64::from_bits(u64::from_le_bytes(input.array()?))),
+        DECIMAL => {
+            let scale = read_number(input)?;
+            let digits = BigInt::from_signed_bytes_be(read_text(input)?);
+            Value::decimal(BigDecimal::new(digits, scale))
+        }
+        STRING => string(read_text(input)?)?,
+        BYTES => Value::bytes(read_text(input)?),
+        TIME => Value::Time(read_int(input)?),
+        DATE => Value::Date(read_int(input)?),
+        TIMESTAMP => Value::Timestamp(read_number(input)?),
+        ARRAY => Value::Array(Arc::new(read_items(input, depth)?)),
+        MAP => read_map(input, depth)?,
+        STRUCT => Value::Struct(read_items(input, depth)?.into()),
+        _ => return Err(CodecError("unknown tag")),
+    })
+}
+
+fn read_varint(input: &mut Input<'_>) -> Result<u64, CodecError> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = input.byte()?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Ok(value);
+        }
+    }
+    Err(CodecError("number too long"))
+}
+
+fn read_number(input: &mut Input<'_>) -> Result<i64, CodecError> {
+    let value = read_varint(input)?;
+    Ok((value >> 1).cast_signed() ^ -((value & 1).cast_signed()))
+}
+
+fn read_int(input: &mut Input<'_>) -> Result<i32, CodecError> {
+    i32::try_from(read_number(input)?).map_err(|_| CodecError("number too large"))
+}
+
+fn read_text<'a>(input: &mut Input<'a>) -> Result<&'a [u8], CodecError> {
+    let len = usize::try_from(read_varint(input)?).map_err(|_| CodecError("length too large"))?;
+    input.bytes(len)
+}
+
+fn string(bytes: &[u8]) -> Result<Value, CodecError> {
+    std::str::from_utf8(bytes).map(|text| Value::String(Text::from(text))).map_err(|_| CodecError("text is not UTF-8"))
+}
+
+/// A number of items; each takes a byte at least, so that a damaged count can't ask for much memory.
+fn read_count(input: &mut Input<'_>, depth: u32) -> Result<usize, CodecError> {
+    if depth >= MAX_NESTING {
+        return Err(CodecError("nested too deeply"));
+    }
+    let count = usize::try_from(read_varint(input)?).map_err(|_| CodecError("length too large"))?;
+    if count > input.0.len() {
+        return Err(CodecError("ends too early"));
+    }
+    Ok(count)
+}
+
+fn read_items(input: &mut Input<'_>, depth: u32) -> Result<Vec<Value>, CodecError> {
+    let count = read_count(input, depth)?;
+    (0..count).map(|_| decode(input, depth + 1)).collect()
+}
+
+fn read_map(input: &mut Input<'_>, depth: u32) -> Result<Value, CodecError> {
+    let count = read_count(input, depth)?;
+    let mut map = MapValue::default();
+    for _ in 0..count {
+        let key = decode(input, depth + 1)?;
+        map.insert(key, decode(input, depth + 1)?);
+    }
+    Ok(Value::Map(Arc::new(map)))
+}
