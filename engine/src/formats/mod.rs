@@ -6,6 +6,7 @@
 
 mod check;
 mod delimited;
+mod detect;
 mod json;
 mod kafka;
 mod none;
@@ -17,6 +18,7 @@ use crate::types::{Column, Value};
 
 pub use check::{check_schema, describe_columns};
 pub use delimited::parse_delimiter;
+pub use detect::FormatDetector;
 pub use json::{write_json, write_json_string};
 pub use timestamp::TimestampExtractor;
 pub use topic::{Encoded, ReadError, RecordPart, SlotUse, TopicReader, TopicWriter, WriteError};

@@ -7,6 +7,8 @@
 
 mod decode;
 mod encode;
+#[cfg(test)]
+mod fuzz;
 mod number;
 mod scan;
 mod text;
