@@ -1,6 +1,7 @@
 //! What lies under the overlays: an ordered map of bytes, in RocksDB or (tests, scripts) in memory.
 
-use super::{StateBatch, StateError};
+use super::StateError;
+use super::batch::BatchPart;
 
 /// An ordered map of bytes that takes a batch in one piece.
 pub(crate) trait Backing: Send + Sync {
@@ -9,10 +10,10 @@ pub(crate) trait Backing: Send + Sync {
     /// Shows entries with `from <= key < to` in order until `f` returns false. `f` must not write.
     fn scan(&self, from: &[u8], to: &[u8], f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError>;
     /// Writes a batch: all of it or nothing.
-    fn write(&self, batch: &StateBatch) -> Result<(), StateError>;
+    fn write(&self, batch: &BatchPart<'_>) -> Result<(), StateError>;
     /// Writes a batch in slices, stream times and positions in the last: after a crash a part of the entries may be
     /// there, with the old positions, from which the changelog is applied again.
-    fn write_in_slices(&self, batch: &StateBatch) -> Result<(), StateError> {
+    fn write_in_slices(&self, batch: &BatchPart<'_>) -> Result<(), StateError> {
         self.write(batch)
     }
     /// Writes single entries of the engine's own, in one piece; `None` deletes.

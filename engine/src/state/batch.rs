@@ -9,13 +9,20 @@ use super::records::position_key;
 use super::{StateDb, StateError, StoreKind};
 use crate::log::{Offset, TopicPartition};
 
-/// Changes of any number of stores and the positions that go with them, to be written in one piece. Holds the frozen
-/// overlays themselves: nothing is copied before it is written.
+/// Changes of any number of stores and the positions that go with them, to be written in one piece (for each database,
+/// where stores of several come together: those of push queries have one for themselves). Holds the frozen overlays
+/// themselves: nothing is copied before it is written.
 #[derive(Default, Clone)]
 pub struct StateBatch {
     pub(super) frozen: Vec<Arc<FrozenOverlay>>,
-    positions: Vec<(Vec<u8>, [u8; 8])>,
-    pub(super) db: Option<Arc<Db>>,
+    positions: Vec<Position>,
+}
+
+#[derive(Clone)]
+struct Position {
+    db: Arc<Db>,
+    key: Vec<u8>,
+    next: [u8; 8],
 }
 
 impl StateBatch {
@@ -32,50 +39,85 @@ impl StateBatch {
     /// Remembers how far a query's state includes a partition (next offset to apply): an input or a changelog. Read
     /// again by [`StateDb::positions`].
     pub fn set_position(&mut self, db: &StateDb, query: &str, partition: &TopicPartition, next: Offset) {
-        self.db.get_or_insert_with(|| db.0.clone());
-        self.positions.push((position_key(query, partition), next.0.to_be_bytes()));
+        self.positions.push(Position { db: db.0.clone(), key: position_key(query, partition), next: next.0.to_be_bytes() });
     }
 
-    /// Writes everything in one piece, or nothing.
+    /// Writes everything: for each database in one piece, or nothing.
     ///
     /// # Errors
     /// `Storage`; also where an earlier commit of one of the stores was not written, or was thrown away.
     pub fn write(&self) -> Result<(), StateError> {
-        self.write_by(|db, batch| db.backing.write(batch))
+        self.check()?;
+        self.databases().into_iter().try_for_each(|db| self.write_one(db, |part| db.backing.write(part)))
     }
 
     /// Writes everything in slices, positions last (see [`super::StateWriter`]).
     pub(super) fn write_in_slices(&self) -> Result<(), StateError> {
-        self.write_by(|db, batch| db.backing.write_in_slices(batch))
+        self.check()?;
+        self.databases().into_iter().try_for_each(|db| self.write_one(db, |part| db.backing.write_in_slices(part)))
     }
 
-    fn write_by(&self, write: impl FnOnce(&Db, &StateBatch) -> Result<(), StateError>) -> Result<(), StateError> {
-        let Some(db) = &self.db else { return Ok(()) };
-        self.check()?;
-        write(db, self)?;
-        self.mark_written();
+    /// Writes what belongs to other databases than this one.
+    pub(crate) fn write_others(&self, own: &StateDb) -> Result<(), StateError> {
+        let others = self.databases().into_iter().filter(|db| !Arc::ptr_eq(db, &own.0));
+        others.into_iter().try_for_each(|db| self.write_one(db, |part| db.backing.write(part)))
+    }
+
+    fn write_one(&self, db: &Arc<Db>, write: impl FnOnce(&BatchPart<'_>) -> Result<(), StateError>) -> Result<(), StateError> {
+        let part = BatchPart { batch: self, db };
+        write(&part)?;
+        part.mark_written();
         Ok(())
     }
 
-    /// Whether this batch belongs to a database; an empty one belongs to any.
-    pub(crate) fn is_of(&self, db: &StateDb) -> bool {
-        self.db.as_ref().is_none_or(|own| Arc::ptr_eq(own, &db.0))
+    /// What belongs to one database.
+    pub(crate) fn part<'a>(&'a self, db: &'a StateDb) -> BatchPart<'a> {
+        BatchPart { batch: self, db: &db.0 }
     }
 
-    /// To be called before the entries are written by other means than [`StateBatch::write`].
+    fn databases(&self) -> Vec<&Arc<Db>> {
+        let mut databases: Vec<&Arc<Db>> = Vec::new();
+        for db in self.frozen.iter().map(|frozen| &frozen.core.db).chain(self.positions.iter().map(|position| &position.db)) {
+            if !databases.iter().any(|known| Arc::ptr_eq(known, db)) {
+                databases.push(db);
+            }
+        }
+        databases
+    }
+
+    /// Whether every store's changes come in their turn. To be called before [`BatchPart::visit`].
     pub(crate) fn check(&self) -> Result<(), StateError> {
         self.frozen.iter().try_for_each(|frozen| frozen.check_order())
     }
 
-    /// To be called after the entries were written by other means than [`StateBatch::write`].
-    pub(crate) fn mark_written(&self) {
+    /// The commit has succeeded; the changes will be written later and survive a rollback.
+    pub(super) fn mark_submitted(&self) {
         for frozen in &self.frozen {
+            frozen.mark_submitted();
+        }
+    }
+}
+
+/// What a batch has for one database.
+pub(crate) struct BatchPart<'a> {
+    batch: &'a StateBatch,
+    db: &'a Arc<Db>,
+}
+
+impl BatchPart<'_> {
+    fn frozen(&self) -> impl Iterator<Item = &Arc<FrozenOverlay>> {
+        self.batch.frozen.iter().filter(|frozen| Arc::ptr_eq(&frozen.core.db, self.db))
+    }
+
+    /// To be called after the entries are written.
+    pub fn mark_written(&self) {
+        for frozen in self.frozen() {
             frozen.mark_written();
         }
     }
 
     /// All entries with their full keys; each store's in order, then stream times and positions.
-    pub(crate) fn visit(&self, f: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
+    pub fn visit(&self, f: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
         self.visit_entries(f);
         self.visit_closing(f);
     }
@@ -83,7 +125,7 @@ impl StateBatch {
     /// The entries of stores with their full keys, each store's in order.
     pub(super) fn visit_entries(&self, f: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
         let mut full_key = Vec::new();
-        for frozen in &self.frozen {
+        for frozen in self.frozen() {
             frozen.for_each_sorted(&mut |key, value| {
                 full_key.clear();
                 full_key.extend_from_slice(&frozen.core.prefix);
@@ -95,17 +137,17 @@ impl StateBatch {
 
     /// Stream times and positions: what makes the entries valid.
     pub(super) fn visit_closing(&self, f: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
-        for frozen in &self.frozen {
+        for frozen in self.frozen() {
             f(&frozen.core.prefix, Some(&frozen.stream_time().to_be_bytes()));
         }
-        for (key, offset) in &self.positions {
-            f(key, Some(offset));
+        for position in self.batch.positions.iter().filter(|position| Arc::ptr_eq(&position.db, self.db)) {
+            f(&position.key, Some(&position.next));
         }
     }
 
     /// The windowed stores with the time before which their windows are dead.
     pub(super) fn visit_expiry(&self, f: &mut dyn FnMut([u8; 8], i64)) {
-        for frozen in &self.frozen {
+        for frozen in self.frozen() {
             if let StoreKind::Windowed { retention_ms } = frozen.core.kind {
                 f(frozen.core.prefix, frozen.stream_time().saturating_sub(retention_ms.max(0)));
             }

@@ -1,6 +1,7 @@
 //! The process's one database of state: opens stores, keeps positions, and holds the memory budget.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
@@ -11,6 +12,7 @@ use super::expiry::RetentionTable;
 use super::frozen::StoreCore;
 use super::memory::MemoryBacking;
 use super::records;
+use super::rocks::{Rocks, RocksBacking};
 use super::{StateError, Store, StoreKey, StoreSpec};
 use crate::log::{Offset, TopicPartition};
 
@@ -41,6 +43,7 @@ pub struct StateDb(pub(super) Arc<Db>);
 /// What the handles share.
 pub(super) struct Db {
     pub backing: Arc<dyn Backing>,
+    rocks: Option<Arc<Rocks>>,
     pub retention: RetentionTable,
     limits: StateLimits,
     overlay_bytes: AtomicUsize,
@@ -56,13 +59,29 @@ impl StateDb {
     /// State in memory, gone with the last handle: for tests and scripts.
     pub fn in_memory() -> Self {
         let ids = StoreIds { by_name: BTreeMap::new(), next: 1 };
-        StateDb(Arc::new(Db {
-            backing: Arc::new(MemoryBacking::default()),
-            retention: RetentionTable::default(),
-            limits: StateLimits::default(),
-            overlay_bytes: AtomicUsize::new(0),
-            ids: Mutex::new(ids),
-        }))
+        StateDb::new(Arc::new(MemoryBacking::default()), None, RetentionTable::default(), StateLimits::default(), ids)
+    }
+
+    /// Opens the state in a data folder, which is created where it is missing.
+    ///
+    /// # Errors
+    /// `InUse` where another process has it open, `Unusable` where it can't be created, read or written.
+    pub fn open(data_folder: &Path, limits: StateLimits) -> Result<Self, StateError> {
+        let retention = RetentionTable::default();
+        let rocks = Arc::new(Rocks::open(data_folder, &limits, &retention)?);
+        let backing: Arc<dyn Backing> = Arc::new(RocksBacking(rocks.clone()));
+        let ids = read_ids(&*backing)?;
+        Ok(StateDb::new(backing, Some(rocks), retention, limits, ids))
+    }
+
+    fn new(backing: Arc<dyn Backing>, rocks: Option<Arc<Rocks>>, retention: RetentionTable, limits: StateLimits, ids: StoreIds) -> Self {
+        let (overlay_bytes, ids) = (AtomicUsize::new(0), Mutex::new(ids));
+        StateDb(Arc::new(Db { backing, rocks, retention, limits, overlay_bytes, ids }))
+    }
+
+    /// The RocksDB underneath, for the embedded log; `None` in memory.
+    pub(crate) fn rocks(&self) -> Option<&Arc<Rocks>> {
+        self.0.rocks.as_ref()
     }
 
     /// Opens one store of one task. At most one [`Store`] may be open for a key at a time.
@@ -152,6 +171,28 @@ impl StateDb {
     pub fn limits(&self) -> &StateLimits {
         &self.0.limits
     }
+}
+
+/// The store ids that were given away.
+fn read_ids(backing: &dyn Backing) -> Result<StoreIds, StateError> {
+    let mut ids = StoreIds { by_name: BTreeMap::new(), next: 1 };
+    let mut failed = None;
+    let (from, to) = records::store_id_bounds();
+    backing.scan(&from, &to, &mut |key, value| {
+        match (records::parse_store_id_key(key), <[u8; 4]>::try_from(value)) {
+            (Ok(name), Ok(id)) => {
+                ids.by_name.insert(name, u32::from_be_bytes(id));
+            }
+            _ => failed = Some(records::corrupt()),
+        }
+        failed.is_none()
+    })?;
+    backing.get(&records::next_id_key(), &mut |value| match value.map(<[u8; 4]>::try_from) {
+        Some(Ok(next)) => ids.next = u32::from_be_bytes(next),
+        Some(Err(_)) => failed = Some(records::corrupt()),
+        None => {}
+    })?;
+    failed.map_or(Ok(ids), Err)
 }
 
 impl Db {

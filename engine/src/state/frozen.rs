@@ -70,7 +70,7 @@ impl FrozenOverlay {
 
     /// How many entries changed.
     pub fn len(&self) -> usize {
-        self.overlay.dirty()
+        self.overlay.dirty().len()
     }
 
     /// Whether nothing changed but, perhaps, the stream time.
@@ -86,7 +86,7 @@ impl FrozenOverlay {
     /// Every changed entry once, with its last value (`None`: deleted), in order of first change: what the changelog
     /// gets. The last one has an empty key and carries the stream time. [`super::Store::restore`] takes them back.
     pub fn for_each_change(&self, mut f: impl FnMut(&[u8], Option<&[u8]>)) {
-        for slot in self.overlay.slots().filter(|&slot| self.overlay.is_dirty(slot)) {
+        for &slot in self.overlay.dirty() {
             let (key, value) = self.overlay.entry(slot);
             f(key, value);
         }
@@ -98,7 +98,6 @@ impl FrozenOverlay {
     /// Adds the changes to a batch; they are copied only when the batch is written.
     pub fn append_to(self: &Arc<Self>, batch: &mut StateBatch) {
         batch.frozen.push(self.clone());
-        batch.db.get_or_insert_with(|| self.core.db.clone());
     }
 
     /// Whether the changes are in the backing.

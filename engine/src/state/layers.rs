@@ -12,13 +12,21 @@ use super::{StateError, StoreKind};
 
 /// A value larger than this is not kept only because it was read.
 const MAX_CACHED_VALUE_BYTES: usize = 16 << 10;
+/// An overlay with more changes than this is frozen as it is, which takes no time; fewer are copied out, so that it
+/// goes on as a cache.
+const MAX_COPIED_CHANGES: usize = 8192;
+/// Bytes of an overlay at which a new one takes over; the old one stays as a cache until that happens again.
+const GENERATION_BYTES: usize = 4 << 20;
 
 /// See the module.
 pub(super) struct StoreLayers {
     pub core: Arc<StoreCore>,
     pub active: Overlay,
-    /// Oldest first. All but the newest still have to be written.
+    /// Oldest first: what still has to be written, and the generation before the active overlay.
     pub frozen: Vec<Arc<FrozenOverlay>>,
+    /// Sequence of the frozen overlay that stays, once written, as a cache of what is older than the active one. All that
+    /// changed after it is in the active overlay as well.
+    pub generation: Option<u64>,
     pub stream_time: i64,
     /// Stream time at the last freeze.
     pub frozen_time: i64,
@@ -52,6 +60,7 @@ impl StoreLayers {
             core,
             active,
             frozen: Vec::new(),
+            generation: None,
             stream_time,
             frozen_time: stream_time,
             sequence,
@@ -210,6 +219,21 @@ impl StoreLayers {
             None => u64::from_be_bytes(prefix).wrapping_add(1).to_be_bytes().to_vec(),
         };
         ([&prefix, from].concat(), upper)
+    }
+
+    /// Whether a freeze ends the active overlay, rather than copy its changes out.
+    pub fn starts_over(&self) -> bool {
+        self.active.dirty().len() > MAX_COPIED_CHANGES || self.active.bytes() > GENERATION_BYTES || !self.may_cache
+    }
+
+    /// Adds a frozen overlay and forgets those that are written and no cache.
+    pub fn push_frozen(&mut self, frozen: Arc<FrozenOverlay>, is_generation: bool) {
+        if is_generation {
+            self.generation = Some(frozen.sequence);
+        }
+        let generation = self.generation;
+        self.frozen.retain(|old| !old.is_written() || Some(old.sequence) == generation);
+        self.frozen.push(frozen);
     }
 
     /// Takes the active overlay's growth into the process's budget.

@@ -5,9 +5,10 @@ use std::ops::Bound;
 
 use parking_lot::RwLock;
 
+use super::StateError;
 use super::backing::Backing;
+use super::batch::BatchPart;
 use super::expiry::window_end;
-use super::{StateBatch, StateError};
 
 /// Entries looked at for expiry, for each store in a commit.
 const SWEEP_ENTRIES: usize = 64;
@@ -37,7 +38,7 @@ impl Backing for MemoryBacking {
         Ok(())
     }
 
-    fn write(&self, batch: &StateBatch) -> Result<(), StateError> {
+    fn write(&self, batch: &BatchPart<'_>) -> Result<(), StateError> {
         let mut map = self.map.write();
         batch.visit(&mut |key, value| match value {
             Some(value) => {

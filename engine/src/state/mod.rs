@@ -19,9 +19,11 @@ mod merge;
 mod overlay;
 mod reader;
 mod records;
+pub(crate) mod rocks;
 mod store;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::sync::Arc;
 
@@ -30,6 +32,7 @@ pub use db::{StateDb, StateLimits};
 pub use frozen::FrozenOverlay;
 pub use reader::StoreReader;
 pub use store::Store;
+pub use writer::{OnWritten, StateWriter};
 
 /// What went wrong with the state.
 #[derive(Debug, Clone, thiserror::Error)]

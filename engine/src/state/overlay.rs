@@ -1,7 +1,7 @@
 //! The changes of one store since the last commit, and what was read lately: a hash map over an arena.
 //!
-//! Entries are never removed: a delete is an entry without a value. Slots stand in order of first touch, which makes every
-//! walk deterministic. An ordered index is made when the first range is asked for and kept from then on.
+//! Entries are never removed: a delete is an entry without a value. Changes are walked in the order in which keys changed
+//! first, so every walk is deterministic. An ordered index is made when the first range is asked for and kept from then on.
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
@@ -37,7 +37,8 @@ pub(super) struct Overlay {
     slots: Vec<Slot>,
     arena: Arena,
     index: Option<BTreeMap<Box<[u8]>, u32>>,
-    dirty: usize,
+    /// Slots to be written, in order of their first change.
+    dirty: Vec<u32>,
 }
 
 impl Overlay {
@@ -85,7 +86,9 @@ impl Overlay {
             slot.value_len = narrow(value.len());
         }
         self.slots.push(slot);
-        self.dirty += usize::from(dirty);
+        if dirty {
+            self.dirty.push(index);
+        }
         let slots = &self.slots;
         self.table.insert_unique(hash, index, |&i| slots[i as usize].hash);
         if let Some(ordered) = &mut self.index {
@@ -99,7 +102,7 @@ impl Overlay {
         let slot = &mut self.slots[index as usize];
         if !slot.dirty {
             slot.dirty = true;
-            self.dirty += 1;
+            self.dirty.push(index);
         }
         let Some(value) = value else {
             slot.value_len = ABSENT;
@@ -114,9 +117,22 @@ impl Overlay {
         slot.value_len = narrow(value.len());
     }
 
-    /// Entries to be written.
-    pub fn dirty(&self) -> usize {
-        self.dirty
+    /// Slots to be written, in order of their first change.
+    pub fn dirty(&self) -> &[u32] {
+        &self.dirty
+    }
+
+    /// A copy of what is to be written; here it counts as written from now on.
+    pub fn take_changes(&mut self) -> Overlay {
+        let mut changes = Overlay { hasher: self.hasher.clone(), ..Overlay::default() };
+        changes.slots.reserve_exact(self.dirty.len());
+        changes.table.reserve(self.dirty.len(), |_| 0);
+        for slot in std::mem::take(&mut self.dirty) {
+            let (key, value) = self.entry(slot);
+            changes.insert(self.slots[slot as usize].hash, key, value, true);
+            self.slots[slot as usize].dirty = false;
+        }
+        changes
     }
 
     /// All entries.
@@ -126,7 +142,7 @@ impl Overlay {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.arena.bytes() + self.slots.capacity() * size_of::<Slot>() + self.table.capacity() * 5
+        self.arena.bytes() + self.slots.capacity() * size_of::<Slot>() + self.table.capacity() * 5 + self.dirty.capacity() * 4
     }
 
     /// Slots in order of first touch.

@@ -75,6 +75,6 @@ fn take_text(bytes: &mut &[u8]) -> Result<String, StateError> {
     String::from_utf8(text.to_vec()).map_err(|_| corrupt())
 }
 
-fn corrupt() -> StateError {
+pub(super) fn corrupt() -> StateError {
     StateError::Corrupt { store: "positions and store ids".into(), reason: "malformed record".into() }
 }

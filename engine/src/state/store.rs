@@ -153,20 +153,25 @@ impl Store {
     /// readable. `None`: nothing has changed since the last time.
     pub fn freeze(&mut self) -> Option<Arc<FrozenOverlay>> {
         self.with(|layers| {
-            if layers.active.dirty() == 0 && layers.stream_time == layers.frozen_time {
+            if layers.active.dirty().is_empty() && layers.stream_time == layers.frozen_time {
                 return None;
             }
             delete_expired(layers);
             layers.account();
-            let next = layers.active.successor();
-            let active = std::mem::replace(&mut layers.active, next);
+            let starts_over = layers.starts_over();
+            let (overlay, accounted) = if starts_over {
+                let next = layers.active.successor();
+                (std::mem::replace(&mut layers.active, next), std::mem::take(&mut layers.accounted))
+            } else {
+                let changes = layers.active.take_changes();
+                let bytes = changes.bytes();
+                layers.core.db.account(0, bytes);
+                (changes, bytes)
+            };
             layers.sequence += 1;
             layers.frozen_time = layers.stream_time;
-            let accounted = std::mem::take(&mut layers.accounted);
-            let frozen = Arc::new(FrozenOverlay::new(layers.core.clone(), active, layers.stream_time, layers.sequence, accounted));
-            // What is written is in the backing; the newest one stays as a cache of it.
-            layers.frozen.retain(|old| !old.is_written());
-            layers.frozen.push(frozen.clone());
+            let frozen = Arc::new(FrozenOverlay::new(layers.core.clone(), overlay, layers.stream_time, layers.sequence, accounted));
+            layers.push_frozen(frozen.clone(), starts_over);
             Some(frozen)
         })
     }
@@ -191,7 +196,8 @@ impl Store {
     pub fn rollback(&mut self) {
         self.with(|layers| {
             layers.active = layers.active.successor();
-            layers.frozen.retain(|frozen| frozen.discard_uncommitted());
+            layers.generation = None;
+            layers.frozen.retain(|frozen| !frozen.is_written() && frozen.discard_uncommitted());
             let newest = layers.frozen.last();
             layers.sequence = newest.map_or_else(|| layers.core.written.load(Ordering::Acquire), |frozen| frozen.sequence);
             layers.stream_time = newest.map_or_else(|| layers.core.committed_time.load(Ordering::Acquire), |frozen| frozen.stream_time());
@@ -226,8 +232,9 @@ fn delete_expired(layers: &mut StoreLayers) {
     if layers.expiry_bound() == i64::MIN {
         return;
     }
-    for slot in layers.active.slots() {
-        if layers.active.is_dirty(slot) && layers.active.value(slot).is_some() && layers.is_expired(layers.active.key(slot)) {
+    for index in 0..layers.active.dirty().len() {
+        let slot = layers.active.dirty()[index];
+        if layers.active.value(slot).is_some() && layers.is_expired(layers.active.key(slot)) {
             layers.active.set(slot, None);
         }
     }

@@ -240,3 +240,88 @@ fn a_reader_waits_for_the_chunk() {
     store.end_chunk();
     assert_eq!(thread.join().unwrap(), Some(b"2".to_vec()));
 }
+
+#[test]
+fn in_rocksdb() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..2 {
+        let db = StateDb::open(folder.path(), StateLimits::default()).unwrap();
+        for seed in 0..4 {
+            agrees_with_a_model(&db, seed + round * 4);
+        }
+        if round == 0 {
+            windows_expire(&db);
+            a_changelog_restores(&db);
+        }
+        queries_are_apart(&db);
+        db.drop_query("q2").unwrap();
+        assert_eq!(db.overlay_bytes(), 0, "budget not given back");
+    }
+}
+
+#[test]
+fn state_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..3u8 {
+        let db = StateDb::open(folder.path(), StateLimits::default()).unwrap();
+        let mut store = open(&db, "q", StoreKind::KeyValue);
+        assert_eq!(all(&mut store).len(), usize::from(round));
+        assert_eq!(store.stream_time(), if round == 0 { i64::MIN } else { i64::from(round) - 1 });
+        let partition = TopicPartition { topic: "t".into(), partition: 0 };
+        assert_eq!(db.positions("q").unwrap().get(&partition), (round > 0).then_some(&Offset(i64::from(round))));
+        store.put(&[round], Some(b"committed"));
+        store.observe_time(i64::from(round));
+        let mut batch = StateBatch::default();
+        store.freeze().unwrap().append_to(&mut batch);
+        batch.set_position(&db, "q", &partition, Offset(i64::from(round) + 1));
+        batch.write().unwrap();
+        store.put(b"never committed", Some(b"x"));
+        store.observe_time(1000);
+        let _ = store.freeze();
+    }
+}
+
+#[test]
+fn a_folder_has_one_owner_and_must_be_usable() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = StateDb::open(folder.path(), StateLimits::default()).unwrap();
+    let path = folder.path().display();
+    let error = StateDb::open(folder.path(), StateLimits::default()).err().unwrap();
+    assert_eq!(error.to_string(), format!("data folder '{path}' is in use by another process"));
+    drop(db);
+    StateDb::open(folder.path(), StateLimits::default()).unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let error = StateDb::open(&file, StateLimits::default()).err().unwrap();
+    assert!(matches!(&error, StateError::Unusable { reason, .. } if reason.contains("Not a directory")), "{error}");
+}
+
+#[test]
+fn the_background_writer_keeps_the_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = StateDb::open(folder.path(), StateLimits::default()).unwrap();
+    let mut store = open(&db, "q", StoreKind::KeyValue);
+    let writer = StateWriter::start().unwrap();
+    let (done, outcomes) = crossbeam_channel::unbounded();
+    for round in 0..200u32 {
+        for key in 0..500u32 {
+            store.put(&(key * 7 % 1000).to_be_bytes(), Some(&round.to_be_bytes()));
+        }
+        let mut batch = StateBatch::default();
+        store.freeze().unwrap().append_to(&mut batch);
+        let done = done.clone();
+        writer.submit(batch, Box::new(move |result| done.send(result).unwrap()));
+        if round % 10 == 0 {
+            store.put(b"lost", Some(b"x"));
+            store.rollback();
+            let value = get(&mut store, &0u32.to_be_bytes());
+            assert_eq!(value, Some(round.to_be_bytes().to_vec()), "a rollback must keep what was submitted");
+        }
+    }
+    drop(writer);
+    assert_eq!(outcomes.try_iter().map(|result| result.unwrap()).count(), 200);
+    drop(store);
+    let entries = all(&mut open(&db, "q", StoreKind::KeyValue));
+    assert_eq!(entries.len(), 500);
+    assert!(entries.values().all(|value| value == &199u32.to_be_bytes()));
+}

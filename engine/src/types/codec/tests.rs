@@ -26,7 +26,7 @@ fn random(kind: u32, depth: u32, rng: &mut StdRng) -> Value {
     };
     let long = if rng.random() { i64::from(int) } else { [i64::MIN, i64::MAX, rng.random()][rng.random_range(0..3)] };
     let inner = (kind * 7 + depth) % 9;
-    let mut items = |rng: &mut StdRng| (0..rng.random_range(0..4)).map(|_| random(inner, depth + 1, rng)).collect::<Vec<_>>();
+    let items = |rng: &mut StdRng| (0..rng.random_range(0..4)).map(|_| random(inner, depth + 1, rng)).collect::<Vec<_>>();
     match kind {
         0 => Value::Boolean(rng.random()),
         1 => Value::Int(int),

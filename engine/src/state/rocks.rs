@@ -1,0 +1,295 @@
+//! The one RocksDB of the process: three column families (state, records of the embedded log, the log's own notes) that
+//! share a block cache, write buffers and background threads.
+//!
+//! Every write goes to the write-ahead log and from there to the operating system: a killed process loses nothing that
+//! was committed. A machine that loses power may lose the last moments, unless [`StateLimits::fsync`] is set; what is
+//! there after it is always whole commits, in order.
+
+use std::ffi::CStr;
+use std::path::Path;
+use std::sync::Arc;
+
+use rocksdb::compaction_filter::{CompactionFilter, Decision};
+use rocksdb::compaction_filter_factory::{CompactionFilterContext, CompactionFilterFactory};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, LogLevel, Options, ReadOptions, WriteBatch,
+    WriteBufferManager, WriteOptions,
+};
+
+use super::backing::Backing;
+use super::batch::BatchPart;
+use super::expiry::{RetentionSnapshot, RetentionTable};
+use super::{StateError, StateLimits};
+
+/// Folder of the database within the data folder.
+const FOLDER: &str = "store";
+/// Files that RocksDB keeps open.
+const MAX_OPEN_FILES: i32 = 512;
+/// RocksDB's threads for flushes and compactions.
+const BACKGROUND_JOBS: i32 = 2;
+/// One memtable of state or of the log; several make up the limit on write buffers.
+const MEMTABLE_BYTES: usize = 16 << 20;
+/// The write-ahead log at which RocksDB flushes what holds it back.
+const MAX_WAL_BYTES: u64 = 256 << 20;
+/// Bits of bloom filter for each key of state.
+const BLOOM_BITS: f64 = 10.0;
+/// Files of state this old are compacted again, so that expired windows leave even where nothing is written.
+const COMPACT_AFTER_SECONDS: u64 = 24 * 60 * 60;
+/// One write of a commit that is written in slices.
+const SLICE_BYTES: usize = 1 << 20;
+
+/// A column family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// Stores, store ids and positions.
+    State,
+    /// Records of the embedded log.
+    Log,
+    /// Topics, groups and start offsets of the embedded log.
+    Meta,
+}
+
+impl Family {
+    fn name(self) -> &'static str {
+        match self {
+            Family::State => "state",
+            Family::Log => "log",
+            Family::Meta => "meta",
+        }
+    }
+}
+
+/// See the module.
+pub(crate) struct Rocks {
+    db: DB,
+    fsync: bool,
+}
+
+impl Rocks {
+    /// Opens the database in a data folder, which is created where it is missing.
+    pub fn open(data_folder: &Path, limits: &StateLimits, retention: &RetentionTable) -> Result<Self, StateError> {
+        let unusable = |reason: String| StateError::Unusable { path: data_folder.display().to_string(), reason };
+        let folder = data_folder.join(FOLDER);
+        std::fs::create_dir_all(&folder).map_err(|error| unusable(error.to_string()))?;
+        let cache = Cache::new_lru_cache(limits.block_cache_bytes);
+        let buffers = WriteBufferManager::new_write_buffer_manager(limits.write_buffer_bytes, false);
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        options.set_max_background_jobs(BACKGROUND_JOBS);
+        options.set_max_open_files(MAX_OPEN_FILES);
+        options.set_max_total_wal_size(MAX_WAL_BYTES);
+        options.set_bytes_per_sync(1 << 20);
+        options.set_wal_bytes_per_sync(1 << 20);
+        options.set_keep_log_file_num(2);
+        options.set_log_level(LogLevel::Warn);
+        options.set_stats_dump_period_sec(0);
+        options.set_write_buffer_manager(&buffers);
+        let families = [
+            ColumnFamilyDescriptor::new(Family::State.name(), state_options(&cache, retention)),
+            ColumnFamilyDescriptor::new(Family::Log.name(), log_options(&cache)),
+            ColumnFamilyDescriptor::new(Family::Meta.name(), meta_options(&cache)),
+        ];
+        let db = DB::open_cf_descriptors(&options, &folder, families).map_err(|error| {
+            let reason = error.to_string();
+            // The error's kind doesn't tell a held lock from any other I/O error.
+            if reason.contains("lock file") || reason.contains("lock hold") || reason.contains("LOCK: Resource temporarily unavailable") {
+                StateError::InUse(data_folder.display().to_string())
+            } else {
+                unusable(reason)
+            }
+        })?;
+        Ok(Rocks { db, fsync: limits.fsync })
+    }
+
+    /// A column family's handle.
+    pub fn family(&self, family: Family) -> Result<&ColumnFamily, StateError> {
+        self.db.cf_handle(family.name()).ok_or_else(|| StateError::Storage(format!("no column family '{}'", family.name())))
+    }
+
+    /// Writes a batch in one piece.
+    pub fn write(&self, batch: WriteBatch) -> Result<(), StateError> {
+        let mut options = WriteOptions::default();
+        options.set_sync(self.fsync);
+        self.db.write_opt(batch, &options).map_err(storage)
+    }
+
+    /// Shows a key's value to `f`, once.
+    pub fn get(&self, family: Family, key: &[u8], f: &mut dyn FnMut(Option<&[u8]>)) -> Result<(), StateError> {
+        let found = self.db.get_pinned_cf(self.family(family)?, key).map_err(storage)?;
+        f(found.as_deref());
+        Ok(())
+    }
+
+    /// Shows entries with `from <= key < to` in order until `f` returns false.
+    pub fn scan(&self, family: Family, from: &[u8], to: &[u8], f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(to);
+        options.fill_cache(family != Family::Log);
+        let mut iterator = self.db.raw_iterator_cf_opt(self.family(family)?, options);
+        iterator.seek(from);
+        while let Some((key, value)) = iterator.item() {
+            if !f(key, value) {
+                return Ok(());
+            }
+            iterator.next();
+        }
+        iterator.status().map_err(storage)
+    }
+
+    /// Shows the last entry with `from <= key < to`, if there is one.
+    pub fn last(&self, family: Family, from: &[u8], to: &[u8], f: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(from);
+        let mut iterator = self.db.raw_iterator_cf_opt(self.family(family)?, options);
+        iterator.seek_for_prev(to);
+        if iterator.key() == Some(to) {
+            iterator.prev();
+        }
+        if let Some((key, value)) = iterator.item() {
+            f(key, value);
+        }
+        iterator.status().map_err(storage)
+    }
+
+    /// Deletes everything with `from <= key < to`, and lets the files shrink.
+    pub fn delete_range(&self, family: Family, from: &[u8], to: &[u8]) -> Result<(), StateError> {
+        let mut batch = WriteBatch::default();
+        batch.delete_range_cf(self.family(family)?, from, to);
+        self.write(batch)
+    }
+}
+
+fn table_options(cache: &Cache) -> BlockBasedOptions {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    table
+}
+
+fn state_options(cache: &Cache, retention: &RetentionTable) -> Options {
+    let mut table = table_options(cache);
+    table.set_bloom_filter(BLOOM_BITS, false);
+    table.set_block_size(16 << 10);
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&table);
+    options.set_write_buffer_size(MEMTABLE_BYTES);
+    options.set_max_write_buffer_number(3);
+    options.set_memtable_prefix_bloom_ratio(0.05);
+    options.set_memtable_whole_key_filtering(true);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_level_compaction_dynamic_level_bytes(true);
+    options.set_periodic_compaction_seconds(COMPACT_AFTER_SECONDS);
+    options.set_compaction_filter_factory(ExpiryFactory(retention.clone()));
+    options
+}
+
+fn log_options(cache: &Cache) -> Options {
+    let mut table = table_options(cache);
+    table.set_block_size(64 << 10);
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&table);
+    options.set_write_buffer_size(MEMTABLE_BYTES);
+    options.set_max_write_buffer_number(3);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_level_compaction_dynamic_level_bytes(true);
+    options
+}
+
+fn meta_options(cache: &Cache) -> Options {
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&table_options(cache));
+    options.set_write_buffer_size(1 << 20);
+    options
+}
+
+fn storage(error: rocksdb::Error) -> StateError {
+    StateError::Storage(error.to_string())
+}
+
+/// State in RocksDB.
+pub(super) struct RocksBacking(pub Arc<Rocks>);
+
+impl Backing for RocksBacking {
+    fn get(&self, key: &[u8], f: &mut dyn FnMut(Option<&[u8]>)) -> Result<(), StateError> {
+        self.0.get(Family::State, key, f)
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError> {
+        self.0.scan(Family::State, from, to, f)
+    }
+
+    fn write(&self, part: &BatchPart<'_>) -> Result<(), StateError> {
+        let mut batch = WriteBatch::default();
+        fill(&mut batch, self.0.family(Family::State)?, part);
+        self.0.write(batch)
+    }
+
+    fn write_in_slices(&self, part: &BatchPart<'_>) -> Result<(), StateError> {
+        let family = self.0.family(Family::State)?;
+        let mut batch = WriteBatch::default();
+        let mut result = Ok(());
+        part.visit_entries(&mut |key, value| {
+            put(&mut batch, family, key, value);
+            if result.is_ok() && batch.size_in_bytes() >= SLICE_BYTES {
+                result = self.0.write(std::mem::take(&mut batch));
+            }
+        });
+        result?;
+        part.visit_closing(&mut |key, value| put(&mut batch, family, key, value));
+        self.0.write(batch)
+    }
+
+    fn put_all(&self, entries: &[(Vec<u8>, Option<Vec<u8>>)]) -> Result<(), StateError> {
+        let family = self.0.family(Family::State)?;
+        let mut batch = WriteBatch::default();
+        for (key, value) in entries {
+            put(&mut batch, family, key, value.as_deref());
+        }
+        self.0.write(batch)
+    }
+
+    fn delete_range(&self, from: &[u8], to: &[u8]) -> Result<(), StateError> {
+        self.0.delete_range(Family::State, from, to)
+    }
+}
+
+/// Adds state to a batch of RocksDB.
+pub(crate) fn fill(batch: &mut WriteBatch, family: &ColumnFamily, part: &BatchPart<'_>) {
+    part.visit(&mut |key, value| put(batch, family, key, value));
+}
+
+fn put(batch: &mut WriteBatch, family: &ColumnFamily, key: &[u8], value: Option<&[u8]>) {
+    match value {
+        Some(value) => batch.put_cf(family, key, value),
+        None => batch.delete_cf(family, key),
+    }
+}
+
+/// Drops expired windows as files are compacted.
+struct ExpiryFactory(RetentionTable);
+
+impl CompactionFilterFactory for ExpiryFactory {
+    type Filter = ExpiryFilter;
+
+    fn create(&mut self, _context: CompactionFilterContext) -> ExpiryFilter {
+        ExpiryFilter(self.0.snapshot())
+    }
+
+    fn name(&self) -> &CStr {
+        c"expiry"
+    }
+}
+
+struct ExpiryFilter(RetentionSnapshot);
+
+impl CompactionFilter for ExpiryFilter {
+    fn filter(&mut self, _level: u32, key: &[u8], _value: &[u8]) -> Decision {
+        if self.0.is_dead(key) { Decision::Remove } else { Decision::Keep }
+    }
+
+    fn name(&self) -> &CStr {
+        c"expiry"
+    }
+}
