@@ -163,7 +163,9 @@ mod tests {
 
     fn detect(is_key: bool, records: &[&[u8]]) -> (String, String) {
         let mut detector = FormatDetector::new(is_key);
-        records.iter().for_each(|record| drop(detector.observe(Some(record))));
+        for record in records {
+            detector.observe(Some(record));
+        }
         (detector.names(), detector.show(records.last().copied()))
     }
 

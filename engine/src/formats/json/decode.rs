@@ -7,7 +7,7 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::scan::{COMMA_IN_OBJECT, Fault, Scanned, Scanner};
+use super::scan::{COMMA_IN_OBJECT, Fault, QuotedName, Scanned, Scanner};
 use super::value::{read_value, spelled, wrong_shape};
 use crate::formats::{DecodeError, Decoder, Layout};
 use crate::types::{SqlType, Value};
@@ -27,8 +27,10 @@ pub(super) struct JsonDecoder {
     by_text: HashMap<Box<[u8]>, usize, FixedState>,
     /// Index into `known` of the name that the last object began with.
     first: usize,
-    /// One bit for each wanted column: in this object a member of exactly its name was there.
-    exact: Vec<u64>,
+    /// One bit for each wanted column: in this object a member of exactly its name was there. The first 64 bits stand
+    /// apart, for most schemas need no more.
+    exact: u64,
+    exact_more: Vec<u64>,
 }
 
 struct Wanted {
@@ -39,7 +41,7 @@ struct Wanted {
 
 /// A name as it stands in the payload, quotes and escapes included.
 struct Name {
-    text: Box<[u8]>,
+    text: QuotedName,
     meaning: Option<Meaning>,
     /// Index into `known` of the name that came behind it the last time.
     next: usize,
@@ -68,7 +70,8 @@ impl JsonDecoder {
         };
         let columns = layout.fields.iter().map(|field| (field.column.name.clone(), field.column.sql_type.clone()));
         JsonDecoder {
-            exact: vec![0; wanted.len().div_ceil(64)],
+            exact: 0,
+            exact_more: vec![0; wanted.len().saturating_sub(1) / 64],
             wanted,
             unwrapped,
             is_key: layout.is_key,
@@ -91,9 +94,13 @@ impl JsonDecoder {
     }
 
     fn decode_object(&mut self, scanner: &mut Scanner<'_>, row: &mut [Value]) -> Scanned<()> {
-        self.exact.fill(0);
+        self.exact = 0;
+        if !self.exact_more.is_empty() {
+            self.exact_more.fill(0);
+        }
         for column in &self.wanted {
-            if let Some(place) = row.get_mut(column.slot) {
+            // Rows mostly come with nulls.
+            if let Some(place) = row.get_mut(column.slot).filter(|place| !place.is_null()) {
                 *place = Value::Null;
             }
         }
@@ -105,7 +112,7 @@ impl JsonDecoder {
         let mut previous = None;
         loop {
             let meaning = match self.known.get(foreseen) {
-                Some(name) if scanner.take(&name.text) => {
+                Some(name) if scanner.take_name(&name.text) => {
                     previous = Some(foreseen);
                     foreseen = name.next;
                     name.meaning
@@ -142,9 +149,21 @@ impl JsonDecoder {
     #[inline]
     fn decode_member(&mut self, scanner: &mut Scanner<'_>, meaning: Meaning, row: &mut [Value]) -> Scanned<()> {
         let Some(column) = self.wanted.get(meaning.column) else { return scanner.skip_value() };
-        let value = read_value(scanner, &column.sql_type).map_err(|fault| fault.within(|| format!(".{}", column.name)))?;
+        let value = match column.sql_type {
+            SqlType::BigInt => scanner.short_integer().map(Value::BigInt),
+            SqlType::Int => scanner.short_integer().map(|value| Value::Int(value as i32)),
+            _ => None,
+        };
+        let value = match value {
+            Some(value) => value,
+            None => read_value(scanner, &column.sql_type).map_err(|fault| fault.within(|| format!(".{}", column.name)))?,
+        };
         // A member of exactly the column's name wins over others, wherever it stands; else the last one does.
-        if let Some(word) = self.exact.get_mut(meaning.column / 64) {
+        let word = match meaning.column / 64 {
+            0 => Some(&mut self.exact),
+            more => self.exact_more.get_mut(more - 1),
+        };
+        if let Some(word) = word {
             let bit = 1 << (meaning.column % 64);
             if meaning.is_exact {
                 *word |= bit;
@@ -179,7 +198,7 @@ impl JsonDecoder {
             return Ok((meaning, None));
         }
         let index = self.known.len();
-        self.known.push(Name { text: text.into(), meaning, next: index + 1 });
+        self.known.push(Name { text: QuotedName::new(text), meaning, next: index + 1 });
         self.by_text.insert(text.into(), index);
         Ok((meaning, Some(index)))
     }
@@ -291,6 +310,19 @@ mod tests {
         }
         for broken in ["10x", "{}", "1 2 3x", "tru", ""] {
             assert_eq!(decoder.decode(broken.as_bytes(), &mut slots).is_ok(), broken == "1 2 3x", "{broken}");
+        }
+    }
+
+    #[test]
+    fn exact_names_win_in_wide_schemas() {
+        for width in [1usize, 64, 65, 200] {
+            let fields = (0..width).map(|i| Field { column: Column::new(format!("C{i}"), SqlType::Int), slot: Some(i) });
+            let layout = Layout { fields: fields.collect(), unwrapped: false, is_key: false, delimiter: None };
+            let mut row = vec![Value::Null; width];
+            let last = width - 1;
+            let json = format!("{{\"C{last}\":1,\"c{last}\":2}}");
+            JSON.decoder(&layout).unwrap().decode(json.as_bytes(), &mut row).unwrap();
+            assert_eq!(row[last], Value::Int(1));
         }
     }
 

@@ -2,7 +2,7 @@
 //! Java prints it (`NaN` and infinities as strings), DECIMAL as a number with all digits of its scale, BYTES as base64,
 //! DATE, TIME and TIMESTAMP as numbers. No blanks.
 
-use super::scan::plain_run;
+use super::plain_run::plain_run;
 use crate::formats::{EncodeError, Encoder, Layout};
 use crate::types::text::{TextOut, write_base64, write_decimal, write_double, write_i32, write_i64};
 use crate::types::{SqlType, Value};

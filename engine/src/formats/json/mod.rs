@@ -10,6 +10,7 @@ mod encode;
 #[cfg(test)]
 mod fuzz;
 mod number;
+mod plain_run;
 mod scan;
 mod text;
 mod value;

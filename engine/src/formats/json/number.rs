@@ -47,7 +47,7 @@ impl<'a> Number<'a> {
     }
 
     /// The whole number of up to 18 digits that `bytes` begin with, and its length; `None` for any other number.
-    #[inline]
+    #[inline(always)]
     pub(super) fn short_integer(bytes: &[u8]) -> Option<(i64, usize)> {
         let (negative, digits) = match bytes {
             [b'-', rest @ ..] => (true, rest),
@@ -55,12 +55,18 @@ impl<'a> Number<'a> {
         };
         let mut value = 0u64;
         let mut count = 0;
-        while let Some(eight) = digits.get(count..).and_then(|rest| rest.first_chunk::<8>()).and_then(eight_digits) {
-            value = value.wrapping_mul(100_000_000).wrapping_add(eight);
-            count += 8;
+        // Eight digits at a time, whatever their number: a loop over single ones would end at a place that no processor
+        // foresees.
+        while let Some(chunk) = digits.get(count..).and_then(|rest| rest.first_chunk::<8>()) {
+            let (part, part_digits) = leading_digits(chunk);
+            value = value.wrapping_mul(POWERS_OF_TEN.get(part_digits).copied().unwrap_or(0)).wrapping_add(part);
+            count += part_digits;
+            if part_digits < 8 || count > 18 {
+                break;
+            }
         }
         let mut next = digits.get(count).copied().unwrap_or(0);
-        while next.is_ascii_digit() {
+        while next.is_ascii_digit() && count <= 18 {
             value = value.wrapping_mul(10).wrapping_add(u64::from(next - b'0'));
             count += 1;
             next = digits.get(count).copied().unwrap_or(0);
@@ -120,20 +126,25 @@ impl<'a> Number<'a> {
     }
 }
 
-/// The value of eight ASCII digits; `None` where one is none.
-#[inline]
-fn eight_digits(chunk: &[u8; 8]) -> Option<u64> {
+const POWERS_OF_TEN: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+/// The number that the ASCII digits at the beginning of a chunk spell, and how many they are (0 to 8).
+#[inline(always)]
+fn leading_digits(chunk: &[u8; 8]) -> (u64, usize) {
     const ZEROS: u64 = 0x3030_3030_3030_3030;
-    let word = u64::from_le_bytes(*chunk);
-    let is_digits = (word & 0xf0f0_f0f0_f0f0_f0f0) == ZEROS && (word.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0) == ZEROS;
-    if !is_digits {
-        return None;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let values = u64::from_le_bytes(*chunk) ^ ZEROS;
+    // The high bit of each byte that is no digit; the lowest of them is right.
+    let others = (values.wrapping_add(0x7676_7676_7676_7676) | values) & HIGHS;
+    let bits = others.trailing_zeros() & !7;
+    if bits == 0 {
+        return (0, 0);
     }
-    // Pairs, then fours, then all eight: the first digit stands lowest, its right neighbour one place above.
-    let ones = word - ZEROS;
+    // Move the digits up: what comes in below are zeros, leading ones.
+    let ones = values << (64 - bits);
     let pairs = (ones * 10 + (ones >> 8)) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
+    ((fours.wrapping_mul(10_000) + (fours >> 32)) & 0xffff_ffff, (bits / 8) as usize)
 }
 
 #[cfg(test)]
@@ -206,12 +217,19 @@ mod tests {
     }
 
     #[test]
-    fn eight_digits_or_none() {
-        assert_eq!(eight_digits(b"12345678"), Some(12_345_678));
-        assert_eq!(eight_digits(b"00000000"), Some(0));
-        assert_eq!(eight_digits(b"99999999"), Some(99_999_999));
-        for wrong in [b"1234567/", b"1234567:", b"a2345678", b"1234 678", b"\xb12345678"] {
-            assert_eq!(eight_digits(wrong), None);
+    fn leading_digits_of_every_count() {
+        for (chunk, expected) in [
+            (b"12345678", (12_345_678, 8)),
+            (b"00000000", (0, 8)),
+            (b"99999999", (99_999_999, 8)),
+            (b"1234567/", (1_234_567, 7)),
+            (b"123456:9", (123_456, 6)),
+            (b"7,\"b\":12", (7, 1)),
+            (b"42}\xff\xff\xff\xff\xff", (42, 2)),
+            (b"9\xb1123456", (9, 1)),
+            (b"a2345678", (0, 0)),
+        ] {
+            assert_eq!(leading_digits(chunk), expected, "{}", chunk.escape_ascii());
         }
     }
 }

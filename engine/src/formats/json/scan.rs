@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use super::MAX_DEPTH;
 use super::number::Number;
+use super::plain_run::plain_run;
 use crate::formats::DecodeError;
 
 /// What the scanner's methods return. Errors are boxed, so that the good path moves few bytes.
@@ -70,6 +71,7 @@ impl<'a> Scanner<'a> {
         self.bytes.get(start..self.at).unwrap_or_default()
     }
 
+    #[inline(always)]
     fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
     }
@@ -82,6 +84,12 @@ impl<'a> Scanner<'a> {
 
     #[inline(always)]
     pub(super) fn skip_blanks(&mut self) {
+        if self.peek() <= b' ' {
+            self.skip_several_blanks();
+        }
+    }
+
+    fn skip_several_blanks(&mut self) {
         while matches!(self.peek(), b' ' | b'\n' | b'\r' | b'\t') {
             self.at += 1;
         }
@@ -93,6 +101,16 @@ impl<'a> Scanner<'a> {
         let taken = self.rest().starts_with(text);
         if taken {
             self.at += text.len();
+        }
+        taken
+    }
+
+    /// Passes over a name with its quotes if it stands here.
+    #[inline(always)]
+    pub(super) fn take_name(&mut self, name: &QuotedName) -> bool {
+        let taken = name.begins(self.rest());
+        if taken {
+            self.at += name.text.len();
         }
         taken
     }
@@ -240,7 +258,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A whole number of up to 18 digits; `None` (and nothing is passed over) for any other number.
-    #[inline]
+    #[inline(always)]
     pub(super) fn short_integer(&mut self) -> Option<i64> {
         let (digits, consumed) = Number::short_integer(self.rest())?;
         self.at += consumed;
@@ -272,8 +290,10 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes over a number or a word.
+    #[inline]
     fn skip_plain(&mut self) -> Scanned<()> {
         match self.peek() {
+            b'-' | b'0'..=b'9' if self.short_integer().is_some() => Ok(()),
             b'-' | b'0'..=b'9' => self.number().map(drop),
             b't' => self.literal("true"),
             b'f' => self.literal("false"),
@@ -363,6 +383,44 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// A member's name as it stands in a text, with its quotes, made ready to be compared in a few instructions.
+pub(super) struct QuotedName {
+    text: Box<[u8]>,
+    /// The first eight bytes (or all, with zeros behind), and a mask of as many.
+    head: u64,
+    mask: u64,
+}
+
+impl QuotedName {
+    pub(super) fn new(text: &[u8]) -> Self {
+        let mut head = [0; 8];
+        let mut mask = [0; 8];
+        for ((head, mask), byte) in head.iter_mut().zip(&mut mask).zip(text) {
+            *head = *byte;
+            *mask = 0xff;
+        }
+        QuotedName { text: text.into(), head: u64::from_le_bytes(head), mask: u64::from_le_bytes(mask) }
+    }
+
+    /// Whether `bytes` begin with the name.
+    #[inline(always)]
+    fn begins(&self, bytes: &[u8]) -> bool {
+        let Some(head) = bytes.first_chunk::<8>() else { return bytes.starts_with(&self.text) };
+        if u64::from_le_bytes(*head) & self.mask != self.head {
+            return false;
+        }
+        match self.text.len() {
+            ..=8 => true,
+            // The last eight bytes overlap the first: no loop.
+            length @ ..=16 => match (bytes.get(length - 8..).and_then(|rest| rest.first_chunk::<8>()), self.text.last_chunk::<8>()) {
+                (Some(there), Some(here)) => there == here,
+                _ => false,
+            },
+            _ => bytes.starts_with(&self.text),
+        }
+    }
+}
+
 /// Bytes of an unknown word that an error shows.
 const MAX_SHOWN_BYTES: usize = 40;
 
@@ -378,41 +436,6 @@ fn invalid_utf8() -> Box<Fault> {
 #[cold]
 pub(super) fn too_deep() -> Box<Fault> {
     Fault::syntax(format!("Document nesting depth exceeds the maximum allowed ({MAX_DEPTH})"))
-}
-
-/// From `start` on, the first byte that ends a run of plain text in a string (a quote, a backslash, a control character,
-/// or the end), and whether any byte before it is not ASCII. Eight bytes at a time.
-#[inline]
-pub(super) fn plain_run(bytes: &[u8], start: usize) -> (usize, bool) {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    let mut at = start;
-    let mut highs = 0;
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
-        // The lowest bit set in each of these is right; higher ones may be false, and are not looked at.
-        let quote = word ^ (ONES * b'"' as u64);
-        let backslash = word ^ (ONES * b'\\' as u64);
-        let ends =
-            ((quote.wrapping_sub(ONES) & !quote) | (backslash.wrapping_sub(ONES) & !backslash) | (word.wrapping_sub(ONES * 0x20) & !word))
-                & HIGHS;
-        if ends != 0 {
-            let bits = ends.trailing_zeros() & !7;
-            highs |= word & HIGHS & ((1u64 << bits) - 1);
-            return (at + (bits / 8) as usize, highs != 0);
-        }
-        highs |= word & HIGHS;
-        at += 8;
-    }
-    let mut has_high = highs != 0;
-    while let Some(byte) = bytes.get(at) {
-        if matches!(byte, b'"' | b'\\' | 0..0x20) {
-            break;
-        }
-        has_high |= *byte >= 0x80;
-        at += 1;
-    }
-    (at, has_high)
 }
 
 #[cfg(test)]
@@ -505,15 +528,18 @@ mod tests {
     }
 
     #[test]
-    fn plain_runs_end_at_the_first_special_byte_wherever_it_stands() {
-        for length in 0..40 {
-            for special in [b'"', b'\\', b'\n', 0, 0x1f] {
-                for filler in [b'a', b' ', b'#', b'[', b']', b'!', 0x7f, 0x80, 0xff] {
-                    let mut bytes = vec![filler; length];
-                    bytes.push(special);
-                    bytes.extend_from_slice(b"\"\xc3\xa9 behind it");
-                    assert_eq!(plain_run(&bytes, 0), (length, filler >= 0x80 && length > 0));
-                    assert_eq!(plain_run(&bytes[..length], 0).0, length);
+    fn names_are_told_apart_at_every_length() {
+        for length in 2..40 {
+            let text: Vec<u8> = (0..length).map(|i| b'a' + i % 26).collect();
+            let name = QuotedName::new(&text);
+            for (behind, cut) in [(0, 0), (3, 0), (20, 0), (0, 1)] {
+                let mut bytes = [text.clone(), vec![b'x'; behind]].concat();
+                bytes.truncate(bytes.len() - cut);
+                assert_eq!(name.begins(&bytes), cut == 0);
+                for at in 0..text.len().min(bytes.len()) {
+                    bytes[at] ^= 1;
+                    assert!(!name.begins(&bytes));
+                    bytes[at] ^= 1;
                 }
             }
         }
