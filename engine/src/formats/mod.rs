@@ -11,7 +11,7 @@ mod json;
 mod kafka;
 mod none;
 mod timestamp;
-mod topic;
+pub mod topic;
 mod windowed_key;
 
 use crate::types::{Column, Value};

@@ -56,6 +56,7 @@ impl Encoder for JsonEncoder {
 ///
 /// # Errors
 /// A null key in a map, or a value that is not of its type.
+#[inline]
 pub fn write_json(value: &Value, sql_type: &SqlType, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     match value {
         Value::Null => out.extend_from_slice(b"null"),

@@ -33,10 +33,12 @@ pub trait TextOut {
 }
 
 impl TextOut for Vec<u8> {
+    #[inline]
     fn push_text(&mut self, text: &str) {
         self.extend_from_slice(text.as_bytes());
     }
 
+    #[inline]
     fn push_ascii(&mut self, text: &[u8]) {
         self.extend_from_slice(text);
     }

@@ -6,11 +6,13 @@ use bigdecimal::{BigDecimal, ToPrimitive};
 use super::TextOut;
 
 /// Appends an INT.
+#[inline]
 pub fn write_i32(value: i32, out: &mut impl TextOut) {
     out.push_ascii(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// Appends a BIGINT.
+#[inline]
 pub fn write_i64(value: i64, out: &mut impl TextOut) {
     out.push_ascii(itoa::Buffer::new().format(value).as_bytes());
 }
