@@ -5,11 +5,15 @@
 //! same data serves the continuous path, ad-hoc queries, DESCRIBE FUNCTION and the manual.
 
 pub mod aggregate;
+mod build;
+pub mod java;
 pub mod scalar;
 mod signature;
 pub mod table;
+pub mod time_format;
 
 pub use aggregate::{AggregateCall, AggregateFunction, AggregateVariant, Aggregator};
+pub use build::{example, param};
 pub use scalar::{Args, ConstArgs, Kernel, LambdaFn, ScalarFunction, ScalarImpl, ScalarVariant};
 pub use signature::{Param, ParamType, Returns};
 pub use table::{TableFunction, TableVariant};

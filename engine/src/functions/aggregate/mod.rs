@@ -1,12 +1,57 @@
 //! Aggregate functions: a state for each group, to which rows are added and, over tables, undone.
 
+mod attr;
+mod avg;
+mod by_offset;
+mod collect_list;
+mod collect_set;
+mod correlation;
+mod count;
+mod count_distinct;
+mod earliest_by_offset;
+mod extreme;
+mod histogram;
+mod latest_by_offset;
+mod max;
+mod min;
+mod stddev_samp;
+mod stddev_sample;
+mod sum;
+mod sum_list;
+mod support;
+#[cfg(test)]
+mod testing;
+mod top;
+mod topk;
+mod topkdistinct;
+mod variance;
+
 use std::collections::BTreeMap;
 
 use super::{Category, EvalError, Example, Param};
 use crate::types::{SqlType, Value};
 
-/// Every aggregate function. Adding one is its file and one line here.
-pub static ALL: &[&AggregateFunction] = &[];
+/// Every aggregate function, by name. Adding one is its file and one line here.
+pub static ALL: &[&AggregateFunction] = &[
+    &attr::FUNCTION,
+    &avg::FUNCTION,
+    &collect_list::FUNCTION,
+    &collect_set::FUNCTION,
+    &correlation::FUNCTION,
+    &count::FUNCTION,
+    &count_distinct::FUNCTION,
+    &earliest_by_offset::FUNCTION,
+    &histogram::FUNCTION,
+    &latest_by_offset::FUNCTION,
+    &max::FUNCTION,
+    &min::FUNCTION,
+    &stddev_samp::FUNCTION,
+    &stddev_sample::FUNCTION,
+    &sum::FUNCTION,
+    &sum_list::FUNCTION,
+    &topk::FUNCTION,
+    &topkdistinct::FUNCTION,
+];
 
 /// An aggregate function: its documentation and its variants (overloads).
 #[derive(Debug)]
@@ -67,4 +112,30 @@ pub trait Aggregator: Send + Sync {
     fn merge(&self, left: Value, right: Value) -> Result<Value, EvalError>;
     /// The aggregate's value.
     fn result(&self, state: &Value) -> Result<Value, EvalError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_function_is_documented_once() {
+        assert!(ALL.is_sorted_by(|a, b| a.name < b.name), "names are unique and sorted");
+        for function in ALL {
+            let name = function.name;
+            assert!(function.spelling.eq_ignore_ascii_case(name) && name == name.to_uppercase(), "{name}");
+            assert!(
+                function.category == Category::Aggregate
+                    && !function.description.is_empty()
+                    && !function.examples.is_empty()
+                    && !function.variants.is_empty(),
+                "{name}"
+            );
+            for variant in function.variants {
+                assert!(!variant.description.is_empty() && variant.constants <= variant.params.len(), "{name}");
+                assert!(variant.params.iter().all(|p| !p.name.is_empty() && !p.description.is_empty()), "{name}");
+                assert!(variant.variadic.is_none_or(|index| index < variant.params.len() - variant.constants), "{name}");
+            }
+        }
+    }
 }

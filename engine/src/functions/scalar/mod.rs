@@ -1,10 +1,88 @@
 //! Scalar functions: one value from the arguments of one row.
 
+mod abs;
+mod acos;
+pub mod args;
+mod as_value;
+mod asin;
+mod atan;
+mod atan2;
+mod cbrt;
+mod ceil;
+mod coalesce;
+mod cos;
+mod cosh;
+mod cot;
+mod degrees;
+mod exp;
+mod extreme;
+mod floor;
+mod geo_distance;
+mod greatest;
+mod ifnull;
+mod least;
+mod ln;
+mod log;
+pub mod memo;
+mod nullif;
+mod pi;
+mod power;
+mod prelude;
+mod radians;
+mod random;
+mod round;
+mod sign;
+mod sin;
+mod sinh;
+mod sqrt;
+mod tan;
+mod tanh;
+#[cfg(test)]
+mod testing;
+mod trunc;
+mod uuid;
+
 use super::{Category, EvalError, Example, Param, Returns};
 use crate::types::Value;
 
-/// Every scalar function. Adding one is its file and one line here.
-pub static ALL: &[&ScalarFunction] = &[];
+/// Every scalar function, by name. Adding one is its file and one line here.
+pub static ALL: &[&ScalarFunction] = &[
+    &abs::FUNCTION,
+    &acos::FUNCTION,
+    &asin::FUNCTION,
+    &as_value::FUNCTION,
+    &atan::FUNCTION,
+    &atan2::FUNCTION,
+    &cbrt::FUNCTION,
+    &ceil::FUNCTION,
+    &coalesce::FUNCTION,
+    &cos::FUNCTION,
+    &cosh::FUNCTION,
+    &cot::FUNCTION,
+    &degrees::FUNCTION,
+    &exp::FUNCTION,
+    &floor::FUNCTION,
+    &geo_distance::FUNCTION,
+    &greatest::FUNCTION,
+    &ifnull::FUNCTION,
+    &least::FUNCTION,
+    &ln::FUNCTION,
+    &log::FUNCTION,
+    &nullif::FUNCTION,
+    &pi::FUNCTION,
+    &power::FUNCTION,
+    &radians::FUNCTION,
+    &random::FUNCTION,
+    &round::FUNCTION,
+    &sign::FUNCTION,
+    &sin::FUNCTION,
+    &sinh::FUNCTION,
+    &sqrt::FUNCTION,
+    &tan::FUNCTION,
+    &tanh::FUNCTION,
+    &trunc::FUNCTION,
+    &uuid::FUNCTION,
+];
 
 /// A scalar function: its documentation and its variants (overloads).
 #[derive(Debug)]
@@ -30,6 +108,40 @@ pub struct ScalarVariant {
     /// True: the implementation is called even where an argument is null. False: a null argument makes the result null.
     pub called_on_null: bool,
     pub implementation: ScalarImpl,
+}
+
+impl ScalarVariant {
+    /// A variant that is a plain function of its arguments.
+    pub const fn plain(
+        description: &'static str,
+        params: &'static [Param],
+        returns: Returns,
+        eval: fn(&mut Args<'_>) -> Result<Value, EvalError>,
+    ) -> Self {
+        ScalarVariant { description, params, variadic: None, returns, called_on_null: false, implementation: ScalarImpl::Plain(eval) }
+    }
+
+    /// A variant that is prepared once per expression.
+    pub const fn prepared(
+        description: &'static str,
+        params: &'static [Param],
+        returns: Returns,
+        prepare: fn(&ConstArgs<'_>) -> Result<Kernel, EvalError>,
+    ) -> Self {
+        ScalarVariant { description, params, variadic: None, returns, called_on_null: false, implementation: ScalarImpl::Prepared(prepare) }
+    }
+
+    /// The parameter at `index` may repeat, also not at all.
+    pub const fn variadic(mut self, index: usize) -> Self {
+        self.variadic = Some(index);
+        self
+    }
+
+    /// Null arguments are the implementation's business.
+    pub const fn called_on_null(mut self) -> Self {
+        self.called_on_null = true;
+        self
+    }
 }
 
 /// How a variant calculates.
@@ -60,4 +172,26 @@ pub struct ConstArgs<'a> {
     /// The value of each argument that is a literal.
     pub constants: &'a [Option<Value>],
     pub return_type: &'a crate::types::SqlType,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_function_is_documented_once() {
+        assert!(ALL.is_sorted_by(|a, b| a.name < b.name), "names are unique and sorted");
+        for function in ALL {
+            let name = function.name;
+            assert!(function.spelling.eq_ignore_ascii_case(name) && name == name.to_uppercase(), "{name}");
+            assert!(!matches!(function.category, Category::Aggregate | Category::Table), "{name}");
+            assert!(!function.description.is_empty() && !function.examples.is_empty() && !function.variants.is_empty(), "{name}");
+            assert!(function.examples.iter().all(|example| example.sql.contains(name) && !example.result.is_empty()), "{name}");
+            for variant in function.variants {
+                assert!(!variant.description.is_empty(), "{name}");
+                assert!(variant.params.iter().all(|p| !p.name.is_empty() && !p.description.is_empty()), "{name}");
+                assert!(variant.variadic.is_none_or(|index| index < variant.params.len()), "{name}");
+            }
+        }
+    }
 }

@@ -1,0 +1,103 @@
+//! ROUND: rounds numbers to whole ones or to a number of decimal places.
+
+use bigdecimal::BigDecimal;
+
+use super::prelude::*;
+use crate::functions::java::{decimal_of_double, double_of_decimal, fit_decimal, round_half_ceiling};
+
+pub static FUNCTION: ScalarFunction = ScalarFunction {
+    name: "ROUND",
+    spelling: "Round",
+    category: Category::Mathematical,
+    description: "Rounds to the nearest whole number or to decimal places. A half goes towards positive infinity: 2.5 to 3, -2.5 to -2.",
+    examples: &[example("ROUND(2.5E0)", "3"), example("ROUND(1.25E0, 1)", "1.3")],
+    variants: &[
+        ScalarVariant::plain("A BIGINT as it is.", &[param("val", ParamType::BigInt, "The number.")], BIGINT, |args| Ok(args.take(0))),
+        ScalarVariant::plain("A DOUBLE to a BIGINT.", &[param("val", ParamType::Double, "The number.")], BIGINT, whole),
+        ScalarVariant::prepared(
+            "A DECIMAL to one without decimal places.",
+            &[param("val", ParamType::Decimal, "The number.")],
+            Returns::By(without_places),
+            prepare,
+        ),
+        ScalarVariant::plain(
+            "A DOUBLE to decimal places.",
+            &[param("val", ParamType::Double, "The number."), PLACES],
+            DOUBLE,
+            double_to_places,
+        ),
+        ScalarVariant::prepared(
+            "A DECIMAL to decimal places; its type stays.",
+            &[param("val", ParamType::Decimal, "The number."), PLACES],
+            FIRST,
+            prepare,
+        ),
+    ],
+};
+
+const PLACES: Param = param("decimalPlaces", ParamType::Int, "How many decimal places stay; negative ones are left of the point.");
+
+fn whole(args: &mut Args<'_>) -> Outcome {
+    let x: f64 = args.get(0)?;
+    let below = x.floor();
+    // As Java's Math.round: NaN is 0, what is too large is the largest BIGINT.
+    Ok(Value::BigInt(if x - below >= 0.5 { below + 1.0 } else { below } as i64))
+}
+
+/// DECIMAL(p, s) becomes DECIMAL(p - s, 0).
+fn without_places(types: &[SqlType]) -> Result<SqlType, String> {
+    match types.first() {
+        Some(SqlType::Decimal { precision, scale }) => {
+            Ok(SqlType::Decimal { precision: precision.saturating_sub(*scale).max(1), scale: 0 })
+        }
+        other => Err(format!("expected a DECIMAL, got {other:?}")),
+    }
+}
+
+fn double_to_places(args: &mut Args<'_>) -> Outcome {
+    let (x, places): (f64, i32) = (args.get(0)?, args.get(1)?);
+    let exact = decimal_of_double(x).ok_or_else(|| EvalError::new(format!("{x} has no decimal places")))?;
+    Ok(Value::Double(double_of_decimal(&round_half_ceiling(&exact, i64::from(places)))))
+}
+
+fn prepare(call: &ConstArgs<'_>) -> Result<Kernel, EvalError> {
+    let SqlType::Decimal { precision, scale } = *call.return_type else { return Err(EvalError::new("the result is no DECIMAL")) };
+    Ok(Box::new(move |args| {
+        let value: &BigDecimal = args.get(0)?;
+        let places: Option<i32> = args.opt(1)?;
+        let reduced = round_half_ceiling(value, places.map_or(0, i64::from));
+        fit_decimal(&reduced, precision, scale)
+            .map(Value::decimal)
+            .ok_or_else(|| EvalError::new(format!("{reduced} does not fit DECIMAL({precision}, {scale})")))
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+
+    #[test]
+    fn to_whole_numbers() {
+        check(&FUNCTION, &[Value::BigInt(7)], Value::BigInt(7));
+        check_all(
+            &FUNCTION,
+            [(0.5, 1), (-0.5, 0), (2.5, 3), (-2.5, -2), (1e19, i64::MAX), (f64::NAN, 0), (0.499_999_999_999_999_94, 0)]
+                .map(|(x, y)| ([Value::Double(x)], Value::BigInt(y))),
+        );
+        check_all(&FUNCTION, [("3.21", "3"), ("10.5", "11"), ("-2.5", "-2")].map(|(x, y)| ([dec(x)], dec(y))));
+        assert_eq!(return_type(&FUNCTION, &[SqlType::Decimal { precision: 8, scale: 3 }]), "DECIMAL(5, 0)");
+    }
+
+    #[test]
+    fn to_places() {
+        check_all(
+            &FUNCTION,
+            [(0.25, 1, 0.3), (0.35, 1, 0.4), (15.0, -1, 20.0), (-15.0, -1, -10.0), (1.005, 1, 1.0), (1e19, 1, 1e19), (-2.5, 0, -2.0)]
+                .map(|(x, places, y)| ([Value::Double(x), Value::Int(places)], Value::Double(y))),
+        );
+        check_all(&FUNCTION, [("1.255", 2, "1.260"), ("-1.5", 0, "-1.0")].map(|(x, places, y)| ([dec(x), Value::Int(places)], dec(y))));
+        check_fails(&FUNCTION, &[Value::Double(f64::NAN), Value::Int(1)]);
+        assert_eq!(return_type(&FUNCTION, &[SqlType::Decimal { precision: 8, scale: 3 }, SqlType::Int]), "DECIMAL(8, 3)");
+    }
+}
