@@ -3,6 +3,7 @@
 //! Called by sources after a record is decoded, and by sinks before a row is written.
 
 use super::DecodeError;
+use crate::functions::time_format::TimePattern;
 use crate::plan::TimestampColumn;
 use crate::row::Row;
 use crate::types::{Schema, SqlType, Value};
@@ -12,6 +13,8 @@ pub struct TimestampExtractor {
     column: String,
     slot: usize,
     in_value: bool,
+    /// For a STRING column.
+    pattern: Option<TimePattern>,
 }
 
 impl TimestampExtractor {
@@ -23,12 +26,12 @@ impl TimestampExtractor {
             .slot(name)
             .ok_or_else(|| format!("The TIMESTAMP column set in the WITH clause does not exist in the schema: '{name}'"))?;
         let sql_type = schema.column(slot).map(|c| &c.sql_type);
-        match (sql_type, &timestamp.format) {
-            (Some(SqlType::BigInt | SqlType::Timestamp), None) => {}
+        let pattern = match (sql_type, &timestamp.format) {
+            (Some(SqlType::BigInt | SqlType::Timestamp), None) => None,
+            (Some(SqlType::String), Some(pattern)) => Some(TimePattern::compile(pattern)?),
             (Some(SqlType::String), None) => {
                 return Err(format!("A String timestamp field ({name}) requires 'TIMESTAMP_FORMAT' to be set"));
             }
-            (Some(SqlType::String), Some(pattern)) => return Err(format!("TIMESTAMP_FORMAT '{pattern}' can't be read yet")),
             (Some(SqlType::BigInt | SqlType::Timestamp), Some(_)) => {
                 return Err(format!("'TIMESTAMP_FORMAT' set, however, column '{name}' is not of type STRING"));
             }
@@ -38,8 +41,8 @@ impl TimestampExtractor {
                     "Timestamp column, {name}, should be LONG(INT64), TIMESTAMP, or a String with a TIMESTAMP_FORMAT specified; it is {found}"
                 ));
             }
-        }
-        Ok(TimestampExtractor { column: name.clone(), slot, in_value: slot >= schema.key.len() })
+        };
+        Ok(TimestampExtractor { column: name.clone(), slot, in_value: slot >= schema.key.len(), pattern })
     }
 
     /// The row's event time, milliseconds since the epoch, never negative. A row without a value (a tombstone) whose
@@ -51,10 +54,11 @@ impl TimestampExtractor {
         if self.in_value && !row.meta.has_value {
             return Ok(row.meta.timestamp);
         }
-        let ms = match row.values.get(self.slot) {
-            Some(Value::BigInt(ms) | Value::Timestamp(ms)) => *ms,
-            Some(Value::Null) | None => return Err(self.failed("it is null")),
-            Some(_) => return Err(self.failed("it is not a time")),
+        let ms = match (row.values.get(self.slot), &self.pattern) {
+            (Some(Value::BigInt(ms) | Value::Timestamp(ms)), _) => *ms,
+            (Some(Value::String(text)), Some(pattern)) => pattern.parse_timestamp(text).map_err(|reason| self.failed(&reason))?,
+            (Some(Value::Null) | None, _) => return Err(self.failed("it is null")),
+            (Some(_), _) => return Err(self.failed("it is not a time")),
         };
         if ms < 0 { Err(self.failed("it is negative")) } else { Ok(ms) }
     }
@@ -95,6 +99,20 @@ mod tests {
         }
         let of_key = TimestampExtractor::new(&column("K", None), &schema(SqlType::Int)).unwrap();
         assert_eq!(of_key.extract(&row(Value::Null, false)), Ok(7));
+    }
+
+    #[test]
+    fn texts_by_their_pattern() {
+        let pattern = Some("yyyy-MM-dd'T'HH:mm:ssX");
+        let extractor = TimestampExtractor::new(&column("T", pattern), &schema(SqlType::String)).unwrap();
+        for (text, expected) in [
+            ("2018-05-11T21:58:33Z", Ok(1_526_075_913_000)),
+            ("2018-05-11T23:58:33+02", Ok(1_526_075_913_000)),
+            ("not a timestamp", Err(())),
+        ] {
+            assert_eq!(extractor.extract(&row(Value::string(text), true)).map_err(drop), expected, "{text}");
+        }
+        assert!(TimestampExtractor::new(&column("T", Some("yyyy {")), &schema(SqlType::String)).is_err());
     }
 
     #[test]
