@@ -3,7 +3,9 @@
 //!
 //! I/O is paid by the batch: a [`Batch`] is whatever has arrived in one partition, shared by every reader of it.
 
+pub mod embedded;
 pub mod simulated;
+pub mod testing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -131,10 +133,13 @@ pub struct OutRecord<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TopicHandle(pub u32);
 
+/// The next offset to read of each partition.
+pub type GroupOffsets = Vec<(TopicPartition, Offset)>;
+
 /// What one commit makes durable, together where the log can (embedded), else in the order records, state, offsets.
 pub struct Commit {
     /// Consumer groups with the next offset to read of each partition.
-    pub offsets: Vec<(Arc<str>, Vec<(TopicPartition, Offset)>)>,
+    pub offsets: Vec<(Arc<str>, GroupOffsets)>,
     pub state: StateBatch,
 }
 

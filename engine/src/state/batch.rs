@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::db::Db;
 use super::frozen::FrozenOverlay;
 use super::records::position_key;
-use super::{StateDb, StateError, StoreKind};
+use super::{ChangeVisitor, StateDb, StateError, StoreKind};
 use crate::log::{Offset, TopicPartition};
 
 /// Changes of any number of stores and the positions that go with them, to be written in one piece (for each database,
@@ -117,13 +117,13 @@ impl BatchPart<'_> {
     }
 
     /// All entries with their full keys; each store's in order, then stream times and positions.
-    pub fn visit(&self, f: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
+    pub fn visit(&self, f: &mut ChangeVisitor<'_>) {
         self.visit_entries(f);
         self.visit_closing(f);
     }
 
     /// The entries of stores with their full keys, each store's in order.
-    pub(super) fn visit_entries(&self, f: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
+    pub(super) fn visit_entries(&self, f: &mut ChangeVisitor<'_>) {
         let mut full_key = Vec::new();
         for frozen in self.frozen() {
             frozen.for_each_sorted(&mut |key, value| {
@@ -136,7 +136,7 @@ impl BatchPart<'_> {
     }
 
     /// Stream times and positions: what makes the entries valid.
-    pub(super) fn visit_closing(&self, f: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
+    pub(super) fn visit_closing(&self, f: &mut ChangeVisitor<'_>) {
         for frozen in self.frozen() {
             f(&frozen.core.prefix, Some(&frozen.stream_time().to_be_bytes()));
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::db::Db;
 use super::overlay::{Entry, Overlay};
-use super::{StateBatch, StateError, StoreKey, StoreKind};
+use super::{ChangeVisitor, StateBatch, StateError, StoreKey, StoreKind};
 
 /// What a store's task, its readers and its frozen overlays share.
 pub(super) struct StoreCore {
@@ -138,7 +138,7 @@ impl FrozenOverlay {
     }
 
     /// Changed entries in order of their keys.
-    pub(super) fn for_each_sorted(&self, f: &mut dyn FnMut(&[u8], Option<&[u8]>)) {
+    pub(super) fn for_each_sorted(&self, f: &mut ChangeVisitor<'_>) {
         for &slot in self.sorted() {
             if self.overlay.is_dirty(slot) {
                 let (key, value) = self.overlay.entry(slot);

@@ -13,10 +13,12 @@ use super::expiry::window_end;
 /// Entries looked at for expiry, for each store in a commit.
 const SWEEP_ENTRIES: usize = 64;
 
+type Bytes = BTreeMap<Box<[u8]>, Box<[u8]>>;
+
 /// A `BTreeMap` behind a lock.
 #[derive(Default)]
 pub(super) struct MemoryBacking {
-    map: RwLock<BTreeMap<Box<[u8]>, Box<[u8]>>>,
+    map: RwLock<Bytes>,
     /// Where the sweep for expired windows goes on, by prefix.
     cursors: parking_lot::Mutex<BTreeMap<[u8; 8], Box<[u8]>>>,
 }

@@ -34,6 +34,9 @@ pub use reader::StoreReader;
 pub use store::Store;
 pub use writer::{OnWritten, StateWriter};
 
+/// Takes changes one by one: a key and its new value, `None` where it is deleted.
+type ChangeVisitor<'a> = dyn FnMut(&[u8], Option<&[u8]>) + 'a;
+
 /// What went wrong with the state.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StateError {

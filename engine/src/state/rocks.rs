@@ -137,22 +137,36 @@ impl Rocks {
         iterator.status().map_err(storage)
     }
 
-    /// Shows the last entry with `from <= key < to`, if there is one.
-    pub fn last(&self, family: Family, from: &[u8], to: &[u8], f: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StateError> {
+    /// Shows entries up to `to`, beginning with the last one at or before `from` (but not before `low`; if there is none,
+    /// with the first one behind `from`), in order until `f` returns false.
+    pub fn scan_around(
+        &self,
+        family: Family,
+        low: &[u8],
+        from: &[u8],
+        to: &[u8],
+        f: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StateError> {
         let mut options = ReadOptions::default();
-        options.set_iterate_lower_bound(from);
+        options.set_iterate_lower_bound(low);
+        options.set_iterate_upper_bound(to);
+        options.fill_cache(family != Family::Log);
         let mut iterator = self.db.raw_iterator_cf_opt(self.family(family)?, options);
-        iterator.seek_for_prev(to);
-        if iterator.key() == Some(to) {
-            iterator.prev();
+        iterator.seek_for_prev(from);
+        if !iterator.valid() {
+            iterator.status().map_err(storage)?;
+            iterator.seek(from);
         }
-        if let Some((key, value)) = iterator.item() {
-            f(key, value);
+        while let Some((key, value)) = iterator.item() {
+            if !f(key, value) {
+                return Ok(());
+            }
+            iterator.next();
         }
         iterator.status().map_err(storage)
     }
 
-    /// Deletes everything with `from <= key < to`, and lets the files shrink.
+    /// Deletes everything with `from <= key < to`.
     pub fn delete_range(&self, family: Family, from: &[u8], to: &[u8]) -> Result<(), StateError> {
         let mut batch = WriteBatch::default();
         batch.delete_range_cf(self.family(family)?, from, to);

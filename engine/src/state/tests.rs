@@ -45,7 +45,7 @@ fn windowed_key(key: &[u8], start: i64, end: i64) -> Vec<u8> {
 /// Random reads, writes, ranges, commits, rollbacks and re-openings agree with a `BTreeMap`.
 pub(super) fn agrees_with_a_model(db: &StateDb, seed: u64) {
     let mut rng = StdRng::seed_from_u64(seed);
-    let kind = if seed % 2 == 0 { StoreKind::KeyValue } else { StoreKind::Ordered };
+    let kind = if seed.is_multiple_of(2) { StoreKind::KeyValue } else { StoreKind::Ordered };
     let mut store = open(db, &format!("model{seed}"), kind);
     let (mut model, mut committed) = (BTreeMap::new(), BTreeMap::new());
     let mut pending: Vec<StateBatch> = Vec::new();
@@ -148,7 +148,7 @@ pub(super) fn windows_expire(db: &StateDb) {
     assert_eq!(ends, (39..=50).map(|i| i * 10).collect::<Vec<_>>());
     assert_eq!(get(&mut store, &windowed_key(b"a", 370, 380)), None);
     assert_eq!(get(&mut store, &windowed_key(b"a", 380, 390)), Some(b"x".to_vec()));
-    assert_eq!(store.reader().get(&windowed_key(b"a", 370, 380), |v| v.is_some()).unwrap(), false);
+    assert!(!store.reader().get(&windowed_key(b"a", 370, 380), |v| v.is_some()).unwrap());
     commit(&mut store);
     drop(store);
     let mut store = open(db, "expire", StoreKind::Windowed { retention_ms: 100 });

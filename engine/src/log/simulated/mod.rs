@@ -5,6 +5,8 @@
 
 mod faults;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod topic;
 mod writer;
 
