@@ -4,6 +4,7 @@
 //! I/O is paid by the batch: a [`Batch`] is whatever has arrived in one partition, shared by every reader of it.
 
 pub mod embedded;
+pub mod kafka;
 pub mod simulated;
 pub mod testing;
 

@@ -1,3 +1,7 @@
 //! Tests against a real Apache Kafka. Each says `SKIPPED: …` on stderr where java or mvn is missing.
 
 mod harness;
+mod log;
+mod outage;
+mod sharing;
+mod support;

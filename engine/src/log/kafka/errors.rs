@@ -1,0 +1,129 @@
+//! librdkafka's error codes in the words of [`LogError`].
+
+use rdkafka::bindings::rd_kafka_resp_err_t as Code;
+
+use crate::log::LogError;
+
+/// What librdkafka or a broker answered instead of a result.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// Kafka's error code, negative ones are librdkafka's own.
+    pub code: i32,
+    pub text: String,
+}
+
+/// Codes after which the same request may succeed: brokers or coordinators that are away, move, load or are busy.
+const RETRIABLE: &[Code] = &[
+    Code::RD_KAFKA_RESP_ERR__TRANSPORT,
+    Code::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
+    Code::RD_KAFKA_RESP_ERR__TIMED_OUT,
+    Code::RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE,
+    Code::RD_KAFKA_RESP_ERR__MSG_TIMED_OUT,
+    Code::RD_KAFKA_RESP_ERR__RESOLVE,
+    Code::RD_KAFKA_RESP_ERR__WAIT_COORD,
+    Code::RD_KAFKA_RESP_ERR__WAIT_CACHE,
+    Code::RD_KAFKA_RESP_ERR__RETRY,
+    Code::RD_KAFKA_RESP_ERR__QUEUE_FULL,
+    Code::RD_KAFKA_RESP_ERR__IN_PROGRESS,
+    Code::RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS,
+    Code::RD_KAFKA_RESP_ERR__INTR,
+    Code::RD_KAFKA_RESP_ERR__PURGE_QUEUE,
+    Code::RD_KAFKA_RESP_ERR__PURGE_INFLIGHT,
+    Code::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+    Code::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+    Code::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+    Code::RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE,
+    Code::RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE,
+    Code::RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION,
+    Code::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+    Code::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+    Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+    Code::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+    Code::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    Code::RD_KAFKA_RESP_ERR_NOT_CONTROLLER,
+    Code::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+    Code::RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH,
+    Code::RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH,
+    Code::RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE,
+    Code::RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT,
+    Code::RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED,
+];
+
+/// Codes that say that a topic or partition does not exist.
+const UNKNOWN_TOPIC: &[Code] = &[
+    Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+    Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID,
+    Code::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+    Code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
+];
+
+impl Failure {
+    pub(super) fn new(code: Code, text: impl Into<String>) -> Failure {
+        Failure { code: code as i32, text: text.into() }
+    }
+
+    /// The failure of a bare code; none for 0.
+    pub(super) fn of_code(code: i32) -> Option<Failure> {
+        (code != 0).then(|| Failure { code, text: format!("Kafka error {code}") })
+    }
+
+    pub(super) fn is(&self, code: Code) -> bool {
+        self.code == code as i32
+    }
+
+    pub(super) fn is_retriable(&self) -> bool {
+        RETRIABLE.iter().any(|code| self.is(*code))
+    }
+
+    pub(super) fn is_unknown_topic(&self) -> bool {
+        UNKNOWN_TOPIC.iter().any(|code| self.is(*code))
+    }
+
+    pub(super) fn is_queue_full(&self) -> bool {
+        self.is(Code::RD_KAFKA_RESP_ERR__QUEUE_FULL)
+    }
+
+    /// Whether another broker should be asked: the one asked does not keep the group, or cannot be reached.
+    pub(super) fn is_about_coordinator(&self) -> bool {
+        [
+            Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+            Code::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+            Code::RD_KAFKA_RESP_ERR__TRANSPORT,
+            Code::RD_KAFKA_RESP_ERR__TIMED_OUT,
+        ]
+        .iter()
+        .any(|code| self.is(*code))
+    }
+
+    /// In the words of the log: `what` was tried, on this topic if on one.
+    pub(super) fn about(self, what: &str, topic: Option<&str>) -> LogError {
+        match topic {
+            Some(topic) if self.is_unknown_topic() => LogError::UnknownTopic(topic.to_owned()),
+            Some(topic) if self.is(Code::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) => LogError::TopicExists(topic.to_owned()),
+            _ => {
+                let on = topic.map(|topic| format!(" '{topic}'")).unwrap_or_default();
+                let text = format!("Kafka: {what}{on}: {}", self.text);
+                if self.is_retriable() { LogError::Retriable(text) } else { LogError::Fatal(text) }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_become_the_right_kind() {
+        let kind = |code: Code, topic| match Failure::new(code, "x").about("creating topic", topic) {
+            LogError::UnknownTopic(_) => "unknown",
+            LogError::TopicExists(_) => "exists",
+            LogError::Retriable(_) => "retriable",
+            LogError::Fatal(_) => "fatal",
+        };
+        assert_eq!(kind(Code::RD_KAFKA_RESP_ERR__TRANSPORT, None), "retriable");
+        assert_eq!(kind(Code::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS, Some("t")), "exists");
+        assert_eq!(kind(Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, Some("t")), "unknown");
+        assert_eq!(kind(Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, Some("t")), "fatal");
+    }
+}

@@ -1,0 +1,253 @@
+//! The raw calls into librdkafka, and the only `unsafe` of the project.
+//!
+//! Why not rdkafka's safe clients: they take messages one by one (a batch call costs about half), have no
+//! AlterConsumerGroupOffsets, ListConsumerGroupOffsets nor ListOffsets, and start a polling thread for each admin client.
+//! Everything outside this folder is safe Rust over the types here, which own what they point to.
+//!
+//! Rules: a pointer is owned by exactly one type, freed in its `Drop`; what lies in a message lives as long as its
+//! [`consume::MessageBatch`]; a client outlives all its topics, queues and messages, which each hold it.
+#![allow(unsafe_code)] // Calls to a C library cannot be safe; each block says why it is sound.
+
+pub mod admin;
+pub mod consume;
+pub mod offsets;
+pub mod produce;
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rdkafka::bindings as rd;
+
+use super::errors::Failure;
+use super::health::Health;
+use crate::log::LogError;
+
+/// Room for librdkafka's error texts, bytes.
+const ERROR_TEXT_BYTES: usize = 512;
+
+/// One librdkafka client: a few threads of its own and a connection to each broker it talks to. Thread-safe.
+pub struct Client {
+    rk: NonNull<rd::rd_kafka_t>,
+    /// What the callbacks see. Boxed so that its address stays; freed after the client, whose threads use it.
+    context: Box<Context>,
+}
+
+/// What librdkafka's callbacks are given.
+struct Context {
+    health: Arc<Health>,
+    /// Records that could not be delivered since the last look.
+    undelivered: AtomicU64,
+    /// The first of those failures.
+    first_failure: Mutex<Option<Failure>>,
+}
+
+// SAFETY: librdkafka documents its client handle as thread-safe; the context is made of Sync types.
+unsafe impl Send for Client {}
+// SAFETY: as above.
+unsafe impl Sync for Client {}
+
+impl Client {
+    /// A client that reads (and administrates).
+    pub(super) fn consumer(config: &BTreeMap<String, String>, health: &Arc<Health>) -> Result<Arc<Client>, LogError> {
+        Self::new(rd::rd_kafka_type_t::RD_KAFKA_CONSUMER, config, health)
+    }
+
+    /// A client that writes.
+    pub(super) fn producer(config: &BTreeMap<String, String>, health: &Arc<Health>) -> Result<Arc<Client>, LogError> {
+        Self::new(rd::rd_kafka_type_t::RD_KAFKA_PRODUCER, config, health)
+    }
+
+    fn new(kind: rd::rd_kafka_type_t, config: &BTreeMap<String, String>, health: &Arc<Health>) -> Result<Arc<Client>, LogError> {
+        let context = Box::new(Context { health: Arc::clone(health), undelivered: AtomicU64::new(0), first_failure: Mutex::new(None) });
+        let mut text = [0 as c_char; ERROR_TEXT_BYTES];
+        // SAFETY: allocates a configuration, which rd_kafka_new takes over, or which is destroyed below.
+        let conf = unsafe { rd::rd_kafka_conf_new() };
+        for (name, value) in config {
+            let failed = match (CString::new(name.as_str()), CString::new(value.as_str())) {
+                (Ok(name), Ok(value)) => {
+                    // SAFETY: the strings and the buffer outlive the call.
+                    let result = unsafe { rd::rd_kafka_conf_set(conf, name.as_ptr(), value.as_ptr(), text.as_mut_ptr(), text.len()) };
+                    (result != rd::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK).then(|| buffer_text(&text))
+                }
+                _ => Some("a NUL character".to_owned()),
+            };
+            if let Some(reason) = failed {
+                // SAFETY: not given to a client yet.
+                unsafe { rd::rd_kafka_conf_destroy(conf) };
+                return Err(LogError::Fatal(format!("Kafka client property '{name}': {reason}")));
+            }
+        }
+        // SAFETY: the callbacks have the signatures that librdkafka calls; the context outlives the client (see Drop).
+        let rk = unsafe {
+            rd::rd_kafka_conf_set_opaque(conf, std::ptr::from_ref::<Context>(&context).cast_mut().cast::<c_void>());
+            rd::rd_kafka_conf_set_log_cb(conf, Some(on_log));
+            if kind == rd::rd_kafka_type_t::RD_KAFKA_PRODUCER {
+                rd::rd_kafka_conf_set_dr_msg_cb(conf, Some(on_delivery));
+            }
+            rd::rd_kafka_new(kind, conf, text.as_mut_ptr(), text.len())
+        };
+        let Some(rk) = NonNull::new(rk) else {
+            // SAFETY: on failure the configuration stays ours.
+            unsafe { rd::rd_kafka_conf_destroy(conf) };
+            return Err(LogError::Fatal(format!("Kafka client: {}", buffer_text(&text))));
+        };
+        Ok(Arc::new(Client { rk, context }))
+    }
+
+    fn rk(&self) -> *mut rd::rd_kafka_t {
+        self.rk.as_ptr()
+    }
+
+    /// A handle of a topic, whether it exists or not.
+    fn topic(self: &Arc<Self>, name: &str) -> Result<Topic, Failure> {
+        let c_name = c_string(name)?;
+        // SAFETY: the name outlives the call; a null configuration means the client's defaults.
+        let rkt = unsafe { rd::rd_kafka_topic_new(self.rk(), c_name.as_ptr(), std::ptr::null_mut()) };
+        match NonNull::new(rkt) {
+            Some(rkt) => Ok(Topic { rkt, name: c_name, client: Arc::clone(self) }),
+            None => Err(last_error()),
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // SAFETY: topics, queues and messages each hold the client, so none is left. The call waits for the client's
+        // threads; the context is freed after it, as a field.
+        unsafe { rd::rd_kafka_destroy(self.rk()) };
+    }
+}
+
+/// A topic handle of one client.
+struct Topic {
+    rkt: NonNull<rd::rd_kafka_topic_t>,
+    name: CString,
+    client: Arc<Client>,
+}
+
+// SAFETY: topic handles are as thread-safe as their client.
+unsafe impl Send for Topic {}
+// SAFETY: as above.
+unsafe impl Sync for Topic {}
+
+impl Topic {
+    fn rkt(&self) -> *mut rd::rd_kafka_topic_t {
+        self.rkt.as_ptr()
+    }
+}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        // SAFETY: made by rd_kafka_topic_new, given back once; the client still lives.
+        unsafe { rd::rd_kafka_topic_destroy(self.rkt()) };
+    }
+}
+
+/// librdkafka's log lines. Runs on its threads.
+unsafe extern "C" fn on_log(rk: *const rd::rd_kafka_t, level: c_int, facility: *const c_char, line: *const c_char) {
+    if rk.is_null() {
+        return;
+    }
+    // SAFETY: the opaque of every client is its context, which outlives it; the strings live for the call.
+    unsafe {
+        let context = rd::rd_kafka_opaque(rk).cast::<Context>();
+        if let Some(context) = context.as_ref() {
+            context.health.line(level, &text_of(facility), &text_of(line));
+        }
+    }
+}
+
+/// A record's fate, reported for failures only. Runs within rd_kafka_poll and rd_kafka_flush.
+unsafe extern "C" fn on_delivery(_rk: *mut rd::rd_kafka_t, message: *const rd::rd_kafka_message_t, opaque: *mut c_void) {
+    // SAFETY: the opaque of every client is its context; the message lives for the call.
+    unsafe {
+        let code = message_code(message);
+        if code == 0 {
+            return;
+        }
+        if let Some(context) = opaque.cast::<Context>().as_ref() {
+            context.undelivered.fetch_add(1, Ordering::Relaxed);
+            let mut first = context.first_failure.lock();
+            if first.is_none() {
+                *first = Some(Failure { code, text: text_of(rd::rd_kafka_message_produce_errstr(message)) });
+            }
+        }
+    }
+}
+
+/// The error code of a message as a number: a broker may send codes that the enum of the bindings lacks.
+///
+/// # Safety
+/// The message must be valid.
+unsafe fn message_code(message: *const rd::rd_kafka_message_t) -> i32 {
+    // SAFETY: `err` is an `int` sized enum (repr(i32)) at the start of a valid message.
+    unsafe { std::ptr::addr_of!((*message).err).cast::<i32>().read() }
+}
+
+/// The code of an error object that the callee keeps.
+///
+/// # Safety
+/// The error must be valid or null.
+unsafe fn failure_of(error: *const rd::rd_kafka_error_t) -> Option<Failure> {
+    if error.is_null() {
+        return None;
+    }
+    // SAFETY: valid as the caller says.
+    unsafe { Some(Failure { code: rd::rd_kafka_error_code(error) as i32, text: text_of(rd::rd_kafka_error_string(error)) }) }
+}
+
+/// A C string that may be null.
+///
+/// # Safety
+/// The pointer must be null or point to a NUL-terminated string.
+unsafe fn text_of(text: *const c_char) -> String {
+    if text.is_null() {
+        return String::new();
+    }
+    // SAFETY: as the caller says.
+    unsafe { CStr::from_ptr(text).to_string_lossy().into_owned() }
+}
+
+fn buffer_text(buffer: &[c_char]) -> String {
+    let bytes: Vec<u8> = buffer.iter().take_while(|c| **c != 0).map(|c| c.to_ne_bytes()[0]).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn c_string(text: &str) -> Result<CString, Failure> {
+    CString::new(text)
+        .map_err(|_| Failure::new(rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__INVALID_ARG, format!("'{text}' holds a NUL character")))
+}
+
+/// A code that a call returned, with librdkafka's words for it.
+fn failure(code: rd::rd_kafka_resp_err_t) -> Failure {
+    // SAFETY: returns a static string for any code.
+    Failure::new(code, unsafe { text_of(rd::rd_kafka_err2str(code)) })
+}
+
+/// The failure of the last call on this thread.
+fn last_error() -> Failure {
+    // SAFETY: reads a thread-local.
+    failure(unsafe { rd::rd_kafka_last_error() })
+}
+
+/// A timeout in the form of librdkafka: milliseconds, at least 1.
+fn millis(timeout: Duration) -> c_int {
+    c_int::try_from(timeout.as_millis().max(1)).unwrap_or(c_int::MAX)
+}
+
+/// An array that librdkafka owns, as a slice.
+///
+/// # Safety
+/// `items` must be null or point to `count` valid items that live as long as `'a`.
+unsafe fn slice_of<'a, T>(items: *const T, count: usize) -> &'a [T] {
+    if items.is_null() || count == 0 {
+        return &[];
+    }
+    // SAFETY: as the caller says.
+    unsafe { std::slice::from_raw_parts(items, count) }
+}

@@ -1,0 +1,163 @@
+//! The log on Apache Kafka, through librdkafka.
+//!
+//! Clients are few and do not grow with the queries: one that reads for everybody (and at most two more while some
+//! subscriber catches up), one for administration, and one producer for each writer, that is for each worker. Reading is
+//! shared (`partition`), writing is at least once (`writer`): records are flushed, then the state is written, then the
+//! offsets are committed to each query's own consumer group (`groups`). `health` reports an outage once.
+
+pub mod bare;
+mod coordinators;
+mod errors;
+mod ffi;
+mod groups;
+mod health;
+mod hub;
+mod partition;
+mod placement;
+mod properties;
+mod reader;
+mod topics;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::{Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Subscription, TopicHandle, TopicInfo, TopicPartition, TopicSpec};
+use crate::state::{StateBatch, StateError};
+use coordinators::Coordinators;
+use ffi::{Client, admin};
+use groups::Groups;
+use health::Health;
+use hub::{Hub, Watch};
+use properties::{ClientProperties, Role};
+use reader::KafkaReader;
+use topics::Topics;
+use writer::KafkaWriter;
+
+/// Takes the state of a commit and makes it durable before it returns (or is known to be able to).
+pub type StateSink = Arc<dyn Fn(StateBatch) -> Result<(), StateError> + Send + Sync>;
+
+/// How long to wait for the cluster's id, seconds.
+const CLUSTER_ID_TIMEOUT_S: u64 = 10;
+
+/// The log on a Kafka cluster.
+pub struct KafkaLog {
+    shared: Arc<Shared>,
+    hub: Arc<Hub>,
+    state: StateSink,
+    cluster_id: Mutex<Option<String>>,
+}
+
+/// What readers, writers and requests have in common.
+struct Shared {
+    properties: ClientProperties,
+    health: Arc<Health>,
+    admin: Arc<Client>,
+    topics: Topics,
+    groups: Groups,
+}
+
+impl Shared {
+    fn producer_config(&self) -> BTreeMap<String, String> {
+        self.properties.for_role(Role::Producer)
+    }
+}
+
+impl KafkaLog {
+    /// Prepares the clients for `bootstrap` (`host:port`, several by commas). No connection is awaited: see
+    /// [`Log::ping`]. Properties may carry Java's or librdkafka's names, and the prefixes `consumer.`, `producer.` and
+    /// `admin.`. `state` takes the state of each commit.
+    ///
+    /// # Errors
+    /// `Fatal` where a property is unknown or its value is not accepted; it is named.
+    pub fn connect(bootstrap: &str, client_properties: &BTreeMap<String, String>, state: StateSink) -> Result<KafkaLog, LogError> {
+        let properties = ClientProperties::new(bootstrap, client_properties)?;
+        let health = Health::new(properties.bootstrap());
+        let admin = Client::consumer(&properties.for_role(Role::Admin), &health)?;
+        // A producer's and a consumer's properties are checked now rather than at the first query.
+        Client::producer(&properties.for_role(Role::Producer), &health)?;
+        let hub = Hub::new(properties.clone(), Arc::clone(&health))?;
+        health.watch(Arc::new(Watch { admin: Arc::downgrade(&admin), hub: Arc::downgrade(&hub) }));
+        let coordinators = Coordinators::new(Arc::clone(&admin));
+        let (topics, groups) = (Topics::new(Arc::clone(&admin)), Groups::new(Arc::clone(&admin), coordinators));
+        let shared = Arc::new(Shared { properties, health, admin, topics, groups });
+        Ok(KafkaLog { shared, hub, state, cluster_id: Mutex::new(None) })
+    }
+}
+
+impl Drop for KafkaLog {
+    fn drop(&mut self) {
+        self.shared.health.unwatch();
+    }
+}
+
+impl Log for KafkaLog {
+    fn is_atomic(&self) -> bool {
+        false
+    }
+
+    fn kind(&self) -> &'static str {
+        "kafka"
+    }
+
+    fn cluster_id(&self) -> String {
+        let mut known = self.cluster_id.lock();
+        if known.is_none() {
+            *known = admin::cluster_id(&self.shared.admin, Duration::from_secs(CLUSTER_ID_TIMEOUT_S));
+        }
+        known.clone().unwrap_or_default()
+    }
+
+    fn create_topic(&self, spec: &TopicSpec) -> Result<(), LogError> {
+        self.shared.topics.create(spec)
+    }
+
+    fn delete_topic(&self, name: &str) -> Result<(), LogError> {
+        self.shared.topics.delete(name)
+    }
+
+    fn describe_topic(&self, name: &str) -> Result<Option<TopicInfo>, LogError> {
+        self.shared.topics.describe(name)
+    }
+
+    fn list_topics(&self) -> Result<Vec<TopicInfo>, LogError> {
+        self.shared.topics.list()
+    }
+
+    fn offsets(&self, partitions: &[TopicPartition], spec: OffsetSpec) -> Result<Vec<Offset>, LogError> {
+        self.shared.groups.offsets(partitions, spec)
+    }
+
+    fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<Option<Offset>>, LogError> {
+        self.shared.groups.committed(group, partitions)
+    }
+
+    fn delete_group(&self, group: &str) -> Result<(), LogError> {
+        self.shared.groups.delete(group)
+    }
+
+    fn topic(&self, name: &str) -> Result<(TopicHandle, u32), LogError> {
+        self.shared.topics.handle(name)
+    }
+
+    fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn LogReader>, LogError> {
+        let partitions: Vec<TopicPartition> = subscription.partitions.iter().map(|(partition, _)| partition.clone()).collect();
+        let ends = self.offsets(&partitions, OffsetSpec::Latest)?;
+        let reader = KafkaReader::new(Arc::clone(&self.hub), Arc::clone(&self.shared.health), subscription, &ends)?;
+        Ok(Box::new(reader))
+    }
+
+    fn writer(&self) -> Result<Box<dyn LogWriter>, LogError> {
+        Ok(Box::new(KafkaWriter::new(Arc::clone(&self.shared), Arc::clone(&self.state))?))
+    }
+
+    fn ping(&self, timeout: Duration) -> Result<(), LogError> {
+        admin::probe(&self.shared.admin, timeout).map_err(|failure| match self.shared.health.outage() {
+            Some(outage) => LogError::Retriable(outage),
+            None => failure.about(&format!("asking {}", self.shared.properties.bootstrap()), None),
+        })
+    }
+}

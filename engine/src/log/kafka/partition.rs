@@ -1,0 +1,344 @@
+//! One partition, fetched once and handed to all its subscribers.
+//!
+//! There is no fetcher thread: librdkafka fetches in the background into the partition's own queue and calls when that
+//! is no longer empty; the first subscriber that polls drains it and hands the batch to the others. Each subscriber has
+//! its own position: in a batch it skips what it has seen. Who is served by which cursor is decided in `placement`.
+//!
+//! Back-pressure: nobody polls, nobody drains, and librdkafka stops fetching at its queue limits. A subscriber whose
+//! buffer is full while another wants more leaves the shared cursor, empties its buffer, and comes back as a new one
+//! would: so a slow query does not hold up the others, and no buffer grows past its limit by more than one batch.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::ffi::consume::{MessageBatch, PartitionQueue, Signal, scratch};
+use super::hub::Lanes;
+use super::placement::{Merge, Place, Placement, merge, place};
+use crate::log::{Batch, LogError, TopicPartition};
+
+/// The most records of one batch: large enough to pay for its fixed costs, small enough to stay in the cache.
+const BATCH_RECORDS: usize = 1_024;
+/// What a buffered record costs beside its key and value, bytes.
+const RECORD_OVERHEAD_BYTES: usize = 128;
+
+/// Names a subscriber of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MemberId(u64);
+
+/// A batch and the index of its first record that is new.
+pub(super) type Served = (Arc<dyn Batch>, usize);
+
+type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// Whom to tell that something has arrived. Called from librdkafka's threads under its locks, so nothing of librdkafka
+/// may be called while this is locked.
+#[derive(Default)]
+struct Wakers(Mutex<Vec<(MemberId, Wake)>>);
+
+impl Wakers {
+    fn wake_all_but(&self, but: Option<MemberId>) {
+        for (member, wake) in self.0.lock().iter() {
+            if Some(*member) != but {
+                wake();
+            }
+        }
+    }
+}
+
+pub(super) struct SharedPartition {
+    name: TopicPartition,
+    lanes: Arc<Lanes>,
+    wakers: Arc<Wakers>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    cursors: Vec<Cursor>,
+    members: Vec<Member>,
+    last_member: u64,
+}
+
+/// One fetch position on one client.
+struct Cursor {
+    lane: usize,
+    /// The next offset that it hands out.
+    next: i64,
+    signal: Arc<Signal>,
+    queue: PartitionQueue,
+}
+
+struct Member {
+    id: MemberId,
+    /// The cursor that serves it; none while it empties a full buffer.
+    lane: Option<usize>,
+    /// The next offset that it wants.
+    next: i64,
+    /// The partition's end as far as it was told, before the first fetch.
+    known_end: Option<i64>,
+    waiting: VecDeque<(Served, usize)>,
+    waiting_bytes: usize,
+    max_bytes: usize,
+    /// The topic has gone.
+    failed: Option<LogError>,
+}
+
+impl SharedPartition {
+    pub(super) fn new(name: TopicPartition, lanes: Arc<Lanes>) -> Arc<SharedPartition> {
+        Arc::new(SharedPartition { name, lanes, wakers: Arc::default(), state: Mutex::default() })
+    }
+
+    /// Adds a subscriber.
+    pub(super) fn join(&self, offset: i64, known_end: Option<i64>, max_bytes: usize, wake: Wake) -> Result<MemberId, LogError> {
+        let mut state = self.state.lock();
+        state.last_member += 1;
+        let id = MemberId(state.last_member);
+        state.members.push(Member {
+            id,
+            lane: None,
+            next: offset,
+            known_end,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            max_bytes,
+            failed: None,
+        });
+        self.wakers.0.lock().push((id, wake));
+        let attached = self.attach(&mut state, id);
+        if attached.is_err() {
+            self.remove(&mut state, id);
+        }
+        attached.map(|_| id)
+    }
+
+    /// Removes a subscriber; with the last one the fetching ends.
+    pub(super) fn leave(&self, id: MemberId) {
+        self.remove(&mut self.state.lock(), id);
+    }
+
+    pub(super) fn has_members(&self) -> bool {
+        !self.state.lock().members.is_empty()
+    }
+
+    pub(super) fn wake_all(&self) {
+        self.wakers.wake_all_but(None);
+    }
+
+    /// The next batch for a subscriber that has arrived.
+    pub(super) fn poll(&self, id: MemberId) -> Result<Option<Served>, LogError> {
+        let mut state = self.state.lock();
+        let Some(member) = state.member(id) else { return Ok(None) };
+        if let Some((served, bytes)) = member.waiting.pop_front() {
+            member.waiting_bytes -= bytes;
+            return Ok(Some(served));
+        }
+        if let Some(error) = &member.failed {
+            return Err(error.clone());
+        }
+        let lane = match member.lane {
+            Some(lane) => lane,
+            None => self.attach(&mut state, id)?,
+        };
+        let Some(cursor) = state.cursors.iter_mut().find(|cursor| cursor.lane == lane) else { return Ok(None) };
+        if !cursor.signal.is_ready() {
+            return Ok(None);
+        }
+        let drained = SCRATCH.with_borrow_mut(|scratch| cursor.queue.drain(scratch));
+        let mut result = Ok(None);
+        if let Some(failure) = drained.failure {
+            result = self.failed(&mut state, lane, failure);
+        }
+        let mut wake_others = false;
+        if let Some(batch) = drained.batch {
+            let (served, others) = state.hand_out(lane, id, batch, &self.name);
+            result = Ok(served);
+            wake_others = others;
+            if state.cursors.len() > 1 {
+                self.merge_cursors(&mut state)?;
+            }
+        }
+        drop(state);
+        if wake_others {
+            self.wakers.wake_all_but(Some(id));
+        }
+        result
+    }
+
+    /// Whether a subscriber has got everything that the partition held when it was last looked at.
+    pub(super) fn caught_up(&self, id: MemberId) -> bool {
+        let mut state = self.state.lock();
+        let State { cursors, members, .. } = &mut *state;
+        let Some(member) = members.iter_mut().find(|member| member.id == id) else { return true };
+        let Some(cursor) = cursors.iter().find(|cursor| Some(cursor.lane) == member.lane) else { return false };
+        if !member.waiting.is_empty() || cursor.signal.is_ready() {
+            return false;
+        }
+        let Some(end) = cursor.queue.end().max(member.known_end) else { return false };
+        // The position counts transaction markers, which are never handed out.
+        member.next >= end || cursor.next >= end || cursor.queue.position().is_some_and(|position| position >= end)
+    }
+
+    /// Goes on at another offset for one subscriber.
+    pub(super) fn seek(&self, id: MemberId, offset: i64) -> Result<(), LogError> {
+        let mut state = self.state.lock();
+        let Some(member) = state.member(id) else { return Ok(()) };
+        member.waiting.clear();
+        member.waiting_bytes = 0;
+        member.lane = None;
+        member.next = offset;
+        self.attach(&mut state, id).map(|_| ())
+    }
+
+    /// Finds a cursor for a subscriber that has none, and closes cursors that nobody uses.
+    fn attach(&self, state: &mut State, id: MemberId) -> Result<usize, LogError> {
+        let Some(offset) = state.member(id).map(|member| member.next) else { return Err(LogError::Fatal("no such subscriber".into())) };
+        let lane = match place(offset, &state.places()) {
+            Placement::Join(lane) => lane,
+            Placement::Rewind(lane) => {
+                self.seek_cursor(state, lane, offset)?;
+                lane
+            }
+            Placement::Open(lane) => {
+                let wakers = Arc::clone(&self.wakers);
+                let signal = Signal::new(Box::new(move || wakers.wake_all_but(None)));
+                let client = self.lanes.client(lane)?;
+                let queue = PartitionQueue::start(&client, &self.name.topic, self.name.partition, offset, Arc::clone(&signal))
+                    .map_err(|failure| failure.about("reading topic", Some(&self.name.topic)))?;
+                state.cursors.push(Cursor { lane, next: offset, signal, queue });
+                lane
+            }
+        };
+        if let Some(member) = state.member(id) {
+            member.lane = Some(lane);
+        }
+        state.close_unused();
+        Ok(lane)
+    }
+
+    fn seek_cursor(&self, state: &mut State, lane: usize, offset: i64) -> Result<(), LogError> {
+        if let Some(cursor) = state.cursors.iter_mut().find(|cursor| cursor.lane == lane) {
+            cursor.queue.seek(offset).map_err(|failure| failure.about("seeking in topic", Some(&self.name.topic)))?;
+            cursor.next = offset;
+        }
+        Ok(())
+    }
+
+    fn merge_cursors(&self, state: &mut State) -> Result<(), LogError> {
+        while let Some(Merge { keep, close, next }) = merge(&state.places()) {
+            if state.cursors.iter().any(|cursor| cursor.lane == keep && cursor.next > next) {
+                self.seek_cursor(state, keep, next)?;
+            }
+            for member in state.members.iter_mut().filter(|member| member.lane == Some(close)) {
+                member.lane = Some(keep);
+            }
+            state.close_unused();
+        }
+        Ok(())
+    }
+
+    fn remove(&self, state: &mut State, id: MemberId) {
+        self.wakers.0.lock().retain(|(member, _)| *member != id);
+        state.members.retain(|member| member.id != id);
+        state.close_unused();
+    }
+
+    /// A partition reported an error: what goes away by itself is only noted.
+    fn failed(&self, state: &mut State, lane: usize, failure: super::errors::Failure) -> Result<Option<Served>, LogError> {
+        let TopicPartition { topic, partition } = &self.name;
+        if failure.is_unknown_topic() {
+            let gone = LogError::Fatal(format!("topic '{topic}' (partition {partition}) has gone"));
+            for member in state.members.iter_mut().filter(|member| member.lane == Some(lane)) {
+                member.failed = Some(gone.clone());
+            }
+            return Err(gone);
+        }
+        if failure.is_retriable() {
+            tracing::debug!(target: "kafka", "reading partition {partition} of '{topic}': {}", failure.text);
+            return Ok(None);
+        }
+        tracing::warn!(target: "kafka", "reading partition {partition} of '{topic}': {}", failure.text);
+        Err(LogError::Retriable(format!("Kafka: reading partition {partition} of '{topic}': {}", failure.text)))
+    }
+}
+
+impl State {
+    fn member(&mut self, id: MemberId) -> Option<&mut Member> {
+        self.members.iter_mut().find(|member| member.id == id)
+    }
+
+    fn places(&self) -> Vec<Place> {
+        let is_used = |lane| self.members.iter().any(|member| member.lane == Some(lane));
+        self.cursors.iter().map(|cursor| Place { lane: cursor.lane, next: cursor.next, is_used: is_used(cursor.lane) }).collect()
+    }
+
+    fn close_unused(&mut self) {
+        let State { cursors, members, .. } = self;
+        cursors.retain(|cursor| members.iter().any(|member| member.lane == Some(cursor.lane)));
+    }
+
+    /// Gives a batch to every subscriber of a cursor: the one that polls gets it back, the others find it in their
+    /// buffers. The flag says that there are others to wake.
+    fn hand_out(&mut self, lane: usize, poller: MemberId, batch: MessageBatch, name: &TopicPartition) -> (Option<Served>, bool) {
+        let State { cursors, members, .. } = self;
+        let Some(cursor) = cursors.iter_mut().find(|cursor| cursor.lane == lane) else { return (None, false) };
+        let (start, end) = (batch.offset(0), batch.end());
+        // Below the cursor without a seek: the log does not hold the cursor's offset any more (it was made anew, or lost
+        // its end), and librdkafka went back to what there is.
+        let went_back = start < cursor.next;
+        if went_back {
+            tracing::warn!(target: "kafka", "partition {} of '{}' has no offset {}: reading on from {start}", name.partition, name.topic, cursor.next);
+        }
+        cursor.next = end;
+        let bytes = batch.bytes() + batch.len() * RECORD_OVERHEAD_BYTES;
+        let batch = Arc::new(batch);
+        let (mut own, mut others) = (None, false);
+        for member in members.iter_mut().filter(|member| member.lane == Some(lane)) {
+            if went_back {
+                member.next = start;
+            }
+            let is_poller = member.id == poller;
+            if !is_poller && member.waiting_bytes >= member.max_bytes {
+                member.lane = None;
+                continue;
+            }
+            if end <= member.next {
+                continue;
+            }
+            let served: Served = (Arc::clone(&batch) as Arc<dyn Batch>, first_at(&batch, member.next));
+            member.next = end;
+            if is_poller {
+                own = Some(served);
+            } else {
+                member.waiting.push_back((served, bytes));
+                member.waiting_bytes += bytes;
+                others = true;
+            }
+        }
+        (own, others)
+    }
+}
+
+/// The index of the first record at or after an offset, which is below the batch's end.
+fn first_at(batch: &MessageBatch, offset: i64) -> usize {
+    if batch.offset(0) >= offset {
+        return 0;
+    }
+    let (mut low, mut high) = (0, batch.len());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if batch.offset(middle) < offset {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
+thread_local! {
+    /// Where a drain puts its pointers before they move into a batch of the right size.
+    static SCRATCH: RefCell<Box<[*mut rdkafka::bindings::rd_kafka_message_t]>> = RefCell::new(scratch(BATCH_RECORDS));
+}

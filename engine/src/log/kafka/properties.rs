@@ -1,0 +1,227 @@
+//! Client properties: what the user configured, in Java's or librdkafka's names, made into librdkafka's configuration
+//! for each kind of client, over defaults that were measured.
+
+use std::collections::BTreeMap;
+
+use crate::log::LogError;
+
+/// What a client is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Consumer,
+    Producer,
+    Admin,
+}
+
+impl Role {
+    fn prefix(self) -> &'static str {
+        match self {
+            Role::Consumer => "consumer.",
+            Role::Producer => "producer.",
+            Role::Admin => "admin.",
+        }
+    }
+}
+
+/// Defaults of every client. Reconnects quickly: a broker that returns should be noticed within a second or two.
+const COMMON: &[(&str, &str)] = &[
+    ("client.id", "tidemill"),
+    ("reconnect.backoff.ms", "50"),
+    ("reconnect.backoff.max.ms", "1000"),
+    ("socket.keepalive.enable", "true"),
+    ("topic.metadata.refresh.interval.ms", "60000"),
+];
+
+/// `fetch.queue.backoff.ms` is 1 s by default and stalls a partition whose queue was full for a moment.
+/// `fetch.wait.max.ms` bounds how long a partition that begins, seeks or was full waits behind the long poll of idle
+/// ones on the same connection. Each partition has its own queue, so the two queue limits are per partition.
+const CONSUMER: &[(&str, &str)] = &[
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("auto.offset.reset", "earliest"),
+    ("fetch.wait.max.ms", "20"),
+    ("fetch.queue.backoff.ms", "2"),
+    ("fetch.error.backoff.ms", "50"),
+    ("fetch.max.bytes", "8388608"),
+    ("fetch.message.max.bytes", "1048576"),
+    ("queued.min.messages", "20000"),
+    ("queued.max.messages.kbytes", "4096"),
+];
+
+/// Idempotent: retries neither duplicate nor reorder, so a key's changes stay in order. Successes are not reported;
+/// failures are.
+const PRODUCER: &[(&str, &str)] = &[
+    ("enable.idempotence", "true"),
+    ("delivery.report.only.error", "true"),
+    ("linger.ms", "5"),
+    ("batch.num.messages", "10000"),
+    ("batch.size", "1000000"),
+    ("queue.buffering.max.messages", "100000"),
+    ("queue.buffering.max.kbytes", "65536"),
+    ("message.timeout.ms", "120000"),
+];
+
+/// The group is never joined. It makes brokers create their topic of offsets, and librdkafka dereferences null where a
+/// broker refuses a look at offsets and the asking client has no group (2.12.1, `rd_kafka_handle_OffsetFetch`).
+const ADMIN: &[(&str, &str)] = &[("group.id", "tidemill-admin"), ("enable.auto.commit", "false")];
+
+/// Java's names for what librdkafka calls otherwise.
+const RENAMED: &[(&str, &str)] = &[
+    ("buffer.memory", ""),
+    ("delivery.timeout.ms", "message.timeout.ms"),
+    ("request.timeout.ms", "socket.timeout.ms"),
+    ("max.partition.fetch.bytes", "fetch.message.max.bytes"),
+    ("fetch.max.wait.ms", "fetch.wait.max.ms"),
+    ("max.request.size", "message.max.bytes"),
+    ("key.deserializer", ""),
+    ("value.deserializer", ""),
+    ("key.serializer", ""),
+    ("value.serializer", ""),
+    ("max.poll.records", ""),
+    ("max.block.ms", ""),
+    ("default.api.timeout.ms", ""),
+];
+
+/// Java properties that name key stores in Java's format, with what to set instead.
+const REFUSED: &[(&str, &str)] = &[
+    ("ssl.truststore.location", "set ssl.ca.location to a file of PEM certificates"),
+    ("ssl.truststore.password", "set ssl.ca.location to a file of PEM certificates"),
+    ("ssl.keystore.password", "set ssl.certificate.location and ssl.key.location to PEM files"),
+    ("ssl.truststore.type", "set ssl.ca.location to a file of PEM certificates"),
+];
+
+/// The user's client properties, checked.
+#[derive(Debug, Clone)]
+pub(super) struct ClientProperties {
+    bootstrap: String,
+    user: BTreeMap<String, String>,
+}
+
+impl ClientProperties {
+    /// Takes the bootstrap servers and the user's properties; a property may be meant for one kind of client only, by
+    /// the prefix `consumer.`, `producer.` or `admin.`.
+    ///
+    /// # Errors
+    /// `Fatal`, naming the property and what to set instead.
+    pub(super) fn new(bootstrap: &str, user: &BTreeMap<String, String>) -> Result<ClientProperties, LogError> {
+        if bootstrap.trim().is_empty() {
+            return Err(LogError::Fatal("bootstrap.servers is empty: give HOST:PORT[,HOST:PORT…]".into()));
+        }
+        for name in user.keys() {
+            let bare = [Role::Consumer, Role::Producer, Role::Admin].iter().find_map(|role| name.strip_prefix(role.prefix()));
+            let bare = bare.unwrap_or(name);
+            if let Some((_, instead)) = REFUSED.iter().find(|(refused, _)| *refused == bare) {
+                return Err(LogError::Fatal(format!("property '{name}': Java key stores cannot be read here; {instead}")));
+            }
+        }
+        Ok(ClientProperties { bootstrap: bootstrap.trim().to_owned(), user: user.clone() })
+    }
+
+    pub(super) fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// librdkafka's configuration for one kind of client: common defaults, the role's, the user's common ones, the
+    /// user's for the role.
+    pub(super) fn for_role(&self, role: Role) -> BTreeMap<String, String> {
+        let defaults: &[(&str, &str)] = match role {
+            Role::Consumer => CONSUMER,
+            Role::Producer => PRODUCER,
+            Role::Admin => ADMIN,
+        };
+        let mut config: BTreeMap<String, String> =
+            COMMON.iter().chain(defaults).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        config.insert("bootstrap.servers".into(), self.bootstrap.clone());
+        let others = [Role::Consumer, Role::Producer, Role::Admin].map(Role::prefix);
+        for (name, value) in &self.user {
+            if !others.iter().any(|prefix| name.starts_with(prefix)) {
+                set(&mut config, name, value);
+            }
+        }
+        for (name, value) in &self.user {
+            if let Some(bare) = name.strip_prefix(role.prefix()) {
+                set(&mut config, bare, value);
+            }
+        }
+        config
+    }
+}
+
+fn set(config: &mut BTreeMap<String, String>, name: &str, value: &str) {
+    match name {
+        "bootstrap.servers" => {}
+        "sasl.jaas.config" => {
+            for (field, property) in [("username", "sasl.username"), ("password", "sasl.password")] {
+                if let Some(text) = jaas_field(value, field) {
+                    config.insert(property.into(), text);
+                }
+            }
+        }
+        _ => match RENAMED.iter().find(|(java, _)| *java == name) {
+            Some((_, "")) => {}
+            Some((_, theirs)) => {
+                config.insert((*theirs).to_owned(), value.to_owned());
+            }
+            None => {
+                config.insert(name.to_owned(), value.to_owned());
+            }
+        },
+    }
+}
+
+/// `field="text"` of a JAAS line.
+fn jaas_field(line: &str, field: &str) -> Option<String> {
+    let from = line.find(&format!("{field}="))? + field.len() + 1;
+    let rest = line.get(from..)?;
+    let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let text = rest.get(1..)?;
+    text.get(..text.find(quote)?).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn properties(pairs: &[(&str, &str)]) -> ClientProperties {
+        let user = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        ClientProperties::new("localhost:9092", &user).expect("good properties")
+    }
+
+    #[test]
+    fn a_role_sees_its_own_and_the_common_properties() {
+        let all = properties(&[
+            ("linger.ms", "7"),
+            ("producer.linger.ms", "9"),
+            ("consumer.fetch.wait.max.ms", "3"),
+            ("security.protocol", "SSL"),
+        ]);
+        let producer = all.for_role(Role::Producer);
+        assert_eq!(producer["linger.ms"], "9");
+        assert_eq!(producer["security.protocol"], "SSL");
+        assert!(!producer.contains_key("fetch.wait.max.ms"));
+        assert_eq!(all.for_role(Role::Consumer)["fetch.wait.max.ms"], "3");
+        assert_eq!(all.for_role(Role::Admin)["bootstrap.servers"], "localhost:9092");
+    }
+
+    #[test]
+    fn java_names_are_understood() {
+        let all = properties(&[
+            ("delivery.timeout.ms", "5000"),
+            ("key.serializer", "x"),
+            ("sasl.jaas.config", "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"me\" password=\"a b\";"),
+        ]);
+        let producer = all.for_role(Role::Producer);
+        assert_eq!(producer["message.timeout.ms"], "5000");
+        assert_eq!(producer["sasl.username"], "me");
+        assert_eq!(producer["sasl.password"], "a b");
+        assert!(!producer.contains_key("key.serializer") && !producer.contains_key("sasl.jaas.config"));
+    }
+
+    #[test]
+    fn key_stores_are_refused_by_name() {
+        let user = BTreeMap::from([("consumer.ssl.truststore.location".to_owned(), "/x.jks".to_owned())]);
+        let error = ClientProperties::new("h:1", &user).expect_err("refused").to_string();
+        assert!(error.contains("consumer.ssl.truststore.location") && error.contains("ssl.ca.location"), "{error}");
+        assert!(ClientProperties::new("  ", &BTreeMap::new()).is_err());
+    }
+}

@@ -1,0 +1,174 @@
+//! A worker's writer: one idempotent producer for each worker, so that a commit waits for the worker's own records only
+//! and no lock is shared. Partitions are explicit, topic handles cached, successes not reported.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::errors::Failure;
+use super::ffi::Client;
+use super::ffi::produce::{Producer, ProducerTopic, Undelivered};
+use super::{Shared, StateSink};
+use crate::log::{Commit, LogError, LogWriter, OutRecord, TopicHandle};
+
+/// How long a send waits for room in a full queue, milliseconds. As Java's `max.block.ms`.
+const SEND_TIMEOUT_MS: u64 = 60_000;
+/// How long a commit waits beyond the records' own time limit, seconds.
+const COMMIT_GRACE_S: u64 = 10;
+/// The records' time limit where the configuration does not say, milliseconds.
+const DELIVERY_TIMEOUT_MS: u64 = 120_000;
+/// One step of waiting, milliseconds.
+const STEP_MS: u64 = 1;
+/// How long a producer may take to learn of new partitions, seconds.
+const REFRESH_TIMEOUT_S: u64 = 10;
+
+pub(super) struct KafkaWriter {
+    shared: Arc<Shared>,
+    producer: Producer,
+    /// By handle; made at the first send.
+    topics: Vec<Option<ProducerTopic>>,
+    /// The deletions that `topics` knows of.
+    deletions: u64,
+    /// Something was sent since the last flush.
+    is_dirty: bool,
+    delivery_timeout: Duration,
+    state: StateSink,
+}
+
+impl KafkaWriter {
+    pub(super) fn new(shared: Arc<Shared>, state: StateSink) -> Result<KafkaWriter, LogError> {
+        let config = shared.producer_config();
+        let delivery_ms = config.get("message.timeout.ms").and_then(|text| text.parse().ok()).unwrap_or(DELIVERY_TIMEOUT_MS);
+        let producer = Producer::new(Client::producer(&config, &shared.health)?);
+        let deletions = shared.topics.deletions();
+        let delivery_timeout = Duration::from_millis(delivery_ms);
+        Ok(KafkaWriter { shared, producer, topics: Vec::new(), deletions, is_dirty: false, delivery_timeout, state })
+    }
+
+    /// Makes sure that there is a handle of this producer for the topic.
+    fn open(&mut self, topic: TopicHandle) -> Result<usize, LogError> {
+        let index = usize::try_from(topic.0).unwrap_or(usize::MAX);
+        if let Some(Some(_)) = self.topics.get(index) {
+            return Ok(index);
+        }
+        let name = self.shared.topics.name(topic).ok_or_else(|| LogError::Fatal(format!("no topic has handle {}", topic.0)))?;
+        let opened = self.producer.topic(&name).map_err(|failure| failure.about("writing to topic", Some(&name)))?;
+        if self.topics.len() <= index {
+            self.topics.resize_with(index + 1, || None);
+        }
+        if let Some(slot) = self.topics.get_mut(index) {
+            *slot = Some(opened);
+        }
+        Ok(index)
+    }
+
+    /// The slow path of a send: waits for room, or for the producer to learn of a partition.
+    fn send_again(&mut self, topic: TopicHandle, record: OutRecord<'_>, mut failure: Failure) -> Result<(), LogError> {
+        let deadline = Instant::now() + Duration::from_millis(SEND_TIMEOUT_MS);
+        let mut was_refreshed = false;
+        loop {
+            let index = self.open(topic)?;
+            let Some(Some(handle)) = self.topics.get(index) else { return Err(LogError::Fatal("a topic handle is missing".into())) };
+            if failure.is_queue_full() && Instant::now() < deadline {
+                self.producer.poll(Duration::from_millis(STEP_MS));
+            } else if failure.is_unknown_topic() && !was_refreshed {
+                was_refreshed = true;
+                let _ = self.producer.refresh(handle, Duration::from_secs(REFRESH_TIMEOUT_S));
+            } else {
+                let name = self.shared.topics.name(topic).unwrap_or_default();
+                let size = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+                failure.text = format!("{} (a record of {size} bytes for partition {})", failure.text, record.partition);
+                return Err(failure.about("writing to topic", Some(&name)));
+            }
+            match self.producer.send(handle, record) {
+                Ok(()) => return Ok(()),
+                Err(next) => failure = next,
+            }
+        }
+    }
+
+    /// Waits until everything sent is delivered.
+    fn flush(&mut self) -> Result<(), LogError> {
+        let deadline = Instant::now() + self.delivery_timeout + Duration::from_secs(COMMIT_GRACE_S);
+        while !self.producer.flush(Duration::from_millis(100)) && self.producer.fatal().is_none() && Instant::now() < deadline {}
+        let lost = self.producer.take_undelivered();
+        let left = self.producer.queued();
+        if lost.is_none() && left == 0 {
+            return Ok(());
+        }
+        let error = lost_records(lost, left, self.producer.fatal());
+        self.start_over()?;
+        Err(error)
+    }
+
+    /// Forgets what is not delivered. The caller goes back to its last commit and sends it again.
+    fn start_over(&mut self) -> Result<(), LogError> {
+        if self.producer.fatal().is_some() {
+            self.topics.clear();
+            self.producer = Producer::new(Client::producer(&self.shared.producer_config(), &self.shared.health)?);
+        } else {
+            self.producer.purge();
+            self.producer.flush(Duration::from_secs(COMMIT_GRACE_S));
+            let _ = self.producer.take_undelivered();
+        }
+        Ok(())
+    }
+}
+
+/// What a failed flush says.
+fn lost_records(lost: Option<Undelivered>, left: usize, fatal: Option<Failure>) -> LogError {
+    let count = lost.as_ref().map_or(0, |lost| lost.records) + left as u64;
+    let first = fatal.clone().or(lost.and_then(|lost| lost.first));
+    let text = format!(
+        "Kafka: {count} records could not be written: {}",
+        first.as_ref().map_or("no broker answered in time", |failure| &failure.text)
+    );
+    // A producer that can do no more is replaced, after which the records can be sent again.
+    match first {
+        Some(failure) if fatal.is_none() && !failure.is_retriable() => LogError::Fatal(text),
+        _ => LogError::Retriable(text),
+    }
+}
+
+impl LogWriter for KafkaWriter {
+    fn send(&mut self, topic: TopicHandle, record: OutRecord<'_>) -> Result<(), LogError> {
+        self.is_dirty = true;
+        let index = usize::try_from(topic.0).unwrap_or(usize::MAX);
+        let sent = match self.topics.get(index) {
+            Some(Some(handle)) => self.producer.send(handle, record),
+            _ => {
+                let index = self.open(topic)?;
+                match self.topics.get(index) {
+                    Some(Some(handle)) => self.producer.send(handle, record),
+                    _ => return Err(LogError::Fatal("a topic handle is missing".into())),
+                }
+            }
+        };
+        match sent {
+            Ok(()) => Ok(()),
+            Err(failure) => self.send_again(topic, record, failure),
+        }
+    }
+
+    fn hint_idle(&mut self) {
+        if self.is_dirty {
+            self.producer.poll(Duration::ZERO);
+        }
+    }
+
+    fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
+        if self.is_dirty {
+            self.flush()?;
+            self.is_dirty = false;
+        }
+        if !commit.state.is_empty() {
+            (self.state)(commit.state).map_err(|error| LogError::Fatal(error.to_string()))?;
+        }
+        self.shared.groups.commit(&commit.offsets)?;
+        let deletions = self.shared.topics.deletions();
+        if deletions != self.deletions {
+            self.deletions = deletions;
+            self.topics.clear();
+        }
+        Ok(())
+    }
+}
