@@ -124,6 +124,7 @@ pub trait LogReader: Send {
 #[derive(Debug, Clone, Copy)]
 pub struct OutRecord<'a> {
     pub partition: PartitionId,
+    /// Milliseconds since the epoch. Kafka's client takes 0 for "now"; 1 is sent instead.
     pub timestamp: i64,
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,

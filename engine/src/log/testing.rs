@@ -16,6 +16,8 @@ use crate::state::StateBatch;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Buffer of readers that don't test back-pressure, bytes.
 const BUFFER_BYTES: usize = 1 << 20;
+/// Where the suite's times begin, milliseconds: not at 0, which Kafka's client takes for "now".
+const BEGIN_MS: i64 = 1_700_000_000_000;
 
 /// Runs the whole suite. `prefix` must be new to the log.
 pub fn run(log: &dyn Log, prefix: &str) {
@@ -159,7 +161,7 @@ impl Suite<'_> {
         let (handle, _) = self.log.topic(topic).unwrap();
         for number in numbers {
             let value = number.to_string();
-            let record = OutRecord { partition, timestamp: number, key: None, value: Some(value.as_bytes()), headers: &[] };
+            let record = OutRecord { partition, timestamp: BEGIN_MS + number, key: None, value: Some(value.as_bytes()), headers: &[] };
             writer.send(handle, record).unwrap();
         }
         commit(&mut *writer, Vec::new());
@@ -200,7 +202,7 @@ impl Suite<'_> {
         let headers = vec![header("a", Some(b"1")), header("b", None), header("a", Some(b"")), header("", Some(b"\0\xff"))];
         let cases: Vec<Case<'_>> = vec![
             (1_700_000_000_000, Some(b"key"), Some(b"value"), headers),
-            (0, None, Some(b"no key"), vec![]),
+            (7, None, Some(b"no key"), vec![]),
             (5, Some(b"tombstone"), None, vec![header("h", Some(b"x"))]),
             (4, Some(b""), Some(b""), vec![]),
             (1, None, None, vec![]),
@@ -277,7 +279,7 @@ impl Suite<'_> {
                 });
                 let wanted = [usize::from(round % 2 == 0), usize::from(round % 2 == 1)];
                 let seen = reading.read(&wanted).concat();
-                assert_eq!(seen[0].timestamp, i64::from(round));
+                assert_eq!(seen[0].timestamp, BEGIN_MS + i64::from(round));
             });
         }
         self.wait_for(|| {
@@ -310,14 +312,14 @@ impl Suite<'_> {
         let mut reading =
             self.read_from(vec![(self.partition(&topic, 0), Offset(250)), (self.partition(&topic, 1), Offset(499))], BUFFER_BYTES);
         let seen = reading.read(&[250, 1]);
-        assert_eq!((seen[0][0].timestamp, seen[1][0].timestamp), (250, 499));
+        assert_eq!((seen[0][0].timestamp, seen[1][0].timestamp), (BEGIN_MS + 250, BEGIN_MS + 499));
         reading.reader.seek(&[Offset(0), Offset(480)]).unwrap();
         let seen = reading.read(&[500, 20]);
-        assert_eq!((seen[0][0].timestamp, seen[1][0].timestamp), (0, 480));
+        assert_eq!((seen[0][0].timestamp, seen[1][0].timestamp), (BEGIN_MS, BEGIN_MS + 480));
         reading.reader.seek(&[Offset(500), Offset(500)]).unwrap();
         reading.read_nothing();
         self.write(&topic, 1, 500..501);
-        assert_eq!(reading.read(&[0, 1])[1][0].timestamp, 500);
+        assert_eq!(reading.read(&[0, 1])[1][0].timestamp, BEGIN_MS + 500);
         assert!(reading.reader.seek(&[Offset(0)]).is_err(), "one offset for two partitions");
     }
 

@@ -14,6 +14,12 @@ use tidemill_tests::broker;
 use crate::support::{PATIENCE, Waiting, commit, fill, handle, new_topic, partition, shared_log};
 
 #[test]
+fn the_suite_of_every_log_passes() {
+    let Some(log) = shared_log("the_suite_of_every_log_passes") else { return };
+    tidemill_engine::log::testing::run(&log, &format!("suite-{}-", std::process::id()));
+}
+
+#[test]
 fn records_come_back_as_they_were_written() {
     let Some(log) = shared_log("records_come_back_as_they_were_written") else { return };
     let topic = new_topic(&log, "roundtrip", 2);
