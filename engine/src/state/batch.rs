@@ -138,7 +138,7 @@ impl BatchPart<'_> {
     /// Stream times and positions: what makes the entries valid.
     pub(super) fn visit_closing(&self, f: &mut ChangeVisitor<'_>) {
         for frozen in self.frozen() {
-            f(&frozen.core.prefix, Some(&frozen.stream_time().to_be_bytes()));
+            f(&frozen.core.prefix, Some(&frozen.summary()));
         }
         for position in self.batch.positions.iter().filter(|position| Arc::ptr_eq(&position.db, self.db)) {
             f(&position.key, Some(&position.next));

@@ -10,11 +10,15 @@ use parking_lot::Mutex;
 use super::backing::Backing;
 use super::expiry::RetentionTable;
 use super::frozen::StoreCore;
+use super::layers::StoreLayers;
 use super::memory::MemoryBacking;
 use super::records;
 use super::rocks::{Rocks, RocksBacking};
-use super::{StateError, Store, StoreKey, StoreSpec};
+use super::{StateError, Store, StoreKey, StoreKind, StoreSpec};
 use crate::log::{Offset, TopicPartition};
+
+/// The part of the overlay budget up to which a store is taken into memory when it is opened.
+const PRELOAD_SHARE: usize = 2048;
 
 /// How much memory the state may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,10 +60,15 @@ struct StoreIds {
 }
 
 impl StateDb {
-    /// State in memory, gone with the last handle: for tests and scripts.
+    /// State in memory, gone with the last handle: for tests, scripts and push queries.
     pub fn in_memory() -> Self {
+        StateDb::in_memory_within(StateLimits::default())
+    }
+
+    /// State in memory whose overlays keep to a limit.
+    pub fn in_memory_within(limits: StateLimits) -> Self {
         let ids = StoreIds { by_name: BTreeMap::new(), next: 1 };
-        StateDb::new(Arc::new(MemoryBacking::default()), None, RetentionTable::default(), StateLimits::default(), ids)
+        StateDb::new(Arc::new(MemoryBacking::default()), None, RetentionTable::default(), limits, ids)
     }
 
     /// Opens the state in a data folder, which is created where it is missing.
@@ -90,18 +99,38 @@ impl StateDb {
         let mut prefix = [0; 8];
         prefix[..4].copy_from_slice(&id.to_be_bytes());
         prefix[4..].copy_from_slice(&key.partition.to_be_bytes());
+        let windowed = matches!(spec.kind, StoreKind::Windowed { .. });
         let mut stream_time = i64::MIN;
-        self.0.backing.get(&prefix, &mut |value| {
-            if let Some(bytes) = value.and_then(|value| <[u8; 8]>::try_from(value).ok()) {
-                stream_time = i64::from_be_bytes(bytes);
-            }
-        })?;
-        let mut empty = true;
+        let mut max_start = if windowed { i64::MIN } else { i64::MAX };
+        let mut entries = Some(Vec::new());
+        let mut has_summary = false;
+        let mut bytes = 0;
         let end = u64::from_be_bytes(prefix).wrapping_add(1).to_be_bytes();
-        self.0.backing.scan(&prefix, &end, &mut |_, _| {
-            empty = false;
-            false
+        self.0.backing.scan(&prefix, &end, &mut |full_key, value| {
+            let key = full_key.get(prefix.len()..).unwrap_or_default();
+            if key.is_empty() {
+                if let Some((time, start)) = value.split_first_chunk() {
+                    has_summary = true;
+                    stream_time = i64::from_be_bytes(*time);
+                    max_start = start.try_into().map_or(i64::MAX, i64::from_be_bytes).max(max_start);
+                }
+                return true;
+            }
+            bytes += full_key.len() + value.len();
+            match &mut entries {
+                Some(loaded) if bytes <= self.0.limits.overlay_bytes / PRELOAD_SHARE => loaded.push((key.to_vec(), value.to_vec())),
+                _ => entries = None,
+            }
+            entries.is_some()
         })?;
+        if let StoreKind::Windowed { retention_ms } = spec.kind {
+            self.0.retention.advance(prefix, stream_time.saturating_sub(retention_ms.max(0)));
+        }
+        if !has_summary {
+            // Entries without a summary, as a crash between slices leaves them.
+            max_start = i64::MAX;
+        }
+        let empty = entries.as_ref().is_some_and(Vec::is_empty);
         let core = StoreCore {
             key: key.clone(),
             kind: spec.kind,
@@ -111,7 +140,9 @@ impl StateDb {
             committed_time: AtomicI64::new(stream_time),
             backing_empty: AtomicBool::new(empty),
         };
-        Ok(Store::new(Arc::new(core)))
+        let core = Arc::new(core);
+        let layers = StoreLayers::new(core.clone(), max_start, entries.as_deref());
+        Ok(Store::new(core, layers))
     }
 
     /// How far the query's state includes each partition: what [`super::StateBatch::set_position`] remembered.
@@ -196,6 +227,10 @@ fn read_ids(backing: &dyn Backing) -> Result<StoreIds, StateError> {
 }
 
 impl Db {
+    pub fn limits(&self) -> &StateLimits {
+        &self.limits
+    }
+
     fn store_id(&self, query: &str, store: &str) -> Result<u32, StateError> {
         let mut ids = self.ids.lock();
         let name = (query.to_owned(), store.to_owned());

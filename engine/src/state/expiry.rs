@@ -12,7 +12,13 @@ use parking_lot::RwLock;
 use super::frozen::PREFIX_BYTES;
 
 /// Bytes that a window takes at the end of a key: start, end.
-pub(crate) const WINDOW_BYTES: usize = 16;
+const WINDOW_BYTES: usize = 16;
+
+/// The start of the window at the end of a key.
+pub(crate) fn window_start(key: &[u8]) -> Option<i64> {
+    let (_, window) = key.split_last_chunk::<WINDOW_BYTES>()?;
+    Some(crate::types::codec::from_ordered(*window.first_chunk()?))
+}
 
 /// The end of the window at the end of a key.
 pub(crate) fn window_end(key: &[u8]) -> Option<i64> {

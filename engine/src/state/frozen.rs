@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::db::Db;
+use super::layers::StoreLayers;
 use super::overlay::{Entry, Overlay};
 use super::{ChangeVisitor, StateBatch, StateError, StoreKey, StoreKind};
 
@@ -25,6 +26,10 @@ pub(super) struct StoreCore {
 pub(super) const PREFIX_BYTES: usize = 8;
 
 impl StoreCore {
+    pub fn is_windowed(&self) -> bool {
+        matches!(self.kind, StoreKind::Windowed { .. })
+    }
+
     pub fn corrupt(&self, reason: impl Into<String>) -> StateError {
         StateError::Corrupt { store: format!("{}/{}/{}", self.key.query, self.key.store, self.key.partition), reason: reason.into() }
     }
@@ -37,7 +42,11 @@ pub struct FrozenOverlay {
     /// Slots in order of keys; made by whoever needs it first.
     sorted: OnceLock<Vec<u32>>,
     stream_time: i64,
+    /// Latest window start that the store ever had.
+    max_start: i64,
     pub(super) sequence: u64,
+    /// The whole of an overlay, not only a copy of its changes.
+    pub(super) is_generation: bool,
     /// Its commit has succeeded, and a [`super::StateWriter`] has it.
     submitted: AtomicBool,
     /// Thrown away by a rollback: must not be written any more.
@@ -48,18 +57,21 @@ pub struct FrozenOverlay {
 }
 
 impl FrozenOverlay {
-    pub(super) fn new(core: Arc<StoreCore>, overlay: Overlay, stream_time: i64, sequence: u64, accounted: usize) -> Self {
+    /// Freezes an overlay of a store as it is now; `bytes` of it are accounted for.
+    pub(super) fn new(layers: &StoreLayers, overlay: Overlay, is_generation: bool, bytes: usize) -> Self {
         let no = || AtomicBool::new(false);
         FrozenOverlay {
-            core,
+            core: layers.core.clone(),
             overlay,
             sorted: OnceLock::new(),
-            stream_time,
-            sequence,
+            stream_time: layers.stream_time,
+            max_start: layers.max_start,
+            sequence: layers.sequence,
+            is_generation,
             submitted: no(),
             discarded: no(),
             written: no(),
-            accounted,
+            accounted: bytes,
         }
     }
 
@@ -81,6 +93,14 @@ impl FrozenOverlay {
     /// Stream time at the commit; `i64::MIN` if no record was seen yet.
     pub fn stream_time(&self) -> i64 {
         self.stream_time
+    }
+
+    /// What the backing keeps about the store besides its entries.
+    pub(super) fn summary(&self) -> [u8; 16] {
+        let mut summary = [0; 16];
+        summary[..8].copy_from_slice(&self.stream_time.to_be_bytes());
+        summary[8..].copy_from_slice(&self.max_start.to_be_bytes());
+        summary
     }
 
     /// Every changed entry once, with its last value (`None`: deleted), in order of first change: what the changelog
@@ -133,7 +153,7 @@ impl FrozenOverlay {
         self.core.backing_empty.store(false, Ordering::Release);
         self.written.store(true, Ordering::Release);
         if let StoreKind::Windowed { retention_ms } = self.core.kind {
-            self.core.db.retention.advance(self.core.prefix, self.stream_time.saturating_sub(retention_ms));
+            self.core.db.retention.advance(self.core.prefix, self.stream_time.saturating_sub(retention_ms.max(0)));
         }
     }
 

@@ -4,19 +4,21 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::expiry::window_end;
+use super::expiry::{window_end, window_start};
 use super::frozen::{FrozenOverlay, PREFIX_BYTES, StoreCore};
 use super::merge::{LayerRange, Layers};
 use super::overlay::Overlay;
 use super::{StateError, StoreKind};
+use crate::types::codec::{prefix_end, to_ordered};
 
 /// A value larger than this is not kept only because it was read.
 const MAX_CACHED_VALUE_BYTES: usize = 16 << 10;
 /// An overlay with more changes than this is frozen as it is, which takes no time; fewer are copied out, so that it
 /// goes on as a cache.
 const MAX_COPIED_CHANGES: usize = 8192;
-/// Bytes of an overlay at which a new one takes over; the old one stays as a cache until that happens again.
-const GENERATION_BYTES: usize = 4 << 20;
+/// The part of the process's overlay budget at which a store's overlay gives way to a new one; it stays as a cache until
+/// that happens again.
+const GENERATION_SHARE: usize = 8;
 
 /// See the module.
 pub(super) struct StoreLayers {
@@ -30,6 +32,11 @@ pub(super) struct StoreLayers {
     pub stream_time: i64,
     /// Stream time at the last freeze.
     pub frozen_time: i64,
+    /// Latest start of a window that the store ever had.
+    pub max_start: i64,
+    /// Windowed stores: no visible entry whose window starts later lies only in the backing. `i64::MIN`: none at all
+    /// does (the only value below `i64::MAX` for other stores). Spares looking there.
+    evicted: i64,
     /// Sequence of the last frozen overlay.
     pub sequence: u64,
     /// Bytes of the active overlay that are accounted for in the process's budget.
@@ -50,8 +57,13 @@ pub(super) enum Found {
 }
 
 impl StoreLayers {
-    pub fn new(core: Arc<StoreCore>, stream_time: i64) -> Self {
-        let mut active = Overlay::default();
+    /// A store as the backing has it, `preloaded` being all of its entries (`None`: too many to tell).
+    pub fn new(core: Arc<StoreCore>, max_start: i64, preloaded: Option<&[(Vec<u8>, Vec<u8>)]>) -> Self {
+        let mut active = Overlay::new(matches!(core.kind, StoreKind::Windowed { .. }));
+        for (key, value) in preloaded.unwrap_or_default() {
+            active.insert(active.hash(key), key, Some(value), false);
+        }
+        let stream_time = core.committed_time.load(Ordering::Acquire);
         if core.kind == StoreKind::Ordered {
             active.build_index();
         }
@@ -63,6 +75,8 @@ impl StoreLayers {
             generation: None,
             stream_time,
             frozen_time: stream_time,
+            max_start,
+            evicted: if preloaded.is_some() { i64::MIN } else { max_start },
             sequence,
             accounted: 0,
             may_cache: true,
@@ -96,8 +110,8 @@ impl StoreLayers {
                 return Ok(Found::Slot(self.active.insert(hash, key, value, false)));
             }
         }
-        let StoreLayers { core, active, scratch, may_cache, has_scratch_value, .. } = self;
-        if core.backing_empty.load(Ordering::Acquire) {
+        let StoreLayers { core, active, scratch, may_cache, has_scratch_value, evicted, .. } = self;
+        if *evicted == i64::MIN || core.is_windowed() && window_start(key).is_some_and(|start| start > *evicted) {
             *has_scratch_value = false;
             return Ok(Found::Scratch);
         }
@@ -144,7 +158,7 @@ impl StoreLayers {
                 return Ok(f(frozen.overlay.value(slot)));
             }
         }
-        if self.core.backing_empty.load(Ordering::Acquire) {
+        if self.is_in_memory(window_start(key)) {
             return Ok(f(None));
         }
         let mut full_key = Vec::with_capacity(PREFIX_BYTES + key.len());
@@ -156,9 +170,31 @@ impl StoreLayers {
         result.ok_or_else(|| self.core.corrupt("the storage gave no answer"))
     }
 
-    /// Shows visible entries with `from <= key < to` in order until `f` returns false. The active overlay must have its
-    /// index.
-    pub fn scan(&self, from: &[u8], to: Option<&[u8]>, f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError> {
+    /// Whether all entries (in windowed stores: all whose window starts then or later) are in the overlays.
+    fn is_in_memory(&self, min_start: Option<i64>) -> bool {
+        self.evicted == i64::MIN || self.core.is_windowed() && min_start.is_some_and(|start| start > self.evicted)
+    }
+
+    /// Shows the entries of one key whose windows start between `first` and `last`, in order, until `f` returns false. The
+    /// active overlay must have its index.
+    pub fn scan_windows(&self, key: &[u8], first: i64, last: i64, f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError> {
+        let from = [key, &to_ordered(first)].concat();
+        let to = match last.checked_add(1) {
+            Some(next) => Some([key, &to_ordered(next)].concat()),
+            None => prefix_end(key),
+        };
+        self.scan(&from, to.as_deref(), self.core.is_windowed().then_some(first), f)
+    }
+
+    /// Shows visible entries with `from <= key < to` in order until `f` returns false; no window among them starts before
+    /// `min_start`. The active overlay must have its index.
+    pub fn scan(
+        &self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        min_start: Option<i64>,
+        f: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StateError> {
         assert!(self.active.has_index(), "a range without an index");
         let bound = self.expiry_bound();
         let visible = |key: &[u8]| bound == i64::MIN || window_end(key).is_none_or(|end| end >= bound);
@@ -187,7 +223,7 @@ impl StoreLayers {
             Upper::GoOn
         };
         let mut stopped = false;
-        if !self.core.backing_empty.load(Ordering::Acquire) {
+        if !self.is_in_memory(min_start) {
             let (lower, upper) = self.full_bounds(from, to);
             self.core.db.backing.scan(&lower, &upper, &mut |full_key, value| {
                 // The entry with an empty key is the store's stream time.
@@ -221,19 +257,86 @@ impl StoreLayers {
         ([&prefix, from].concat(), upper)
     }
 
-    /// Whether a freeze ends the active overlay, rather than copy its changes out.
-    pub fn starts_over(&self) -> bool {
-        self.active.dirty().len() > MAX_COPIED_CHANGES || self.active.bytes() > GENERATION_BYTES || !self.may_cache
+    /// Ends the active overlay's part in a commit: what it holds to be written goes into a frozen overlay.
+    pub fn freeze(&mut self) -> Arc<FrozenOverlay> {
+        self.max_start = self.max_start.max(self.active.max_start());
+        self.sequence += 1;
+        self.frozen_time = self.stream_time;
+        self.account();
+        let many = self.active.dirty().len() > MAX_COPIED_CHANGES || !self.may_cache;
+        let frozen = if many { self.freeze_whole() } else { self.freeze_changes() };
+        self.forget_written();
+        self.frozen.push(frozen.clone());
+        frozen
     }
 
-    /// Adds a frozen overlay and forgets those that are written and no cache.
-    pub fn push_frozen(&mut self, frozen: Arc<FrozenOverlay>, is_generation: bool) {
-        if is_generation {
-            self.generation = Some(frozen.sequence);
+    /// Copies the changes out; the active overlay goes on, smaller if it has grown too large.
+    fn freeze_changes(&mut self) -> Arc<FrozenOverlay> {
+        let limit = self.core.db.limits().overlay_bytes / GENERATION_SHARE;
+        if self.active.bytes() > limit {
+            // Deletes and expired windows need no place, unless they hide what lies in an older layer.
+            let bound = self.expiry_bound();
+            let hides = |key: &[u8]| {
+                let hash = self.active.hash(key);
+                self.frozen.iter().any(|frozen| frozen.overlay.find(hash, key).is_some())
+            };
+            let keep = |slot| {
+                let (key, value) = self.active.entry(slot);
+                let expired = bound != i64::MIN && window_end(key).is_some_and(|end| end < bound);
+                value.is_some() && !expired || hides(key)
+            };
+            let Some(rebuilt) = self.active.rebuilt(limit / 2, keep) else { return self.freeze_whole() };
+            let changes = self.active.take_changes();
+            self.active = rebuilt;
+            self.account();
+            return self.frozen_changes(changes);
         }
-        let generation = self.generation;
-        self.frozen.retain(|old| !old.is_written() || Some(old.sequence) == generation);
-        self.frozen.push(frozen);
+        let changes = self.active.take_changes();
+        self.frozen_changes(changes)
+    }
+
+    fn frozen_changes(&self, changes: Overlay) -> Arc<FrozenOverlay> {
+        let bytes = changes.bytes();
+        self.core.db.account(0, bytes);
+        Arc::new(FrozenOverlay::new(self, changes, false, bytes))
+    }
+
+    /// Freezes the active overlay as it is; a new one takes over.
+    fn freeze_whole(&mut self) -> Arc<FrozenOverlay> {
+        let next = self.active.successor();
+        let overlay = std::mem::replace(&mut self.active, next);
+        let bytes = std::mem::take(&mut self.accounted);
+        self.generation = Some(self.sequence);
+        Arc::new(FrozenOverlay::new(self, overlay, true, bytes))
+    }
+
+    /// Drops the frozen overlays that are written and no cache.
+    fn forget_written(&mut self) {
+        let StoreLayers { frozen, generation, evicted, .. } = self;
+        frozen.retain(|old| {
+            let stays = !old.is_written() || Some(old.sequence) == *generation;
+            // What changed in a mere copy is in the active overlay or in a later generation.
+            if !stays && old.is_generation {
+                *evicted = (*evicted).max(old.overlay.max_start());
+            }
+            stays
+        });
+    }
+
+    /// See [`super::Store::rollback`].
+    pub fn rollback(&mut self) {
+        self.max_start = self.max_start.max(self.active.max_start());
+        self.active = self.active.successor();
+        self.generation = None;
+        self.frozen.retain(|frozen| !frozen.is_written() && frozen.discard_uncommitted());
+        if !self.frozen.is_empty() || !self.core.backing_empty.load(Ordering::Acquire) {
+            self.evicted = if self.core.is_windowed() { self.max_start } else { i64::MAX };
+        }
+        let newest = self.frozen.last();
+        self.sequence = newest.map_or_else(|| self.core.written.load(Ordering::Acquire), |frozen| frozen.sequence);
+        self.stream_time = newest.map_or_else(|| self.core.committed_time.load(Ordering::Acquire), |frozen| frozen.stream_time());
+        self.frozen_time = self.stream_time;
+        self.account();
     }
 
     /// Takes the active overlay's growth into the process's budget.

@@ -10,6 +10,7 @@ use std::ops::Bound;
 use hashbrown::HashTable;
 
 use super::arena::{Arena, Place, narrow};
+use super::expiry::window_start;
 
 /// A key and its value; `None`: deleted.
 pub(super) type Entry<'a> = (&'a [u8], Option<&'a [u8]>);
@@ -30,7 +31,6 @@ struct Slot {
 }
 
 /// See the module.
-#[derive(Default)]
 pub(super) struct Overlay {
     hasher: foldhash::fast::RandomState,
     table: HashTable<u32>,
@@ -39,16 +39,33 @@ pub(super) struct Overlay {
     index: Option<BTreeMap<Box<[u8]>, u32>>,
     /// Slots to be written, in order of their first change.
     dirty: Vec<u32>,
+    /// Latest start among the windows of the keys (windowed stores; else `i64::MAX` once there is a key). `i64::MIN`
+    /// without keys.
+    max_start: i64,
+    windowed: bool,
 }
 
 impl Overlay {
+    pub fn new(windowed: bool) -> Self {
+        Overlay {
+            hasher: foldhash::fast::RandomState::default(),
+            table: HashTable::new(),
+            slots: Vec::new(),
+            arena: Arena::default(),
+            index: None,
+            dirty: Vec::new(),
+            max_start: i64::MIN,
+            windowed,
+        }
+    }
+
     pub fn hash(&self, key: &[u8]) -> u64 {
         self.hasher.hash_one(key)
     }
 
     /// A new overlay that hashes as this one does, with an index if this one has one.
     pub fn successor(&self) -> Overlay {
-        Overlay { hasher: self.hasher.clone(), index: self.index.as_ref().map(|_| BTreeMap::new()), ..Overlay::default() }
+        Overlay { hasher: self.hasher.clone(), index: self.index.as_ref().map(|_| BTreeMap::new()), ..Overlay::new(self.windowed) }
     }
 
     /// The slot of a key.
@@ -81,11 +98,12 @@ impl Overlay {
         let mut slot =
             Slot { hash, key: place, value: Place::default(), key_len: narrow(key.len()), value_len: ABSENT, capacity: 0, dirty };
         if let Some(value) = value {
-            slot.capacity = narrow(room_for(value.len()));
+            slot.capacity = narrow(value.len().next_multiple_of(8));
             slot.value = self.arena.push(value, slot.capacity as usize);
             slot.value_len = narrow(value.len());
         }
         self.slots.push(slot);
+        self.max_start = self.max_start.max(if self.windowed { window_start(key).unwrap_or(i64::MAX) } else { i64::MAX });
         if dirty {
             self.dirty.push(index);
         }
@@ -124,7 +142,7 @@ impl Overlay {
 
     /// A copy of what is to be written; here it counts as written from now on.
     pub fn take_changes(&mut self) -> Overlay {
-        let mut changes = Overlay { hasher: self.hasher.clone(), ..Overlay::default() };
+        let mut changes = Overlay { hasher: self.hasher.clone(), ..Overlay::new(self.windowed) };
         changes.slots.reserve_exact(self.dirty.len());
         changes.table.reserve(self.dirty.len(), |_| 0);
         for slot in std::mem::take(&mut self.dirty) {
@@ -138,6 +156,29 @@ impl Overlay {
     /// All entries.
     pub fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// Latest start of a window; `i64::MAX` where keys have none, `i64::MIN` where there are no keys.
+    pub fn max_start(&self) -> i64 {
+        self.max_start
+    }
+
+    /// A copy of the entries that `keep` wants, and none to be written; `None` if it would take more than `limit` bytes.
+    pub fn rebuilt(&self, limit: usize, keep: impl Fn(u32) -> bool) -> Option<Overlay> {
+        let kept: Vec<u32> = self.slots().filter(|&slot| keep(slot)).collect();
+        let size = |slot: &u32| {
+            let slot = &self.slots[*slot as usize];
+            slot.key_len as usize + slot.capacity as usize + size_of::<Slot>() + 8
+        };
+        if kept.iter().map(size).sum::<usize>() > limit {
+            return None;
+        }
+        let mut copy = self.successor();
+        for slot in kept {
+            let (key, value) = self.entry(slot);
+            copy.insert(self.slots[slot as usize].hash, key, value, false);
+        }
+        Some(copy)
     }
 
     /// Bytes held.
@@ -197,8 +238,8 @@ impl<'a> Iterator for OverlayRange<'a> {
     }
 }
 
-/// Room to keep for a value, so that one which grows a little stays in place and one that grows for ever wastes at most
-/// as much as it holds.
+/// Room to keep for a value that has outgrown its place: one that grows for ever leaves behind at most a few times as
+/// much as it holds.
 fn room_for(len: usize) -> usize {
-    (len + len / 4).next_multiple_of(16)
+    (len + len / 2).next_multiple_of(16)
 }

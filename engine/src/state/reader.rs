@@ -46,7 +46,7 @@ impl StoreReader {
         let mut from = from.to_vec();
         loop {
             slice.clear();
-            self.indexed().scan(&from, to, &mut |key, value| slice.push(key, value))?;
+            self.indexed().scan(&from, to, None, &mut |key, value| slice.push(key, value))?;
             if !slice.show(f) || !slice.is_full() {
                 return Ok(());
             }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use rocksdb::compaction_filter::{CompactionFilter, Decision};
 use rocksdb::compaction_filter_factory::{CompactionFilterContext, CompactionFilterFactory};
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, LogLevel, Options, ReadOptions, WriteBatch,
-    WriteBufferManager, WriteOptions,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, LogLevel, Options,
+    ReadOptions, WriteBatch, WriteBufferManager, WriteOptions,
 };
 
 use super::backing::Backing;
@@ -71,7 +71,8 @@ impl Rocks {
         let unusable = |reason: String| StateError::Unusable { path: data_folder.display().to_string(), reason };
         let folder = data_folder.join(FOLDER);
         std::fs::create_dir_all(&folder).map_err(|error| unusable(error.to_string()))?;
-        let cache = Cache::new_lru_cache(limits.block_cache_bytes);
+        // An LRU cache of this size has shards smaller than a filter block, which would then be read for every get.
+        let cache = Cache::new_hyper_clock_cache(limits.block_cache_bytes, 0);
         let buffers = WriteBufferManager::new_write_buffer_manager(limits.write_buffer_bytes, false);
         let mut options = Options::default();
         options.create_if_missing(true);
@@ -166,6 +167,17 @@ impl Rocks {
         iterator.status().map_err(storage)
     }
 
+    /// Rewrites a family's files, as happens in the background in time.
+    #[cfg(test)]
+    pub fn compact(&self, family: Family) -> Result<(), StateError> {
+        let family = self.family(family)?;
+        self.db.flush_cf(family).map_err(storage)?;
+        let mut options = rocksdb::CompactOptions::default();
+        options.set_bottommost_level_compaction(rocksdb::BottommostLevelCompaction::Force);
+        self.db.compact_range_cf_opt(family, None::<&[u8]>, None::<&[u8]>, &options);
+        Ok(())
+    }
+
     /// Deletes everything with `from <= key < to`.
     pub fn delete_range(&self, family: Family, from: &[u8], to: &[u8]) -> Result<(), StateError> {
         let mut batch = WriteBatch::default();
@@ -179,6 +191,11 @@ fn table_options(cache: &Cache) -> BlockBasedOptions {
     table.set_block_cache(cache);
     table.set_cache_index_and_filter_blocks(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    // Indexes and filters in pieces, so that state far larger than the cache needs few of them at a time.
+    table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    table.set_partition_filters(true);
+    table.set_metadata_block_size(4 << 10);
+    table.set_pin_top_level_index_and_filter(true);
     table
 }
 

@@ -1,7 +1,6 @@
 //! A store as its task uses it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::chunk_lock::ChunkLock;
 use super::frozen::{FrozenOverlay, StoreCore};
@@ -20,9 +19,7 @@ pub struct Store {
 }
 
 impl Store {
-    pub(super) fn new(core: Arc<StoreCore>) -> Self {
-        let stream_time = core.committed_time.load(Ordering::Acquire);
-        let layers = StoreLayers::new(core.clone(), stream_time);
+    pub(super) fn new(core: Arc<StoreCore>, layers: StoreLayers) -> Self {
         Store { core, shared: Arc::new(ChunkLock::new(layers)), held: None }
     }
 
@@ -116,7 +113,17 @@ impl Store {
     pub fn range(&mut self, from: &[u8], to: Option<&[u8]>, f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError> {
         self.with(|layers| {
             layers.active.build_index();
-            layers.scan(from, to, f)
+            layers.scan(from, to, None, f)
+        })
+    }
+
+    /// Shows the entries of one key (`encode_key`) whose windows start between `first` and `last`, both included, in order
+    /// to `f` until it returns false. Where all of them are recent this never leaves memory, unlike
+    /// [`Store::range`].
+    pub fn windows(&mut self, key: &[u8], first: i64, last: i64, f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError> {
+        self.with(|layers| {
+            layers.active.build_index();
+            layers.scan_windows(key, first, last, f)
         })
     }
 
@@ -157,22 +164,7 @@ impl Store {
                 return None;
             }
             delete_expired(layers);
-            layers.account();
-            let starts_over = layers.starts_over();
-            let (overlay, accounted) = if starts_over {
-                let next = layers.active.successor();
-                (std::mem::replace(&mut layers.active, next), std::mem::take(&mut layers.accounted))
-            } else {
-                let changes = layers.active.take_changes();
-                let bytes = changes.bytes();
-                layers.core.db.account(0, bytes);
-                (changes, bytes)
-            };
-            layers.sequence += 1;
-            layers.frozen_time = layers.stream_time;
-            let frozen = Arc::new(FrozenOverlay::new(layers.core.clone(), overlay, layers.stream_time, layers.sequence, accounted));
-            layers.push_frozen(frozen.clone(), starts_over);
-            Some(frozen)
+            Some(layers.freeze())
         })
     }
 
@@ -194,16 +186,7 @@ impl Store {
     /// Throws away everything since the last commit that was written or given to a [`super::StateWriter`], and goes back
     /// to its stream time. Later frozen overlays never will be written.
     pub fn rollback(&mut self) {
-        self.with(|layers| {
-            layers.active = layers.active.successor();
-            layers.generation = None;
-            layers.frozen.retain(|frozen| !frozen.is_written() && frozen.discard_uncommitted());
-            let newest = layers.frozen.last();
-            layers.sequence = newest.map_or_else(|| layers.core.written.load(Ordering::Acquire), |frozen| frozen.sequence);
-            layers.stream_time = newest.map_or_else(|| layers.core.committed_time.load(Ordering::Acquire), |frozen| frozen.stream_time());
-            layers.frozen_time = layers.stream_time;
-            layers.account();
-        });
+        self.with(StoreLayers::rollback);
     }
 
     /// A handle for queries that read beside the task.

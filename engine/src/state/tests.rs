@@ -48,7 +48,7 @@ pub(super) fn agrees_with_a_model(db: &StateDb, seed: u64) {
     let kind = if seed.is_multiple_of(2) { StoreKind::KeyValue } else { StoreKind::Ordered };
     let mut store = open(db, &format!("model{seed}"), kind);
     let (mut model, mut committed) = (BTreeMap::new(), BTreeMap::new());
-    let mut pending: Vec<StateBatch> = Vec::new();
+    let (mut pending, mut submitted): (Vec<StateBatch>, Vec<StateBatch>) = Default::default();
     for _ in 0..3000 {
         let key = vec![b'k', rng.random_range(0..60), rng.random_range(0..3)];
         match rng.random_range(0..100) {
@@ -102,27 +102,31 @@ pub(super) fn agrees_with_a_model(db: &StateDb, seed: u64) {
                 let expected: Vec<_> = model.range(from..other).take(20).map(|(k, v)| (k.clone(), v.clone())).collect();
                 assert_eq!(found, expected);
             }
-            90..96 => {
+            90..94 => {
                 if let Some(frozen) = store.freeze() {
                     let mut batch = StateBatch::default();
                     frozen.append_to(&mut batch);
                     pending.push(batch);
-                    if rng.random() {
-                        for batch in pending.drain(..) {
-                            batch.write().unwrap();
-                        }
-                        committed = model.clone();
-                    }
+                }
+                if rng.random() {
+                    // The commit succeeds, whenever its state gets written.
+                    pending.iter().for_each(StateBatch::mark_submitted);
+                    submitted.append(&mut pending);
+                    committed = model.clone();
                 }
             }
+            94..96 => submitted.drain(..).for_each(|batch| batch.write().unwrap()),
             96..98 => {
                 store.rollback();
-                for batch in pending.drain(..) {
-                    assert!(batch.write().is_err(), "what was thrown away must not be written");
+                if rng.random() {
+                    submitted.drain(..).for_each(|batch| batch.write().unwrap());
+                    assert!(pending.drain(..).all(|batch| batch.write().is_err()), "what was thrown away must not be written");
                 }
+                pending.clear();
                 model = committed.clone();
             }
             _ => {
+                submitted.drain(..).for_each(|batch| batch.write().unwrap());
                 drop(store);
                 pending.clear();
                 store = open(db, &format!("model{seed}"), kind);
@@ -199,16 +203,138 @@ pub(super) fn queries_are_apart(db: &StateDb) {
     assert_eq!(get(&mut open(db, "q2", StoreKind::KeyValue), b"key"), Some(b"q2".to_vec()));
 }
 
+/// As [`agrees_with_a_model`], for windows around an advancing stream time.
+pub(super) fn windows_agree_with_a_model(db: &StateDb, seed: u64) {
+    const RETENTION: i64 = 300;
+    let mut rng = StdRng::seed_from_u64(seed);
+    let kind = StoreKind::Windowed { retention_ms: RETENTION };
+    let mut store = open(db, &format!("windows{seed}"), kind);
+    let (mut model, mut time) = (BTreeMap::<(u8, i64), u8>::new(), i64::MIN);
+    let mut committed = (model.clone(), time);
+    for _ in 0..4000 {
+        let key = rng.random_range(0..5);
+        let now = time.max(0);
+        let start = rng.random_range(now - 400..=now) / 10 * 10;
+        let visible = |start: i64, time: i64| time == i64::MIN || start + 10 >= time - RETENTION;
+        let full_key = windowed_key(&[key], start, start + 10);
+        match rng.random_range(0..100) {
+            0..40 => {
+                time = store.observe_time(now + rng.random_range(-20..10));
+                let value = rng.random();
+                store.put(&full_key, Some(&[value]));
+                model.insert((key, start), value);
+            }
+            40..45 => {
+                store.put(&full_key, None);
+                model.remove(&(key, start));
+            }
+            45..65 => {
+                let expected = model.get(&(key, start)).filter(|_| visible(start, time)).map(|value| vec![*value]);
+                assert_eq!(store.reader().get(&full_key, |value| value.map(<[u8]>::to_vec)).unwrap(), expected);
+                assert_eq!(get(&mut store, &full_key), expected);
+            }
+            65..85 => {
+                let last = start + rng.random_range(0..100);
+                let mut found = Vec::new();
+                store
+                    .windows(&[key], start, last, &mut |key, value| {
+                        found.push((expiry::window_start(key).unwrap(), value[0]));
+                        true
+                    })
+                    .unwrap();
+                let range = model.range((key, start)..=(key, last)).filter(|((_, start), _)| visible(*start, time));
+                assert_eq!(found, range.map(|((_, start), value)| (*start, *value)).collect::<Vec<_>>());
+            }
+            85..96 => {
+                commit(&mut store);
+                committed = (model.clone(), time);
+            }
+            96..98 => {
+                store.rollback();
+                (model, time) = committed.clone();
+            }
+            _ => {
+                drop(store);
+                store = open(db, &format!("windows{seed}"), kind);
+                (model, time) = committed.clone();
+            }
+        }
+        assert_eq!(store.stream_time(), time);
+    }
+}
+
+/// Limits under which stores behave differently: nothing is kept in memory, little is, all is.
+fn limits() -> [StateLimits; 4] {
+    [0, 40_000, 150_000, 128 << 20].map(|overlay_bytes| StateLimits { overlay_bytes, ..StateLimits::default() })
+}
+
 #[test]
 fn in_memory() {
-    let db = StateDb::in_memory();
-    for seed in 0..20 {
-        agrees_with_a_model(&db, seed);
+    for limits in limits() {
+        let db = StateDb::in_memory_within(limits);
+        for seed in 0..12 {
+            agrees_with_a_model(&db, seed);
+            windows_agree_with_a_model(&db, seed);
+        }
+        windows_expire(&db);
+        a_changelog_restores(&db);
+        queries_are_apart(&db);
+        assert_eq!(db.overlay_bytes(), 0, "budget not given back");
     }
-    windows_expire(&db);
-    a_changelog_restores(&db);
-    queries_are_apart(&db);
-    assert_eq!(db.overlay_bytes(), 0, "budget not given back");
+}
+
+#[test]
+fn a_smaller_overlay_still_hides_what_was_deleted() {
+    let limits = StateLimits { overlay_bytes: 8 << 20, ..StateLimits::default() };
+    let mut store = open(&StateDb::in_memory_within(limits), "q", StoreKind::KeyValue);
+    for key in 0..12_000u32 {
+        store.put(&key.to_be_bytes(), Some(&[1; 20]));
+    }
+    commit(&mut store);
+    for key in 0..50u32 {
+        store.put(&key.to_be_bytes(), None);
+    }
+    for key in 20_000..20_150u32 {
+        for size in 1..30 {
+            store.put(&key.to_be_bytes(), Some(&vec![1; size * 100]));
+        }
+        store.put(&key.to_be_bytes(), None);
+    }
+    commit(&mut store);
+    let bytes = store.overlay_bytes();
+    commit(&mut store);
+    store.put(b"more", Some(b"x"));
+    commit(&mut store);
+    assert!(bytes < 500_000, "the overlay is as large as before: {bytes}");
+    assert!((0..50u32).all(|key| get(&mut store, &key.to_be_bytes()).is_none()));
+    assert_eq!(all(&mut store).len(), 12_000 - 50 + 1);
+}
+
+#[test]
+fn a_rollback_leaves_no_older_value_in_sight() {
+    let limits = StateLimits { overlay_bytes: 8 * 100_000, ..StateLimits::default() };
+    let mut store = open(&StateDb::in_memory_within(limits), "q", StoreKind::KeyValue);
+    let submit = |store: &mut Store| {
+        let mut batch = StateBatch::default();
+        store.freeze().unwrap().append_to(&mut batch);
+        batch.mark_submitted();
+        batch
+    };
+    for key in 0..2000u32 {
+        store.put(&key.to_be_bytes(), Some(b"old"));
+    }
+    let all = submit(&mut store);
+    store.put(&7u32.to_be_bytes(), Some(b"new"));
+    let one = submit(&mut store);
+    store.put(b"lost", Some(b"x"));
+    store.rollback();
+    all.write().unwrap();
+    one.write().unwrap();
+    for _ in 0..3 {
+        store.put(b"more", Some(b"x"));
+        commit(&mut store);
+    }
+    assert_eq!(get(&mut store, &7u32.to_be_bytes()), Some(b"new".to_vec()));
 }
 
 #[test]
@@ -244,10 +370,11 @@ fn a_reader_waits_for_the_chunk() {
 #[test]
 fn in_rocksdb() {
     let folder = tempfile::tempdir().unwrap();
-    for round in 0..2 {
-        let db = StateDb::open(folder.path(), StateLimits::default()).unwrap();
+    for (round, limits) in (0..).zip(limits()) {
+        let db = StateDb::open(folder.path(), limits).unwrap();
         for seed in 0..4 {
             agrees_with_a_model(&db, seed + round * 4);
+            windows_agree_with_a_model(&db, seed + round * 4);
         }
         if round == 0 {
             windows_expire(&db);
@@ -257,6 +384,44 @@ fn in_rocksdb() {
         db.drop_query("q2").unwrap();
         assert_eq!(db.overlay_bytes(), 0, "budget not given back");
     }
+}
+
+#[test]
+fn expired_windows_leave_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = StateLimits { overlay_bytes: 0, ..StateLimits::default() };
+    let db = StateDb::open(folder.path(), limits).unwrap();
+    let stored = |db: &StateDb| {
+        let mut entries = 0;
+        db.0.backing
+            .scan(&[0, 0, 0, 1], &[0, 0, 0, 9], &mut |_, _| {
+                entries += 1;
+                true
+            })
+            .unwrap();
+        entries
+    };
+    let mut windowed = open(&db, "w", StoreKind::Windowed { retention_ms: 100 });
+    let mut plain = open(&db, "p", StoreKind::KeyValue);
+    for start in 0..1000 {
+        windowed.observe_time(start);
+        windowed.put(&windowed_key(b"a", start, start + 1), Some(b"x"));
+        plain.put(&windowed_key(b"a", start, start + 1), Some(b"x"));
+        if start % 100 == 0 {
+            commit(&mut windowed);
+        }
+    }
+    commit(&mut plain);
+    commit(&mut windowed);
+    db.rocks().unwrap().compact(rocks::Family::State).unwrap();
+    // Two summaries, all of the plain store, and the windows that end at 899 or later.
+    assert_eq!(stored(&db), 2 + 1000 + 102);
+    windowed.observe_time(2000);
+    db.rocks().unwrap().compact(rocks::Family::State).unwrap();
+    assert_eq!(stored(&db), 2 + 1000 + 102, "a stream time that isn't committed must not drop anything");
+    commit(&mut windowed);
+    db.rocks().unwrap().compact(rocks::Family::State).unwrap();
+    assert_eq!(stored(&db), 2 + 1000);
 }
 
 #[test]
