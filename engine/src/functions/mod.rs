@@ -7,6 +7,8 @@
 pub mod aggregate;
 mod build;
 pub mod java;
+pub mod registry;
+pub mod resolve;
 pub mod scalar;
 mod signature;
 pub mod table;
@@ -19,14 +21,24 @@ pub use signature::{Param, ParamType, Returns};
 pub use table::{TableFunction, TableVariant};
 
 /// An expression that failed on one record. The record goes on with null in that place (false for a predicate) and the
-/// text goes to the processing log.
+/// text goes to the processing log. An empty text means a null operand, so that the commonest failure costs no allocation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
+#[error("{}", if .0.is_empty() { "an operand is null" } else { &**.0 })]
 pub struct EvalError(pub Box<str>);
 
 impl EvalError {
     pub fn new(message: impl Into<String>) -> Self {
         EvalError(message.into().into_boxed_str())
+    }
+
+    /// An operator met a null that it can't take.
+    pub fn null_operand() -> Self {
+        EvalError(Box::default())
+    }
+
+    /// Whether the failure is just that of a null operand, which is nothing to report.
+    pub fn is_null_operand(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

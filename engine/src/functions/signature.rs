@@ -10,7 +10,7 @@ pub struct Param {
     pub description: &'static str,
 }
 
-/// The type that a parameter takes. Matching prefers exact types over widened ones; see [`super::scalar::resolve`].
+/// The type that a parameter takes. Matching prefers exact types over widened ones; see [`super::resolve`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParamType {
     Boolean,
