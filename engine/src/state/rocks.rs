@@ -29,8 +29,10 @@ const MAX_OPEN_FILES: i32 = 512;
 const BACKGROUND_JOBS: i32 = 2;
 /// One memtable of state or of the log; several make up the limit on write buffers.
 const MEMTABLE_BYTES: usize = 16 << 20;
-/// The write-ahead log at which RocksDB flushes what holds it back.
-const MAX_WAL_BYTES: u64 = 256 << 20;
+/// The write-ahead log at which RocksDB flushes what holds it back; after a crash this much is read again at most.
+const MAX_WAL_BYTES: u64 = 64 << 20;
+/// Blocks of the log from this size on lie in files of their own.
+const MIN_BLOB_BYTES: u64 = 4 << 10;
 /// Bits of bloom filter for each key of state.
 const BLOOM_BITS: f64 = 10.0;
 /// Files of state this old are compacted again, so that expired windows leave even where nothing is written.
@@ -167,6 +169,16 @@ impl Rocks {
         iterator.status().map_err(storage)
     }
 
+    /// Frees the disk space of a range that was deleted; for the background.
+    pub fn reclaim(&self, family: Family, from: &[u8], to: &[u8]) -> Result<(), StateError> {
+        let family = self.family(family)?;
+        let mut options = rocksdb::CompactOptions::default();
+        options.set_exclusive_manual_compaction(false);
+        self.db.delete_file_in_range_cf(family, from, to).map_err(storage)?;
+        self.db.compact_range_cf_opt(family, Some(from), Some(to), &options);
+        Ok(())
+    }
+
     /// Rewrites a family's files, as happens in the background in time.
     #[cfg(test)]
     pub fn compact(&self, family: Family) -> Result<(), StateError> {
@@ -223,6 +235,12 @@ fn log_options(cache: &Cache) -> Options {
     options.set_block_based_table_factory(&table);
     options.set_write_buffer_size(MEMTABLE_BYTES);
     options.set_max_write_buffer_number(3);
+    // Blocks are written once and not again with each compaction.
+    options.set_enable_blob_files(true);
+    options.set_min_blob_size(MIN_BLOB_BYTES);
+    options.set_blob_compression_type(DBCompressionType::Lz4);
+    options.set_enable_blob_gc(true);
+    options.set_blob_gc_force_threshold(0.5);
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_level_compaction_dynamic_level_bytes(true);
     options

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rocksdb::WriteBatch;
 
 use self::block::Block;
@@ -59,6 +59,8 @@ struct Inner {
     cluster_id: String,
     cache: BlockCache,
     topics: RwLock<Topics>,
+    /// Ranges of blocks that were deleted and whose disk space the sweep is to free.
+    deleted: Mutex<Vec<(Vec<u8>, Vec<u8>)>>,
 }
 
 #[derive(Default)]
@@ -77,7 +79,7 @@ impl EmbeddedLog {
         let rocks = db.rocks().cloned().ok_or_else(|| LogError::Fatal("the embedded log needs a data folder".into()))?;
         let cluster_id = cluster_id(&rocks)?;
         let topics = RwLock::new(load_topics(&rocks)?);
-        let inner = Arc::new(Inner { db, rocks, clock, cluster_id, cache: BlockCache::default(), topics });
+        let inner = Arc::new(Inner { db, rocks, clock, cluster_id, cache: BlockCache::default(), topics, deleted: Mutex::default() });
         inner.load_offsets()?;
         let sweeper = Sweeper::start(inner.clone()).map_err(|error| LogError::Fatal(format!("no thread for the log's sweep: {error}")))?;
         Ok(EmbeddedLog { inner, _sweeper: Arc::new(sweeper) })
@@ -278,6 +280,7 @@ impl Log for EmbeddedLog {
             })
             .map_err(fatal)?;
         rocks.write(batch).map_err(fatal)?;
+        self.inner.deleted.lock().push((id.to_be_bytes().to_vec(), id.saturating_add(1).to_be_bytes().to_vec()));
         for partition in &topic.partitions {
             partition.wake();
         }

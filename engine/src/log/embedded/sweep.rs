@@ -18,6 +18,8 @@ use crate::state::rocks::Family;
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 /// Blocks that one sweep removes from a partition by retention.
 const MAX_EXPIRED_BLOCKS: usize = 4096;
+/// Blocks of a partition from which on their disk space is freed at once.
+const MIN_RECLAIMED_BLOCKS: usize = 256;
 
 /// The thread, which ends when this is dropped.
 pub(super) struct Sweeper {
@@ -72,7 +74,16 @@ impl Inner {
                 }
             }
         }
+        while !stop()
+            && let Some((from, to)) = self.next_deleted()
+        {
+            self.rocks().reclaim(Family::Log, &from, &to).map_err(fatal)?;
+        }
         Ok(())
+    }
+
+    fn next_deleted(&self) -> Option<(Vec<u8>, Vec<u8>)> {
+        self.deleted.lock().pop()
     }
 
     /// Removes the blocks at the beginning of a partition whose records and writing are all before `before_ms`.
@@ -99,6 +110,9 @@ impl Inner {
         batch.put_cf(rocks.family(Family::Meta).map_err(fatal)?, keys::start(id, index), new_start.to_be_bytes());
         rocks.write(batch).map_err(fatal)?;
         partition.start.store(new_start, Ordering::Release);
+        if blocks >= MIN_RECLAIMED_BLOCKS {
+            self.deleted.lock().push((keys::block(id, index, 0).to_vec(), keys::block(id, index, new_start).to_vec()));
+        }
         partition.cached.lock().retain(|_, block| block.end() > new_start);
         Ok(())
     }

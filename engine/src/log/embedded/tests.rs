@@ -352,3 +352,38 @@ fn many_writers_give_every_record_one_place() {
         }
     }
 }
+
+#[test]
+fn a_deleted_topic_gives_its_space_back() {
+    /// All but the write-ahead log.
+    fn bytes(folder: &Path) -> u64 {
+        let files = std::fs::read_dir(folder.join("store")).unwrap().flatten();
+        let files = files.filter(|file| file.path().extension().is_none_or(|extension| extension != "log"));
+        files.map(|file| file.metadata().map_or(0, |file| file.len())).sum()
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (_, log) = open(folder.path());
+    create(&log, "large", 1, &[]);
+    create(&log, "small", 1, &[]);
+    let mut writer = log.writer().unwrap();
+    // Nothing that compresses.
+    let mut random = 1u64;
+    let mut value = vec![0; 100_000];
+    for round in 0..1000 {
+        for byte in &mut value {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            *byte = (random >> 56) as u8;
+        }
+        send(&log, &mut *writer, "large", b"k", Some(&value), 0);
+        send(&log, &mut *writer, "small", b"k", Some(b"v"), 0);
+        if round % 10 == 9 {
+            commit(&mut *writer, StateBatch::default()).unwrap();
+        }
+    }
+    let before = bytes(folder.path());
+    log.delete_topic("large").unwrap();
+    log.sweep().unwrap();
+    let after = bytes(folder.path());
+    assert!(before > 50 << 20 && after < 10 << 20, "{before} {after}");
+    assert_eq!(read(&log, "small").len(), 1000);
+}
