@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bigdecimal::BigDecimal;
 
-use super::{Args, LambdaFn};
+use super::{Args, ConstArgs, LambdaFn};
 use crate::functions::EvalError;
 use crate::types::{MapValue, Text, Value};
 
@@ -97,5 +97,12 @@ impl<'a> Args<'a> {
     /// There is none.
     pub fn lambda(&self, index: usize) -> Result<&'a LambdaFn<'a>, EvalError> {
         self.lambdas.get(index).copied().ok_or_else(|| EvalError::new(format!("lambda {} is missing", index + 1)))
+    }
+}
+
+impl ConstArgs<'_> {
+    /// The value of an argument that is a literal.
+    pub fn constant(&self, index: usize) -> Option<&Value> {
+        self.constants.get(index).and_then(Option::as_ref)
     }
 }

@@ -1,0 +1,34 @@
+//! TO_BYTES: text as bytes.
+
+use super::encodings::Encoding;
+use super::prelude::*;
+
+pub static FUNCTION: ScalarFunction = ScalarFunction {
+    name: "TO_BYTES",
+    spelling: "to_bytes",
+    category: Category::Bytes,
+    description: "The bytes of a text in an encoding: hex, utf8, ascii or base64.",
+    examples: &[example("LEN(TO_BYTES('hello', 'utf8'))", "5")],
+    variants: &[ScalarVariant::plain(
+        "Bytes of text.",
+        &[param("value", ParamType::String, "The text."), param("encoding", ParamType::String, "hex, utf8, ascii or base64.")],
+        BYTES,
+        |args| Ok(Value::bytes(Encoding::parse(args.get(1)?)?.decode(args.get(0)?)?)),
+    )],
+};
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+
+    #[test]
+    fn cases() {
+        check_all(
+            &FUNCTION,
+            [("utf8", "hello"), ("hex", "68656C6c6F"), ("base64", "aGVsbG8="), ("ascii", "hello")]
+                .map(|(encoding, x)| ([s(x), s(encoding)], b(b"hello"))),
+        );
+        check_fails(&FUNCTION, &[s("hello"), s("hex")]);
+    }
+}
