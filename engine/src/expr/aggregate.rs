@@ -59,10 +59,8 @@ fn literal(arg: &Compiled, expr: &Expr, index: usize, spelling: &str) -> Result<
     match arg.constant() {
         Some(value) if !is_column_free_call(expr) => Ok(value.clone()),
         _ => {
-            let message = format!(
-                "Parameter {} passed to function {spelling} must be a literal constant, but was expression: '{expr}'",
-                index + 1
-            );
+            let message =
+                format!("Parameter {} passed to function {spelling} must be a literal constant, but was expression: '{expr}'", index + 1);
             Err(ExprError::new(message, expr.span))
         }
     }
@@ -113,7 +111,8 @@ pub fn compile_table_function(call: &Expr, scope: &Scope<'_>) -> Result<Compiled
         });
         arg_types.push(to);
     }
-    let sql_type = return_type(&resolved.variant.returns, &arg_types, &resolved.vars).map_err(|message| ExprError::new(message, call.span))?;
+    let sql_type =
+        return_type(&resolved.variant.returns, &arg_types, &resolved.vars).map_err(|message| ExprError::new(message, call.span))?;
     let Some(sql_type) = sql_type else {
         let message = format!("The type of {call} doesn't follow from its arguments. CAST null arguments to a type.");
         return Err(ExprError::new(message, call.span));
@@ -127,4 +126,3 @@ fn parts(call: &Expr) -> Result<(&Ident, &[Expr]), ExprError> {
         _ => Err(ExprError::new(format!("Expected the call of a function, got: {call}"), call.span)),
     }
 }
-

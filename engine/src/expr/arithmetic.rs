@@ -29,7 +29,9 @@ pub(super) fn compile(expr: &Expr, op: BinaryOp, left: &Expr, right: &Expr, scop
     };
     let compiled = match (left_type, right_type) {
         (SqlType::String, SqlType::String) if op == BinaryOp::Add => Compiled::typed(SqlType::String, join(left, right)),
-        (SqlType::Double, other) | (other, SqlType::Double) if other.is_numeric() => Compiled::typed(SqlType::Double, double(op, left, right)),
+        (SqlType::Double, other) | (other, SqlType::Double) if other.is_numeric() => {
+            Compiled::typed(SqlType::Double, double(op, left, right))
+        }
         (SqlType::Int, SqlType::Int) => Compiled::typed(SqlType::Int, int(op, left, right)),
         (SqlType::Int | SqlType::BigInt, SqlType::Int | SqlType::BigInt) => Compiled::typed(SqlType::BigInt, big_int(op, left, right)),
         _ => match (decimal::digits_of(left_type), decimal::digits_of(right_type)) {
@@ -41,11 +43,7 @@ pub(super) fn compile(expr: &Expr, op: BinaryOp, left: &Expr, right: &Expr, scop
 }
 
 /// A closure over both operands; a null fails it.
-fn both<T: Scalar>(
-    left: Compiled,
-    right: Compiled,
-    calculate: impl Fn(T, T) -> Result<T, EvalError> + Send + Sync + 'static,
-) -> Eval<T> {
+fn both<T: Scalar>(left: Compiled, right: Compiled, calculate: impl Fn(T, T) -> Result<T, EvalError> + Send + Sync + 'static) -> Eval<T> {
     let (left, right) = (Operand::<T>::new(left), Operand::<T>::new(right));
     match (left, right) {
         (Operand::Slot(slot), Operand::Constant(Some(right))) => Box::new(move |env| {

@@ -156,7 +156,9 @@ fn compile_lambda(
     };
     let types: Option<Vec<SqlType>> = inputs.iter().map(|input| concrete(input, vars)).collect();
     let Some(types) = types else {
-        let message = format!("The types of the lambda's parameters don't follow from the other arguments of '{spelling}'. CAST null arguments to a type.");
+        let message = format!(
+            "The types of the lambda's parameters don't follow from the other arguments of '{spelling}'. CAST null arguments to a type."
+        );
         return Err(ExprError::new(message, body.span));
     };
     let compiled = lambda::compile(names, types, body, scope)?;

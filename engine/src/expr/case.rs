@@ -56,18 +56,18 @@ pub(super) fn compile(expr: &Expr, whens: &[WhenClause], default: Option<&Expr>,
     let constant = otherwise.is_constant() && conditions.iter().chain(&results).all(Compiled::is_constant);
     let conditions: Vec<Operand<bool>> = conditions.into_iter().map(Operand::new).collect();
     let compiled = by_type!(&sql_type,
-        T => Compiled::typed::<T>(sql_type.clone(), choose::<T>(conditions, results, otherwise)),
-        else => {
-            let branches: Vec<(Operand<bool>, Compiled)> = conditions.into_iter().zip(results).collect();
-            Compiled::from_values(sql_type.clone(), move |env| {
-                for (condition, result) in &branches {
-                    if condition.require(env)? {
-                        return result.eval_value(env);
-                    }
+    T => Compiled::typed::<T>(sql_type.clone(), choose::<T>(conditions, results, otherwise)),
+    else => {
+        let branches: Vec<(Operand<bool>, Compiled)> = conditions.into_iter().zip(results).collect();
+        Compiled::from_values(sql_type.clone(), move |env| {
+            for (condition, result) in &branches {
+                if condition.require(env)? {
+                    return result.eval_value(env);
                 }
-                otherwise.eval_value(env)
-            })
-        });
+            }
+            otherwise.eval_value(env)
+        })
+    });
     Ok(compiled.folded(constant))
 }
 

@@ -30,7 +30,9 @@ pub(super) fn cast(operand: Compiled, to: &SqlType) -> Result<Compiled, String> 
     }
     let convert = conversion(&from, to).ok_or_else(|| format!("Cast of {from} to {to} is not supported"))?;
     let operand = AnyOperand::new(operand);
-    Ok(Compiled::from_values(to.clone(), move |env| operand.with(env, |value| if value.is_null() { Ok(Value::Null) } else { convert(value) })?))
+    Ok(Compiled::from_values(to.clone(), move |env| {
+        operand.with(env, |value| if value.is_null() { Ok(Value::Null) } else { convert(value) })?
+    }))
 }
 
 /// Casts between numbers that need no [`Value`] on the way.

@@ -68,7 +68,8 @@ fn timestamp_literal(literal: &Expr, other: &Expr, scope: &Scope<'_>) -> Option<
     })
 }
 
-const TIMESTAMP_FORM: &str = "Required format is: \"yyyy-MM-dd'T'HH:mm:ss.SSS\", with an optional time zone and as much left out from the end as wanted";
+const TIMESTAMP_FORM: &str =
+    "Required format is: \"yyyy-MM-dd'T'HH:mm:ss.SSS\", with an optional time zone and as much left out from the end as wanted";
 const DATE_FORM: &str = "Required format is: \"yyyy-MM-dd\"";
 const TIME_FORM: &str = "Required format is: \"HH:mm:ss.SSS\", with seconds and their fraction optional";
 
@@ -186,7 +187,12 @@ fn both<T: Scalar + Copy>(left: Operand<T>, right: Operand<T>, test: impl Fn(T, 
 }
 
 /// Values that are better not copied, by their order.
-fn ordered<T: Scalar>(op: BinaryOp, left: Compiled, right: Compiled, order: impl Fn(&T, &T) -> Ordering + Send + Sync + 'static) -> Eval<bool> {
+fn ordered<T: Scalar>(
+    op: BinaryOp,
+    left: Compiled,
+    right: Compiled,
+    order: impl Fn(&T, &T) -> Ordering + Send + Sync + 'static,
+) -> Eval<bool> {
     let (left, right) = (Operand::<T>::new(left), Operand::<T>::new(right));
     Box::new(move |env| {
         let a = left.get_ref(env)?;
@@ -212,7 +218,8 @@ fn decimal_and_double(op: BinaryOp, left: Compiled, right: Compiled) -> Eval<boo
         Some(Value::Decimal(value)) => decimal::same_f64(value),
         _ => None,
     };
-    let finite = |value: f64| if value.is_finite() { Ok(value) } else { Err(EvalError::new("NaN and infinities don't compare with DECIMAL")) };
+    let finite =
+        |value: f64| if value.is_finite() { Ok(value) } else { Err(EvalError::new("NaN and infinities don't compare with DECIMAL")) };
     match (as_double(&left), as_double(&right)) {
         (Some(a), None) => {
             let right = Operand::<f64>::new(right);

@@ -31,10 +31,9 @@ pub fn compile(expr: &Expr, scope: &Scope<'_>) -> Result<Compiled, ExprError> {
         ExprKind::Between { expr: operand, low, high, negated } => logic::between(operand, low, high, *negated, scope),
         ExprKind::In { expr: operand, list, negated } => in_list::compile(operand, list, *negated, scope),
         ExprKind::Like { expr: operand, pattern, escape, negated } => like::compile(expr, operand, pattern, *escape, *negated, scope),
-        ExprKind::Case { operand: Some(_), .. } => Err(ExprError::new(
-            "Simple CASE (CASE operand WHEN value) is not supported. Use CASE WHEN operand = value THEN …",
-            expr.span,
-        )),
+        ExprKind::Case { operand: Some(_), .. } => {
+            Err(ExprError::new("Simple CASE (CASE operand WHEN value) is not supported. Use CASE WHEN operand = value THEN …", expr.span))
+        }
         ExprKind::Case { operand: None, whens, default } => case::compile(expr, whens, default.as_deref(), scope),
         ExprKind::Cast { expr: operand, to } => {
             let target = type_convert::sql_type(&to.data_type, to.span)?;
@@ -50,7 +49,9 @@ pub fn compile(expr: &Expr, scope: &Scope<'_>) -> Result<Compiled, ExprError> {
         ExprKind::Call { name, args } => call::compile(expr, name, args, scope),
         ExprKind::AllFields(_) => Err(ExprError::new(format!("{expr} may only stand alone in a SELECT list."), expr.span)),
         ExprKind::Star => Err(ExprError::new("* may only be the argument of a function like COUNT(*).", expr.span)),
-        ExprKind::Unit(unit) => Err(ExprError::new(format!("{unit} is a unit of time; it may only be an argument of a date function."), expr.span)),
+        ExprKind::Unit(unit) => {
+            Err(ExprError::new(format!("{unit} is a unit of time; it may only be an argument of a date function."), expr.span))
+        }
         ExprKind::Lambda { .. } => Err(ExprError::new("A lambda may only be an argument of a function.", expr.span)),
     }
 }
@@ -64,5 +65,7 @@ pub fn type_of(expr: &Expr, scope: &Scope<'_>) -> Result<Option<SqlType>, ExprEr
 pub fn compile_predicate(expr: &Expr, scope: &Scope<'_>) -> Result<Eval<bool>, ExprError> {
     let compiled = compile(expr, scope)?;
     let sql_type = type_name(compiled.sql_type.as_ref());
-    compiled.into_predicate().map_err(|_| ExprError::new(format!("Should evaluate to boolean but is {expr} ({sql_type}) instead."), expr.span))
+    compiled
+        .into_predicate()
+        .map_err(|_| ExprError::new(format!("Should evaluate to boolean but is {expr} ({sql_type}) instead."), expr.span))
 }

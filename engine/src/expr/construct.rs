@@ -14,8 +14,7 @@ use super::{Compiled, Env, ExprError, Phase, Scope, swallowed};
 const EMPTY_ISSUE: &str = "(see https://github.com/confluentinc/ksql/issues/4239)";
 
 fn all_null(expr: &Expr, what: &str) -> ExprError {
-    let message =
-        format!("Cannot construct {what} {EMPTY_ISSUE}. As a workaround, you may cast a NULL value to the desired type.");
+    let message = format!("Cannot construct {what} {EMPTY_ISSUE}. As a workaround, you may cast a NULL value to the desired type.");
     ExprError::new(message, expr.span)
 }
 
@@ -50,7 +49,8 @@ pub(super) fn structure(expr: &Expr, fields: &[(Ident, Expr)], scope: &Scope<'_>
     for (name, value) in fields {
         let compiled = compile(value, scope)?;
         let Some(sql_type) = compiled.sql_type.clone() else {
-            let message = format!("Can't infer the type of field `{}` from null. Cast the null to a type, e.g. CAST(null AS VARCHAR).", name.name);
+            let message =
+                format!("Can't infer the type of field `{}` from null. Cast the null to a type, e.g. CAST(null AS VARCHAR).", name.name);
             return Err(ExprError::new(message, value.span));
         };
         if let Some((_, earlier)) = types.iter().find(|(earlier, _)| *earlier == name.name) {

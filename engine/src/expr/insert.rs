@@ -91,7 +91,10 @@ fn converted(value: &Value, from: Option<&SqlType>, to: &SqlType) -> Option<Valu
 /// Whether a null of one type is one of the other.
 fn becomes(from: &SqlType, to: &SqlType) -> bool {
     from == to || from.is_numeric() && to.is_numeric() || from == &SqlType::String && (to.is_temporal() || *to == SqlType::Bytes) || {
-        matches!((from, to), (SqlType::Array(_), SqlType::Array(_)) | (SqlType::Map(..), SqlType::Map(..)) | (SqlType::Struct(_), SqlType::Struct(_)))
+        matches!(
+            (from, to),
+            (SqlType::Array(_), SqlType::Array(_)) | (SqlType::Map(..), SqlType::Map(..)) | (SqlType::Struct(_), SqlType::Struct(_))
+        )
     }
 }
 

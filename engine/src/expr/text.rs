@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::types::text::{TextOut, write_base64, write_date, write_decimal, write_double, write_i32, write_i64, write_time, write_timestamp};
+use crate::types::text::{
+    TextOut, write_base64, write_date, write_decimal, write_double, write_i32, write_i64, write_time, write_timestamp,
+};
 use crate::types::{SqlType, Value};
 
 /// Appends a value: `[1, null]` for arrays, `{a=1}` for maps, `Struct{X=1,Y=q}` for structs, whose null fields are left out.

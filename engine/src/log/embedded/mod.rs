@@ -14,6 +14,8 @@ mod block;
 mod cache;
 mod compact;
 mod keys;
+#[cfg(test)]
+mod kill_tests;
 mod reader;
 mod sweep;
 #[cfg(test)]

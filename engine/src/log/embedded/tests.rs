@@ -9,13 +9,13 @@ use crate::log::embedded::EmbeddedLog;
 use crate::log::{Commit, Log, LogError, LogWriter, Offset, OffsetSpec, OutRecord, Subscription, TopicPartition, TopicSpec, testing};
 use crate::state::{StateBatch, StateDb, StateLimits, Store, StoreKey, StoreKind, StoreSpec};
 
-fn open(folder: &Path) -> (StateDb, EmbeddedLog) {
+pub(super) fn open(folder: &Path) -> (StateDb, EmbeddedLog) {
     let db = StateDb::open(folder, StateLimits::default()).unwrap();
     let log = EmbeddedLog::open(db.clone(), Arc::new(SystemClock)).unwrap();
     (db, log)
 }
 
-fn create(log: &EmbeddedLog, name: &str, partitions: u32, config: &[(&str, &str)]) {
+pub(super) fn create(log: &EmbeddedLog, name: &str, partitions: u32, config: &[(&str, &str)]) {
     let config = config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>();
     log.create_topic(&TopicSpec { name: name.into(), partitions, replicas: 1, config }).unwrap();
 }
@@ -48,7 +48,7 @@ fn read(log: &EmbeddedLog, topic: &str) -> Vec<(i64, Vec<u8>, Option<Vec<u8>>)> 
     all
 }
 
-fn store(db: &StateDb) -> Store {
+pub(super) fn store(db: &StateDb) -> Store {
     let key = StoreKey { query: "q".into(), store: "s".into(), partition: 0 };
     db.open_store(&key, &StoreSpec { name: "s".into(), kind: StoreKind::KeyValue, changelog: false }).unwrap()
 }
@@ -62,7 +62,13 @@ fn the_suite_of_all_logs() {
 }
 
 /// One commit: a record, the state and the offset all hold the same number.
-fn commit_number(db: &StateDb, log: &EmbeddedLog, store: &mut Store, writer: &mut dyn LogWriter, number: i64) -> Result<(), LogError> {
+pub(super) fn commit_number(
+    db: &StateDb,
+    log: &EmbeddedLog,
+    store: &mut Store,
+    writer: &mut dyn LogWriter,
+    number: i64,
+) -> Result<(), LogError> {
     send(log, writer, "out", b"n", Some(&number.to_be_bytes()), number);
     store.put(b"n", Some(&number.to_be_bytes()));
     let mut state = StateBatch::default();
@@ -74,7 +80,7 @@ fn commit_number(db: &StateDb, log: &EmbeddedLog, store: &mut Store, writer: &mu
 }
 
 /// The number of the last commit, the same in all four places.
-fn committed_number(db: &StateDb, log: &EmbeddedLog) -> i64 {
+pub(super) fn committed_number(db: &StateDb, log: &EmbeddedLog) -> i64 {
     let records = read(log, "out");
     let number = i64::try_from(records.len()).unwrap() - 1;
     for (index, (offset, _, value)) in records.iter().enumerate() {
@@ -386,4 +392,37 @@ fn a_deleted_topic_gives_its_space_back() {
     let after = bytes(folder.path());
     assert!(before > 50 << 20 && after < 10 << 20, "{before} {after}");
     assert_eq!(read(&log, "small").len(), 1000);
+}
+
+#[test]
+fn readers_share_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let subscribe = |log: &EmbeddedLog| {
+        let partitions = vec![(partition("t", 0), Offset(0))];
+        log.subscribe(Subscription { partitions, wake: Arc::new(|| {}), max_buffered_bytes: 1 << 20 }).unwrap()
+    };
+    let shared = |log: &EmbeddedLog| {
+        let (mut one, mut other) = (subscribe(log), subscribe(log));
+        let mut batches = 0;
+        while let Some(first) = one.poll().unwrap() {
+            let second = other.poll().unwrap().unwrap();
+            assert!(Arc::ptr_eq(&first.batch, &second.batch), "read twice");
+            batches += 1;
+        }
+        batches
+    };
+    {
+        let (_, log) = open(folder.path());
+        create(&log, "t", 1, &[]);
+        let mut writer = log.writer().unwrap();
+        for _ in 0..20 {
+            for _ in 0..100 {
+                send(&log, &mut *writer, "t", b"k", Some(&[b'v'; 1000]), 0);
+            }
+            commit(&mut *writer, StateBatch::default()).unwrap();
+        }
+        assert_eq!(shared(&log), 20, "from memory");
+    }
+    let (_, log) = open(folder.path());
+    assert_eq!(shared(&log), 7, "from disk, small blocks put together");
 }
