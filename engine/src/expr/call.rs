@@ -1,20 +1,20 @@
 //! Calls of scalar functions, and `||`.
 //!
 //! Arguments are converted to what the variant takes. Where an argument is null, a function that takes no nulls isn't
-//! called: its result is null. An argument that fails is null for a function that takes nulls, and fails the expression
-//! otherwise.
+//! called: its result is null. An argument that fails fails the expression, but for functions that forgive (COALESCE,
+//! IFNULL): there it is null.
 
 use tidemill_parser::ast::{Expr, ExprKind, Ident};
 
 use crate::functions::resolve::{ArgType, Resolved, Vars, bind_result, concrete, resolve, target};
-use crate::functions::{Args, ConstArgs, EvalError, Kernel, LambdaFn, ParamType, Returns, ScalarImpl, ScalarVariant, registry};
+use crate::functions::{Args, ConstArgs, EvalError, Kernel, LambdaFn, ParamType, Returns, ScalarImpl, registry};
 use crate::types::{SqlType, Value};
 
 use super::coerce::coerce_to;
 use super::compile::compile as compile_expr;
 use super::lambda::Lambda;
 use super::operand::AnyOperand;
-use super::{Compiled, Env, ExprError, Scope, column, lambda, swallowed};
+use super::{Compiled, Env, ExprError, Scope, cast, column, lambda, swallowed};
 
 /// `left || right`.
 pub(super) fn concat(expr: &Expr, left: &Expr, right: &Expr, scope: &Scope<'_>) -> Result<Compiled, ExprError> {
@@ -100,6 +100,11 @@ fn call(expr: &Expr, name: &str, args: &[&Expr], scope: &Scope<'_>) -> Result<Co
             Given::Value(compiled) => {
                 let to = compiled.sql_type.as_ref().map(|found| target(param, found, &vars)).or_else(|| concrete(param, &vars));
                 let compiled = match &to {
+                    // Text in ISO-8601 goes for a time.
+                    Some(to) if compiled.sql_type == Some(SqlType::String) && to.is_temporal() => {
+                        let constant = compiled.is_constant();
+                        cast::cast(compiled, to).map_err(&fails)?.folded(constant)
+                    }
                     Some(to) => coerce_to(compiled, to).map_err(|error| fails(error.message))?,
                     None => compiled,
                 };
@@ -135,11 +140,7 @@ fn call(expr: &Expr, name: &str, args: &[&Expr], scope: &Scope<'_>) -> Result<Co
     };
     // Functions without arguments may give something else each time.
     let constant = !ready.is_empty() && lambdas.is_empty() && constants.iter().all(Option::is_some);
-    Ok(run(return_type, Call { args: ready, lambdas, kernel, takes_null: takes_null(variant) }).folded(constant))
-}
-
-fn takes_null(variant: &ScalarVariant) -> bool {
-    variant.called_on_null
+    Ok(run(return_type, Call { args: ready, lambdas, kernel, takes_null: variant.called_on_null, forgives: variant.forgives }).folded(constant))
 }
 
 /// Compiles a lambda argument: its parameters' types follow from the arguments before it.
@@ -189,6 +190,7 @@ struct Call {
     lambdas: Vec<Lambda>,
     kernel: Kernel,
     takes_null: bool,
+    forgives: bool,
 }
 
 impl Call {
@@ -199,7 +201,7 @@ impl Call {
                 continue;
             };
             let value = operand.get(env);
-            *slot = if self.takes_null { swallowed::or_null(value) } else { value? };
+            *slot = if self.forgives { swallowed::or_null(value) } else { value? };
             if slot.is_null() && !self.takes_null {
                 return Ok(false);
             }

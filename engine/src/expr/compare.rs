@@ -11,6 +11,7 @@ use bigdecimal::BigDecimal;
 use tidemill_parser::ast::{BinaryOp, Expr, ExprKind, Span};
 
 use crate::functions::EvalError;
+use crate::functions::java::java_cmp;
 use crate::types::text::{DAY_MS, parse_date, parse_time, parse_timestamp};
 use crate::types::{SqlType, Text, Value};
 
@@ -315,10 +316,8 @@ fn parsed(text: &str, value: Option<i64>, what: &str, form: &str) -> Result<Opti
 }
 
 fn bytes(op: BinaryOp, left: Compiled, right: Compiled) -> Eval<bool> {
-    by_value(op, left, right, |a, b| match (a, b) {
-        (Value::Bytes(a), Value::Bytes(b)) => Some(a.cmp(b)),
-        _ => None,
-    })
+    // As Java's ByteBuffer: byte by byte, signed.
+    by_value(op, left, right, |a, b| Some(java_cmp(a, b)))
 }
 
 /// ARRAY, MAP and STRUCT: only whether they are equal matters.

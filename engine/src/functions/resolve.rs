@@ -1,6 +1,7 @@
 //! Which variant of a function a call means, by the types of its arguments.
 //!
-//! Exact types win over widened ones (INTEGER to BIGINT to DECIMAL to DOUBLE, also inside arrays and maps). Of several
+//! Exact types win over widened ones (INTEGER to BIGINT to DECIMAL to DOUBLE, also inside arrays and maps; STRING to
+//! DATE, TIME and TIMESTAMP). Of several
 //! that take the arguments, those without repeating parameters and with fewer type variables win, then the narrowest,
 //! then the first. Variants with repeating parameters that are no better than each other are ambiguous: an error.
 
@@ -181,6 +182,9 @@ fn takes(param: &ParamType, found: &SqlType, widen: bool, vars: &mut Vars) -> Op
         _ => {
             if matches!(param, ParamType::Decimal) && matches!(found, SqlType::Decimal { .. }) || simple(param).as_ref() == Some(found) {
                 return Some(0);
+            }
+            if *found == SqlType::String && matches!(param, ParamType::Date | ParamType::Time | ParamType::Timestamp) {
+                return widen.then_some(1);
             }
             let step = |from: u32, to: u32| (widen && from < to).then(|| to - from);
             step(number_rank_of_type(found)?, number_rank(param)?)

@@ -9,7 +9,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
     spelling: "ENTRIES",
     category: Category::Collections,
     description: "The entries of a map as an array of structs of K and V, sorted by key if asked for.",
-    examples: &[example("ENTRIES(MAP('b' := 1, 'a' := 2), TRUE)", "[{K=a, V=2}, {K=b, V=1}]")],
+    examples: &[example("TRANSFORM(ENTRIES(MAP('b' := 1, 'a' := 2), TRUE), e => e->K)", "[a, b]")],
     variants: &[ScalarVariant::plain(
         "The entries.",
         &[

@@ -305,6 +305,8 @@ pub struct ScalarVariant {
     pub returns: Returns,
     /// True: the implementation is called even where an argument is null. False: a null argument makes the result null.
     pub called_on_null: bool,
+    /// True: an argument that fails counts as null (as in `IFNULL(CAST(x AS DATE), …)`). False: it fails the call.
+    pub forgives: bool,
     pub implementation: ScalarImpl,
 }
 
@@ -316,7 +318,7 @@ impl ScalarVariant {
         returns: Returns,
         eval: fn(&mut Args<'_>) -> Result<Value, EvalError>,
     ) -> Self {
-        ScalarVariant { description, params, variadic: None, returns, called_on_null: false, implementation: ScalarImpl::Plain(eval) }
+        ScalarVariant { description, params, variadic: None, returns, called_on_null: false, forgives: false, implementation: ScalarImpl::Plain(eval) }
     }
 
     /// A variant that is prepared once per expression.
@@ -326,7 +328,7 @@ impl ScalarVariant {
         returns: Returns,
         prepare: fn(&ConstArgs<'_>) -> Result<Kernel, EvalError>,
     ) -> Self {
-        ScalarVariant { description, params, variadic: None, returns, called_on_null: false, implementation: ScalarImpl::Prepared(prepare) }
+        ScalarVariant { description, params, variadic: None, returns, called_on_null: false, forgives: false, implementation: ScalarImpl::Prepared(prepare) }
     }
 
     /// The parameter at `index` may repeat, also not at all.
@@ -339,6 +341,12 @@ impl ScalarVariant {
     pub const fn called_on_null(mut self) -> Self {
         self.called_on_null = true;
         self
+    }
+
+    /// Arguments that fail are null, which is the implementation's business.
+    pub const fn forgiving(mut self) -> Self {
+        self.forgives = true;
+        self.called_on_null()
     }
 }
 
@@ -390,6 +398,22 @@ mod tests {
                 assert!(variant.params.iter().all(|p| !p.name.is_empty() && !p.description.is_empty()), "{name}");
                 assert!(variant.variadic.is_none_or(|index| index < variant.params.len()), "{name}");
             }
+        }
+    }
+
+    /// Every example of the documentation, evaluated.
+    #[test]
+    fn examples_hold() {
+        use crate::expr::{Env, Scope, compile, text::write_value};
+        let meta = crate::row::RowMeta::default();
+        for (name, example) in ALL.iter().flat_map(|function| function.examples.iter().map(|example| (function.name, example))) {
+            let parsed = tidemill_parser::parse_expression(example.sql).unwrap_or_else(|why| panic!("{name}: {why}"));
+            let compiled = compile(&parsed, &Scope::literals("no column here: ")).unwrap_or_else(|why| panic!("{name}: {why}"));
+            let value = compiled.eval_value(&Env::new(&[], &meta)).unwrap_or_else(|why| panic!("{name}: {why}"));
+            let sql_type = compiled.sql_type.unwrap_or(crate::types::SqlType::String);
+            let mut shown = String::new();
+            write_value(&value, &sql_type, &mut shown);
+            assert_eq!(shown, example.result, "{name}: {}", example.sql);
         }
     }
 }

@@ -38,11 +38,11 @@ pub(super) fn pattern_of(patterns: &Patterns, args: &Args<'_>) -> Result<Arc<Tim
     patterns.get(args.get(1)?)
 }
 
+/// Writes an argument by a pattern; the inner error says why the pattern does not suit.
+pub(super) type Format = fn(&Args<'_>, &TimePattern, &Zone) -> Result<Result<String, String>, EvalError>;
+
 /// A kernel that writes argument 0 by the pattern in argument 1, in the zone of argument 2 if there is one.
-pub(super) fn formatter(
-    call: &ConstArgs<'_>,
-    format: fn(&Args<'_>, &TimePattern, &Zone) -> Result<Result<String, String>, EvalError>,
-) -> Result<Kernel, EvalError> {
+pub(super) fn formatter(call: &ConstArgs<'_>, format: Format) -> Result<Kernel, EvalError> {
     let (patterns, zones) = (patterns(call, 1), zones(call, 2));
     Ok(Box::new(move |args| {
         let zone = zone_of(&zones, args, 2)?;
