@@ -10,7 +10,7 @@ pub static FUNCTION: AggregateFunction = AggregateFunction {
     spelling: "COUNT",
     category: Category::Aggregate,
     description: "Counts rows, or the values of an expression that are not null.",
-    examples: &[example("COUNT(*) over three rows", "3"), example("COUNT(x) over 1, NULL, 2", "2")],
+    examples: &[example("COUNT(*) over 1, NULL, 2", "3"), example("COUNT(x) over 1, NULL, 2", "2")],
     variants: &[
         AggregateVariant::new("Counts rows.", &[], build),
         AggregateVariant::new("Counts values that are not null.", &[param("col", ParamType::Any, "The values.")], build),

@@ -138,4 +138,13 @@ mod tests {
             }
         }
     }
+
+    /// Every example of the documentation, evaluated: `SUM(x) over 1, 2`, or with pairs `CORRELATION(x, y) over (1, 2), (2, 4)`.
+    #[test]
+    fn examples_hold() {
+        for (name, example) in ALL.iter().flat_map(|function| function.examples.iter().map(|example| (function.name, example))) {
+            let (call, rows) = example.sql.split_once(" over ").unwrap_or_else(|| panic!("{name}: no rows"));
+            assert_eq!(testing::evaluate(call, rows), example.result, "{name}: {}", example.sql);
+        }
+    }
 }

@@ -11,7 +11,7 @@ pub static FUNCTION: AggregateFunction = AggregateFunction {
     spelling: "SUM_LIST",
     category: Category::Aggregate,
     description: "Adds all numbers of the arrays of a group. Nulls, in arrays or for one, count as 0.",
-    examples: &[example("SUM_LIST(x) over [1, 2], [3]", "6")],
+    examples: &[example("SUM_LIST(x) over ARRAY[1, 2]; ARRAY[3]", "6")],
     variants: &[
         AggregateVariant::new("Sum of INT.", &[param("val", ParamType::Array(&ParamType::Int), "The arrays.")], build),
         AggregateVariant::new("Sum of BIGINT.", &[param("val", ParamType::Array(&ParamType::BigInt), "The arrays.")], build),

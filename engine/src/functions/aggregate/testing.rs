@@ -62,3 +62,34 @@ pub fn check_undo(aggregator: &dyn Aggregator, values: &[Value]) {
     }
     assert_eq!(aggregator.result(&undone), aggregator.result(&first));
 }
+
+/// The text of an aggregate over rows of literals, whose columns are X and Y.
+pub fn evaluate(call: &str, rows: &str) -> String {
+    use crate::expr::{Env, Scope, compile, compile_aggregate, text::write_value};
+    use crate::types::{Column, Schema};
+    let parse = |sql: &str| tidemill_parser::parse_expression(sql).unwrap_or_else(|why| panic!("{sql}: {why}"));
+    let literal = |sql: &str| {
+        let compiled = compile(&parse(sql), &Scope::literals("no column here: ")).unwrap_or_else(|why| panic!("{sql}: {why}"));
+        let value = compiled.eval_value(&Env::new(&[], &Default::default())).unwrap_or_else(|why| panic!("{sql}: {why}"));
+        (compiled.sql_type, value)
+    };
+    let rows: Vec<Vec<(Option<SqlType>, Value)>> = match rows.strip_prefix('(') {
+        Some(pairs) => pairs.trim_end_matches(')').split("), (").map(|pair| pair.split(", ").map(literal).collect()).collect(),
+        None if rows.starts_with("ARRAY") => rows.split("; ").map(|row| vec![literal(row)]).collect(),
+        None => rows.split(", ").map(|row| vec![literal(row)]).collect(),
+    };
+    let column_type = |index: usize| rows.iter().find_map(|row| row[index].0.clone()).expect("a value that is not null");
+    let value = (0..rows[0].len()).map(|index| Column::new(["X", "Y"][index], column_type(index))).collect();
+    let schema = Schema { key: Vec::new(), value };
+    let compiled = compile_aggregate(&parse(call), &Scope::new(&schema, false), &BTreeMap::new()).unwrap_or_else(|why| panic!("{call}: {why}"));
+    let mut state = compiled.aggregator.initial();
+    for (arrival, row) in rows.iter().enumerate() {
+        let values: Vec<Value> = row.iter().map(|(_, value)| value.clone()).collect();
+        let meta = Default::default();
+        let args: Vec<Value> = compiled.args.iter().map(|arg| arg.eval_value(&Env::new(&values, &meta)).unwrap()).collect();
+        compiled.aggregator.add(&mut state, &args, i64::try_from(arrival).unwrap()).unwrap();
+    }
+    let mut shown = String::new();
+    write_value(&compiled.aggregator.result(&state).unwrap(), &compiled.aggregator.return_type(), &mut shown);
+    shown
+}

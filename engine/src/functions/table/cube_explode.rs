@@ -12,7 +12,7 @@ pub static FUNCTION: TableFunction = TableFunction {
     spelling: "cube_explode",
     category: Category::Table,
     description: "All arrays that come of an array by replacing some of its items by null, all nulls first: for n items that are not null 2^n rows, n at most 16.",
-    examples: &[example("CUBE_EXPLODE(ARRAY[1, 2])", "[null, null], then [null, 2], [1, null] and [1, 2]")],
+    examples: &[example("CUBE_EXPLODE(ARRAY[1, 2])", "[null, null], then [null, 2], then [1, null], then [1, 2]")],
     variants: &[TableVariant {
         description: "All combinations.",
         params: &[param("columns", ParamType::Array(&ParamType::Var('T')), "The array.")],
