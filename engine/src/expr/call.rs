@@ -140,7 +140,8 @@ fn call(expr: &Expr, name: &str, args: &[&Expr], scope: &Scope<'_>) -> Result<Co
     };
     // Functions without arguments may give something else each time.
     let constant = !ready.is_empty() && lambdas.is_empty() && constants.iter().all(Option::is_some);
-    Ok(run(return_type, Call { args: ready, lambdas, kernel, takes_null: variant.called_on_null, forgives: variant.forgives }).folded(constant))
+    Ok(run(return_type, Call { args: ready, lambdas, kernel, takes_null: variant.called_on_null, forgives: variant.forgives })
+        .folded(constant))
 }
 
 /// Compiles a lambda argument: its parameters' types follow from the arguments before it.

@@ -37,8 +37,8 @@ mod tests {
         testing::build(&FUNCTION, &[SqlType::Int], constants)
     }
 
-    fn array(values: &[Value]) -> Value {
-        Value::array(values.to_vec())
+    fn array<const N: usize>(values: [&Value; N]) -> Value {
+        Value::array(values.map(Value::clone).to_vec())
     }
 
     #[test]
@@ -47,12 +47,9 @@ mod tests {
         let rows = [one.clone(), Value::Null, two.clone()];
         assert_eq!(testing::column(&*of(&[]), &rows), [one.clone(), one.clone(), two.clone()]);
         assert_eq!(testing::column(&*of(&[Value::Boolean(false)]), &rows), [one.clone(), Value::Null, two.clone()]);
-        assert_eq!(
-            testing::column(&*of(&[Value::Int(2)]), &rows),
-            [array(&[one.clone()]), array(&[one.clone()]), array(&[one.clone(), two.clone()])]
-        );
+        assert_eq!(testing::column(&*of(&[Value::Int(2)]), &rows), [array([&one]), array([&one]), array([&one, &two])]);
         let with_nulls = testing::column(&*of(&[Value::Int(2), Value::Boolean(false)]), &rows);
-        assert_eq!(with_nulls, [array(&[one.clone()]), array(&[one, Value::Null]), array(&[Value::Null, two])]);
+        assert_eq!(with_nulls, [array([&one]), array([&one, &Value::Null]), array([&Value::Null, &two])]);
     }
 
     #[test]
@@ -68,7 +65,7 @@ mod tests {
         let left = testing::state(&*several, &[(0, Value::Int(1)), (5, Value::Int(6))]);
         let right = testing::state(&*several, &[(2, Value::Int(3)), (3, Value::Int(4))]);
         let merged = several.merge(left, right).unwrap();
-        assert_eq!(several.result(&merged), Ok(array(&[Value::Int(3), Value::Int(4), Value::Int(6)])));
+        assert_eq!(several.result(&merged), Ok(array([&Value::Int(3), &Value::Int(4), &Value::Int(6)])));
     }
 
     #[test]

@@ -32,7 +32,7 @@ mod tests {
     fn the_deviation_is_the_root_of_the_variance() {
         let deviation = testing::build(&FUNCTION, &[SqlType::Int], &[]);
         let got = testing::column(&*deviation, &[Value::Int(3), Value::Null, Value::Int(1), Value::Int(3)]);
-        assert_eq!(got, [0.0, 0.0, 1.414_213_562_373_095_1, 1.154_700_538_379_251_5].map(Value::Double));
+        assert_eq!(got, [0.0, 0.0, std::f64::consts::SQRT_2, 1.154_700_538_379_251_5].map(Value::Double));
         testing::check_undo(&*deviation, &[Value::Int(0), Value::Int(10)]);
     }
 }

@@ -81,7 +81,8 @@ pub fn evaluate(call: &str, rows: &str) -> String {
     let column_type = |index: usize| rows.iter().find_map(|row| row[index].0.clone()).expect("a value that is not null");
     let value = (0..rows[0].len()).map(|index| Column::new(["X", "Y"][index], column_type(index))).collect();
     let schema = Schema { key: Vec::new(), value };
-    let compiled = compile_aggregate(&parse(call), &Scope::new(&schema, false), &BTreeMap::new()).unwrap_or_else(|why| panic!("{call}: {why}"));
+    let compiled =
+        compile_aggregate(&parse(call), &Scope::new(&schema, false), &BTreeMap::new()).unwrap_or_else(|why| panic!("{call}: {why}"));
     let mut state = compiled.aggregator.initial();
     for (arrival, row) in rows.iter().enumerate() {
         let values: Vec<Value> = row.iter().map(|(_, value)| value.clone()).collect();

@@ -318,7 +318,15 @@ impl ScalarVariant {
         returns: Returns,
         eval: fn(&mut Args<'_>) -> Result<Value, EvalError>,
     ) -> Self {
-        ScalarVariant { description, params, variadic: None, returns, called_on_null: false, forgives: false, implementation: ScalarImpl::Plain(eval) }
+        ScalarVariant {
+            description,
+            params,
+            variadic: None,
+            returns,
+            called_on_null: false,
+            forgives: false,
+            implementation: ScalarImpl::Plain(eval),
+        }
     }
 
     /// A variant that is prepared once per expression.
@@ -328,7 +336,15 @@ impl ScalarVariant {
         returns: Returns,
         prepare: fn(&ConstArgs<'_>) -> Result<Kernel, EvalError>,
     ) -> Self {
-        ScalarVariant { description, params, variadic: None, returns, called_on_null: false, forgives: false, implementation: ScalarImpl::Prepared(prepare) }
+        ScalarVariant {
+            description,
+            params,
+            variadic: None,
+            returns,
+            called_on_null: false,
+            forgives: false,
+            implementation: ScalarImpl::Prepared(prepare),
+        }
     }
 
     /// The parameter at `index` may repeat, also not at all.

@@ -18,6 +18,6 @@ mod tests {
 
     #[test]
     fn is_pi() {
-        check(&FUNCTION, &[], Value::Double(3.141_592_653_589_793));
+        check(&FUNCTION, &[], Value::Double(180.0_f64.to_radians()));
     }
 }

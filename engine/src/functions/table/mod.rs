@@ -61,7 +61,8 @@ mod tests {
         use crate::expr::{Env, Scope, compile_table_function, text::write_value};
         for (name, example) in ALL.iter().flat_map(|function| function.examples.iter().map(|example| (function.name, example))) {
             let parsed = tidemill_parser::parse_expression(example.sql).unwrap_or_else(|why| panic!("{name}: {why}"));
-            let compiled = compile_table_function(&parsed, &Scope::literals("no column here: ")).unwrap_or_else(|why| panic!("{name}: {why}"));
+            let compiled =
+                compile_table_function(&parsed, &Scope::literals("no column here: ")).unwrap_or_else(|why| panic!("{name}: {why}"));
             let shown = |row: &Value| {
                 let mut text = String::new();
                 write_value(row, &compiled.sql_type, &mut text);
