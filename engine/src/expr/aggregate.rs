@@ -57,17 +57,13 @@ pub fn compile_aggregate(call: &Expr, scope: &Scope<'_>, properties: &BTreeMap<S
 /// The value of an argument that must be a literal.
 fn literal(arg: &Compiled, expr: &Expr, index: usize, spelling: &str) -> Result<Value, ExprError> {
     match arg.constant() {
-        Some(value) if !is_column_free_call(expr) => Ok(value.clone()),
-        _ => {
+        Some(value) => Ok(value.clone()),
+        None => {
             let message =
                 format!("Parameter {} passed to function {spelling} must be a literal constant, but was expression: '{expr}'", index + 1);
             Err(ExprError::new(message, expr.span))
         }
     }
-}
-
-fn is_column_free_call(expr: &Expr) -> bool {
-    matches!(expr.kind, ExprKind::Call { .. })
 }
 
 /// A table function with its arguments.

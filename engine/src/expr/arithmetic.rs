@@ -12,6 +12,7 @@ use crate::functions::EvalError;
 use crate::types::{SqlType, Text};
 
 use super::compile::compile as compile_expr;
+use super::compiled::type_name;
 use super::operand::{Operand, Scalar};
 use super::{Compiled, Eval, ExprError, Scope, column, decimal};
 
@@ -25,7 +26,9 @@ pub(super) fn compile(expr: &Expr, op: BinaryOp, left: &Expr, right: &Expr, scop
         ExprError::new(message, expr.span)
     };
     let (Some(left_type), Some(right_type)) = (&left.sql_type, &right.sql_type) else {
-        return Err(unsupported());
+        let (l, r) = (type_name(left.sql_type.as_ref()), type_name(right.sql_type.as_ref()));
+        let message = format!("Error processing expression: {expr}. Arithmetic on types {l} and {r} are not supported.");
+        return Err(ExprError::new(message, expr.span));
     };
     let compiled = match (left_type, right_type) {
         (SqlType::String, SqlType::String) if op == BinaryOp::Add => Compiled::typed(SqlType::String, join(left, right)),
@@ -148,7 +151,7 @@ pub(super) fn negate(expr: &Expr, operand: &Expr, scope: &Scope<'_>) -> Result<C
         Some(SqlType::Double) => Compiled::typed(SqlType::Double, eval(operand, |v: f64| -v)),
         Some(sql_type @ SqlType::Decimal { .. }) => Compiled::typed(sql_type, eval(operand, |v: Arc<BigDecimal>| Arc::new(-&*v))),
         other => {
-            let found = super::compiled::type_name(other.as_ref());
+            let found = type_name(other.as_ref());
             return Err(ExprError::code(format!("The sign - takes a number, but got {found}. expression: {expr}"), expr.span));
         }
     };

@@ -31,10 +31,11 @@ pub(super) fn compile(op: BinaryOp, left: &Expr, right: &Expr, scope: &Scope<'_>
     };
     let Some(kind) = kind(left_type, right_type, op) else {
         let message = format!(
-            "Cannot compare {left} ({}) to {right} ({}) with {}.",
+            "Cannot compare {left} ({}) to {right} ({}) with {}.\nStatement: {}",
             type_name(Some(left_type)),
             type_name(Some(right_type)),
-            operator_name(op)
+            operator_name(op),
+            Expr::new(ExprKind::Binary { op, left: Box::new(left.clone()), right: Box::new(right.clone()) })
         );
         return Err(ExprError::new(message, Span { start: left.span.start, end: right.span.end }));
     };

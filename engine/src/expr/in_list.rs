@@ -53,11 +53,11 @@ pub(super) fn compile(operand: &Expr, list: &[Expr], negated: bool, scope: &Scop
     Ok(Compiled::typed(SqlType::Boolean, eval).folded(all_constant))
 }
 
-/// SQL's `=` on two values of one type, neither null.
+/// SQL's `=` on two values of one type, neither null: 1.0 is 1.00, 0.0 is -0.0.
 fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Double(a), Value::Double(b)) => a == b,
-        (Value::Decimal(a), Value::Decimal(b)) => a == b,
+        (Value::Decimal(a), Value::Decimal(b)) => a.cmp(b).is_eq(),
         (a, b) => a == b,
     }
 }

@@ -50,7 +50,8 @@ fn evaluate(expr: &Expr) -> Result<(Compiled, Value), ExprError> {
     Ok((compiled, value))
 }
 
-/// A value as another type; `None` where it doesn't become that by itself.
+/// A value as another type; `None` where it doesn't become that by itself. Structs go by their fields' names: missing ones
+/// are null, further ones are left out.
 fn converted(value: &Value, from: Option<&SqlType>, to: &SqlType) -> Option<Value> {
     let Some(from) = from else {
         return Some(Value::Null);
@@ -75,9 +76,6 @@ fn converted(value: &Value, from: Option<&SqlType>, to: &SqlType) -> Option<Valu
         }
         (Value::Struct(values), SqlType::Struct(fields)) => {
             let SqlType::Struct(given) = from else { return None };
-            if given.iter().any(|g| fields.iter().all(|f| f.name != g.name)) {
-                return None;
-            }
             let field = |to: &crate::types::StructField| match given.iter().position(|g| g.name == to.name) {
                 Some(index) => converted(values.get(index)?, given.get(index).map(|g| &g.sql_type), &to.sql_type),
                 None => Some(Value::Null),
@@ -98,7 +96,7 @@ fn becomes(from: &SqlType, to: &SqlType) -> bool {
     }
 }
 
-/// A number as a wider one. A DECIMAL without decimal places doesn't become a whole number, a DOUBLE nothing else.
+/// A number as a wider one; a DECIMAL also as one of fewer digits, rounded. A DOUBLE becomes nothing else.
 fn number(value: &Value, from: &SqlType, to: &SqlType) -> Option<Value> {
     match to {
         SqlType::Decimal { precision, scale } => match value {

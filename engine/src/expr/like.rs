@@ -23,10 +23,11 @@ pub(super) fn compile(
 ) -> Result<Compiled, ExprError> {
     let text = compile_expr(operand, scope)?;
     let pattern = compile_expr(pattern, scope)?;
-    for (side, part) in [("text", &text), ("pattern", &pattern)] {
+    for part in [&text, &pattern] {
         if part.sql_type != Some(SqlType::String) {
             let found = type_name(part.sql_type.as_ref());
-            return Err(ExprError::code(format!("LIKE takes STRING operands, but the {side} is {found}. expression: {expr}"), expr.span));
+            let message = format!("The column type for Like condition must be VARCHAR. The column type is {found}. expression: {expr}");
+            return Err(ExprError::code(message, expr.span));
         }
     }
     let constant = text.is_constant() && pattern.is_constant();

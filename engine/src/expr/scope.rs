@@ -80,6 +80,9 @@ impl<'s> Scope<'s> {
             "ROWOFFSET" => Ok(column::big_int(|env: &Env<'_>| Some(env.meta.offset))),
             "WINDOWSTART" if self.windowed => Ok(column::big_int(|env: &Env<'_>| env.meta.window.map(|w| w.start))),
             "WINDOWEND" if self.windowed => Ok(column::big_int(|env: &Env<'_>| env.meta.window.map(|w| w.end))),
+            "WINDOWSTART" | "WINDOWEND" => {
+                Err(ExprError::new(format!("Unknown column {name}. Only rows of windowed sources and aggregations have it."), span))
+            }
             _ => Err(ExprError::new(format!("Column '{name}' cannot be resolved.{}", self.suggestion(name)), span)),
         }
     }
