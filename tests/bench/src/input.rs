@@ -1,0 +1,151 @@
+//! The input: Nexmark bids and auctions as JSON in topics of a real broker, loaded once.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nexmark::EventGenerator;
+use nexmark::config::NexmarkConfig;
+use nexmark::event::{Auction, Bid, Event};
+use tidemill_engine::log::kafka::KafkaLog;
+use tidemill_engine::log::kafka::bare::BareProducer;
+use tidemill_engine::log::{Log, OffsetSpec, OutRecord, TopicPartition, TopicSpec, partition_for};
+
+/// Partitions of every topic.
+pub const PARTITIONS: u32 = 4;
+/// Bids, keyed by auction.
+pub const BIDS: &str = "bids";
+/// Auctions, keyed by their id.
+pub const AUCTIONS: &str = "auctions";
+/// How long the last records may take to be delivered, seconds.
+const FLUSH_TIMEOUT_S: u64 = 120;
+
+/// What was loaded, and where.
+pub struct Input {
+    pub bootstrap: String,
+    pub log: Arc<KafkaLog>,
+    pub bids: u64,
+    pub auctions: u64,
+    /// Client properties for everybody.
+    pub properties: BTreeMap<String, String>,
+    /// Mean size of a bid's JSON, bytes.
+    pub bid_bytes: u64,
+}
+
+impl Input {
+    /// Creates the topics and writes so many bids with the auctions that belong to them; topics that hold so many bids
+    /// already are used as they are.
+    ///
+    /// # Errors
+    /// What the broker says.
+    pub fn load(bootstrap: &str, bids: u64, properties: BTreeMap<String, String>) -> Result<Input, String> {
+        let log = KafkaLog::connect(bootstrap, &properties, Arc::new(|state| state.write())).map_err(text)?;
+        let mut input = Input { bootstrap: bootstrap.to_owned(), log: Arc::new(log), bids, auctions: 0, properties, bid_bytes: 0 };
+        if input.log.describe_topic(BIDS).map_err(text)?.is_some() {
+            input.expect(BIDS, bids)?;
+            input.auctions = input.count(AUCTIONS)?;
+            return Ok(input);
+        }
+        input.create(BIDS)?;
+        input.create(AUCTIONS)?;
+        let none = BTreeMap::new();
+        let bid_writer = BareProducer::new(bootstrap, &none, BIDS).map_err(text)?;
+        let auction_writer = BareProducer::new(bootstrap, &none, AUCTIONS).map_err(text)?;
+        let (mut json, mut written, mut bytes) = (String::new(), 0, 0);
+        for event in EventGenerator::new(NexmarkConfig::default()) {
+            json.clear();
+            let (id, time) = match &event {
+                Event::Bid(bid) if written < bids => {
+                    written += 1;
+                    write_bid(bid, &mut json);
+                    bytes += json.len() as u64;
+                    (bid.auction, bid.date_time)
+                }
+                Event::Auction(auction) => {
+                    input.auctions += 1;
+                    write_auction(auction, &mut json);
+                    (auction.id, auction.date_time)
+                }
+                Event::Bid(_) => break,
+                Event::Person(_) => continue,
+            };
+            let writer = if matches!(event, Event::Bid(_)) { &bid_writer } else { &auction_writer };
+            send(writer, id as i64, time as i64, json.as_bytes())?;
+        }
+        for writer in [bid_writer, auction_writer] {
+            writer.flush(Duration::from_secs(FLUSH_TIMEOUT_S)).map_err(text)?;
+        }
+        input.bid_bytes = bytes / bids.max(1);
+        input.expect(BIDS, bids)?;
+        input.expect(AUCTIONS, input.auctions)?;
+        Ok(input)
+    }
+
+    /// Creates a topic that keeps everything: Nexmark's times lie years back.
+    ///
+    /// # Errors
+    /// What the broker says.
+    pub fn create(&self, topic: &str) -> Result<(), String> {
+        let config = BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]);
+        self.log.create_topic(&TopicSpec { name: topic.to_owned(), partitions: PARTITIONS, replicas: 1, config }).map_err(text)
+    }
+
+    /// Deletes a topic, to give back its disk.
+    ///
+    /// # Errors
+    /// What the broker says.
+    pub fn delete(&self, topic: &str) -> Result<(), String> {
+        self.log.delete_topic(topic).map_err(text)
+    }
+
+    /// How many records a topic holds.
+    ///
+    /// # Errors
+    /// What the broker says.
+    pub fn count(&self, topic: &str) -> Result<u64, String> {
+        let partitions: Vec<TopicPartition> =
+            (0..PARTITIONS as i32).map(|partition| TopicPartition { topic: topic.into(), partition }).collect();
+        let ends = self.log.offsets(&partitions, OffsetSpec::Latest).map_err(text)?;
+        let starts = self.log.offsets(&partitions, OffsetSpec::Earliest).map_err(text)?;
+        Ok(ends.iter().zip(starts).map(|(end, start)| (end.0 - start.0).unsigned_abs()).sum())
+    }
+
+    /// Fails unless a topic holds exactly so many records: a run with another output does not count.
+    ///
+    /// # Errors
+    /// The difference.
+    pub fn expect(&self, topic: &str, records: u64) -> Result<(), String> {
+        let found = self.count(topic)?;
+        if found == records { Ok(()) } else { Err(format!("topic '{topic}' holds {found} records instead of {records}")) }
+    }
+}
+
+fn send(writer: &BareProducer, key: i64, timestamp: i64, value: &[u8]) -> Result<(), String> {
+    // As the format KAFKA writes a BIGINT, and Java's LongSerializer.
+    let key = key.to_be_bytes();
+    let partition = partition_for(Some(&key), PARTITIONS, &mut 0);
+    writer.send_record(OutRecord { partition, timestamp, key: Some(&key), value: Some(value), headers: &[] }).map_err(text)
+}
+
+/// Nexmark's texts hold nothing that JSON must escape.
+fn write_bid(bid: &Bid, out: &mut String) {
+    let Bid { auction, bidder, price, channel, url, date_time, extra } = bid;
+    let _ = write!(
+        out,
+        r#"{{"auction":{auction},"bidder":{bidder},"price":{price},"channel":"{channel}","url":"{url}","date_time":{date_time},"extra":"{extra}"}}"#
+    );
+}
+
+fn write_auction(auction: &Auction, out: &mut String) {
+    let Auction { id, item_name, description, initial_bid, reserve, date_time, expires, seller, category, extra } = auction;
+    let _ = write!(
+        out,
+        r#"{{"id":{id},"item_name":"{item_name}","description":"{description}","initial_bid":{initial_bid},"reserve":{reserve},"date_time":{date_time},"expires":{expires},"seller":{seller},"category":{category},"extra":"{extra}"}}"#
+    );
+}
+
+/// An error's words.
+pub fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
