@@ -18,7 +18,7 @@ use crate::types::{SqlType, Text, Value};
 use super::compile::compile as compile_expr;
 use super::compiled::type_name;
 use super::operand::{AnyOperand, Operand, Scalar};
-use super::{Compiled, Env, Eval, ExprError, Scope, column, decimal};
+use super::{Compiled, Eval, ExprError, Scope, column, decimal};
 
 /// A comparison of two expressions.
 pub(super) fn compile(op: BinaryOp, left: &Expr, right: &Expr, scope: &Scope<'_>) -> Result<Compiled, ExprError> {
@@ -159,7 +159,7 @@ fn plain<T: Scalar + PartialOrd + Copy>(op: BinaryOp, left: Compiled, right: Com
     let (left, right) = (Operand::<T>::new(left), Operand::<T>::new(right));
     match op {
         BinaryOp::Equal => both(left, right, |a, b| a == b),
-        BinaryOp::NotEqual => both(left, right, |a, b| a < b || a > b),
+        BinaryOp::NotEqual => both(left, right, |a: T, b| a.partial_cmp(&b).is_some_and(Ordering::is_ne)),
         BinaryOp::Less => both(left, right, |a, b| a < b),
         BinaryOp::LessOrEqual => both(left, right, |a, b| a <= b),
         BinaryOp::Greater => both(left, right, |a, b| a > b),
@@ -265,7 +265,7 @@ pub(super) fn text_order(a: &str, b: &str) -> Ordering {
 
 /// Times, dates and timestamps and their texts, each in one unit.
 fn in_units(op: BinaryOp, left: Compiled, right: Compiled, unit: fn(&Value) -> Result<Option<i64>, EvalError>) -> Eval<bool> {
-    let operand = |c: Compiled| -> Box<dyn Fn(&Env<'_>) -> Result<Option<i64>, EvalError> + Send + Sync> {
+    let operand = |c: Compiled| -> Eval<i64> {
         match c.constant().map(unit) {
             Some(Ok(value)) => Box::new(move |_| Ok(value)),
             _ => {

@@ -36,7 +36,7 @@ pub(super) fn compile(
     let eval: Eval<bool> = match pattern.constant() {
         Some(Value::String(pattern)) => {
             let matcher = Matcher::new(pattern, escape);
-            Box::new(move |env| Ok(Some(matcher.matches(&*text_operand.get_ref(env)?.ok_or_else(null)?) != negated)))
+            Box::new(move |env| Ok(Some(matcher.matches(&text_operand.get_ref(env)?.ok_or_else(null)?) != negated)))
         }
         _ => {
             let pattern = Operand::<Text>::new(pattern);

@@ -78,6 +78,9 @@ impl<'r> Env<'r> {
 /// A closure of one type. `None` is SQL's null.
 pub type Eval<T> = Box<dyn Fn(&Env<'_>) -> Result<Option<T>, EvalError> + Send + Sync>;
 
+/// A closure of a type that has no Rust type of its own; null is [`Value::Null`].
+pub type EvalValue = Box<dyn Fn(&Env<'_>) -> Result<Value, EvalError> + Send + Sync>;
+
 /// A compiled expression, by the Rust type that it yields.
 pub enum Evaluator {
     Boolean(Eval<bool>),
@@ -87,7 +90,7 @@ pub enum Evaluator {
     Decimal(Eval<Arc<BigDecimal>>),
     String(Eval<Text>),
     /// Everything else, and what is rare enough.
-    Value(Box<dyn Fn(&Env<'_>) -> Result<Value, EvalError> + Send + Sync>),
+    Value(EvalValue),
 }
 
 /// An expression with its type. `sql_type` is `None` for a bare null literal.
