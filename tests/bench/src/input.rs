@@ -1,6 +1,6 @@
 //! The input: Nexmark bids and auctions as JSON in topics of a real broker, loaded once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +31,17 @@ pub struct Input {
     pub properties: BTreeMap<String, String>,
     /// Mean size of a bid's JSON, bytes.
     pub bid_bytes: u64,
+    /// What must come out of the queries.
+    pub expected: Expected,
+}
+
+/// Sizes of outputs, counted while the input is made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Expected {
+    /// Bids whose auction is a multiple of 123.
+    pub q2: u64,
+    /// Bids whose auction was there before them: strictly, and at the same time or before.
+    pub q20: (u64, u64),
 }
 
 impl Input {
@@ -41,37 +52,53 @@ impl Input {
     /// What the broker says.
     pub fn load(bootstrap: &str, bids: u64, properties: BTreeMap<String, String>) -> Result<Input, String> {
         let log = KafkaLog::connect(bootstrap, &properties, Arc::new(|state| state.write())).map_err(text)?;
-        let mut input = Input { bootstrap: bootstrap.to_owned(), log: Arc::new(log), bids, auctions: 0, properties, bid_bytes: 0 };
-        if input.log.describe_topic(BIDS).map_err(text)?.is_some() {
-            input.expect(BIDS, bids)?;
-            input.auctions = input.count(AUCTIONS)?;
-            return Ok(input);
+        let expected = Expected::default();
+        let mut input =
+            Input { bootstrap: bootstrap.to_owned(), log: Arc::new(log), bids, auctions: 0, properties, bid_bytes: 0, expected };
+        let is_new = input.log.describe_topic(BIDS).map_err(text)?.is_none();
+        if is_new {
+            input.create(BIDS)?;
+            input.create(AUCTIONS)?;
         }
-        input.create(BIDS)?;
-        input.create(AUCTIONS)?;
         let none = BTreeMap::new();
         let bid_writer = BareProducer::new(bootstrap, &none, BIDS).map_err(text)?;
         let auction_writer = BareProducer::new(bootstrap, &none, AUCTIONS).map_err(text)?;
+        let mut auctions: HashMap<usize, u64> = HashMap::new();
+        let mut waiting: HashMap<usize, Vec<u64>> = HashMap::new();
         let (mut json, mut written, mut bytes) = (String::new(), 0, 0);
         for event in EventGenerator::new(NexmarkConfig::default()) {
             json.clear();
-            let (id, time) = match &event {
-                Event::Bid(bid) if written < bids => {
+            match &event {
+                Event::Bid(_) if written == bids => break,
+                Event::Bid(bid) => {
                     written += 1;
                     write_bid(bid, &mut json);
                     bytes += json.len() as u64;
-                    (bid.auction, bid.date_time)
+                    input.expected.q2 += u64::from(bid.auction % 123 == 0);
+                    match auctions.get(&bid.auction) {
+                        Some(began) => {
+                            input.expected.q20.0 += u64::from(*began < bid.date_time);
+                            input.expected.q20.1 += 1;
+                        }
+                        // An auction of the same millisecond may come after its bid.
+                        None => waiting.entry(bid.auction).or_default().push(bid.date_time),
+                    }
+                    if is_new {
+                        send(&bid_writer, bid.auction, bid.date_time, json.as_bytes())?;
+                    }
                 }
                 Event::Auction(auction) => {
                     input.auctions += 1;
+                    auctions.insert(auction.id, auction.date_time);
+                    let early = waiting.remove(&auction.id).unwrap_or_default();
+                    input.expected.q20.1 += early.iter().filter(|time| **time >= auction.date_time).count() as u64;
                     write_auction(auction, &mut json);
-                    (auction.id, auction.date_time)
+                    if is_new {
+                        send(&auction_writer, auction.id, auction.date_time, json.as_bytes())?;
+                    }
                 }
-                Event::Bid(_) => break,
-                Event::Person(_) => continue,
-            };
-            let writer = if matches!(event, Event::Bid(_)) { &bid_writer } else { &auction_writer };
-            send(writer, id as i64, time as i64, json.as_bytes())?;
+                Event::Person(_) => {}
+            }
         }
         for writer in [bid_writer, auction_writer] {
             writer.flush(Duration::from_secs(FLUSH_TIMEOUT_S)).map_err(text)?;
@@ -121,9 +148,10 @@ impl Input {
     }
 }
 
-fn send(writer: &BareProducer, key: i64, timestamp: i64, value: &[u8]) -> Result<(), String> {
+fn send(writer: &BareProducer, id: usize, time: u64, value: &[u8]) -> Result<(), String> {
     // As the format KAFKA writes a BIGINT, and Java's LongSerializer.
-    let key = key.to_be_bytes();
+    let key = (id as u64).to_be_bytes();
+    let timestamp = i64::try_from(time).map_err(text)?;
     let partition = partition_for(Some(&key), PARTITIONS, &mut 0);
     writer.send_record(OutRecord { partition, timestamp, key: Some(&key), value: Some(value), headers: &[] }).map_err(text)
 }

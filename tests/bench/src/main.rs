@@ -4,10 +4,15 @@
 //! times in turn, and prints medians as a table and JSON. A run whose output is not what it must be does not count.
 
 mod cpu;
+mod http;
 mod input;
 mod latency;
 mod limits;
+mod pull;
+mod queries;
 mod report;
+mod server;
+mod serving;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -91,7 +96,14 @@ fn run(arguments: &Arguments) -> Result<(), String> {
 }
 
 fn workloads(only: &[String]) -> Vec<Box<dyn Workload>> {
-    let all: Vec<Box<dyn Workload>> = vec![Box::new(BareCopy), Box::new(BareConsume), Box::new(LogCopy), Box::new(LogRead { readers: 1 }), Box::new(LogRead { readers: 10 })];
+    let mut all: Vec<Box<dyn Workload>> = vec![
+        Box::new(BareCopy),
+        Box::new(BareConsume),
+        Box::new(LogCopy),
+        Box::new(LogRead { readers: 1 }),
+        Box::new(LogRead { readers: 10 }),
+    ];
+    all.extend(queries::QUERIES.iter().map(|query| Box::new(*query) as Box<dyn Workload>));
     all.into_iter().filter(|workload| only.is_empty() || only.iter().any(|name| name == workload.name())).collect()
 }
 
@@ -119,12 +131,21 @@ fn measure(arguments: &Arguments, input: &Input) -> Result<Report, String> {
     }
     let mut latencies = BTreeMap::new();
     let mut idle_cpu_ms = None;
-    if arguments.latency_seconds > 0 {
-        idle_cpu_ms = Some(limits::idle_cpu(input, arguments.latency_seconds)?);
+    let mut served = None;
+    let seconds = arguments.latency_seconds;
+    if seconds > 0 {
+        idle_cpu_ms = Some(limits::idle_cpu(input, seconds)?);
         for (name, copier) in [("kafka", Copier::None), ("bare", Copier::Bare), ("log", Copier::Log)] {
-            latencies.insert(name, latency::measure(input, copier, arguments.latency_seconds, name)?);
+            latencies.insert(name, latency::measure(input, copier, seconds, name)?);
+        }
+        match serving::measure(input, seconds) {
+            Ok((latency, measured)) => {
+                latencies.insert("filter", latency);
+                served = Some(measured);
+            }
+            Err(error) => eprintln!("the server was not measured: {error}"),
         }
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Ok(Report { bids: input.bids, bid_bytes: input.bid_bytes, cores, rows, latencies, idle_cpu_ms })
+    Ok(Report { bids: input.bids, bid_bytes: input.bid_bytes, cores, rows, latencies, idle_cpu_ms, served })
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::latency::Latency;
+use crate::serving::Served;
 use crate::workload::{Goal, Measurement};
 
 /// All runs of one workload.
@@ -36,6 +37,8 @@ pub struct Report {
     pub latencies: BTreeMap<&'static str, Latency>,
     /// CPU time of a reader that waits, milliseconds a second.
     pub idle_cpu_ms: Option<f64>,
+    /// The server beside its queries.
+    pub served: Option<Served>,
 }
 
 impl Report {
@@ -63,19 +66,45 @@ impl Report {
                 format!("{} × {} (goal {}), CPU {} ×", number(throughput, 2), goal.limit, goal.throughput, number(cpu, 2))
             });
             let output = row.runs.last().map_or(0, |run| run.output);
-            out += &format!("{:<8} {:>10} {:>10} {:>10}  {:<22} {}\n", row.name, number(row.krps(), 0), number(row.cpu_us(), 2), output, against, row.describe);
+            out += &format!(
+                "{:<8} {:>10} {:>10} {:>10}  {:<22} {}\n",
+                row.name,
+                number(row.krps(), 0),
+                number(row.cpu_us(), 2),
+                output,
+                against,
+                row.describe
+            );
             for failure in &row.failures {
                 out += &format!("         a run did not count: {failure}\n");
             }
         }
         if !self.latencies.is_empty() {
-            out += &format!("\nfrom produce to output, {}, milliseconds\n{:<8} {:>8} {:>8} {:>8} {:>8}\n", crate::latency::rate(), "", "p50", "p90", "p99", "max");
+            out += &format!(
+                "\nfrom produce to output, {}, milliseconds\n{:<8} {:>8} {:>8} {:>8} {:>8}\n",
+                crate::latency::rate(),
+                "",
+                "p50",
+                "p90",
+                "p99",
+                "max"
+            );
             for (name, Latency { p50, p90, p99, max, .. }) in &self.latencies {
                 out += &format!("{name:<8} {p50:>8.2} {p90:>8.2} {p99:>8.2} {max:>8.2}\n");
             }
         }
         if let Some(idle) = self.idle_cpu_ms {
             out += &format!("\na reader that waits takes {idle:.1} ms of CPU a second\n");
+        }
+        if let Some(Served { started_ms, idle_mb, pulls }) = &self.served {
+            out += &format!("\na server on the embedded log answers {started_ms:.0} ms after its start and takes {idle_mb:.0} MB idle\n");
+            out += &format!(
+                "pull queries by key over HTTP/1.1 at {} connections: {:.0} a second, p50 {:.2} ms, p99 {:.2} ms\n",
+                crate::pull::CONNECTIONS,
+                pulls.per_second,
+                pulls.p50_ms,
+                pulls.p99_ms
+            );
         }
         out
     }
@@ -108,7 +137,11 @@ impl Report {
             .iter()
             .map(|(name, l)| (*name, json!({ "records": l.records, "p50_ms": l.p50, "p90_ms": l.p90, "p99_ms": l.p99, "max_ms": l.max })))
             .collect();
-        json!({ "bids": self.bids, "bid_bytes": self.bid_bytes, "cores": self.cores, "rows": rows, "latency": latencies, "idle_cpu_ms_per_s": self.idle_cpu_ms })
+        let served = self.served.map(|served| {
+            let Served { started_ms, idle_mb, pulls } = served;
+            json!({ "started_ms": started_ms, "idle_mb": idle_mb, "pulls_per_s": pulls.per_second, "pull_p50_ms": pulls.p50_ms, "pull_p99_ms": pulls.p99_ms })
+        });
+        json!({ "bids": self.bids, "bid_bytes": self.bid_bytes, "cores": self.cores, "rows": rows, "latency": latencies, "idle_cpu_ms_per_s": self.idle_cpu_ms, "server": served })
     }
 }
 
@@ -127,7 +160,12 @@ mod tests {
     fn row(name: &'static str, wall_ms: &[u64], goal: Option<Goal>) -> Row {
         let runs = wall_ms
             .iter()
-            .map(|wall| Measurement { records: 1_000_000, output: 1, wall: Duration::from_millis(*wall), cpu: Duration::from_millis(2 * wall) })
+            .map(|wall| Measurement {
+                records: 1_000_000,
+                output: 1,
+                wall: Duration::from_millis(*wall),
+                cpu: Duration::from_millis(2 * wall),
+            })
             .collect();
         Row { name, describe: "", goal, runs, failures: vec![] }
     }
@@ -136,7 +174,7 @@ mod tests {
     fn medians_are_held_against_the_limit() {
         let goal = Goal { limit: "L1", throughput: 0.75, cpu: None };
         let rows = vec![row("L1", &[900, 1_000, 5_000], None), row("q1", &[2_000, 1_000, 3_000], Some(goal))];
-        let report = Report { bids: 1, bid_bytes: 1, cores: 2, rows, latencies: BTreeMap::new(), idle_cpu_ms: None };
+        let report = Report { bids: 1, bid_bytes: 1, cores: 2, rows, latencies: BTreeMap::new(), idle_cpu_ms: None, served: None };
         assert_eq!(report.shares(&report.rows[1]).0, Some(0.5));
         assert!(report.table().contains("0.50 × L1"));
         assert_eq!(report.json()["rows"][1]["share_of_limit"], 0.5);

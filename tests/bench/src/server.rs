@@ -1,0 +1,100 @@
+//! A server process for one run: started on a free port with a folder and a service id of its own, and killed by its pid.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::cpu::Process;
+use crate::http::Connection;
+use crate::input::text;
+
+/// How long the server may take to answer, seconds.
+const START_TIMEOUT_S: u64 = 30;
+/// Lines of its log that an error quotes.
+const LOG_LINES: usize = 5;
+
+pub struct Server {
+    child: Child,
+    folder: tempfile::TempDir,
+    pub address: SocketAddr,
+    /// From the start of the process to its first answer.
+    pub started_in: Duration,
+}
+
+impl Server {
+    /// Starts the binary beside this one. Without a bootstrap address it runs on the embedded log.
+    ///
+    /// # Errors
+    /// Where it does not answer, with the end of its log.
+    pub fn start(bootstrap: Option<&str>, service: &str) -> Result<Server, String> {
+        let folder = tempfile::Builder::new().prefix("tidemill-bench-").tempdir().map_err(text)?;
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|held| held.local_addr()).map_err(text)?.port();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let config = folder.path().join("server.properties");
+        fs::write(&config, format!("ksql.service.id={service}\n")).map_err(text)?;
+        let log = fs::File::create(folder.path().join("log")).map_err(text)?;
+        let mut command = Command::new(binary()?);
+        command.arg("server").arg("--config").arg(&config).args(["--listen", &address.to_string()]);
+        command.arg("--data-dir").arg(folder.path().join("data"));
+        if let Some(bootstrap) = bootstrap {
+            command.args(["--bootstrap-servers", bootstrap]);
+        }
+        command.stdin(Stdio::null()).stdout(log.try_clone().map_err(text)?).stderr(log);
+        let began = Instant::now();
+        let child = command.spawn().map_err(text)?;
+        let mut server = Server { child, folder, address, started_in: Duration::ZERO };
+        loop {
+            if Connection::open(address).and_then(|mut connection| connection.get("/info")).is_ok_and(|answer| answer.status == 200) {
+                server.started_in = began.elapsed();
+                return Ok(server);
+            }
+            if !matches!(server.child.try_wait(), Ok(None)) || began.elapsed() > Duration::from_secs(START_TIMEOUT_S) {
+                return Err(format!("the server does not answer: {}", server.log_tail()));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    pub fn process(&self) -> Process {
+        Process::of(self.child.id())
+    }
+
+    /// Runs statements with properties.
+    ///
+    /// # Errors
+    /// The server's message.
+    pub fn execute(&self, sql: &str, properties: &[(&str, &str)]) -> Result<(), String> {
+        let properties: serde_json::Map<String, Value> =
+            properties.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let body = json!({ "ksql": sql, "streamsProperties": properties }).to_string();
+        let answer = Connection::open(self.address)?.post("/ksql", &body)?;
+        if answer.status == 200 {
+            return Ok(());
+        }
+        let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        Err(format!("{}: {}", answer.status, said.get("message").and_then(Value::as_str).unwrap_or("no message")))
+    }
+
+    fn log_tail(&self) -> String {
+        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines.get(lines.len().saturating_sub(LOG_LINES)..).unwrap_or_default().join(" | ")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn binary() -> Result<PathBuf, String> {
+    let own = std::env::current_exe().map_err(text)?;
+    let path = own.with_file_name("tidemill");
+    if path.is_file() { Ok(path) } else { Err(format!("{} is not built", path.display())) }
+}

@@ -1,0 +1,82 @@
+//! The server beside its throughput: start, memory, pull queries, and the latency of a filter.
+
+use std::time::{Duration, Instant};
+
+use crate::input::{Input, text};
+use crate::latency::{self, Copier, Latency};
+use crate::pull::{self, Pulls};
+use crate::server::Server;
+
+/// Keys of the table that pull queries ask for.
+const KEYS: u64 = 1_000;
+/// Rows for each INSERT request.
+const ROWS: u64 = 100;
+/// How long the table may take to hold them, seconds.
+const FILL_TIMEOUT_S: u64 = 60;
+/// How long an idle server rests before its memory is taken, milliseconds.
+const REST_MS: u64 = 500;
+
+/// What was measured beside the queries' throughput.
+#[derive(Debug, Clone, Copy)]
+pub struct Served {
+    /// From the start of the process to its first answer.
+    pub started_ms: f64,
+    pub idle_mb: f64,
+    pub pulls: Pulls,
+}
+
+/// # Errors
+/// What the server says.
+pub fn measure(input: &Input, seconds: u64) -> Result<(Latency, Served), String> {
+    let server = Server::start(None, "bench_idle_")?;
+    let started_ms = server.started_in.as_secs_f64() * 1e3;
+    std::thread::sleep(Duration::from_millis(REST_MS));
+    let idle_mb = server.process().resident_bytes() as f64 / 1e6;
+    let pulls = pulls(&server, seconds)?;
+    drop(server);
+    Ok((filter(input, seconds)?, Served { started_ms, idle_mb, pulls }))
+}
+
+/// Pull queries by key on the embedded log, while nothing else runs.
+fn pulls(server: &Server, seconds: u64) -> Result<Pulls, String> {
+    server.execute(
+        "CREATE STREAM clicks (id BIGINT KEY, page VARCHAR) WITH (KAFKA_TOPIC='clicks', PARTITIONS=4, VALUE_FORMAT='JSON');
+         CREATE TABLE clicked AS SELECT id, COUNT(*) AS n, LATEST_BY_OFFSET(page) AS page FROM clicks GROUP BY id EMIT CHANGES;",
+        &[("auto.offset.reset", "earliest")],
+    )?;
+    for from in (0..KEYS).step_by(ROWS as usize) {
+        let rows: String = (from..from + ROWS).map(|id| format!("INSERT INTO clicks (id, page) VALUES ({id}, 'page {id}');")).collect();
+        server.execute(&rows, &[])?;
+    }
+    let sql = "SELECT * FROM clicked WHERE id = {key};";
+    let deadline = Instant::now() + Duration::from_secs(FILL_TIMEOUT_S);
+    // A short look tells whether every key is there.
+    while let Err(error) = pull::measure(server.address, sql, &(0..KEYS).collect::<Vec<_>>(), 1) {
+        if Instant::now() > deadline {
+            return Err(error);
+        }
+    }
+    pull::measure(server.address, sql, &(0..KEYS).collect::<Vec<_>>(), seconds)
+}
+
+/// The latency of a filter between two topics of the real broker.
+fn filter(input: &Input, seconds: u64) -> Result<Latency, String> {
+    let (from, to) = ("filter-in", "filter-out");
+    input.create(from)?;
+    input.create(to)?;
+    let server = Server::start(Some(&input.bootstrap), "bench_latency_")?;
+    server.execute(
+        "CREATE STREAM sent (sent BIGINT, number BIGINT, price BIGINT) WITH (KAFKA_TOPIC='filter-in', VALUE_FORMAT='JSON');
+         CREATE STREAM kept WITH (KAFKA_TOPIC='filter-out') AS SELECT sent, number FROM sent WHERE price = 17 EMIT CHANGES;",
+        &[("auto.offset.reset", "earliest")],
+    )?;
+    let latency = latency::between(&input.bootstrap, None, Copier::Query, from, to, seconds);
+    drop(server);
+    use tidemill_engine::log::Log;
+    for topic in input.log.list_topics().map_err(text)? {
+        if topic.name == from || topic.name == to || topic.name.contains("bench_latency_") {
+            input.delete(&topic.name)?;
+        }
+    }
+    latency
+}
