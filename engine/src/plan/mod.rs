@@ -3,9 +3,14 @@
 //!
 //! Expressions stand in steps as SQL text over the step's input schema; they are compiled when the operators are built.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::types::Schema;
+
+pub mod explain;
+pub mod names;
 
 /// Version of the plan's shape. A server refuses plans of a later version.
 pub const PLAN_VERSION: u32 = 1;
@@ -21,6 +26,8 @@ pub struct QueryPlan {
     pub sources: Vec<String>,
     /// The stream or table written; `None` for a push query.
     pub sink: Option<String>,
+    /// Properties of the session that bear on what the operators do.
+    pub properties: BTreeMap<String, String>,
     pub root: Step,
 }
 
@@ -125,6 +132,16 @@ impl Step {
             | Collect { input, .. } => vec![input],
             Aggregate(aggregate) => vec![&aggregate.input],
             StreamTableJoin { left, right, .. } => vec![left, right],
+        }
+    }
+
+    /// The topic through which the step's rows go to the next sub-topology.
+    pub fn repartition(&self) -> Option<&Repartition> {
+        match &self.kind {
+            StepKind::SelectKey { repartition, .. }
+            | StepKind::StreamGroupBy { repartition, .. }
+            | StepKind::TableGroupBy { repartition, .. } => repartition.as_ref(),
+            _ => None,
         }
     }
 

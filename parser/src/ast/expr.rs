@@ -190,8 +190,14 @@ impl Expr {
 
     /// Rebuilds the tree bottom-up: each node, its operands already rebuilt, goes through `f`.
     pub fn transform(self, f: &mut dyn FnMut(Expr) -> Expr) -> Expr {
+        let rebuilt = self.map_children(&mut |child| child.transform(f));
+        f(rebuilt)
+    }
+
+    /// Rebuilds the node with each of its direct operands put through `f`, left to right.
+    pub fn map_children(self, f: &mut dyn FnMut(Expr) -> Expr) -> Expr {
         use ExprKind::*;
-        let boxed = |e: Box<Expr>, f: &mut dyn FnMut(Expr) -> Expr| Box::new(e.transform(f));
+        let boxed = |e: Box<Expr>, f: &mut dyn FnMut(Expr) -> Expr| Box::new(f(*e));
         let kind = match self.kind {
             leaf @ (Null | Boolean(_) | Integer(_) | BigInt(_) | Decimal(_) | Double(_) | String(_) | Column(_) | Star | Unit(_)) => leaf,
             Not(e) => Not(boxed(e, f)),
@@ -204,21 +210,18 @@ impl Expr {
             Binary { op, left, right } => Binary { op, left: boxed(left, f), right: boxed(right, f) },
             Subscript { base, index } => Subscript { base: boxed(base, f), index: boxed(index, f) },
             Between { expr, low, high, negated } => Between { expr: boxed(expr, f), low: boxed(low, f), high: boxed(high, f), negated },
-            In { expr, list, negated } => In { expr: boxed(expr, f), list: list.into_iter().map(|e| e.transform(f)).collect(), negated },
+            In { expr, list, negated } => In { expr: boxed(expr, f), list: list.into_iter().map(f).collect(), negated },
             Like { expr, pattern, escape, negated } => Like { expr: boxed(expr, f), pattern: boxed(pattern, f), escape, negated },
             Case { operand, whens, default } => Case {
                 operand: operand.map(|e| boxed(e, f)),
-                whens: whens
-                    .into_iter()
-                    .map(|w| WhenClause { condition: w.condition.transform(f), result: w.result.transform(f) })
-                    .collect(),
+                whens: whens.into_iter().map(|w| WhenClause { condition: f(w.condition), result: f(w.result) }).collect(),
                 default: default.map(|e| boxed(e, f)),
             },
-            Array(items) => Array(items.into_iter().map(|e| e.transform(f)).collect()),
-            Map(entries) => Map(entries.into_iter().map(|(k, v)| (k.transform(f), v.transform(f))).collect()),
-            Struct(fields) => Struct(fields.into_iter().map(|(n, e)| (n, e.transform(f))).collect()),
-            Call { name, args } => Call { name, args: args.into_iter().map(|e| e.transform(f)).collect() },
+            Array(items) => Array(items.into_iter().map(f).collect()),
+            Map(entries) => Map(entries.into_iter().map(|(k, v)| (f(k), f(v))).collect()),
+            Struct(fields) => Struct(fields.into_iter().map(|(n, e)| (n, f(e))).collect()),
+            Call { name, args } => Call { name, args: args.into_iter().map(f).collect() },
         };
-        f(Expr { kind, span: self.span })
+        Expr { kind, span: self.span }
     }
 }

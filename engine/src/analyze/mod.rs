@@ -1,0 +1,42 @@
+//! Analysis: from syntax trees and a catalog snapshot to sources and plans. Names, types, keys and windows are checked
+//! here, before anything runs; everything that is wrong is reported at once.
+//!
+//! The way of a query: [`scope`] knows its sources and names; [`clauses`] reads it clause by clause ([`projection`],
+//! [`aggregation`], [`joins`], [`windows`], [`keys`]); [`build`] (with [`join_steps`]) turns that into steps and works
+//! out types; [`query`] puts the sink behind them. Statements without a query have a file each.
+//!
+//! Invariant: no I/O. What is asked about topics comes from the context's callback.
+
+mod aggregation;
+mod aliases;
+mod build;
+mod clauses;
+mod context;
+mod create_source;
+mod error;
+mod formats;
+mod insert_into;
+mod insert_values;
+mod join_steps;
+mod joins;
+mod keys;
+mod projection;
+mod properties;
+mod pull;
+mod query;
+mod rewrite;
+mod scope;
+mod sink;
+mod steps;
+mod typing;
+mod windows;
+
+#[cfg(test)]
+mod tests;
+
+pub use context::{AnalysisContext, TopicInfo};
+pub use create_source::{Action, Declared, create_source};
+pub use error::{AnalysisError, ErrorKind, Problem};
+pub use insert_values::{InsertRow, insert_values};
+pub use pull::{KeyConstraint, Lookup, PullPlan, PullQuery, Range, WindowBounds, pull_query};
+pub use query::{OutputColumn, PlannedQuery, create_as, insert_select, push_query, requested_query_id, source_table};

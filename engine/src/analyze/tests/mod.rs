@@ -1,0 +1,9 @@
+//! Tests of analysis: scripts run against a catalog, and what comes out is compared.
+
+mod conformance;
+mod ddl;
+mod inserts;
+mod plans;
+mod pulls;
+mod queries;
+mod world;

@@ -1,0 +1,81 @@
+//! Names of internal topics, as ksqlDB gives them: operators find the topics of an earlier server, and tools that watch
+//! topics by name go on working.
+
+/// What the names of internal topics begin with.
+const INTERNAL: &str = "_confluent-ksql-";
+
+/// Gives names to the internal topics of one query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names {
+    prefix: String,
+}
+
+impl Names {
+    /// For a persistent query.
+    pub fn persistent(service_id: &str, query_id: &str) -> Self {
+        Names { prefix: format!("{INTERNAL}{service_id}query_{query_id}") }
+    }
+
+    /// For a push query.
+    pub fn transient(service_id: &str, query_id: &str) -> Self {
+        Names { prefix: format!("{INTERNAL}{service_id}transient_{query_id}") }
+    }
+
+    /// What the names of all topics of the query begin with; also its consumer group.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The repartition topic of a step.
+    pub fn repartition(&self, step: &str) -> String {
+        format!("{}-{step}-repartition", self.prefix)
+    }
+
+    /// The changelog topic of a store.
+    pub fn changelog(&self, store: &str) -> String {
+        format!("{}-{store}-changelog", self.prefix)
+    }
+}
+
+/// The step that groups, as it stands in the name of its repartition topic.
+pub const GROUP_BY: &str = "Aggregate-GroupBy";
+/// The store of an aggregation.
+pub const AGGREGATE_STORE: &str = "Aggregate-Aggregate-Materialize";
+/// The store in which EMIT FINAL holds windows.
+pub const SUPPRESS_STORE: &str = "AggregateSuppress";
+/// The store of a table that is read alone.
+pub const TABLE_STORE: &str = "KsqlTopic-Reduce";
+
+/// The store of a table on the right side of the join with that prefix (`L_` for the first of three sources, …).
+pub fn join_table_store(join_prefix: &str) -> String {
+    format!("KafkaTopic_{join_prefix}Right-Reduce")
+}
+
+/// The join with that prefix, as it stands in the name of the repartition topic of its stream.
+pub fn join(join_prefix: &str) -> String {
+    format!("{join_prefix}Join")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_ksqldbs() {
+        let names = Names::persistent("default_", "CTAS_T_0");
+        for (name, expected) in [
+            (names.repartition(GROUP_BY), "_confluent-ksql-default_query_CTAS_T_0-Aggregate-GroupBy-repartition"),
+            (names.changelog(AGGREGATE_STORE), "_confluent-ksql-default_query_CTAS_T_0-Aggregate-Aggregate-Materialize-changelog"),
+            (names.repartition(&join("")), "_confluent-ksql-default_query_CTAS_T_0-Join-repartition"),
+            (names.changelog(&join_table_store("")), "_confluent-ksql-default_query_CTAS_T_0-KafkaTopic_Right-Reduce-changelog"),
+            (names.changelog(&join_table_store("L_")), "_confluent-ksql-default_query_CTAS_T_0-KafkaTopic_L_Right-Reduce-changelog"),
+            (names.changelog(TABLE_STORE), "_confluent-ksql-default_query_CTAS_T_0-KsqlTopic-Reduce-changelog"),
+            (
+                Names::transient("default_", "transient_S_7").repartition(GROUP_BY),
+                "_confluent-ksql-default_transient_transient_S_7-Aggregate-GroupBy-repartition",
+            ),
+        ] {
+            assert_eq!(name, expected);
+        }
+    }
+}
