@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::{FatalError, Node, Port};
+use super::{FatalError, Node, Port, build as construct};
 use crate::log::{RecordRef, TopicHandle};
-use crate::plan::QueryPlan;
+use crate::plan::{QueryPlan, Step};
 use crate::row::{Header, Row};
 use crate::state::StoreSpec;
 use crate::task::TaskContext;
@@ -70,12 +70,44 @@ pub trait RecordReader: Send {
     fn read(&mut self, record: RecordRef<'_>, headers: Option<Arc<[Header]>>, partition: i32, cx: &mut TaskContext) -> Option<Row>;
 }
 
-/// Cuts a plan into sub-topologies.
-pub fn split(_plan: &QueryPlan) -> Result<Vec<TaskSpec>, FatalError> {
-    Err(FatalError("not built".into()))
+/// Cuts a plan into sub-topologies, sources' side first.
+///
+/// # Errors
+/// A plan whose expressions can't be read.
+pub fn split(plan: &QueryPlan) -> Result<Vec<TaskSpec>, FatalError> {
+    parts(&plan.root).iter().enumerate().map(|(id, part)| construct::spec(plan, id, part)).collect()
 }
 
 /// Builds the operators of one task of one sub-topology.
-pub fn build(_plan: &QueryPlan, _spec: &TaskSpec, _env: &BuildEnv) -> Result<TaskGraph, FatalError> {
-    Err(FatalError("not built".into()))
+///
+/// # Errors
+/// A plan whose expressions or formats this version can't build.
+pub fn build(plan: &QueryPlan, spec: &TaskSpec, env: &BuildEnv) -> Result<TaskGraph, FatalError> {
+    let parts = parts(&plan.root);
+    let part = parts.get(spec.id).ok_or_else(|| FatalError("the plan has no such sub-topology".into()))?;
+    construct::graph(plan, spec, part, env)
+}
+
+/// A sub-topology of a plan: the steps from `root` down to sources and to repartition topics.
+pub(super) struct Part<'p> {
+    pub root: &'p Step,
+    /// Whether rows of the root go to its repartition topic (else the root is the plan's own).
+    pub writes_repartition: bool,
+}
+
+/// The parts of a plan, each behind those that it reads from.
+fn parts(root: &Step) -> Vec<Part<'_>> {
+    let mut found = Vec::new();
+    collect_parts(root, &mut found);
+    found.push(Part { root, writes_repartition: false });
+    found
+}
+
+fn collect_parts<'p>(step: &'p Step, found: &mut Vec<Part<'p>>) {
+    for input in step.inputs() {
+        collect_parts(input, found);
+    }
+    if step.repartition().is_some() {
+        found.push(Part { root: step, writes_repartition: true });
+    }
 }

@@ -4,7 +4,24 @@
 //! larger index. A row is handed on by a plain call down that vector, depth first, so every record yields all its
 //! changes before the next one is read. There is no queue between operators.
 
+mod aggregate;
+mod build;
 mod builder;
+mod collect;
+pub mod derive;
+mod exprs;
+mod filter;
+mod flat_map;
+mod group_by;
+pub mod materialized;
+mod repartition;
+mod select;
+mod select_key;
+mod sink;
+mod source;
+mod stream_table_join;
+mod suppress;
+mod table_source;
 
 use crate::row::Row;
 use crate::task::TaskContext;

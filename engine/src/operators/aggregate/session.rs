@@ -1,0 +1,102 @@
+//! Session windows: records of a key that are at most a gap apart.
+//!
+//! A record joins every session within the gap of it. Where that makes a session other than the record's own instant, the
+//! old sessions go first, each as a tombstone, then comes the merged one. A record is late if the merged session's end is
+//! before stream time less grace and gap.
+
+use super::{Aggregates, Entry};
+use crate::operators::{FatalError, Operator, Output, Port};
+use crate::row::{Row, Window};
+use crate::task::StoreIndex;
+use crate::types::codec;
+
+pub(in crate::operators) struct SessionAggregate {
+    pub aggregates: Aggregates,
+    pub store: StoreIndex,
+    pub gap_ms: i64,
+    pub grace_ms: i64,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl SessionAggregate {
+    pub fn new(aggregates: Aggregates, store: StoreIndex, gap_ms: i64, grace_ms: i64) -> Self {
+        SessionAggregate { aggregates, store, gap_ms, grace_ms, key: Vec::new(), value: Vec::new() }
+    }
+
+    /// Sessions of the key that the record touches, oldest first.
+    fn touched(&self, timestamp: i64, out: &mut Output<'_>) -> Result<Vec<(Window, Entry)>, FatalError> {
+        let (from, to) = (timestamp.saturating_sub(self.gap_ms), timestamp.saturating_add(self.gap_ms));
+        let mut found: Vec<Result<(Window, Entry), FatalError>> = Vec::new();
+        let store = &mut out.cx.stores[self.store.0];
+        // A session that began long ago may still reach here: all that began before are looked at.
+        let result = store.windows(&self.key, i64::MIN, to, &mut |key, value| {
+            let mut values = Vec::new();
+            match codec::decode_windowed_key(key, &mut values) {
+                Ok(window) if window.end >= from => found.push(Entry::decode(value).map(|entry| (window, entry))),
+                Ok(_) => {}
+                Err(error) => found.push(Err(FatalError(error.to_string()))),
+            }
+            true
+        });
+        result.map_err(|e| FatalError(e.to_string()))?;
+        found.into_iter().collect()
+    }
+
+    fn put(&mut self, window: Window, entry: Option<&Entry>, out: &mut Output<'_>) {
+        let key_length = self.key.len();
+        codec::encode_window(window, &mut self.key);
+        match entry {
+            Some(entry) => {
+                self.value.clear();
+                entry.encode(&mut self.value);
+                out.cx.stores[self.store.0].put(&self.key, Some(&self.value));
+            }
+            None => out.cx.stores[self.store.0].put(&self.key, None),
+        }
+        self.key.truncate(key_length);
+    }
+}
+
+impl Operator for SessionAggregate {
+    fn process(&mut self, _port: Port, row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
+        if !row.meta.has_key || !row.meta.has_value {
+            return Ok(());
+        }
+        let timestamp = row.meta.timestamp;
+        let stream_time = out.cx.stores[self.store.0].observe_time(timestamp);
+        let close_time = stream_time.saturating_sub(self.grace_ms).saturating_sub(self.gap_ms);
+        self.key.clear();
+        codec::encode_key(&row.values[..self.aggregates.key_width], &mut self.key);
+        let touched = self.touched(timestamp, out)?;
+        let own = Window { start: timestamp, end: timestamp };
+        let merged = touched.iter().fold(own, |w, (s, _)| Window { start: w.start.min(s.start), end: w.end.max(s.end) });
+        if merged.end < close_time {
+            let message = format!("Skipping record for expired window [{}, {}]", merged.start, merged.end);
+            self.aggregates.origin.report(out.cx, &row.meta, message, "");
+            return Ok(());
+        }
+        let mut entry: Option<Entry> = None;
+        let mut replaced = None;
+        for (window, session) in touched {
+            if merged == own {
+                replaced = Some(session.clone());
+            } else {
+                self.put(window, None, out);
+                let tombstone = self.aggregates.change(&row, Some(window), Some(&session), None, window.end, out.cx);
+                out.emit(tombstone)?;
+            }
+            entry = Some(match entry {
+                None => session,
+                Some(left) => self.aggregates.merge(left, session)?,
+            });
+        }
+        let mut entry = entry.unwrap_or_else(|| self.aggregates.initial(timestamp));
+        entry.timestamp = merged.end;
+        self.aggregates.apply(&mut entry, &row.values, &row.meta, false, out.cx);
+        self.put(merged, Some(&entry), out);
+        let change = self.aggregates.change(&row, Some(merged), replaced.as_ref(), Some(&entry), merged.end, out.cx);
+        out.cx.recycle(row);
+        out.emit(change)
+    }
+}

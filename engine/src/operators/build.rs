@@ -1,0 +1,393 @@
+//! Building the operators of a task from the steps of its sub-topology. One arm a step.
+
+use std::collections::BTreeSet;
+
+use super::aggregate::{Aggregates, SessionAggregate, TimeWindowAggregate, UnwindowedAggregate};
+use super::builder::{BuildEnv, Part, RecordReader, SinkSpec, SourceSpec, TaskGraph, TaskSpec};
+use super::collect::Collect;
+use super::derive::Derivation;
+use super::exprs::{Origin, Projector, add_columns, parse, value_names};
+use super::filter::Filter;
+use super::flat_map::FlatMap;
+use super::group_by::GroupBy;
+use super::repartition::{RepartitionReader, RepartitionSink};
+use super::select::Select;
+use super::select_key::SelectKey;
+use super::sink::Sink;
+use super::source::{HeaderSlot, SourceErrors, SourceReader};
+use super::stream_table_join::{Side, StreamTableJoin};
+use super::suppress::Suppress;
+use super::table_source::TableSource;
+use super::{FatalError, Node, Operator, Port};
+use crate::expr::{self, Scope};
+use crate::formats::TimestampExtractor;
+use crate::formats::topic::{SlotUse, TopicReader, TopicWriter};
+use crate::plan::{AggregateStep, NamedExpr, QueryPlan, Repartition, SourceStep, Step, StepKind, Windowing};
+use crate::state::{StoreKind, StoreSpec};
+use crate::task::StoreIndex;
+
+/// What a sub-topology reads, keeps and writes.
+pub(super) fn spec(plan: &QueryPlan, id: usize, part: &Part<'_>) -> Result<TaskSpec, FatalError> {
+    let mut spec = TaskSpec { id, sources: Vec::new(), stores: Vec::new(), sinks: Vec::new() };
+    describe(part.root, part.writes_repartition, &mut spec);
+    if let (true, Some(repartition)) = (part.writes_repartition, part.root.repartition()) {
+        spec.sinks.push(SinkSpec { topic: repartition.format.topic.clone(), is_repartition: true, partitions: repartition.partitions });
+    }
+    if let StepKind::Sink { format, .. } = &plan.root.kind
+        && !part.writes_repartition
+    {
+        spec.sinks.push(SinkSpec { topic: format.topic.clone(), is_repartition: false, partitions: None });
+    }
+    Ok(spec)
+}
+
+/// Adds sources and stores in the order in which [`Builder`] meets them.
+fn describe(step: &Step, is_root: bool, spec: &mut TaskSpec) {
+    if !is_root && let Some(repartition) = step.repartition() {
+        let wants_headers = matches!(step.kind, StepKind::TableGroupBy { .. });
+        let topic = repartition.format.topic.clone();
+        spec.sources.push(SourceSpec { topic, is_repartition: true, from_beginning: true, wants_headers });
+        return;
+    }
+    for input in step.inputs() {
+        describe(input, false, spec);
+    }
+    let store = |name: &str, kind| StoreSpec { name: name.into(), kind, changelog: true };
+    let windowed =
+        |step: &Step| if step.windowed_key().is_some() { StoreKind::Windowed { retention_ms: i64::MAX } } else { StoreKind::KeyValue };
+    match &step.kind {
+        StepKind::StreamSource(source) | StepKind::TableSource(source) => {
+            let is_table = matches!(step.kind, StepKind::TableSource(_));
+            let topic = source.format.topic.clone();
+            let wants_headers = !source.headers.is_empty();
+            spec.sources.push(SourceSpec { topic, is_repartition: false, from_beginning: is_table, wants_headers });
+            if let (true, Some(name)) = (is_table, &source.store) {
+                spec.stores.push(store(name, windowed(step)));
+            }
+        }
+        StepKind::Aggregate(aggregate) => {
+            let kind = match aggregate.window {
+                Some(_) => StoreKind::Windowed { retention_ms: retention_ms(aggregate) },
+                None => StoreKind::KeyValue,
+            };
+            spec.stores.push(store(&aggregate.store, kind));
+        }
+        StepKind::Suppress { store: name, .. } => spec.stores.push(store(name, StoreKind::Ordered)),
+        _ => {}
+    }
+}
+
+/// Windows stay at least until they can't change any more.
+fn retention_ms(aggregate: &AggregateStep) -> i64 {
+    let grace = aggregate.grace_ms.unwrap_or(0);
+    let open = match aggregate.window {
+        Some(Windowing::Time { size_ms, .. }) => size_ms.saturating_add(grace),
+        Some(Windowing::Session { gap_ms }) => gap_ms.saturating_add(grace),
+        None => 0,
+    };
+    aggregate.retention_ms.unwrap_or(0).max(open)
+}
+
+/// Builds the operators of one task.
+pub(super) fn graph(plan: &QueryPlan, spec: &TaskSpec, part: &Part<'_>, env: &BuildEnv) -> Result<TaskGraph, FatalError> {
+    let mut builder = Builder { plan, spec, env, nodes: Vec::new(), readers: Vec::new() };
+    let needed: BTreeSet<String> = part.root.schema.columns().map(|c| c.name.clone()).collect();
+    let last = builder.step(part.root, true, part.writes_repartition, &needed, false)?;
+    if let (true, Some(repartition)) = (part.writes_repartition, part.root.repartition()) {
+        let (topic, partitions) = builder.topic(0)?;
+        let writer = || TopicWriter::new(&repartition.format, &part.root.schema).map_err(FatalError);
+        let sink = RepartitionSink { writer: writer()?, old_writer: writer()?, topic, partitions };
+        builder.push(Box::new(sink), last);
+    }
+    let sources = builder.readers.into_iter().map(|(reader, to)| (reader, to.0, to.1)).collect();
+    Ok(TaskGraph { nodes: builder.nodes, sources })
+}
+
+/// What rows come out of, to be joined to the next node.
+#[derive(Clone, Copy)]
+enum Upstream {
+    Node(usize),
+    Reader(usize),
+}
+
+struct Builder<'b> {
+    plan: &'b QueryPlan,
+    spec: &'b TaskSpec,
+    env: &'b BuildEnv,
+    nodes: Vec<Node>,
+    readers: Vec<(Box<dyn RecordReader>, (usize, Port))>,
+}
+
+impl Builder<'_> {
+    fn push(&mut self, operator: Box<dyn Operator>, input: Upstream) -> Upstream {
+        let index = self.nodes.len();
+        self.nodes.push(Node { operator, next: None });
+        match input {
+            Upstream::Node(node) => self.nodes[node].next = Some((index, Port(0))),
+            Upstream::Reader(reader) => self.readers[reader].1 = (index, Port(0)),
+        }
+        Upstream::Node(index)
+    }
+
+    fn topic(&self, index: usize) -> Result<(crate::log::TopicHandle, u32), FatalError> {
+        self.env.topics.get(index).copied().ok_or_else(|| FatalError("a sink's topic was not looked up".into()))
+    }
+
+    fn store(&self, name: &str) -> Result<StoreIndex, FatalError> {
+        let found = self.spec.stores.iter().position(|s| &*s.name == name);
+        found.map(StoreIndex).ok_or_else(|| FatalError(format!("the task has no store {name}")))
+    }
+
+    fn origin(&self, step: &str) -> Origin {
+        Origin::new(&self.env.query_id, step)
+    }
+
+    fn errors(&self, step: &str) -> SourceErrors {
+        SourceErrors { query: self.env.query_id.clone(), step: step.into() }
+    }
+
+    /// Builds a step and what is before it. `needed` names the columns that later steps read; `wants_old` asks for the
+    /// rows that a table's changes replace.
+    fn step(
+        &mut self,
+        step: &Step,
+        is_root: bool,
+        writes_repartition: bool,
+        needed: &BTreeSet<String>,
+        wants_old: bool,
+    ) -> Result<Upstream, FatalError> {
+        if let Some(repartition) = step.repartition()
+            && !(is_root && writes_repartition)
+        {
+            return self.repartition_source(step, repartition);
+        }
+        match &step.kind {
+            StepKind::StreamSource(source) => self.source(step, source, needed, false),
+            StepKind::TableSource(source) => {
+                // What is stored must serve pull queries, whichever columns they ask for.
+                let all: BTreeSet<String> = step.schema.columns().map(|c| c.name.clone()).collect();
+                let reader = self.source(step, source, if is_root { &all } else { needed }, true)?;
+                match &source.store {
+                    Some(store) => {
+                        let operator = TableSource::new(self.store(store)?, step.schema.key.len());
+                        Ok(self.push(Box::new(operator), reader))
+                    }
+                    None => Ok(reader),
+                }
+            }
+            StepKind::Filter { input, predicate } => {
+                let mut columns = needed.clone();
+                add_columns(predicate, &mut columns)?;
+                let is_table = is_table(input);
+                let upstream = self.step(input, false, false, &columns, wants_old || is_table)?;
+                let scope = Scope::new(&input.schema, input.windowed_key().is_some());
+                let compiled = expr::compile_predicate(&parse(predicate)?, &scope).map_err(|e| FatalError(e.to_string()))?;
+                let step_name = if matches!(input.kind, StepKind::Aggregate(_)) { "Aggregate.HavingFilter" } else { "WhereFilter" };
+                let operator = Filter { predicate: compiled, text: predicate.clone(), is_table, origin: self.origin(step_name) };
+                Ok(self.push(Box::new(operator), upstream))
+            }
+            StepKind::Select { input, items, .. } => {
+                let columns = inputs_of(&value_names(&step.schema), items, needed, &[])?;
+                let upstream = self.step(input, false, false, &columns, wants_old)?;
+                let values = Projector::new(&value_names(&step.schema), items, input, Some(needed), self.origin("Project"))?;
+                let operator = Select { key_width: step.schema.key.len(), width: step.schema.width(), values };
+                Ok(self.push(Box::new(operator), upstream))
+            }
+            StepKind::SelectKey { input, keys, .. } => {
+                let columns = inputs_of(&value_names(&step.schema), &[], needed, keys)?;
+                let upstream = self.step(input, false, false, &columns, false)?;
+                let operator = SelectKey {
+                    key_width: step.schema.key.len(),
+                    width: step.schema.width(),
+                    keys: self.key_projector(step, keys, input, "PartitionBy")?,
+                    values: Projector::new(&value_names(&step.schema), &[], input, Some(needed), self.origin("PartitionBy"))?,
+                };
+                Ok(self.push(Box::new(operator), upstream))
+            }
+            StepKind::StreamGroupBy { input, keys, .. } | StepKind::TableGroupBy { input, keys, .. } => {
+                let is_table = matches!(step.kind, StepKind::TableGroupBy { .. });
+                let columns = inputs_of(&value_names(&step.schema), &[], needed, keys)?;
+                let upstream = self.step(input, false, false, &columns, is_table)?;
+                let operator = GroupBy {
+                    key_width: step.schema.key.len(),
+                    width: step.schema.width(),
+                    keys: self.key_projector(step, keys, input, "Aggregate.GroupBy")?,
+                    values: Projector::new(&value_names(&step.schema), &[], input, Some(needed), self.origin("Aggregate.GroupBy"))?,
+                    is_table,
+                    origin: self.origin("Aggregate.GroupBy"),
+                };
+                Ok(self.push(Box::new(operator), upstream))
+            }
+            StepKind::FlatMap { input, functions } => {
+                let columns = inputs_of(&value_names(&step.schema), functions, needed, functions)?;
+                let upstream = self.step(input, false, false, &columns, false)?;
+                let scope = Scope::new(&input.schema, input.windowed_key().is_some());
+                let mut compiled = Vec::new();
+                for function in functions {
+                    let call = expr::compile_table_function(&parse(&function.expr)?, &scope).map_err(|e| FatalError(e.to_string()))?;
+                    compiled.push((call, function.expr.clone()));
+                }
+                let kept = value_names(&input.schema);
+                let operator = FlatMap {
+                    width: step.schema.width(),
+                    kept: Projector::new(&kept, &[], input, Some(&columns), self.origin("FlatMap"))?,
+                    key_width: input.schema.key.len(),
+                    functions: compiled,
+                    origin: self.origin("FlatMap"),
+                };
+                Ok(self.push(Box::new(operator), upstream))
+            }
+            StepKind::Aggregate(aggregate) => self.aggregate(step, aggregate, wants_old),
+            StepKind::Suppress { input, store, grace_ms } => {
+                let upstream = self.step(input, false, false, needed, false)?;
+                let gap_ms = match &input.kind {
+                    StepKind::Aggregate(AggregateStep { window: Some(Windowing::Session { gap_ms }), .. }) => Some(*gap_ms),
+                    _ => None,
+                };
+                let operator = Suppress {
+                    store: self.store(store)?,
+                    key_width: step.schema.key.len(),
+                    hold_ms: grace_ms.saturating_add(gap_ms.unwrap_or(0)),
+                    is_session: gap_ms.is_some(),
+                };
+                Ok(self.push(Box::new(operator), upstream))
+            }
+            StepKind::StreamTableJoin { left, right, outer } => self.join(step, left, right, *outer),
+            StepKind::Sink { input, format, timestamp, is_table } => {
+                let upstream = self.step(input, false, false, needed, false)?;
+                let (topic, partitions) = self.topic(0)?;
+                let timestamp = timestamp.as_ref().map(|t| TimestampExtractor::new(t, &step.schema)).transpose().map_err(FatalError)?;
+                let writer = TopicWriter::new(format, &step.schema).map_err(FatalError)?;
+                let origin = self.origin(&format!("{}.serializer", self.plan.sink.as_deref().unwrap_or("Sink")));
+                Ok(self.push(Box::new(Sink { writer, timestamp, topic, partitions, is_table: *is_table, origin }), upstream))
+            }
+            StepKind::Collect { input, .. } => {
+                let upstream = self.step(input, false, false, needed, false)?;
+                let operator = Collect { collector: self.env.collector.clone(), is_table: is_table(input) };
+                Ok(self.push(Box::new(operator), upstream))
+            }
+        }
+    }
+
+    fn key_projector(&self, step: &Step, keys: &[NamedExpr], input: &Step, name: &str) -> Result<Projector, FatalError> {
+        let names: Vec<String> = step.schema.key.iter().map(|c| c.name.clone()).collect();
+        Projector::new(&names, keys, input, None, self.origin(name))
+    }
+
+    fn reader(&mut self, reader: Box<dyn RecordReader>) -> Upstream {
+        self.readers.push((reader, (0, Port(0))));
+        Upstream::Reader(self.readers.len() - 1)
+    }
+
+    fn source(&mut self, step: &Step, source: &SourceStep, needed: &BTreeSet<String>, is_table: bool) -> Result<Upstream, FatalError> {
+        let mut uses = Vec::with_capacity(step.schema.width());
+        let mut headers = Vec::new();
+        for (slot, column) in step.schema.columns().enumerate() {
+            let header = source.headers.iter().find(|h| h.0 == column.name);
+            let is_key = slot < step.schema.key.len();
+            let is_time = source.timestamp.as_ref().is_some_and(|t| t.column == column.name);
+            if let (Some((_, key)), false) = (header, is_key) {
+                headers.push(HeaderSlot { slot, key: key.clone() });
+                uses.push(SlotUse::Absent);
+            } else if is_key || is_time || needed.contains(&column.name) {
+                uses.push(SlotUse::Read);
+            } else {
+                uses.push(SlotUse::Unread);
+            }
+        }
+        let timestamp = source.timestamp.as_ref().map(|t| TimestampExtractor::new(t, &step.schema)).transpose().map_err(FatalError)?;
+        let reader = TopicReader::new(&source.format, &step.schema, &uses).map_err(FatalError)?;
+        let errors = self.errors("KsqlTopic.Source.deserializer");
+        Ok(self.reader(Box::new(SourceReader { reader, timestamp, headers, is_table, errors })))
+    }
+
+    fn repartition_source(&mut self, step: &Step, repartition: &Repartition) -> Result<Upstream, FatalError> {
+        let uses = vec![SlotUse::Read; step.schema.width()];
+        let reader = TopicReader::new(&repartition.format, &step.schema, &uses).map_err(FatalError)?;
+        let is_table = matches!(step.kind, StepKind::TableGroupBy { .. });
+        let errors = self.errors("Repartition.deserializer");
+        Ok(self.reader(Box::new(RepartitionReader { reader, is_table, errors })))
+    }
+
+    fn aggregate(&mut self, step: &Step, aggregate: &AggregateStep, wants_old: bool) -> Result<Upstream, FatalError> {
+        let input = &aggregate.input;
+        let mut columns = BTreeSet::new();
+        for call in &aggregate.aggregates {
+            add_columns(&call.expr, &mut columns)?;
+        }
+        let upstream = self.step(input, false, false, &columns, false)?;
+        let scope = Scope::new(&input.schema, input.windowed_key().is_some());
+        let mut calls = Vec::new();
+        for call in &aggregate.aggregates {
+            let compiled = expr::compile_aggregate(&parse(&call.expr)?, &scope, &self.plan.properties);
+            calls.push(compiled.map_err(|e| FatalError(e.to_string()))?);
+        }
+        let aggregates = Aggregates::new(step.schema.key.len(), calls, wants_old, self.origin("Aggregate.Aggregate"));
+        let store = self.store(&aggregate.store)?;
+        let grace_ms = aggregate.grace_ms.unwrap_or(0);
+        let operator: Box<dyn Operator> = match aggregate.window {
+            None => Box::new(UnwindowedAggregate::new(aggregates, store)),
+            Some(Windowing::Time { size_ms, advance_ms }) => {
+                Box::new(TimeWindowAggregate::new(aggregates, store, size_ms, advance_ms, grace_ms))
+            }
+            Some(Windowing::Session { gap_ms }) => Box::new(SessionAggregate::new(aggregates, store, gap_ms, grace_ms)),
+        };
+        Ok(self.push(operator, upstream))
+    }
+
+    fn join(&mut self, step: &Step, left: &Step, right: &Step, outer: bool) -> Result<Upstream, FatalError> {
+        let of = |side: &Step| side.schema.columns().map(|c| c.name.clone()).collect::<BTreeSet<String>>();
+        let left_upstream = self.step(left, false, false, &of(left), false)?;
+        // The table's changes end in its store; the join looks them up there.
+        let table_source = leaf(right);
+        self.step(table_source, false, false, &of(table_source), false)?;
+        let table = Derivation::of(right, self.plan)?.ok_or_else(|| FatalError("the table of a join is not kept in a store".into()))?;
+        let mut columns = Vec::new();
+        for column in &step.schema.value {
+            columns.push(match (left.schema.slot(&column.name), right.schema.slot(&column.name)) {
+                (Some(slot), _) => Side::Left(slot),
+                (None, Some(slot)) => Side::Right(slot),
+                (None, None) => return Err(FatalError(format!("neither side of the join has a column {}", column.name))),
+            });
+        }
+        let store = self.store(table.store())?;
+        let key_width = left.schema.key.len();
+        Ok(self.push(Box::new(StreamTableJoin { store, table, key_width, columns, outer, key: Vec::new() }), left_upstream))
+    }
+}
+
+/// The source at the end of a chain of steps.
+fn leaf(step: &Step) -> &Step {
+    match step.inputs().first() {
+        Some(input) => leaf(input),
+        None => step,
+    }
+}
+
+/// Whether rows of a step are a table's changes.
+fn is_table(step: &Step) -> bool {
+    match &step.kind {
+        StepKind::TableSource(_) | StepKind::Aggregate(_) | StepKind::Suppress { .. } | StepKind::TableGroupBy { .. } => true,
+        StepKind::StreamSource(_) | StepKind::StreamTableJoin { .. } | StepKind::StreamGroupBy { .. } => false,
+        StepKind::SelectKey { .. } | StepKind::FlatMap { .. } => false,
+        _ => step.inputs().first().is_some_and(|input| is_table(input)),
+    }
+}
+
+/// The columns that a step reads to make the needed ones among `names`: what their expressions and `keys` name, and those
+/// that are copied.
+fn inputs_of(names: &[String], items: &[NamedExpr], needed: &BTreeSet<String>, keys: &[NamedExpr]) -> Result<BTreeSet<String>, FatalError> {
+    let mut columns = BTreeSet::new();
+    for name in names.iter().filter(|n| needed.contains(*n)) {
+        match items.iter().find(|i| i.name == *name) {
+            Some(item) => add_columns(&item.expr, &mut columns)?,
+            None => {
+                columns.insert(name.clone());
+            }
+        }
+    }
+    for key in keys {
+        add_columns(&key.expr, &mut columns)?;
+    }
+    Ok(columns)
+}

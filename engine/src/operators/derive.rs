@@ -1,0 +1,131 @@
+//! From a stored row to what later steps make of it: filters and projections of a table, without a task.
+//!
+//! Joins look tables up through this, and so do pull queries: the state is kept once, and the steps behind it are applied
+//! to the entry that was found.
+
+use std::collections::BTreeSet;
+
+use super::FatalError;
+use super::exprs::{Origin, Projector, parse, value_names};
+use crate::expr::{self, CompiledAggregate, Env, Eval, Scope};
+use crate::plan::{QueryPlan, Step, StepKind, WindowedKey};
+use crate::row::{Row, RowMeta};
+use crate::types::Value;
+use crate::types::codec;
+
+enum Stage {
+    Filter(Eval<bool>),
+    Select { key_width: usize, values: Projector },
+}
+
+/// What a store's entries hold behind their timestamp.
+enum Layout {
+    /// The value columns themselves.
+    Columns,
+    /// One state an aggregate.
+    States(Vec<CompiledAggregate>),
+}
+
+/// Turns entries of one store into rows of a later step.
+pub struct Derivation {
+    store: String,
+    windowed: bool,
+    layout: Layout,
+    stages: Vec<Stage>,
+}
+
+impl Derivation {
+    /// For the rows that `step` puts out; `None` where no single store stands behind it.
+    pub fn of(step: &Step, plan: &QueryPlan) -> Result<Option<Self>, FatalError> {
+        let windowed = |step: &Step| matches!(step.windowed_key(), Some(WindowedKey::Time { .. } | WindowedKey::Session));
+        match &step.kind {
+            StepKind::TableSource(source) => Ok(source.store.as_ref().map(|store| Derivation {
+                store: store.clone(),
+                windowed: windowed(step),
+                layout: Layout::Columns,
+                stages: Vec::new(),
+            })),
+            StepKind::Aggregate(aggregate) => {
+                let input = &aggregate.input;
+                let scope = Scope::new(&input.schema, input.windowed_key().is_some());
+                let mut calls = Vec::new();
+                for call in &aggregate.aggregates {
+                    let compiled = expr::compile_aggregate(&parse(&call.expr)?, &scope, &plan.properties);
+                    calls.push(compiled.map_err(|e| FatalError(e.to_string()))?);
+                }
+                let layout = Layout::States(calls);
+                Ok(Some(Derivation { store: aggregate.store.clone(), windowed: windowed(step), layout, stages: Vec::new() }))
+            }
+            StepKind::Filter { input, predicate } => {
+                let Some(mut derivation) = Self::of(input, plan)? else { return Ok(None) };
+                let scope = Scope::new(&input.schema, windowed(input));
+                let predicate = expr::compile_predicate(&parse(predicate)?, &scope).map_err(|e| FatalError(e.to_string()))?;
+                derivation.stages.push(Stage::Filter(predicate));
+                Ok(Some(derivation))
+            }
+            StepKind::Select { input, items, .. } => {
+                let Some(mut derivation) = Self::of(input, plan)? else { return Ok(None) };
+                let origin = Origin::new(&plan.query_id.as_str().into(), "Project");
+                let needed: Option<&BTreeSet<String>> = None;
+                let values = Projector::new(&value_names(&step.schema), items, input, needed, origin)?;
+                derivation.stages.push(Stage::Select { key_width: step.schema.key.len(), values });
+                Ok(Some(derivation))
+            }
+            // EMIT FINAL answers pull queries from the aggregation, too.
+            StepKind::Sink { input, .. } | StepKind::Suppress { input, .. } => Self::of(input, plan),
+            _ => Ok(None),
+        }
+    }
+
+    /// Name of the store.
+    pub fn store(&self) -> &str {
+        &self.store
+    }
+
+    /// Whether keys have a window behind them.
+    pub fn windowed(&self) -> bool {
+        self.windowed
+    }
+
+    /// The row of an entry; `None` where a filter leaves it out.
+    ///
+    /// # Errors
+    /// The entry can't be read.
+    pub fn row(&self, key: &[u8], value: &[u8]) -> Result<Option<Row>, String> {
+        let mut row = Row { meta: RowMeta { has_key: true, has_value: true, ..RowMeta::default() }, ..Row::default() };
+        if self.windowed {
+            row.meta.window = Some(codec::decode_windowed_key(key, &mut row.values).map_err(|e| e.to_string())?);
+        } else {
+            codec::decode_key(key, &mut row.values).map_err(|e| e.to_string())?;
+        }
+        let mut entry = Vec::new();
+        codec::decode_values(value, &mut entry).map_err(|e| e.to_string())?;
+        let mut entry = entry.into_iter();
+        match entry.next() {
+            Some(Value::BigInt(timestamp)) => row.meta.timestamp = timestamp,
+            _ => return Err("an entry lacks its timestamp".into()),
+        }
+        match &self.layout {
+            Layout::Columns => row.values.extend(entry),
+            Layout::States(calls) => {
+                let results = calls.iter().zip(entry).map(|(call, state)| call.aggregator.result(&state).unwrap_or_default());
+                row.values.extend(results);
+            }
+        }
+        for stage in &self.stages {
+            match stage {
+                Stage::Filter(predicate) => {
+                    if !matches!(predicate(&Env::new(&row.values, &row.meta)), Ok(Some(true))) {
+                        return Ok(None);
+                    }
+                }
+                Stage::Select { key_width, values } => {
+                    let mut selected: Vec<Value> = row.values.iter().take(*key_width).cloned().collect();
+                    values.append_silently(&row.values, &row.meta, &mut selected);
+                    row.values = selected;
+                }
+            }
+        }
+        Ok(Some(row))
+    }
+}

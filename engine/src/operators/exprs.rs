@@ -1,0 +1,162 @@
+//! Expressions as operators use them: compiled from a step's SQL text, with failures sent to the processing log.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::FatalError;
+use crate::expr::{self, Compiled, Env, Scope};
+use crate::functions::EvalError;
+use crate::plan::{NamedExpr, Step};
+use crate::processing_log::{ProcessingError, ProcessingErrorKind};
+use crate::row::RowMeta;
+use crate::task::TaskContext;
+use crate::types::{Schema, Value};
+
+/// Whose expressions these are, for the processing log.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    pub query: Arc<str>,
+    /// The step's name (`Project`, `WhereFilter`).
+    pub step: Arc<str>,
+}
+
+impl Origin {
+    pub fn new(query: &Arc<str>, step: &str) -> Self {
+        Origin { query: query.clone(), step: step.into() }
+    }
+
+    /// Reports a failure of one row; the query goes on.
+    #[cold]
+    pub fn report(&self, cx: &mut TaskContext, meta: &RowMeta, message: String, cause: &str) {
+        cx.report(ProcessingError {
+            kind: ProcessingErrorKind::RecordProcessing,
+            query_id: self.query.clone(),
+            step: self.step.clone(),
+            message,
+            cause: if cause.is_empty() { Vec::new() } else { vec![cause.to_owned()] },
+            target: None,
+            topic: None,
+            partition: meta.partition,
+            offset: meta.offset,
+            record: None,
+        });
+    }
+}
+
+/// Parses an expression of a plan.
+pub(super) fn parse(text: &str) -> Result<tidemill_parser::ast::Expr, FatalError> {
+    tidemill_parser::parse_expression(text).map_err(|e| FatalError(format!("the plan holds an expression that can't be read: {e}")))
+}
+
+/// Compiles an expression of a plan over the rows of a step.
+pub(super) fn compile(text: &str, input: &Step) -> Result<Compiled, FatalError> {
+    let scope = Scope::new(&input.schema, input.windowed_key().is_some());
+    expr::compile(&parse(text)?, &scope).map_err(|e| FatalError(format!("expression {text}: {e}")))
+}
+
+/// Adds the columns that an expression reads.
+pub(super) fn add_columns(text: &str, into: &mut BTreeSet<String>) -> Result<(), FatalError> {
+    into.extend(expr::columns_used(&parse(text)?));
+    Ok(())
+}
+
+/// Where one slot of an output row comes from.
+enum Cell {
+    /// A slot of the input row.
+    Copy(usize),
+    Computed {
+        expr: Compiled,
+        text: String,
+        name: String,
+        index: usize,
+    },
+    /// A column that nothing reads.
+    Null,
+}
+
+/// Makes the value columns (or the key) of a step's rows: computed ones, and copies by name.
+pub(super) struct Projector {
+    cells: Vec<Cell>,
+    origin: Origin,
+}
+
+impl Projector {
+    /// For the columns `names`: what `items` compute, else a column of the input of that name. Columns outside of
+    /// `needed` stay null.
+    pub fn new(
+        names: &[String],
+        items: &[NamedExpr],
+        input: &Step,
+        needed: Option<&BTreeSet<String>>,
+        origin: Origin,
+    ) -> Result<Self, FatalError> {
+        let mut cells = Vec::with_capacity(names.len());
+        for name in names {
+            cells.push(if needed.is_some_and(|n| !n.contains(name)) {
+                Cell::Null
+            } else if let Some(index) = items.iter().position(|i| i.name == *name) {
+                let text = &items[index].expr;
+                let expr = compile(text, input)?;
+                match expr.slot() {
+                    Some(slot) => Cell::Copy(slot),
+                    None => Cell::Computed { expr, text: text.clone(), name: name.clone(), index },
+                }
+            } else {
+                let slot = input.schema.slot(name);
+                Cell::Copy(slot.ok_or_else(|| FatalError(format!("the plan's step has no column {name}")))?)
+            });
+        }
+        Ok(Projector { cells, origin })
+    }
+
+    /// Appends the columns for a row. A column whose expression fails is null and reported.
+    pub fn append(&self, values: &[Value], meta: &RowMeta, cx: &mut TaskContext, out: &mut Vec<Value>) {
+        let env = Env::new(values, meta);
+        for cell in &self.cells {
+            out.push(match cell {
+                Cell::Copy(slot) => values.get(*slot).cloned().unwrap_or_default(),
+                Cell::Null => Value::Null,
+                Cell::Computed { expr, text, name, index } => match expr.eval_value(&env) {
+                    Ok(value) => value,
+                    Err(EvalError(cause)) => {
+                        let message = format!("Error computing expression {text} for column {name} with index {index}");
+                        self.origin.report(cx, meta, message, &cause);
+                        Value::Null
+                    }
+                },
+            });
+        }
+    }
+
+    /// As [`Projector::append`], for readers beside the task: failures are null and not reported.
+    pub fn append_silently(&self, values: &[Value], meta: &RowMeta, out: &mut Vec<Value>) {
+        let env = Env::new(values, meta);
+        for cell in &self.cells {
+            out.push(match cell {
+                Cell::Copy(slot) => values.get(*slot).cloned().unwrap_or_default(),
+                Cell::Null => Value::Null,
+                Cell::Computed { expr, .. } => expr.eval_value(&env).unwrap_or_default(),
+            });
+        }
+    }
+
+    /// Computes the columns; `Err` with the failed expression's text and cause where one fails.
+    pub fn try_append(&self, values: &[Value], meta: &RowMeta, out: &mut Vec<Value>) -> Result<(), (String, String)> {
+        let env = Env::new(values, meta);
+        for cell in &self.cells {
+            out.push(match cell {
+                Cell::Copy(slot) => values.get(*slot).cloned().unwrap_or_default(),
+                Cell::Null => Value::Null,
+                Cell::Computed { expr, text, .. } => {
+                    expr.eval_value(&env).map_err(|EvalError(cause)| (text.clone(), cause.into_string()))?
+                }
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Names of the value columns.
+pub(super) fn value_names(schema: &Schema) -> Vec<String> {
+    schema.value.iter().map(|c| c.name.clone()).collect()
+}

@@ -1,0 +1,74 @@
+//! The way of rows between two sub-topologies: a topic of the query's own.
+//!
+//! A stream's row is a record of the topic's formats. A grouped table's change is one record, too: its value is the new
+//! row (null where there is none), and the old row, which the aggregation has to undo, travels in a header in the same
+//! format.
+
+use std::sync::Arc;
+
+use super::source::{SourceErrors, fill_meta};
+use super::{FatalError, Operator, Output, Port, RecordReader};
+use crate::formats::topic::{TopicReader, TopicWriter};
+use crate::log::{OutRecord, RecordRef, TopicHandle, partition_for};
+use crate::row::{Header, Row};
+use crate::task::TaskContext;
+
+/// The header that carries the old row.
+const OLD_ROW: &str = "tidemill.old";
+
+/// Writes rows to the topic.
+pub(super) struct RepartitionSink {
+    pub writer: TopicWriter,
+    pub old_writer: TopicWriter,
+    pub topic: TopicHandle,
+    pub partitions: u32,
+}
+
+impl Operator for RepartitionSink {
+    fn process(&mut self, _port: Port, mut row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
+        let mut headers = Vec::new();
+        if let Some(old) = row.old.take() {
+            let mut meta = row.meta.clone();
+            meta.has_value = true;
+            let old = Row { values: old, old: None, meta };
+            let encoded = self.old_writer.write(&old).map_err(|e| FatalError(e.to_string()))?;
+            headers.push(Header { key: OLD_ROW.to_owned(), value: encoded.value.map(<[u8]>::to_vec) });
+            out.cx.recycle(old);
+        }
+        let encoded = self.writer.write(&row).map_err(|e| FatalError(e.to_string()))?;
+        let partition = partition_for(encoded.key, self.partitions, &mut out.cx.null_key_counter);
+        let record = OutRecord { partition, timestamp: row.meta.timestamp, key: encoded.key, value: encoded.value, headers: &headers };
+        out.cx.send(self.topic, record)?;
+        out.cx.recycle(row);
+        Ok(())
+    }
+}
+
+/// Reads them back.
+pub(super) struct RepartitionReader {
+    pub reader: TopicReader,
+    pub is_table: bool,
+    pub errors: SourceErrors,
+}
+
+impl RecordReader for RepartitionReader {
+    fn read(&mut self, record: RecordRef<'_>, headers: Option<Arc<[Header]>>, partition: i32, cx: &mut TaskContext) -> Option<Row> {
+        let mut row = Row { values: cx.buffers.take(0), ..Row::default() };
+        if let Err(error) = self.reader.read(record.key, record.value, &mut row) {
+            self.errors.report(cx, &error, record, partition);
+            return None;
+        }
+        fill_meta(&mut row, record, partition, cx);
+        if self.is_table
+            && let Some(old_value) = headers.iter().flat_map(|h| h.iter()).find(|h| h.key == OLD_ROW)
+        {
+            let mut old = Row { values: cx.buffers.take(0), ..Row::default() };
+            if let Err(error) = self.reader.read(record.key, old_value.value.as_deref(), &mut old) {
+                self.errors.report(cx, &error, record, partition);
+                return None;
+            }
+            row.old = Some(old.values);
+        }
+        Some(row)
+    }
+}

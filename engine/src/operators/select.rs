@@ -1,0 +1,39 @@
+//! SELECT: the value columns are computed, the key stays. A null value stays null; a tombstone stays a tombstone; a
+//! table's old row is computed like the new one. Without state.
+
+use super::exprs::Projector;
+use super::{FatalError, Operator, Output, Port};
+use crate::row::{Row, RowMeta};
+use crate::task::TaskContext;
+use crate::types::Value;
+
+pub(super) struct Select {
+    pub key_width: usize,
+    pub width: usize,
+    pub values: Projector,
+}
+
+impl Select {
+    fn compute(&self, input: &[Value], has_value: bool, meta: &RowMeta, cx: &mut TaskContext) -> Vec<Value> {
+        let mut out = cx.buffers.take(self.width);
+        out.extend(input.iter().take(self.key_width).cloned());
+        if has_value {
+            self.values.append(input, meta, cx, &mut out);
+        } else {
+            out.resize(self.width, Value::Null);
+        }
+        out
+    }
+}
+
+impl Operator for Select {
+    fn process(&mut self, _port: Port, mut row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
+        let values = self.compute(&row.values, row.meta.has_value, &row.meta, out.cx);
+        out.cx.buffers.give(std::mem::replace(&mut row.values, values));
+        if let Some(old) = row.old.take() {
+            row.old = Some(self.compute(&old, true, &row.meta, out.cx));
+            out.cx.buffers.give(old);
+        }
+        out.emit(row)
+    }
+}

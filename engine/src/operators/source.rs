@@ -1,0 +1,125 @@
+//! Sources: records become rows.
+//!
+//! Out of a stream's topic comes every record that can be decoded, also those with a null key or a null value. Records
+//! with a negative timestamp, and those that can't be decoded, are skipped and reported. A table skips null keys.
+
+use std::sync::Arc;
+
+use super::RecordReader;
+use crate::formats::TimestampExtractor;
+use crate::formats::topic::{ReadError, RecordPart, TopicReader};
+use crate::log::RecordRef;
+use crate::processing_log::{ProcessingError, ProcessingErrorKind};
+use crate::row::{Header, Row};
+use crate::task::{TaskContext, arrival_of};
+use crate::types::{Value, text};
+
+/// What the record says besides its key and value.
+pub(super) fn fill_meta(row: &mut Row, record: RecordRef<'_>, partition: i32, cx: &mut TaskContext) {
+    row.meta.timestamp = record.timestamp;
+    row.meta.partition = partition;
+    row.meta.offset = record.offset.0;
+    cx.arrival = arrival_of(record.offset.0);
+}
+
+/// Says in the processing log which record was bad.
+#[derive(Debug, Clone)]
+pub(super) struct SourceErrors {
+    pub query: Arc<str>,
+    /// `KsqlTopic.Source.deserializer`.
+    pub step: Arc<str>,
+}
+
+impl SourceErrors {
+    #[cold]
+    pub fn report(&self, cx: &mut TaskContext, error: &ReadError, record: RecordRef<'_>, partition: i32) {
+        let (target, bytes) = match error.part {
+            RecordPart::Key => ("key", record.key),
+            RecordPart::Value => ("value", record.value),
+        };
+        let mut encoded = String::new();
+        text::write_base64(bytes.unwrap_or_default(), &mut encoded);
+        cx.report(ProcessingError {
+            kind: ProcessingErrorKind::Deserialization,
+            query_id: self.query.clone(),
+            step: self.step.clone(),
+            message: error.to_string(),
+            cause: vec![error.cause.to_string()],
+            target: Some(target),
+            topic: Some(error.topic.clone()),
+            partition,
+            offset: record.offset.0,
+            record: Some(encoded),
+        });
+    }
+}
+
+/// A column that is filled from the record's headers.
+pub(super) struct HeaderSlot {
+    pub slot: usize,
+    /// The header's key; `None` for a column of all headers.
+    pub key: Option<String>,
+}
+
+/// Decodes the records of a stream's or table's topic.
+pub(super) struct SourceReader {
+    pub reader: TopicReader,
+    pub timestamp: Option<TimestampExtractor>,
+    pub headers: Vec<HeaderSlot>,
+    pub is_table: bool,
+    pub errors: SourceErrors,
+}
+
+impl RecordReader for SourceReader {
+    fn read(&mut self, record: RecordRef<'_>, headers: Option<Arc<[Header]>>, partition: i32, cx: &mut TaskContext) -> Option<Row> {
+        let mut row = Row { values: cx.buffers.take(0), ..Row::default() };
+        if let Err(error) = self.reader.read(record.key, record.value, &mut row) {
+            self.errors.report(cx, &error, record, partition);
+            return None;
+        }
+        if self.is_table && !row.meta.has_key {
+            cx.recycle(row);
+            return None;
+        }
+        fill_meta(&mut row, record, partition, cx);
+        if let Some(extractor) = &self.timestamp {
+            match extractor.extract(&row) {
+                Ok(timestamp) => row.meta.timestamp = timestamp,
+                Err(error) => {
+                    cx.report(ProcessingError {
+                        kind: ProcessingErrorKind::RecordProcessing,
+                        query_id: self.errors.query.clone(),
+                        step: self.errors.step.clone(),
+                        message: error.to_string(),
+                        cause: Vec::new(),
+                        target: None,
+                        topic: None,
+                        partition,
+                        offset: record.offset.0,
+                        record: None,
+                    });
+                    return None;
+                }
+            }
+        }
+        if row.meta.timestamp < 0 {
+            return None;
+        }
+        for column in &self.headers {
+            let value = header_value(column.key.as_deref(), headers.as_deref().unwrap_or_default());
+            if let Some(slot) = row.values.get_mut(column.slot) {
+                *slot = value;
+            }
+        }
+        Some(row)
+    }
+}
+
+/// All headers as structs of key and value, or the last one of a key.
+fn header_value(key: Option<&str>, headers: &[Header]) -> Value {
+    let bytes = |header: &Header| header.value.as_deref().map_or(Value::Null, Value::bytes);
+    match key {
+        Some(key) => headers.iter().rev().find(|h| h.key == key).map_or(Value::Null, bytes),
+        None => Value::array(headers.iter().map(|h| Value::structure(vec![Value::string(h.key.as_str()), bytes(h)])).collect()),
+    }
+}
