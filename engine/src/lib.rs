@@ -1,6 +1,9 @@
 //! Everything that gives SQL its meaning and runs it. A library: no HTTP here.
 
+pub mod analyze;
+pub mod catalog;
 pub mod clock;
+pub mod engine;
 pub mod expr;
 pub mod formats;
 pub mod functions;
@@ -13,3 +16,5 @@ pub mod runtime;
 pub mod state;
 pub mod task;
 pub mod types;
+
+pub use engine::{Engine, EngineConfig, EngineError};

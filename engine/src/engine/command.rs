@@ -1,0 +1,86 @@
+//! Commands: what the command log holds. Each is what a statement came to after it was checked, so that replaying needs
+//! no checks and gives the same result in a later version.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::Source;
+use crate::plan::QueryPlan;
+use crate::types::SqlType;
+
+/// Version of the commands' shape. A server refuses commands of a later one.
+pub const COMMAND_VERSION: u32 = 1;
+
+/// A record of the command topic.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Command {
+    pub version: u32,
+    /// The statement as it was given.
+    pub statement: String,
+    /// Session properties that it was given with.
+    pub properties: BTreeMap<String, String>,
+    pub action: Action,
+}
+
+/// What a command does.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Action {
+    /// Adds or replaces a stream or table that reads a topic; with the query that keeps a read-only table in a store.
+    PutSource(Box<Source>, Option<Arc<QueryPlan>>),
+    /// Starts a query; `sink` is the stream or table that it makes (`None` for INSERT INTO, which writes an existing one).
+    StartQuery {
+        plan: Arc<QueryPlan>,
+        sink: Option<Box<Source>>,
+        replaces: Option<String>,
+    },
+    /// Drops a stream or table, and the query that made it.
+    DropSource {
+        name: String,
+    },
+    /// Ends queries for good.
+    Terminate {
+        queries: Vec<String>,
+    },
+    Pause {
+        queries: Vec<String>,
+    },
+    Resume {
+        queries: Vec<String>,
+    },
+    PutType {
+        name: String,
+        sql_type: SqlType,
+    },
+    DropType {
+        name: String,
+    },
+    /// Nothing (`IF NOT EXISTS` of something that exists); kept so that numbers stay what clients were told.
+    Nothing,
+}
+
+/// What a statement that changed something answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandOutcome {
+    /// The statement as it was carried out, defaults filled in.
+    pub statement_text: String,
+    /// `stream/`S1`/create`.
+    pub command_id: String,
+    pub message: String,
+    pub query_id: Option<String>,
+    /// Its place in the command log.
+    pub sequence_number: i64,
+    pub warnings: Vec<String>,
+}
+
+/// The number that clients are told for the n-th command: ksqlDB writes commands in transactions, whose markers take an
+/// offset each, so its numbers are even.
+pub fn sequence_number(nth: usize) -> i64 {
+    i64::try_from(nth).map_or(i64::MAX, |n| n.saturating_mul(2))
+}
+
+/// The number in the id of a query made by the n-th command: one below its sequence number.
+pub fn query_number(nth: usize) -> i64 {
+    (sequence_number(nth) - 1).max(0)
+}

@@ -1,0 +1,100 @@
+//! The command log: a topic of one partition that holds, in order, every statement that changed something. A server that
+//! starts reads it from the first record and stands where it stood.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::error::{Blame, EngineError};
+use crate::log::{Commit, Log, LogError, LogWriter, Offset, OffsetSpec, OutRecord, Subscription, TopicHandle, TopicPartition, TopicSpec};
+use crate::state::StateBatch;
+
+/// How long reading the command topic may stall before the start gives up.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of the command topic that may wait unread.
+const MAX_BUFFERED_BYTES: usize = 16 << 20;
+
+/// Appends to the command topic, and reads it at the start.
+pub(super) struct CommandLog {
+    log: Arc<dyn Log>,
+    topic: String,
+    handle: TopicHandle,
+    writer: Mutex<Option<Box<dyn LogWriter>>>,
+}
+
+impl CommandLog {
+    /// Opens the topic, making it where it is missing.
+    pub(super) fn open(log: Arc<dyn Log>, topic: String, replicas: u16) -> Result<Self, LogError> {
+        if log.describe_topic(&topic)?.is_none() {
+            let config = [("cleanup.policy", "delete"), ("retention.ms", "-1")];
+            let config = config.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+            match log.create_topic(&TopicSpec { name: topic.clone(), partitions: 1, replicas, config }) {
+                Ok(()) | Err(LogError::TopicExists(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let (handle, _) = log.topic(&topic)?;
+        Ok(CommandLog { log, topic, handle, writer: Mutex::new(None) })
+    }
+
+    /// Appends a command; it is durable once this returns.
+    pub(super) fn append<T: Serialize>(&self, command: &T, now_ms: i64) -> Result<(), EngineError> {
+        let value = serde_json::to_vec(command).map_err(|e| EngineError::internal(format!("command log: {e}")))?;
+        let mut slot = self.writer.lock();
+        let mut writer = match slot.take() {
+            Some(writer) => writer,
+            None => self.log.writer()?,
+        };
+        writer.send(self.handle, OutRecord { partition: 0, timestamp: now_ms, key: None, value: Some(&value), headers: &[] })?;
+        writer.commit(Commit { offsets: Vec::new(), state: StateBatch::default() })?;
+        *slot = Some(writer);
+        Ok(())
+    }
+
+    /// All commands, first to last.
+    ///
+    /// # Errors
+    /// A record that this version can't read: nothing may run then, lest it run wrongly.
+    pub(super) fn read_all<T: DeserializeOwned>(&self) -> Result<Vec<T>, EngineError> {
+        let tp = TopicPartition { topic: self.topic.as_str().into(), partition: 0 };
+        let end = self.log.offsets(std::slice::from_ref(&tp), OffsetSpec::Latest)?.first().copied().unwrap_or_default();
+        let mut position = self.log.offsets(std::slice::from_ref(&tp), OffsetSpec::Earliest)?.first().copied().unwrap_or_default();
+        let mut commands = Vec::new();
+        if position >= end {
+            return Ok(commands);
+        }
+        let mut reader = self.log.subscribe(Subscription {
+            partitions: vec![(tp, position)],
+            wake: Arc::new(|| {}),
+            max_buffered_bytes: MAX_BUFFERED_BYTES,
+        })?;
+        let started = Instant::now();
+        while position < end {
+            match reader.poll() {
+                Ok(Some(arrived)) => {
+                    for index in arrived.first..arrived.batch.len() {
+                        let record = arrived.batch.record(index);
+                        position = Offset(record.offset.0 + 1);
+                        let Some(value) = record.value else { continue };
+                        commands.push(serde_json::from_slice(value).map_err(|e| {
+                            EngineError::internal(format!(
+                                "command topic {}: the record at offset {} can't be read ({e}); it was written by a later version or is damaged",
+                                self.topic, record.offset.0
+                            ))
+                        })?);
+                    }
+                }
+                Ok(None) | Err(LogError::Retriable(_)) if started.elapsed() < READ_TIMEOUT => std::thread::sleep(Duration::from_millis(2)),
+                Ok(None) => {
+                    let message = format!("command topic {} can't be read to its end within {READ_TIMEOUT:?}", self.topic);
+                    return Err(EngineError { blame: Blame::External, message, span: None, code: None });
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(commands)
+    }
+}

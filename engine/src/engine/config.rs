@@ -1,0 +1,93 @@
+//! What an engine is opened with.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Where topics live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogChoice {
+    /// In the data folder.
+    Embedded,
+    /// In Kafka: `host:port,…` and further properties of the client (security, timeouts) by librdkafka's names.
+    Kafka { bootstrap_servers: String, client_properties: BTreeMap<String, String> },
+}
+
+/// Settings of an engine. [`EngineConfig::new`] gives the defaults.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Servers with the same id share a command topic (`ksql.service.id`).
+    pub service_id: String,
+    /// Begins the names of internal topics and persistent consumer groups.
+    pub internal_prefix: String,
+    /// State, and the topics of the embedded log.
+    pub data_dir: PathBuf,
+    pub log: LogChoice,
+    /// Threads that process records.
+    pub workers: usize,
+    /// On Kafka: milliseconds between commits (`ksql.streams.commit.interval.ms`).
+    pub commit_interval_ms: u64,
+    /// How long a task waits for an empty partition that may still bring older records, milliseconds.
+    pub max_task_idle_ms: u64,
+    /// Bytes that may wait unread in one partition of one task.
+    pub max_buffered_bytes: usize,
+    /// RocksDB's block cache for all state together, bytes.
+    pub state_cache_bytes: usize,
+    /// Changes that wait in memory for a commit, all stores together, bytes.
+    pub state_overlay_bytes: usize,
+    /// Copies of topics that the engine makes, where a statement says nothing.
+    pub replicas: u16,
+    /// Topic of the processing log; `None`: failures are only counted and logged.
+    pub processing_log_topic: Option<String>,
+    /// Whether the first start declares a stream over the processing log.
+    pub processing_log_stream: bool,
+    /// Whether failed rows may stand in the processing log.
+    pub processing_log_include_rows: bool,
+    /// Defaults of session properties (`ksql.streams.auto.offset.reset`).
+    pub session_defaults: BTreeMap<String, String>,
+}
+
+impl EngineConfig {
+    /// Defaults for a data folder: embedded log, service id `default_`.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        let service_id = "default_".to_owned();
+        EngineConfig {
+            internal_prefix: format!("_confluent-ksql-{service_id}"),
+            processing_log_topic: Some(format!("{service_id}ksql_processing_log")),
+            service_id,
+            data_dir: data_dir.into(),
+            log: LogChoice::Embedded,
+            workers: std::thread::available_parallelism().map_or(2, usize::from),
+            commit_interval_ms: 2_000,
+            max_task_idle_ms: 500,
+            max_buffered_bytes: 8 << 20,
+            state_cache_bytes: 32 << 20,
+            state_overlay_bytes: 256 << 20,
+            replicas: 1,
+            processing_log_stream: true,
+            processing_log_include_rows: false,
+            session_defaults: BTreeMap::new(),
+        }
+    }
+
+    /// Sets the service id and the names that follow from it.
+    pub fn with_service_id(mut self, service_id: &str) -> Self {
+        self.internal_prefix = format!("_confluent-ksql-{service_id}");
+        self.processing_log_topic = self.processing_log_topic.map(|_| format!("{service_id}ksql_processing_log"));
+        self.service_id = service_id.to_owned();
+        self
+    }
+
+    /// Limits of the state, as its database takes them.
+    pub(crate) fn state_limits(&self) -> crate::state::StateLimits {
+        crate::state::StateLimits {
+            block_cache_bytes: self.state_cache_bytes,
+            overlay_bytes: self.state_overlay_bytes,
+            ..crate::state::StateLimits::default()
+        }
+    }
+
+    /// The topic that holds every statement that changed something.
+    pub fn command_topic(&self) -> String {
+        format!("{}_command_topic", self.internal_prefix)
+    }
+}

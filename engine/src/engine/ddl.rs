@@ -1,0 +1,258 @@
+//! Statements about streams, tables and types that read existing topics or make empty ones.
+
+use std::collections::BTreeMap;
+
+use tidemill_parser::ast::{AlterSource, CreateSource, DataType, Ident, SpannedStatement, Statement};
+
+use super::command::{Action, CommandOutcome};
+use super::{CommandState, Engine, EngineError, SessionProperties};
+use crate::analyze::{self, Action as SourceAction};
+use crate::catalog::{Source, SourceKind};
+use crate::log::{LogError, TopicSpec};
+use crate::types::{Column, SqlType};
+
+impl Engine {
+    /// Runs a statement that changes something: DDL, CREATE … AS, INSERT INTO … SELECT, DROP, TERMINATE, PAUSE, RESUME.
+    ///
+    /// # Errors
+    /// What is wrong with the statement; nothing of it was done then.
+    pub fn execute(
+        self: &std::sync::Arc<Self>,
+        statement: &SpannedStatement,
+        session: &SessionProperties,
+    ) -> Result<CommandOutcome, EngineError> {
+        let mut commands = self.commands.lock();
+        let commands = &mut *commands;
+        match &statement.statement {
+            Statement::CreateSource(create) => self.create_source(commands, create, statement, session),
+            Statement::CreateAs(create) => self.create_as(commands, create, statement, session),
+            Statement::InsertSelect(insert) => self.insert_select(commands, insert, statement, session),
+            Statement::AlterSource(alter) => self.alter_source(commands, alter, statement, session),
+            Statement::DropSource(drop) => self.drop_source(commands, drop, statement, session),
+            Statement::CreateType { name, if_not_exists, data_type } => {
+                self.create_type(commands, name, *if_not_exists, data_type, statement, session)
+            }
+            Statement::DropType { name, if_exists } => self.drop_type(commands, name, *if_exists, statement, session),
+            Statement::Terminate { id } => self.terminate(commands, id.as_ref(), statement, session),
+            Statement::Pause { id } => self.pause(commands, id.as_ref(), statement, session),
+            Statement::Resume { id } => self.resume(commands, id.as_ref(), statement, session),
+            _ => Err(EngineError::user("this statement does not change anything that the command log keeps")),
+        }
+    }
+
+    fn create_source(
+        self: &std::sync::Arc<Self>,
+        commands: &mut CommandState,
+        create: &CreateSource,
+        statement: &SpannedStatement,
+        session: &SessionProperties,
+    ) -> Result<CommandOutcome, EngineError> {
+        let catalog = self.catalog();
+        let kind = SourceKind::from(create.kind);
+        let topics = self.topic_lookup();
+        let context = self.context(&catalog, session, &topics);
+        let declared = analyze::create_source(create, &context)?;
+        if declared.action == SourceAction::Keep
+            && let Some(existing) = catalog.source(&create.name.name)
+        {
+            let outcome = exists_already(existing, kind, statement);
+            return self.nothing(commands, outcome, session);
+        }
+        let source = declared.source;
+        self.ensure_topic(&source)?;
+        let statement_text = source.statement.clone();
+        let name = source.name.clone();
+        // A read-only table is kept in a store by a query of its own, so that it can be looked up.
+        let query = source.created_by.clone().map(|_| {
+            let id = format!("CST_{name}_{}", self.next_query_number(commands));
+            std::sync::Arc::new(analyze::source_table(&source, &context, &id))
+        });
+        let query_id = query.as_ref().map(|q| q.query_id.clone());
+        let source = Source { created_by: query_id.clone(), ..source };
+        let sequence_number = self.append_and_apply(commands, &statement_text, session, Action::PutSource(Box::new(source), query))?;
+        Ok(CommandOutcome {
+            statement_text,
+            command_id: format!("{}/`{name}`/create", kind.lower()),
+            message: query_id.as_ref().map_or_else(|| format!("{} created", capitalized(kind)), |id| format!("Created query with ID {id}")),
+            query_id,
+            sequence_number,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// Makes a source's topic where it is missing.
+    pub(super) fn ensure_topic(&self, source: &Source) -> Result<(), EngineError> {
+        if self.log.describe_topic(&source.format.topic)?.is_some() {
+            return Ok(());
+        }
+        let settings = source.topic;
+        let mut config = BTreeMap::from([("cleanup.policy".to_owned(), settings.cleanup.name().to_owned())]);
+        if let Some(retention) = settings.retention_ms {
+            config.insert("retention.ms".to_owned(), retention.to_string());
+        }
+        let spec = TopicSpec { name: source.format.topic.clone(), partitions: settings.partitions, replicas: settings.replicas, config };
+        match self.log.create_topic(&spec) {
+            Ok(()) | Err(LogError::TopicExists(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn alter_source(
+        self: &std::sync::Arc<Self>,
+        commands: &mut CommandState,
+        alter: &AlterSource,
+        statement: &SpannedStatement,
+        session: &SessionProperties,
+    ) -> Result<CommandOutcome, EngineError> {
+        let catalog = self.catalog();
+        let name = &alter.name.name;
+        let kind = SourceKind::from(alter.kind);
+        let Some(source) = catalog.source(name) else {
+            return Err(EngineError::user(format!("Source {name} does not exist.")));
+        };
+        if source.kind != kind {
+            return Err(EngineError::user(format!(
+                "Incompatible data source type is {}, but statement was ALTER {}",
+                source.kind.upper(),
+                kind.upper()
+            )));
+        }
+        if source.read_only {
+            return Err(EngineError::user(format!(
+                "Cannot alter {} '{name}': ALTER operations are not supported on source {}s.",
+                kind.lower(),
+                kind.lower()
+            )));
+        }
+        if source.created_by.is_some() {
+            return Err(EngineError::user(format!(
+                "ALTER command is not supported for CREATE ... AS statements: '{name}' was made by a query. Use CREATE OR REPLACE instead."
+            )));
+        }
+        let mut altered = Source::clone(source);
+        for (column, data_type) in &alter.add {
+            if altered.schema.columns().any(|c| c.name == column.name) {
+                return Err(EngineError::user(format!(
+                    "Cannot add column `{}` to schema. A column with the same name already exists.",
+                    column.name
+                )));
+            }
+            altered.schema.value.push(Column::new(&column.name, self.resolve(data_type)?));
+            altered.column_order.push(column.name.clone());
+        }
+        let sequence_number =
+            self.append_and_apply(commands, &closed(&statement.text), session, Action::PutSource(Box::new(altered), None))?;
+        Ok(CommandOutcome {
+            statement_text: closed(&statement.text),
+            command_id: format!("{}/{name}/alter", kind.lower()),
+            message: format!("{} {name} altered.", capitalized(kind)),
+            query_id: None,
+            sequence_number,
+            warnings: Vec::new(),
+        })
+    }
+
+    fn create_type(
+        self: &std::sync::Arc<Self>,
+        commands: &mut CommandState,
+        name: &Ident,
+        if_not_exists: bool,
+        data_type: &DataType,
+        statement: &SpannedStatement,
+        session: &SessionProperties,
+    ) -> Result<CommandOutcome, EngineError> {
+        let catalog = self.catalog();
+        let sql_type = self.resolve(data_type)?;
+        let mut outcome = CommandOutcome {
+            statement_text: closed(&statement.text),
+            command_id: format!("type/{}/create", name.name),
+            message: format!("Registered custom type with name '{}' and SQL type {sql_type}", name.name),
+            query_id: None,
+            sequence_number: 0,
+            warnings: Vec::new(),
+        };
+        if let Some(existing) = catalog.user_type(&name.name)
+            && if_not_exists
+        {
+            outcome.message = format!("{} is already registered with type {existing}", name.name);
+            return self.nothing(commands, outcome, session);
+        }
+        catalog.with_type(&name.name, sql_type.clone())?;
+        let action = Action::PutType { name: name.name.clone(), sql_type };
+        outcome.sequence_number = self.append_and_apply(commands, &outcome.statement_text, session, action)?;
+        Ok(outcome)
+    }
+
+    fn drop_type(
+        self: &std::sync::Arc<Self>,
+        commands: &mut CommandState,
+        name: &Ident,
+        if_exists: bool,
+        statement: &SpannedStatement,
+        session: &SessionProperties,
+    ) -> Result<CommandOutcome, EngineError> {
+        let mut outcome = CommandOutcome {
+            statement_text: closed(&statement.text),
+            command_id: format!("type/{}/drop", name.name),
+            message: format!("Dropped type '{}'", name.name),
+            query_id: None,
+            sequence_number: 0,
+            warnings: Vec::new(),
+        };
+        if let Err(error) = self.catalog().without_type(&name.name) {
+            if !if_exists {
+                return Err(error.into());
+            }
+            outcome.message = format!("Type '{}' does not exist", name.name);
+            return self.nothing(commands, outcome, session);
+        }
+        let action = Action::DropType { name: name.name.clone() };
+        outcome.sequence_number = self.append_and_apply(commands, &outcome.statement_text, session, action)?;
+        Ok(outcome)
+    }
+
+    /// Counts a statement that changes nothing.
+    pub(super) fn nothing(
+        self: &std::sync::Arc<Self>,
+        commands: &mut CommandState,
+        mut outcome: CommandOutcome,
+        session: &SessionProperties,
+    ) -> Result<CommandOutcome, EngineError> {
+        outcome.sequence_number = self.append_and_apply(commands, &outcome.statement_text, session, Action::Nothing)?;
+        Ok(outcome)
+    }
+
+    fn resolve(&self, data_type: &DataType) -> Result<SqlType, EngineError> {
+        Ok(self.catalog().resolve_type(data_type)?)
+    }
+}
+
+/// What `IF NOT EXISTS` answers for a name that is taken.
+pub(super) fn exists_already(existing: &Source, wanted: SourceKind, statement: &SpannedStatement) -> CommandOutcome {
+    CommandOutcome {
+        statement_text: closed(&statement.text),
+        command_id: format!("{}/`{}`/create", wanted.lower(), existing.name),
+        message: format!(
+            "Cannot add {} `{}`: A {} with the same name already exists.",
+            wanted.lower(),
+            existing.name,
+            existing.kind.lower()
+        ),
+        query_id: None,
+        sequence_number: 0,
+        warnings: Vec::new(),
+    }
+}
+
+/// `Stream` or `Table`.
+pub(super) fn capitalized(kind: SourceKind) -> &'static str {
+    match kind {
+        SourceKind::Stream => "Stream",
+        SourceKind::Table => "Table",
+    }
+}
+
+/// A statement's text with its semicolon.
+pub(super) fn closed(text: &str) -> String {
+    format!("{};", text.trim_end_matches(';'))
+}

@@ -1,0 +1,72 @@
+//! DROP STREAM and DROP TABLE.
+
+use std::sync::Arc;
+
+use tidemill_parser::ast::{DropSource, SpannedStatement};
+
+use super::command::{Action, CommandOutcome};
+use super::ddl::{capitalized, closed};
+use super::{CommandState, Engine, EngineError, SessionProperties};
+use crate::catalog::SourceKind;
+
+impl Engine {
+    pub(super) fn drop_source(
+        self: &Arc<Self>,
+        commands: &mut CommandState,
+        drop: &DropSource,
+        statement: &SpannedStatement,
+        session: &SessionProperties,
+    ) -> Result<CommandOutcome, EngineError> {
+        let catalog = self.catalog();
+        let name = &drop.name.name;
+        let kind = SourceKind::from(drop.kind);
+        // The topic is deleted here, once; the command that is replayed only drops the source.
+        let statement_text = if drop.delete_topic {
+            let plain = DropSource { delete_topic: false, ..drop.clone() };
+            format!("{};", tidemill_parser::ast::Statement::DropSource(plain))
+        } else {
+            closed(&statement.text)
+        };
+        let mut outcome = CommandOutcome {
+            statement_text,
+            command_id: format!("{}/{name}/drop", kind.lower()),
+            message: String::new(),
+            query_id: None,
+            sequence_number: 0,
+            warnings: Vec::new(),
+        };
+        let Some(source) = catalog.source(name) else {
+            if drop.if_exists {
+                outcome.message = format!("Source `{name}` does not exist.");
+                return self.nothing(commands, outcome, session);
+            }
+            let near = catalog.near_source(name).map(|n| format!(" Did you mean {n}?")).unwrap_or_default();
+            let message = format!("{} {name} does not exist.{near}", capitalized(kind));
+            return Err(EngineError { span: Some(drop.name.span), ..EngineError::user(message) });
+        };
+        if source.kind != kind {
+            return Err(EngineError::user(format!(
+                "Incompatible data source type is {}, but statement was DROP {}",
+                source.kind.lower(),
+                kind.lower()
+            )));
+        }
+        catalog.check_droppable(name)?;
+        let topic = source.format.topic.clone();
+        if drop.delete_topic && source.read_only {
+            return Err(EngineError::user(format!(
+                "Cannot delete topic for read-only source: {name}. The topic belongs to whoever writes it."
+            )));
+        }
+        outcome.message = format!("Source `{name}` (topic: {topic}) was dropped.");
+        outcome.sequence_number =
+            self.append_and_apply(commands, &outcome.statement_text, session, Action::DropSource { name: name.clone() })?;
+        if drop.delete_topic {
+            match self.log.delete_topic(&topic) {
+                Ok(()) | Err(crate::log::LogError::UnknownTopic(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(outcome)
+    }
+}

@@ -1,0 +1,97 @@
+//! What the engine says to whoever asked for something that can't be done.
+
+use tidemill_parser::ParseError;
+use tidemill_parser::ast::Span;
+
+use crate::analyze::{AnalysisError, ErrorKind};
+use crate::catalog::{CatalogError, TypeError};
+use crate::log::LogError;
+use crate::runtime::StartError;
+use crate::state::StateError;
+
+/// Whose fault it is: decides the HTTP status and whether to try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The statement is wrong.
+    User,
+    /// The log or another server is away; the same statement may succeed later.
+    External,
+    /// A defect of ours.
+    Internal,
+}
+
+/// A statement that was refused or failed. Nothing of it was done.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct EngineError {
+    pub blame: Blame,
+    /// What was wrong and what would be right.
+    pub message: String,
+    /// Where in the statement.
+    pub span: Option<Span>,
+    /// What analysis says of the answer's code.
+    pub code: Option<ErrorKind>,
+}
+
+impl EngineError {
+    pub fn user(message: impl Into<String>) -> Self {
+        EngineError { blame: Blame::User, message: message.into(), span: None, code: None }
+    }
+
+    pub fn internal(message: impl Into<String>) -> Self {
+        EngineError { blame: Blame::Internal, message: message.into(), span: None, code: None }
+    }
+}
+
+impl From<LogError> for EngineError {
+    fn from(error: LogError) -> Self {
+        let blame = match error {
+            LogError::UnknownTopic(_) | LogError::TopicExists(_) => Blame::User,
+            LogError::Retriable(_) => Blame::External,
+            LogError::Fatal(_) => Blame::Internal,
+        };
+        EngineError { blame, message: error.to_string(), span: None, code: None }
+    }
+}
+
+impl From<ParseError> for EngineError {
+    fn from(error: ParseError) -> Self {
+        EngineError { blame: Blame::User, message: error.to_string(), span: Some(error.span), code: None }
+    }
+}
+
+impl From<AnalysisError> for EngineError {
+    fn from(error: AnalysisError) -> Self {
+        let span = error.problems.first().and_then(|p| p.span);
+        EngineError { blame: Blame::User, code: Some(error.kind()), message: error.to_string(), span }
+    }
+}
+
+impl From<CatalogError> for EngineError {
+    fn from(error: CatalogError) -> Self {
+        EngineError::user(error.0)
+    }
+}
+
+impl From<TypeError> for EngineError {
+    fn from(error: TypeError) -> Self {
+        EngineError::user(error.to_string())
+    }
+}
+
+impl From<StateError> for EngineError {
+    fn from(error: StateError) -> Self {
+        EngineError::internal(error.to_string())
+    }
+}
+
+impl From<StartError> for EngineError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Log(error) => error.into(),
+            StartError::State(error) => error.into(),
+            StartError::NotCopartitioned(message) => EngineError::user(message),
+            StartError::Plan(error) => EngineError::internal(error.0),
+        }
+    }
+}

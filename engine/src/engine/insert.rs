@@ -1,0 +1,93 @@
+//! INSERT INTO … VALUES: rows written straight to a topic.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tidemill_parser::ast::InsertValues;
+
+use super::{Engine, EngineError, SessionProperties};
+use crate::analyze::{self, InsertRow};
+use crate::catalog::SourceKind;
+use crate::formats::topic::TopicWriter;
+use crate::log::{Commit, Log, LogError, LogWriter, OutRecord, partition_for};
+use crate::row::Row;
+use crate::state::StateBatch;
+use crate::types::Value;
+
+/// Writers that wait for the next insert.
+const MAX_IDLE_WRITERS: usize = 8;
+
+/// Writes rows; shared by all who insert.
+pub(super) struct Inserter {
+    log: Arc<dyn Log>,
+    idle: Mutex<Vec<Box<dyn LogWriter>>>,
+    null_keys: Mutex<u32>,
+}
+
+/// A row as bytes, ready to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedInsert {
+    pub topic: String,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    /// ROWTIME where it was given.
+    pub timestamp: Option<i64>,
+}
+
+impl Engine {
+    /// Writes one row; it is durable once this returns.
+    ///
+    /// # Errors
+    /// The statement is wrong, or the log is away.
+    pub fn insert_values(&self, insert: &InsertValues, session: &SessionProperties) -> Result<(), EngineError> {
+        let catalog = self.catalog();
+        let topics = self.topic_lookup();
+        let row = analyze::insert_values(insert, &self.context(&catalog, session, &topics))?;
+        let encoded = encode(&row)?;
+        self.inserts.write(&encoded, self.clock.now_ms())?;
+        Ok(())
+    }
+}
+
+/// Encodes a row in the formats of its source.
+pub fn encode(row: &InsertRow) -> Result<EncodedInsert, EngineError> {
+    let source = &row.source;
+    let mut writer = TopicWriter::new(&source.format, &source.record_schema()).map_err(EngineError::user)?;
+    let mut out = Row::default();
+    out.values = row.key.iter().chain(&row.value).cloned().collect();
+    out.meta.has_key = row.key.iter().any(|v| !v.is_null());
+    // A table's row without any value is a row of nulls, not a tombstone, unless its one column stands unwrapped.
+    out.meta.has_value = source.kind == SourceKind::Stream || !source.format.value.unwrapped || row.value.iter().any(|v| *v != Value::Null);
+    let encoded = writer.write(&out).map_err(|e| EngineError::user(e.to_string()))?;
+    Ok(EncodedInsert {
+        topic: source.format.topic.clone(),
+        key: encoded.key.map(<[u8]>::to_vec),
+        value: encoded.value.map(<[u8]>::to_vec),
+        timestamp: row.timestamp,
+    })
+}
+
+impl Inserter {
+    pub(super) fn new(log: Arc<dyn Log>) -> Self {
+        Inserter { log, idle: Mutex::new(Vec::new()), null_keys: Mutex::new(0) }
+    }
+
+    fn write(&self, insert: &EncodedInsert, now_ms: i64) -> Result<(), LogError> {
+        let (topic, partitions) = self.log.topic(&insert.topic)?;
+        let partition = partition_for(insert.key.as_deref(), partitions, &mut self.null_keys.lock());
+        let idle = self.idle.lock().pop();
+        let mut writer = match idle {
+            Some(writer) => writer,
+            None => self.log.writer()?,
+        };
+        let timestamp = insert.timestamp.unwrap_or(now_ms);
+        let (key, value) = (insert.key.as_deref(), insert.value.as_deref());
+        writer.send(topic, OutRecord { partition, timestamp, key, value, headers: &[] })?;
+        writer.commit(Commit { offsets: Vec::new(), state: StateBatch::default() })?;
+        let mut idle = self.idle.lock();
+        if idle.len() < MAX_IDLE_WRITERS {
+            idle.push(writer);
+        }
+        Ok(())
+    }
+}

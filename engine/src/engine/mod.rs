@@ -1,0 +1,161 @@
+//! The engine: one object that takes statements and queries and keeps everything running. The server, `tidemill run` and
+//! embedded uses stand on this; nothing here knows of HTTP.
+//!
+//! Statements that change something go one at a time: checked against the catalog, appended to the command log, then
+//! carried out. Reading never waits for them: the catalog is an immutable snapshot behind an `Arc`.
+
+mod command;
+mod command_log;
+mod config;
+mod ddl;
+mod drop;
+mod error;
+mod insert;
+mod open;
+mod persistent;
+mod pull;
+mod push;
+mod queries;
+mod stream_scan;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::analyze::{AnalysisContext, TopicInfo};
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::log::{Log, OffsetSpec};
+use crate::runtime::Runtime;
+
+pub use command::CommandOutcome;
+use command::{Action, COMMAND_VERSION, Command};
+use command_log::CommandLog;
+pub use config::{EngineConfig, LogChoice};
+pub use error::{Blame, EngineError};
+pub use insert::{EncodedInsert, encode as encode_insert};
+pub use pull::PullResult;
+pub use push::{PushQuery, PushRow};
+pub use queries::{PersistentQuery, QueryKind, QueryRegistry};
+
+/// A running engine. Cheap to share; [`Engine::shutdown`] ends it cleanly.
+pub struct Engine {
+    config: EngineConfig,
+    log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
+    runtime: Arc<Runtime>,
+    catalog: RwLock<Arc<Catalog>>,
+    queries: QueryRegistry,
+    /// Held while a statement changes something.
+    commands: Mutex<CommandState>,
+    inserts: insert::Inserter,
+}
+
+/// The command log and how many commands it holds.
+struct CommandState {
+    log: CommandLog,
+    count: usize,
+}
+
+/// Properties that hold for one statement: the engine's defaults, then the session's, by name without the
+/// `ksql.streams.` prefix as well.
+#[derive(Debug, Clone, Default)]
+pub struct SessionProperties(pub BTreeMap<String, String>);
+
+impl SessionProperties {
+    /// A property by its bare name (`auto.offset.reset`), however it was spelled.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        [format!("ksql.streams.{name}"), name.to_owned(), format!("ksql.{name}")]
+            .iter()
+            .find_map(|spelling| self.0.get(spelling))
+            .map(String::as_str)
+    }
+
+    /// Where a query without committed offsets begins: `auto.offset.reset`, `latest` by default.
+    pub fn offset_reset(&self) -> OffsetSpec {
+        match self.get("auto.offset.reset") {
+            Some(value) if value.eq_ignore_ascii_case("earliest") => OffsetSpec::Earliest,
+            _ => OffsetSpec::Latest,
+        }
+    }
+}
+
+impl Engine {
+    /// The catalog as it stands.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.read().clone()
+    }
+
+    /// The persistent and push queries that run.
+    pub fn queries(&self) -> &QueryRegistry {
+        &self.queries
+    }
+
+    pub fn config(&self) -> &EngineConfig {
+        &self.config
+    }
+
+    pub fn log(&self) -> &Arc<dyn Log> {
+        &self.log
+    }
+
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    pub fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
+    /// The defaults of the configuration with a session's properties over them.
+    pub fn session(&self, overrides: &BTreeMap<String, String>) -> SessionProperties {
+        let mut all = self.config.session_defaults.clone();
+        all.extend(overrides.iter().map(|(k, v)| (k.clone(), v.clone())));
+        SessionProperties(all)
+    }
+
+    /// Commits everything, ends all queries and threads. Calls after that fail.
+    pub fn shutdown(&self) {
+        self.queries.close_push_queries();
+        self.runtime.shutdown();
+    }
+
+    /// What analysis may ask about topics.
+    fn topic_lookup(&self) -> impl Fn(&str) -> Option<TopicInfo> + '_ {
+        |name| {
+            let info = self.log.describe_topic(name).ok().flatten()?;
+            let retention_ms = info.config.get("retention.ms").and_then(|v| v.parse().ok());
+            Some(TopicInfo { partitions: info.partitions, replicas: info.replicas, retention_ms })
+        }
+    }
+
+    /// What analysis may know: the catalog, the session and the log's topics.
+    fn context<'a>(
+        &'a self,
+        catalog: &'a Catalog,
+        session: &'a SessionProperties,
+        topic: &'a dyn Fn(&str) -> Option<TopicInfo>,
+    ) -> AnalysisContext<'a> {
+        AnalysisContext { catalog, properties: &session.0, service_id: &self.config.service_id, topic }
+    }
+
+    /// Appends a command; whatever it says then happens. Returns the sequence number that clients are told.
+    fn append(
+        &self,
+        commands: &mut CommandState,
+        statement: &str,
+        session: &SessionProperties,
+        action: Action,
+    ) -> Result<i64, EngineError> {
+        let command = Command { version: COMMAND_VERSION, statement: statement.to_owned(), properties: session.0.clone(), action };
+        commands.log.append(&command, self.clock.now_ms())?;
+        let number = command::sequence_number(commands.count);
+        commands.count += 1;
+        Ok(number)
+    }
+
+    fn set_catalog(&self, catalog: Catalog) {
+        *self.catalog.write() = Arc::new(catalog);
+    }
+}

@@ -1,0 +1,237 @@
+//! Opening an engine: log, state, runtime, then the command log replayed.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use parking_lot::{Mutex, RwLock};
+
+use super::command::{Action, COMMAND_VERSION, Command};
+use super::command_log::CommandLog;
+use super::insert::Inserter;
+use super::queries::{QueryKind, QueryRegistry};
+use super::{CommandState, Engine, EngineConfig, EngineError, LogChoice, SessionProperties};
+use crate::catalog::{Catalog, QueryLinks};
+use crate::clock::{Clock, SystemClock};
+use crate::log::embedded::EmbeddedLog;
+use crate::log::kafka::KafkaLog;
+use crate::log::{Log, LogError, TopicSpec};
+use crate::plan::QueryPlan;
+use crate::processing_log::{LOG_STREAM, NoProcessingLog, ProcessingLog, ProcessingLogWriter, stream_columns};
+use crate::runtime::{Runtime, RuntimeConfig, RuntimeParts};
+use crate::state::StateDb;
+
+/// A query that the command log says should run.
+struct Pending {
+    plan: Arc<QueryPlan>,
+    kind: QueryKind,
+    session: SessionProperties,
+    paused: bool,
+}
+
+/// What a change of the catalog means for queries: done at once, or gathered while the command log is replayed.
+enum Mode<'a> {
+    Live,
+    Replay(&'a mut IndexMap<String, Pending>),
+}
+
+impl Engine {
+    /// Opens the data folder and the log, replays the command log and starts what it says should run.
+    ///
+    /// # Errors
+    /// The folder is in use or can't be written, the log is away, or the command log can't be read.
+    pub fn open(config: EngineConfig) -> Result<Arc<Self>, EngineError> {
+        let state = StateDb::open(&config.data_dir, config.state_limits())?;
+        let log: Arc<dyn Log> = match &config.log {
+            LogChoice::Embedded => Arc::new(EmbeddedLog::open(state.clone(), Arc::new(SystemClock))?),
+            LogChoice::Kafka { bootstrap_servers, client_properties } => {
+                Arc::new(KafkaLog::connect(bootstrap_servers, client_properties, Arc::new(|batch| batch.write()))?)
+            }
+        };
+        Self::assemble(config, log, state, Arc::new(SystemClock))
+    }
+
+    /// Puts an engine together from its parts; tests give simulated ones.
+    pub fn assemble(config: EngineConfig, log: Arc<dyn Log>, state: StateDb, clock: Arc<dyn Clock>) -> Result<Arc<Self>, EngineError> {
+        let processing_log = open_processing_log(&config, &log, &clock)?;
+        let parts = RuntimeParts { log: log.clone(), state, clock: clock.clone(), processing_log };
+        let runtime_config = RuntimeConfig {
+            workers: config.workers,
+            commit_interval_ms: config.commit_interval_ms,
+            max_task_idle_ms: config.max_task_idle_ms,
+            max_buffered_bytes: config.max_buffered_bytes,
+            internal_prefix: config.internal_prefix.clone(),
+            replicas: config.replicas,
+        };
+        let runtime = Runtime::start(parts, runtime_config).map_err(|e| EngineError::internal(format!("worker threads: {e}")))?;
+        let command_log = CommandLog::open(log.clone(), config.command_topic(), config.replicas)?;
+        let commands: Vec<Command> = command_log.read_all()?;
+        let engine = Arc::new(Engine {
+            inserts: Inserter::new(log.clone()),
+            log,
+            clock,
+            runtime,
+            catalog: RwLock::new(Arc::new(Catalog::default())),
+            queries: QueryRegistry::default(),
+            commands: Mutex::new(CommandState { log: command_log, count: commands.len() }),
+            config,
+        });
+        engine.replay(commands)?;
+        engine.declare_processing_log()?;
+        Ok(engine)
+    }
+
+    fn replay(self: &Arc<Self>, commands: Vec<Command>) -> Result<(), EngineError> {
+        let mut pending = IndexMap::new();
+        for command in commands {
+            if command.version > COMMAND_VERSION {
+                return Err(EngineError::internal(format!(
+                    "the command log was written by a later version (commands of version {}, this one reads up to {COMMAND_VERSION})",
+                    command.version
+                )));
+            }
+            let session = SessionProperties(command.properties);
+            self.apply(command.action, &session, &mut Mode::Replay(&mut pending))?;
+        }
+        let started = std::time::Instant::now();
+        let count = pending.len();
+        for (_, query) in pending {
+            self.start_persistent(query.plan, query.kind, &query.session, query.paused);
+        }
+        if count > 0 {
+            tracing::info!(queries = count, elapsed_ms = started.elapsed().as_millis() as u64, "queries started again");
+        }
+        Ok(())
+    }
+
+    /// Appends a command and carries it out. Returns the sequence number that clients are told.
+    pub(super) fn append_and_apply(
+        self: &Arc<Self>,
+        commands: &mut CommandState,
+        statement: &str,
+        session: &SessionProperties,
+        action: Action,
+    ) -> Result<i64, EngineError> {
+        let number = self.append(commands, statement, session, action.clone())?;
+        self.apply(action, session, &mut Mode::Live)?;
+        Ok(number)
+    }
+
+    /// Carries a command out.
+    fn apply(self: &Arc<Self>, action: Action, session: &SessionProperties, mode: &mut Mode<'_>) -> Result<(), EngineError> {
+        let catalog = self.catalog();
+        match action {
+            Action::Nothing => {}
+            Action::PutSource(source, query) => {
+                let name = source.name.clone();
+                let mut catalog = catalog.with_replaced_source(*source);
+                if let Some(plan) = &query {
+                    let links = QueryLinks { query_id: plan.query_id.clone(), reads: vec![name], writes: None };
+                    catalog = catalog.with_query(links);
+                }
+                self.set_catalog(catalog);
+                if let Some(plan) = query {
+                    self.launch(plan, QueryKind::SourceTable, session, mode);
+                }
+            }
+            Action::StartQuery { plan, sink, replaces } => {
+                let links = QueryLinks { query_id: plan.query_id.clone(), reads: plan.sources.clone(), writes: plan.sink.clone() };
+                let kind = match (&sink, plan.query_id.starts_with("CTAS_")) {
+                    (None, _) => QueryKind::Insert,
+                    (Some(_), true) => QueryKind::CreateTableAs,
+                    (Some(_), false) => QueryKind::CreateStreamAs,
+                };
+                if let Some(replaced) = replaces {
+                    self.end_query(&replaced, false, mode);
+                }
+                let catalog = match sink {
+                    Some(sink) => catalog.with_replaced_source(*sink),
+                    None => catalog.as_ref().clone(),
+                };
+                self.set_catalog(catalog.with_query(links));
+                self.launch(plan, kind, session, mode);
+            }
+            Action::DropSource { name } => {
+                if let Some(query) = catalog.source(&name).and_then(|s| s.created_by.clone()) {
+                    self.end_query(&query, true, mode);
+                }
+                self.set_catalog(self.catalog().without_source(&name)?);
+            }
+            Action::Terminate { queries } => {
+                for query in queries {
+                    self.end_query(&query, true, mode);
+                }
+            }
+            Action::Pause { queries } => self.set_paused(&queries, true, mode),
+            Action::Resume { queries } => self.set_paused(&queries, false, mode),
+            Action::PutType { name, sql_type } => self.set_catalog(catalog.with_type(&name, sql_type)?),
+            Action::DropType { name } => self.set_catalog(catalog.without_type(&name)?),
+        }
+        Ok(())
+    }
+
+    fn launch(&self, plan: Arc<QueryPlan>, kind: QueryKind, session: &SessionProperties, mode: &mut Mode<'_>) {
+        match mode {
+            Mode::Live => self.start_persistent(plan, kind, session, false),
+            Mode::Replay(pending) => {
+                pending.insert(plan.query_id.clone(), Pending { plan, kind, session: session.clone(), paused: false });
+            }
+        }
+    }
+
+    /// Ends a query; `forget`: for good, with its state and internal topics.
+    fn end_query(&self, id: &str, forget: bool, mode: &mut Mode<'_>) {
+        self.set_catalog(self.catalog().without_query(id));
+        match mode {
+            Mode::Replay(pending) => {
+                pending.shift_remove(id);
+            }
+            Mode::Live => {
+                self.runtime.stop(id);
+                if let Some(query) = self.queries.remove(id)
+                    && forget
+                {
+                    self.runtime.forget(id, &self.runtime.internal_topics(&query.plan));
+                }
+            }
+        }
+    }
+
+    fn set_paused(&self, queries: &[String], paused: bool, mode: &mut Mode<'_>) {
+        for id in queries {
+            match mode {
+                Mode::Replay(pending) => {
+                    if let Some(query) = pending.get_mut(id) {
+                        query.paused = paused;
+                    }
+                }
+                Mode::Live if paused => self.runtime.pause(id),
+                Mode::Live => self.runtime.resume(id),
+            }
+        }
+    }
+
+    /// Declares the stream over the processing log at the first start.
+    fn declare_processing_log(self: &Arc<Self>) -> Result<(), EngineError> {
+        let Some(topic) = &self.config.processing_log_topic else { return Ok(()) };
+        if self.commands.lock().count > 0 || self.catalog().source(LOG_STREAM).is_some() || !self.config.processing_log_stream {
+            return Ok(());
+        }
+        let text =
+            format!("CREATE STREAM IF NOT EXISTS {LOG_STREAM} ({}) WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='JSON');", stream_columns());
+        let statement = tidemill_parser::parse_statement(&text)?;
+        self.execute(&statement, &self.session(&Default::default()))?;
+        Ok(())
+    }
+}
+
+fn open_processing_log(config: &EngineConfig, log: &Arc<dyn Log>, clock: &Arc<dyn Clock>) -> Result<Arc<dyn ProcessingLog>, EngineError> {
+    let Some(topic) = &config.processing_log_topic else { return Ok(Arc::new(NoProcessingLog)) };
+    if log.describe_topic(topic)?.is_none() {
+        let spec = TopicSpec { name: topic.clone(), partitions: 1, replicas: config.replicas, config: Default::default() };
+        match log.create_topic(&spec) {
+            Ok(()) | Err(LogError::TopicExists(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Arc::new(ProcessingLogWriter::start(log.clone(), topic, config.processing_log_include_rows, clock.clone())?))
+}

@@ -1,0 +1,196 @@
+//! Persistent queries: CREATE … AS and INSERT INTO … SELECT, and TERMINATE, PAUSE and RESUME of them.
+
+use std::sync::Arc;
+
+use tidemill_parser::ast::{CreateAs, Ident, InsertSelect, SpannedStatement};
+
+use super::command::{Action, CommandOutcome, query_number};
+use super::ddl::{closed, exists_already};
+use super::queries::{PersistentQuery, QueryKind};
+use super::{CommandState, Engine, EngineError, SessionProperties};
+use crate::analyze::{self, Action as SourceAction};
+use crate::catalog::SourceKind;
+
+impl Engine {
+    pub(super) fn create_as(
+        self: &Arc<Self>,
+        commands: &mut CommandState,
+        create: &CreateAs,
+        statement: &SpannedStatement,
+        session: &SessionProperties,
+    ) -> Result<CommandOutcome, EngineError> {
+        let catalog = self.catalog();
+        let kind = SourceKind::from(create.kind);
+        let name = &create.name.name;
+        let replaces = match catalog.source(name).and_then(|s| s.created_by.clone()) {
+            Some(query) if create.or_replace => Some(query),
+            _ => None,
+        };
+        // A query that takes another's place keeps its id, and with it offsets and state.
+        let id = replaces.clone().unwrap_or_else(|| {
+            let prefix = if kind == SourceKind::Stream { "CSAS" } else { "CTAS" };
+            format!("{prefix}_{name}_{}", self.next_query_number(commands))
+        });
+        let topics = self.topic_lookup();
+        let planned = analyze::create_as(create, &self.context(&catalog, session, &topics), &id)?;
+        let source = match planned.sink {
+            Some((source, SourceAction::Keep)) => {
+                let outcome = exists_already(catalog.source(name).unwrap_or(&Arc::new(source)), kind, statement);
+                return self.nothing(commands, outcome, session);
+            }
+            Some((source, _)) => source,
+            None => return Err(EngineError::internal("a CREATE … AS was planned without its sink")),
+        };
+        self.ensure_topic(&source)?;
+        let statement_text = source.statement.clone();
+        let action = Action::StartQuery { plan: Arc::new(planned.plan), sink: Some(Box::new(source)), replaces };
+        let sequence_number = self.append_and_apply(commands, &statement_text, session, action)?;
+        Ok(CommandOutcome {
+            statement_text,
+            command_id: format!("{}/`{name}`/create", kind.lower()),
+            message: format!("Created query with ID {id}"),
+            query_id: Some(id),
+            sequence_number,
+            warnings: planned.warnings,
+        })
+    }
+
+    pub(super) fn insert_select(
+        self: &Arc<Self>,
+        commands: &mut CommandState,
+        insert: &InsertSelect,
+        statement: &SpannedStatement,
+        session: &SessionProperties,
+    ) -> Result<CommandOutcome, EngineError> {
+        let catalog = self.catalog();
+        let topics = self.topic_lookup();
+        let id = match analyze::requested_query_id(insert)? {
+            Some(id) if self.queries.get(&id).is_some() => {
+                return Err(EngineError::user(format!("Query ID '{id}' already exists.")));
+            }
+            Some(id) => id,
+            None => format!("INSERTQUERY_{}", self.next_query_number(commands)),
+        };
+        let context = self.context(&catalog, session, &topics);
+        let planned = analyze::insert_select(insert, &closed(&statement.text), &context, &id)?;
+        let kind = catalog.source(&insert.target.name).map_or(SourceKind::Stream, |s| s.kind);
+        let action = Action::StartQuery { plan: Arc::new(planned.plan), sink: None, replaces: None };
+        let statement_text = closed(&statement.text);
+        let sequence_number = self.append_and_apply(commands, &statement_text, session, action)?;
+        Ok(CommandOutcome {
+            statement_text,
+            command_id: format!("{}/`{}`/create", kind.lower(), insert.target.name),
+            message: format!("Created query with ID {id}"),
+            query_id: Some(id),
+            sequence_number,
+            warnings: planned.warnings,
+        })
+    }
+
+    pub(super) fn terminate(
+        self: &Arc<Self>,
+        commands: &mut CommandState,
+        id: Option<&Ident>,
+        statement: &SpannedStatement,
+        session: &SessionProperties,
+    ) -> Result<CommandOutcome, EngineError> {
+        if let Some(id) = id
+            && self.queries.close_push_query(&id.name)
+        {
+            let outcome = lifecycle("terminate", Some(id), "Query terminated.", statement);
+            return self.nothing(commands, outcome, session);
+        }
+        let queries = self.named(id)?;
+        let outcome = lifecycle("terminate", id, "Query terminated.", statement);
+        self.act(commands, outcome, session, Action::Terminate { queries })
+    }
+
+    pub(super) fn pause(
+        self: &Arc<Self>,
+        commands: &mut CommandState,
+        id: Option<&Ident>,
+        statement: &SpannedStatement,
+        session: &SessionProperties,
+    ) -> Result<CommandOutcome, EngineError> {
+        let queries = self.named(id)?;
+        self.act(commands, lifecycle("pause", id, "Query paused.", statement), session, Action::Pause { queries })
+    }
+
+    pub(super) fn resume(
+        self: &Arc<Self>,
+        commands: &mut CommandState,
+        id: Option<&Ident>,
+        statement: &SpannedStatement,
+        session: &SessionProperties,
+    ) -> Result<CommandOutcome, EngineError> {
+        let queries = self.named(id)?;
+        self.act(commands, lifecycle("resume", id, "Query resumed.", statement), session, Action::Resume { queries })
+    }
+
+    fn act(
+        self: &Arc<Self>,
+        commands: &mut CommandState,
+        mut outcome: CommandOutcome,
+        session: &SessionProperties,
+        action: Action,
+    ) -> Result<CommandOutcome, EngineError> {
+        outcome.sequence_number = self.append_and_apply(commands, &outcome.statement_text, session, action)?;
+        Ok(outcome)
+    }
+
+    /// The query of that id, or all.
+    fn named(&self, id: Option<&Ident>) -> Result<Vec<String>, EngineError> {
+        match id {
+            None => Ok(self.queries.persistent().iter().map(|q| q.id.clone()).collect()),
+            Some(id) => {
+                let name = id.name.to_uppercase();
+                let found = self.queries.persistent().into_iter().find(|q| q.id.to_uppercase() == name);
+                found.map(|q| vec![q.id.clone()]).ok_or_else(|| {
+                    let known = self.queries.persistent();
+                    let near = tidemill_parser::did_you_mean(&name, known.iter().map(|q| q.id.as_str()));
+                    let hint = near.map(|n| format!(". Did you mean '{n}'?")).unwrap_or_default();
+                    EngineError { span: Some(id.span), ..EngineError::user(format!("Unknown queryId: {name}{hint}")) }
+                })
+            }
+        }
+    }
+
+    pub(super) fn next_query_number(&self, commands: &CommandState) -> i64 {
+        query_number(commands.count)
+    }
+
+    /// Registers a query and starts it. One that can't start stays listed, with the reason.
+    pub(super) fn start_persistent(&self, plan: Arc<crate::plan::QueryPlan>, kind: QueryKind, session: &SessionProperties, paused: bool) {
+        let id = plan.query_id.clone();
+        let sink = plan.sink.clone().unwrap_or_default();
+        let sink_topic = self.catalog().source(&sink).map(|s| s.format.topic.clone()).unwrap_or_default();
+        let start = crate::runtime::StartQuery { plan: plan.clone(), reset: session.offset_reset(), collector: None, paused };
+        let handle = self.runtime.start_query(start).map_err(|error| {
+            tracing::error!(query = id, %error, "query can't start");
+            error.to_string()
+        });
+        let query = PersistentQuery {
+            id,
+            kind,
+            plan,
+            sink,
+            sink_topic,
+            properties: session.0.clone(),
+            handle: parking_lot::RwLock::new(handle),
+            materialized: Default::default(),
+        };
+        self.queries.add(query);
+    }
+}
+
+fn lifecycle(verb: &str, id: Option<&Ident>, message: &str, statement: &SpannedStatement) -> CommandOutcome {
+    let name = id.map_or_else(|| "ALL".to_owned(), |id| id.name.to_uppercase());
+    CommandOutcome {
+        statement_text: closed(&statement.text),
+        command_id: format!("{verb}/{name}/execute"),
+        message: message.to_owned(),
+        query_id: None,
+        sequence_number: 0,
+        warnings: Vec::new(),
+    }
+}

@@ -1,0 +1,213 @@
+//! Push queries: rows flow to a client until it leaves, the limit is reached or the query is closed.
+//!
+//! A client that is slower than the query must not fill the memory: when too many rows wait for it, its query pauses, and
+//! goes on when most of them are taken.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tidemill_parser::ast::{Query, Relation};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::queries::PushQueryInfo;
+use super::{Engine, EngineError, SessionProperties};
+use crate::analyze;
+use crate::catalog::SourceKind;
+use crate::operators::Collector;
+use crate::row::Row;
+use crate::runtime::{QueryHandle, QueryState, Runtime, StartQuery};
+use crate::types::{Column, Value};
+
+/// A push query pauses while more rows than this wait for its client …
+const PAUSE_ABOVE_ROWS: usize = 10_000;
+/// … and goes on below this.
+const RESUME_BELOW_ROWS: usize = 1_000;
+
+/// What a client of a push query receives.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PushRow {
+    /// Values in the order of [`PushQuery::columns`]; a tombstone has nulls but for the key.
+    Row { values: Vec<Value>, tombstone: bool },
+    /// The limit is reached; the last thing to come.
+    LimitReached,
+    /// The query was closed or failed; the last thing to come.
+    Ended { error: Option<String> },
+}
+
+/// A running push query. Dropping it ends the query.
+pub struct PushQuery {
+    pub id: String,
+    pub columns: Vec<Column>,
+    /// Whether a row may be a tombstone.
+    pub is_table: bool,
+    rows: UnboundedReceiver<PushRow>,
+    shared: Arc<Shared>,
+    engine: Arc<Engine>,
+    /// Repartition topics that were made for this query alone.
+    internal_topics: Vec<String>,
+}
+
+struct Shared {
+    sender: UnboundedSender<PushRow>,
+    /// Rows that wait for the client.
+    waiting: AtomicUsize,
+    paused: AtomicBool,
+    ended: AtomicBool,
+    delivered: AtomicU64,
+    limit: Option<u64>,
+    /// Slots of the row in the order of the query's columns.
+    slots: Vec<usize>,
+    key_width: usize,
+    runtime: Arc<Runtime>,
+    id: String,
+}
+
+/// Ends a push query from outside.
+#[derive(Debug)]
+pub(super) struct Closer(Mutex<Option<UnboundedSender<PushRow>>>);
+
+impl Closer {
+    pub(super) fn close(&self) {
+        if let Some(sender) = self.0.lock().take() {
+            let _ = sender.send(PushRow::Ended { error: None });
+        }
+    }
+}
+
+impl Collector for Shared {
+    fn collect(&self, row: &Row) -> bool {
+        if self.ended.load(Ordering::Acquire) {
+            return false;
+        }
+        let delivered = self.delivered.fetch_add(1, Ordering::AcqRel);
+        if self.limit.is_some_and(|limit| delivered >= limit) {
+            return false;
+        }
+        let tombstone = !row.meta.has_value;
+        let value = |slot: &usize| {
+            if tombstone && *slot >= self.key_width { Value::Null } else { row.values.get(*slot).cloned().unwrap_or_default() }
+        };
+        let values = self.slots.iter().map(value).collect();
+        if self.sender.send(PushRow::Row { values, tombstone }).is_err() {
+            self.ended.store(true, Ordering::Release);
+            return false;
+        }
+        if self.limit == Some(delivered + 1) {
+            self.ended.store(true, Ordering::Release);
+            let _ = self.sender.send(PushRow::LimitReached);
+            return false;
+        }
+        if self.waiting.fetch_add(1, Ordering::AcqRel) > PAUSE_ABOVE_ROWS && !self.paused.swap(true, Ordering::AcqRel) {
+            self.runtime.pause(&self.id);
+        }
+        true
+    }
+}
+
+impl PushQuery {
+    /// The next row; waits for it. `None` after the last thing to come.
+    pub async fn next(&mut self) -> Option<PushRow> {
+        let row = self.rows.recv().await?;
+        self.taken();
+        if !matches!(row, PushRow::Row { .. }) {
+            self.rows.close();
+        }
+        Some(row)
+    }
+
+    /// The next row if one is there.
+    pub fn try_next(&mut self) -> Option<PushRow> {
+        let row = self.rows.try_recv().ok()?;
+        self.taken();
+        Some(row)
+    }
+
+    fn taken(&self) {
+        let before = self.shared.waiting.load(Ordering::Acquire);
+        if before > 0 {
+            self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
+        }
+        if before <= RESUME_BELOW_ROWS && self.shared.paused.swap(false, Ordering::AcqRel) {
+            self.shared.runtime.resume(&self.id);
+        }
+    }
+}
+
+impl Drop for PushQuery {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Release);
+        self.engine.queries.remove_push(&self.id);
+        self.engine.runtime.stop(&self.id);
+        self.engine.runtime.forget_temporary(&self.internal_topics);
+    }
+}
+
+impl Engine {
+    /// Starts a push query (`SELECT … EMIT CHANGES`).
+    ///
+    /// # Errors
+    /// The statement is wrong, or the log is away.
+    pub fn push_query(self: &Arc<Self>, query: &Query, statement: &str, session: &SessionProperties) -> Result<PushQuery, EngineError> {
+        let catalog = self.catalog();
+        let id = transient_id(query);
+        let topics = self.topic_lookup();
+        let planned = analyze::push_query(query, statement, &self.context(&catalog, session, &topics), &id)?;
+        let columns = planned.schema.value;
+        let schema = &planned.plan.root.schema;
+        let slots = columns.iter().filter_map(|c| schema.slot(&c.name)).collect();
+        let (sender, rows) = unbounded_channel();
+        let shared = Arc::new(Shared {
+            sender: sender.clone(),
+            waiting: AtomicUsize::new(0),
+            paused: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            delivered: AtomicU64::new(0),
+            limit: query.limit,
+            slots,
+            key_width: schema.key.len(),
+            runtime: self.runtime.clone(),
+            id: id.clone(),
+        });
+        if query.limit == Some(0) {
+            shared.ended.store(true, Ordering::Release);
+            let _ = sender.send(PushRow::LimitReached);
+        }
+        let plan = Arc::new(planned.plan);
+        let internal_topics = self.runtime.internal_topics(&plan);
+        let handle = self.runtime.start_query(StartQuery {
+            plan: plan.clone(),
+            reset: session.offset_reset(),
+            collector: Some(shared.clone()),
+            paused: false,
+        })?;
+        let watcher: Arc<QueryHandle> = handle.clone();
+        watcher.on_end({
+            let sender = sender.clone();
+            Box::new(move |state| {
+                let error = match state {
+                    QueryState::Failed(reason) => Some(reason.clone()),
+                    _ => None,
+                };
+                let _ = sender.send(PushRow::Ended { error });
+            })
+        });
+        let info = PushQueryInfo { id: id.clone(), statement: statement.to_owned(), plan, handle };
+        self.queries.add_push(info, Arc::new(Closer(Mutex::new(Some(sender)))));
+        let is_table = planned.kind == SourceKind::Table;
+        Ok(PushQuery { id, columns, is_table, rows, shared, engine: self.clone(), internal_topics })
+    }
+}
+
+/// `transient_<source>_<number>`, as ksqlDB names them.
+pub(super) fn transient_id(query: &Query) -> String {
+    let number = uuid::Uuid::new_v4().as_u64_pair().0 >> 1;
+    format!("transient_{}_{number}", left_most(&query.from))
+}
+
+fn left_most(relation: &Relation) -> &str {
+    match relation {
+        Relation::Source { name, .. } => &name.name,
+        Relation::Join(join) => left_most(&join.left),
+    }
+}

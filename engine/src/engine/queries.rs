@@ -1,0 +1,126 @@
+//! The queries that run: persistent ones, which the command log remembers, and push queries, which end with their client.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use indexmap::IndexMap;
+use parking_lot::RwLock;
+
+use crate::operators::materialized::{self, MaterializedReader};
+use crate::plan::QueryPlan;
+use crate::runtime::{QueryHandle, QueryState};
+
+/// How a persistent query was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryKind {
+    CreateStreamAs,
+    CreateTableAs,
+    Insert,
+    /// Keeps a `CREATE SOURCE TABLE` in a store, so that it can be looked up.
+    SourceTable,
+}
+
+/// A persistent query.
+pub struct PersistentQuery {
+    pub id: String,
+    pub kind: QueryKind,
+    pub plan: Arc<QueryPlan>,
+    /// The stream or table that it writes.
+    pub sink: String,
+    /// The topic behind the sink.
+    pub sink_topic: String,
+    /// Properties that the statement was given with.
+    pub properties: std::collections::BTreeMap<String, String>,
+    /// Set while it runs; a query that could not start has none, and the reason instead.
+    pub handle: RwLock<Result<Arc<QueryHandle>, String>>,
+    /// How its table is looked up; made at the first pull query.
+    pub(super) materialized: OnceLock<Option<Arc<MaterializedReader>>>,
+}
+
+impl PersistentQuery {
+    /// How the table that the query makes is looked up; `None`: it keeps no store.
+    pub fn materialized(&self) -> Option<Arc<MaterializedReader>> {
+        self.materialized.get_or_init(|| materialized::reader(&self.plan).map(Arc::new)).clone()
+    }
+
+    pub fn state(&self) -> QueryState {
+        match &*self.handle.read() {
+            Ok(handle) => handle.state(),
+            Err(reason) => QueryState::Failed(reason.clone()),
+        }
+    }
+}
+
+/// A push query as SHOW QUERIES lists it.
+#[derive(Debug, Clone)]
+pub struct PushQueryInfo {
+    pub id: String,
+    pub statement: String,
+    pub plan: Arc<QueryPlan>,
+    pub handle: Arc<QueryHandle>,
+}
+
+/// All queries by id, in the order they were made.
+#[derive(Default)]
+pub struct QueryRegistry {
+    persistent: RwLock<IndexMap<String, Arc<PersistentQuery>>>,
+    push: RwLock<HashMap<String, PushEntry>>,
+}
+
+struct PushEntry {
+    info: PushQueryInfo,
+    close: Arc<super::push::Closer>,
+}
+
+impl QueryRegistry {
+    pub fn persistent(&self) -> Vec<Arc<PersistentQuery>> {
+        self.persistent.read().values().cloned().collect()
+    }
+
+    pub fn push_queries(&self) -> Vec<PushQueryInfo> {
+        self.push.read().values().map(|entry| entry.info.clone()).collect()
+    }
+
+    pub fn get(&self, id: &str) -> Option<Arc<PersistentQuery>> {
+        self.persistent.read().get(id).cloned()
+    }
+
+    /// Persistent queries that read a stream or table.
+    pub fn readers_of(&self, source: &str) -> Vec<Arc<PersistentQuery>> {
+        self.persistent.read().values().filter(|q| q.plan.sources.iter().any(|s| s == source)).cloned().collect()
+    }
+
+    /// Persistent queries that write a stream or table.
+    pub fn writers_of(&self, sink: &str) -> Vec<Arc<PersistentQuery>> {
+        self.persistent.read().values().filter(|q| q.sink == sink).cloned().collect()
+    }
+
+    /// Ends a push query; false: there is none of that id.
+    pub fn close_push_query(&self, id: &str) -> bool {
+        let Some(entry) = self.push.write().remove(id) else { return false };
+        entry.close.close();
+        true
+    }
+
+    pub(super) fn close_push_queries(&self) {
+        for (_, entry) in self.push.write().drain() {
+            entry.close.close();
+        }
+    }
+
+    pub(super) fn add(&self, query: PersistentQuery) {
+        self.persistent.write().insert(query.id.clone(), Arc::new(query));
+    }
+
+    pub(super) fn remove(&self, id: &str) -> Option<Arc<PersistentQuery>> {
+        self.persistent.write().shift_remove(id)
+    }
+
+    pub(super) fn add_push(&self, info: PushQueryInfo, close: Arc<super::push::Closer>) {
+        self.push.write().insert(info.id.clone(), PushEntry { info, close });
+    }
+
+    pub(super) fn remove_push(&self, id: &str) {
+        self.push.write().remove(id);
+    }
+}
