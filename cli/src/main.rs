@@ -1,6 +1,7 @@
 //! The `tidemill` binary: server, shell, scripts, tests, data generator.
 
 mod client;
+mod conformance;
 mod shell;
 
 use clap::{Parser, Subcommand};
@@ -18,6 +19,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run cases: statements, records in, records out
+    Test(conformance::TestArgs),
     /// Type SQL, see tables
     Shell(shell::ShellArgs),
 }
@@ -32,6 +35,7 @@ fn main() {
         }
     };
     let code = match cli.command {
+        Command::Test(args) => conformance::run(&args),
         Command::Shell(args) => runtime.block_on(shell::run(args)),
     };
     std::process::exit(code);

@@ -1,0 +1,485 @@
+//! Runs one case: its statements against a catalog of its own, its records through the queries that they make, one query
+//! after another, on a simulated log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::Value as Json;
+use tidemill_engine::analyze::{self, Action, AnalysisContext, TopicInfo};
+use tidemill_engine::catalog::{Catalog, QueryLinks, Source, SourceKind};
+use tidemill_engine::clock::ManualClock;
+use tidemill_engine::log::simulated::{SimulatedLog, SimulationOptions, StoredRecord};
+use tidemill_engine::log::{Log, TopicSpec};
+use tidemill_engine::plan::QueryPlan;
+use tidemill_engine::processing_log::NoProcessingLog;
+use tidemill_engine::row::Header;
+use tidemill_engine::runtime::{SyncParts, SyncQuery};
+use tidemill_engine::state::StateDb;
+use tidemill_parser::ast::{InsertValues, SpannedStatement, Statement};
+
+use super::case::{Case, RecordSpec};
+use super::codec::{Side, with_window, without_window};
+use super::compare::difference;
+use super::post;
+
+/// The service id that cases were written for.
+const SERVICE_ID: &str = "some.ksql.service.id";
+/// Partitions of a topic for which a case says nothing.
+const DEFAULT_PARTITIONS: u32 = 1;
+
+/// How cases are run.
+#[derive(Debug, Clone, Copy)]
+pub struct RunOptions {
+    /// Records that make a chunk.
+    pub chunk: u64,
+    /// Restart each query after so many records.
+    pub restore_at: Option<u64>,
+}
+
+/// Runs a case; an error is the first difference.
+pub fn run(case: &Case, options: RunOptions) -> Result<(), String> {
+    let mut world = World::new(case)?;
+    let failed = world.run_statements(case);
+    match (&case.expected_error, failed) {
+        (Some(expected), Err(message)) => {
+            return if message.contains(expected.as_str()) {
+                Ok(())
+            } else {
+                Err(format!("refused, but expected «{expected}», got «{message}»"))
+            };
+        }
+        (Some(expected), Ok(())) => return Err(format!("accepted, but expected the error «{expected}»")),
+        (None, Err(message)) => return Err(message),
+        (None, Ok(())) => {}
+    }
+    world.feed_inputs(case)?;
+    world.run_queries(options)?;
+    world.check_outputs(case)?;
+    post::check(&case.post, &world.catalog, &*world.log)
+}
+
+/// A record as bytes, waiting to be fed.
+#[derive(Debug, Clone)]
+struct RawRecord {
+    topic: String,
+    partition: i32,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    timestamp: i64,
+    headers: Vec<Header>,
+}
+
+struct World {
+    catalog: Catalog,
+    /// Sources that existed at any time, by topic: what a topic's bytes mean outlives a DROP.
+    by_topic: BTreeMap<String, Arc<Source>>,
+    declared: Vec<Json>,
+    properties: BTreeMap<String, String>,
+    log: Arc<SimulatedLog>,
+    state: StateDb,
+    plans: Vec<Arc<QueryPlan>>,
+    statements: usize,
+    /// Records of INSERT VALUES, in order.
+    inserted: Vec<RawRecord>,
+    uses_inserts: bool,
+    default_partitions: u32,
+}
+
+impl World {
+    fn new(case: &Case) -> Result<Self, String> {
+        let mut properties: BTreeMap<String, String> = case.properties.iter().cloned().collect();
+        for (name, value) in [("ksql.streams.auto.offset.reset", "earliest"), ("ksql.headers.columns.enabled", "true")] {
+            properties.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+        let state = StateDb::in_memory();
+        let log = Arc::new(SimulatedLog::new(SimulationOptions::default()));
+        let declared_partitions = case.topics.iter().filter_map(|t| t["partitions"].as_u64());
+        let default_partitions = declared_partitions.max().and_then(|p| u32::try_from(p).ok()).unwrap_or(DEFAULT_PARTITIONS);
+        let world = World {
+            catalog: Catalog::default(),
+            by_topic: BTreeMap::new(),
+            declared: case.topics.clone(),
+            properties,
+            log,
+            state,
+            plans: Vec::new(),
+            statements: 0,
+            inserted: Vec::new(),
+            uses_inserts: case.inputs.is_empty(),
+            default_partitions,
+        };
+        for topic in &case.topics {
+            let name = topic["name"].as_str().unwrap_or_default();
+            let partitions = topic["partitions"].as_u64().and_then(|p| u32::try_from(p).ok()).unwrap_or(DEFAULT_PARTITIONS);
+            world.ensure_topic(name, partitions)?;
+        }
+        // Every topic that records go to exists before the statements run.
+        for input in &case.inputs {
+            world.ensure_topic(&input.topic, default_partitions)?;
+        }
+        Ok(world)
+    }
+
+    fn ensure_topic(&self, name: &str, partitions: u32) -> Result<(), String> {
+        if self.log.describe_topic(name).map_err(|e| e.to_string())?.is_some() {
+            return Ok(());
+        }
+        let spec = TopicSpec { name: name.to_owned(), partitions, replicas: 1, config: BTreeMap::new() };
+        self.log.create_topic(&spec).map_err(|e| e.to_string())
+    }
+
+    /// Runs all statements; the error of the first that is refused.
+    fn run_statements(&mut self, case: &Case) -> Result<(), String> {
+        // Places in messages count lines over all statements.
+        let script = case.statements.join("\n");
+        for raw in tidemill_parser::split_script(&script) {
+            let statement = raw.parse().map_err(|e| e.to_string())?;
+            self.run_statement(&statement)?;
+            self.statements += 1;
+        }
+        Ok(())
+    }
+
+    fn run_statement(&mut self, statement: &SpannedStatement) -> Result<(), String> {
+        match &statement.statement {
+            Statement::CreateSource(create) => {
+                if self.catalog.source(&create.name.name).is_some() && create.if_not_exists {
+                    return Ok(());
+                }
+                // A case's topics need not exist: sources make them.
+                let default_partitions = self.default_partitions;
+                let declared = self.with_context(|context| {
+                    let lenient = |name: &str| {
+                        (context.topic)(name).or(Some(TopicInfo { partitions: default_partitions, replicas: 1, retention_ms: None }))
+                    };
+                    let context = AnalysisContext { topic: &lenient, ..*context };
+                    analyze::create_source(create, &context).map_err(|e| e.to_string())
+                })?;
+                if declared.action == Action::Keep {
+                    return Ok(());
+                }
+                let source = declared.source;
+                self.ensure_topic(&source.format.topic, source.topic.partitions)?;
+                self.put_source(source, create.or_replace)
+            }
+            Statement::CreateAs(create) => {
+                if self.catalog.source(&create.name.name).is_some() && create.if_not_exists {
+                    return Ok(());
+                }
+                let prefix = if matches!(create.kind, tidemill_parser::ast::SourceKind::Stream) { "CSAS" } else { "CTAS" };
+                let id = format!("{prefix}_{}_{}", create.name.name, self.statements);
+                let planned = self.with_context(|context| analyze::create_as(create, context, &id).map_err(|e| e.to_string()))?;
+                let replaced = self.catalog.source(&create.name.name).and_then(|s| s.created_by.clone());
+                if let Some(replaced) = replaced {
+                    self.plans.retain(|p| p.query_id != replaced);
+                }
+                let (sink, _) = planned.sink.ok_or("the plan lacks its sink")?;
+                self.ensure_topic(&sink.format.topic, sink.topic.partitions)?;
+                self.put_source(sink, create.or_replace)?;
+                self.put_query(planned.plan);
+                Ok(())
+            }
+            Statement::InsertSelect(insert) => {
+                let id = format!("INSERTQUERY_{}", self.statements);
+                let planned =
+                    self.with_context(|context| analyze::insert_select(insert, &statement.text, context, &id).map_err(|e| e.to_string()))?;
+                self.put_query(planned.plan);
+                Ok(())
+            }
+            Statement::InsertValues(insert) => self.insert_values(insert),
+            Statement::DropSource(drop) => {
+                let name = &drop.name.name;
+                match self.catalog.source(name) {
+                    None if drop.if_exists => return Ok(()),
+                    None => {
+                        let kind = if SourceKind::from(drop.kind) == SourceKind::Stream { "Stream" } else { "Table" };
+                        return Err(format!("{kind} {name} does not exist."));
+                    }
+                    Some(source) if source.kind != SourceKind::from(drop.kind) => {
+                        return Err(format!(
+                            "Incompatible data source type is {}, but statement was DROP {}",
+                            source.kind.lower(),
+                            SourceKind::from(drop.kind).lower()
+                        ));
+                    }
+                    Some(source) => {
+                        let query = source.created_by.clone();
+                        self.catalog = self.catalog.without_source(name).map_err(|e| e.to_string())?;
+                        if let Some(query) = query {
+                            self.plans.retain(|p| p.query_id != query);
+                        }
+                    }
+                }
+                Ok(())
+            }
+            Statement::CreateType { name, data_type, if_not_exists } => {
+                if self.catalog.user_type(&name.name).is_some() && *if_not_exists {
+                    return Ok(());
+                }
+                let sql_type = self.catalog.resolve_type(data_type).map_err(|e| e.to_string())?;
+                self.catalog = self.catalog.with_type(&name.name, sql_type).map_err(|e| e.to_string())?;
+                Ok(())
+            }
+            Statement::DropType { name, if_exists } => match self.catalog.without_type(&name.name) {
+                Ok(catalog) => {
+                    self.catalog = catalog;
+                    Ok(())
+                }
+                Err(_) if *if_exists => Ok(()),
+                Err(error) => Err(error.to_string()),
+            },
+            Statement::SetProperty { name, value } => {
+                self.properties.insert(name.clone(), value.clone());
+                Ok(())
+            }
+            other => Err(format!("statement is not built: {other}")),
+        }
+    }
+
+    fn with_context<R>(&self, f: impl FnOnce(&AnalysisContext<'_>) -> R) -> R {
+        let topic = |name: &str| {
+            let info = self.log.describe_topic(name).ok().flatten()?;
+            Some(TopicInfo { partitions: info.partitions, replicas: info.replicas, retention_ms: None })
+        };
+        f(&AnalysisContext { catalog: &self.catalog, properties: &self.properties, service_id: SERVICE_ID, topic: &topic })
+    }
+
+    fn put_source(&mut self, source: Source, replace: bool) -> Result<(), String> {
+        self.by_topic.insert(source.format.topic.clone(), Arc::new(source.clone()));
+        self.catalog = if replace {
+            self.catalog.with_replaced_source(source)
+        } else {
+            self.catalog.with_source(source).map_err(|e| e.to_string())?
+        };
+        Ok(())
+    }
+
+    fn put_query(&mut self, plan: QueryPlan) {
+        let links = QueryLinks { query_id: plan.query_id.clone(), reads: plan.sources.clone(), writes: plan.sink.clone() };
+        self.catalog = self.catalog.with_query(links);
+        self.plans.push(Arc::new(plan));
+    }
+
+    fn insert_values(&mut self, insert: &InsertValues) -> Result<(), String> {
+        let record = self.with_context(|context| analyze::insert_values(insert, context).map_err(|e| e.to_string()))?;
+        let encoded = tidemill_engine::engine::encode_insert(&record).map_err(|e| e.to_string())?;
+        self.inserted.push(RawRecord {
+            topic: encoded.topic,
+            partition: 0,
+            key: encoded.key,
+            value: encoded.value,
+            timestamp: encoded.timestamp.unwrap_or(0),
+            headers: Vec::new(),
+        });
+        Ok(())
+    }
+
+    /// Writes the case's inputs to their topics.
+    fn feed_inputs(&mut self, case: &Case) -> Result<(), String> {
+        let records = if self.uses_inserts {
+            std::mem::take(&mut self.inserted)
+        } else {
+            case.inputs.iter().map(|spec| self.raw(spec)).collect::<Result<_, _>>()?
+        };
+        for record in &records {
+            self.append(record)?;
+        }
+        self.inserted = records;
+        Ok(())
+    }
+
+    fn append(&self, record: &RawRecord) -> Result<(), String> {
+        let stored = StoredRecord {
+            timestamp: record.timestamp,
+            key: record.key.clone().map(Into::into),
+            value: record.value.clone().map(Into::into),
+            headers: record.headers.clone(),
+            ..StoredRecord::default()
+        };
+        self.log.append(&record.topic, record.partition, stored).map(|_| ()).map_err(|e| e.to_string())
+    }
+
+    /// What a topic holds, partition by partition.
+    fn stored(&self, topic: &str) -> Vec<(i32, Arc<StoredRecord>)> {
+        let partitions = self.log.records(topic).unwrap_or_default();
+        let numbered = partitions.into_iter().zip(0..);
+        numbered.flat_map(|(records, partition)| records.into_iter().map(move |r| (partition, r))).collect()
+    }
+
+    fn raw(&self, spec: &RecordSpec) -> Result<RawRecord, String> {
+        let (key_side, value_side) = self.sides(&spec.topic)?;
+        let mut key = key_side.to_bytes(&spec.key)?;
+        if let (Some(bytes), Some(window)) = (&key, &spec.window) {
+            key = Some(with_window(bytes.clone(), window));
+        }
+        let headers = spec.headers.iter().map(|(key, value)| {
+            let value = value.as_ref().map(|v| BASE64.decode(v).map_err(|e| e.to_string())).transpose()?;
+            Ok(Header { key: key.clone(), value })
+        });
+        Ok(RawRecord {
+            topic: spec.topic.clone(),
+            partition: 0,
+            key,
+            value: value_side.to_bytes(&spec.value)?,
+            timestamp: spec.timestamp,
+            headers: headers.collect::<Result<_, String>>()?,
+        })
+    }
+
+    /// Formats and columns of a topic's keys and values: of the source over it, else as the case declares.
+    fn sides(&self, topic: &str) -> Result<(Side, Side), String> {
+        if let Some(source) = self.by_topic.get(topic) {
+            let schema = source.record_schema();
+            return Ok((
+                Side { format: source.format.key.name.clone(), columns: schema.key },
+                Side { format: source.format.value.name.clone(), columns: schema.value },
+            ));
+        }
+        let declared = self.declared.iter().find(|t| t["name"] == topic);
+        let format =
+            |field: &str, default: &str| declared.and_then(|t| t[field].as_str()).map_or_else(|| default.to_owned(), str::to_uppercase);
+        Ok((
+            Side { format: format("keyFormat", "KAFKA"), columns: Vec::new() },
+            Side { format: format("valueFormat", "JSON"), columns: Vec::new() },
+        ))
+    }
+
+    /// Runs the queries in the order they were made. Each reads the inputs of its topics in the order given, and from a
+    /// topic that an earlier query writes, what that query wrote.
+    fn run_queries(&mut self, options: RunOptions) -> Result<(), String> {
+        for plan in &self.plans {
+            let parts = SyncParts {
+                log: self.log.clone(),
+                state: self.state.clone(),
+                clock: Arc::new(ManualClock::default()),
+                processing_log: Arc::new(NoProcessingLog),
+                collector: None,
+            };
+            let mut query = SyncQuery::new(plan.clone(), parts).map_err(|e| e.to_string())?;
+            let mut topics: Vec<String> = query.topics().map(str::to_owned).collect();
+            topics.sort();
+            topics.dedup();
+            let records = self.records_of(&topics);
+            for (index, record) in records.iter().enumerate() {
+                let index = index as u64;
+                if options.restore_at == Some(index) {
+                    query.restart().map_err(|e| e.to_string())?;
+                }
+                let reference = tidemill_engine::log::RecordRef {
+                    offset: record.0,
+                    timestamp: record.1.timestamp,
+                    key: record.1.key.as_deref(),
+                    value: record.1.value.as_deref(),
+                };
+                query.feed(&record.1.topic, record.1.partition, reference, &record.1.headers).map_err(|e| e.to_string())?;
+                if (index + 1) % options.chunk == 0 {
+                    query.end_chunk().map_err(|e| e.to_string())?;
+                }
+            }
+            query.end_chunk().map_err(|e| e.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// The records of some topics: inputs in the order given, then what queries wrote.
+    fn records_of(&self, topics: &[String]) -> Vec<(tidemill_engine::log::Offset, RawRecord)> {
+        let mut found = Vec::new();
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        let mut push = |record: RawRecord, found: &mut Vec<_>| {
+            let count = counts.entry(record.topic.clone()).or_default();
+            found.push((tidemill_engine::log::Offset(i64::try_from(*count).unwrap_or(i64::MAX)), record));
+            *count += 1;
+        };
+        for record in self.inserted.iter().filter(|r| topics.contains(&r.topic)) {
+            push(record.clone(), &mut found);
+        }
+        for topic in topics {
+            let given = self.inserted.iter().filter(|r| r.topic == *topic).count();
+            for (partition, record) in self.stored(topic).into_iter().skip(given) {
+                let raw = RawRecord {
+                    topic: topic.clone(),
+                    partition,
+                    key: record.key.as_deref().map(<[u8]>::to_vec),
+                    value: record.value.as_deref().map(<[u8]>::to_vec),
+                    timestamp: record.timestamp,
+                    headers: record.headers.clone(),
+                };
+                push(raw, &mut found);
+            }
+        }
+        found
+    }
+
+    /// Compares topic by topic, for the topics that the case names.
+    fn check_outputs(&self, case: &Case) -> Result<(), String> {
+        let mut topics: Vec<&str> = Vec::new();
+        for output in &case.outputs {
+            if !topics.contains(&output.topic.as_str()) {
+                topics.push(&output.topic);
+            }
+        }
+        for topic in topics {
+            let expected: Vec<&RecordSpec> = case.outputs.iter().filter(|o| o.topic == topic).collect();
+            let given = self.inserted.iter().filter(|r| r.topic == topic).count();
+            // Inputs that stand in an output topic were not written by a query, unless inserts are the inputs.
+            let skip = if self.uses_inserts { 0 } else { given };
+            let actual: Vec<_> = self.stored(topic).into_iter().map(|(_, r)| r).skip(skip).collect();
+            let (key_side, value_side) = self.sides(topic)?;
+            for (index, expected) in expected.iter().enumerate() {
+                let Some(actual) = actual.get(index) else {
+                    return Err(format!(
+                        "topic {topic}: {} records expected, got {index}; missing {}",
+                        expected_len(case, topic),
+                        show(expected)
+                    ));
+                };
+                self.check_record(expected, actual, &key_side, &value_side).map_err(|e| format!("topic {topic}, record {index}: {e}"))?;
+            }
+            if let Some(extra) = actual.get(expected.len()) {
+                let value = value_side.to_json(extra.value.as_deref()).unwrap_or_default();
+                return Err(format!("topic {topic}: {} records expected, got {}; extra {value}", expected.len(), actual.len()));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_record(&self, expected: &RecordSpec, actual: &StoredRecord, key_side: &Side, value_side: &Side) -> Result<(), String> {
+        let mut key = actual.key.as_deref();
+        if let Some(window) = &expected.window {
+            let size = (!window.is_session).then_some(window.end - window.start);
+            let (bare, bounds) = key.and_then(|k| without_window(k, size)).ok_or("the key has no window")?;
+            if (bounds.start, bounds.end) != (window.start, window.end) {
+                return Err(format!("window: expected {}-{}, got {}-{}", window.start, window.end, bounds.start, bounds.end));
+            }
+            key = Some(bare);
+        }
+        let key = key_side.to_json(key)?;
+        if let Some(difference) = difference(&expected.key, &key) {
+            return Err(format!("key: {difference}"));
+        }
+        let value = value_side.to_json(actual.value.as_deref())?;
+        if let Some(difference) = difference(&expected.value, &value) {
+            return Err(format!("value: {difference}"));
+        }
+        let any_time = self.uses_inserts && expected.timestamp == 0;
+        if !any_time && expected.timestamp != actual.timestamp {
+            return Err(format!("timestamp: expected {}, got {}", expected.timestamp, actual.timestamp));
+        }
+        let headers: Vec<(String, Option<String>)> =
+            actual.headers.iter().map(|h| (h.key.clone(), h.value.as_ref().map(|v| BASE64.encode(v)))).collect();
+        if !expected.headers.is_empty() && expected.headers != headers {
+            return Err(format!("headers: expected {:?}, got {headers:?}", expected.headers));
+        }
+        Ok(())
+    }
+}
+
+fn expected_len(case: &Case, topic: &str) -> usize {
+    case.outputs.iter().filter(|o| o.topic == topic).count()
+}
+
+fn show(spec: &RecordSpec) -> String {
+    format!("{} => {}", spec.key, spec.value)
+}
