@@ -1,0 +1,176 @@
+//! A Tidemill server as a process of its own, driven over HTTP: for tests that kill it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value as Json, json};
+
+/// How long a server may take to answer `/info`.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A running server; killed when dropped.
+pub struct ServerProcess {
+    child: Child,
+    address: SocketAddr,
+    /// From the start of the process to the first answer.
+    pub started_in: Duration,
+}
+
+/// The binary that was built with the tests.
+pub fn tidemill_binary() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let folder = test.parent().and_then(Path::parent).expect("tests stand in target/<profile>/deps");
+    let binary = folder.join("tidemill");
+    assert!(binary.exists(), "{} is missing: build it first (cargo build --release --workspace --bins)", binary.display());
+    binary
+}
+
+/// A loopback port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("loopback has a free port").port()
+}
+
+impl ServerProcess {
+    /// Starts a server on a free port and waits until it answers.
+    pub fn start(data_dir: &Path, arguments: &[&str]) -> Self {
+        let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
+        let started = Instant::now();
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(data_dir.with_extension("log")).expect("a log file");
+        let child = Command::new(tidemill_binary())
+            .arg("server")
+            .args(["--listen", &address.to_string(), "--data-dir"])
+            .arg(data_dir)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log file"))
+            .stderr(log)
+            .spawn()
+            .expect("the binary starts");
+        let mut server = ServerProcess { child, address, started_in: Duration::ZERO };
+        while server.request("GET", "/info", None).is_err() {
+            if let Ok(Some(status)) = server.child.try_wait() {
+                let log = std::fs::read_to_string(data_dir.with_extension("log")).unwrap_or_default();
+                panic!("the server ended with {status}:\n{log}");
+            }
+            assert!(started.elapsed() < START_TIMEOUT, "the server does not answer");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        server.started_in = started.elapsed();
+        server
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// kill -9.
+    pub fn kill(mut self) {
+        self.child.kill().expect("the server can be killed");
+        self.child.wait().expect("a killed server ends");
+    }
+
+    /// SIGTERM; returns the exit code.
+    pub fn terminate(mut self) -> Option<i32> {
+        let pid = libc::pid_t::try_from(self.child.id()).expect("a pid");
+        // SAFETY: sends a signal to a process that this object started and has not waited for.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::kill(pid, libc::SIGTERM);
+        }
+        self.child.wait().expect("a terminated server ends").code()
+    }
+
+    /// Statements that must succeed.
+    pub fn ksql(&self, sql: &str) -> Json {
+        let body = json!({"ksql": sql, "streamsProperties": {"ksql.streams.auto.offset.reset": "earliest"}});
+        let (status, text) = self.request("POST", "/ksql", Some(&body)).expect("the server answers");
+        assert_eq!(status, 200, "{sql}\n{text}");
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"))
+    }
+
+    /// Rows of a pull query.
+    pub fn pull(&self, sql: &str) -> Vec<Json> {
+        let (status, text) = self.request("POST", "/query-stream", Some(&json!({"sql": sql}))).expect("the server answers");
+        assert_eq!(status, 200, "{sql}\n{text}");
+        text.lines().skip(1).map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+    }
+
+    /// Repeats a pull query until the rows satisfy a condition.
+    pub fn pull_until(&self, sql: &str, timeout: Duration, done: impl Fn(&[Json]) -> bool) -> Vec<Json> {
+        let started = Instant::now();
+        loop {
+            let rows = self.pull(sql);
+            if done(&rows) {
+                return rows;
+            }
+            assert!(started.elapsed() < timeout, "{sql} still gives {rows:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// One HTTP/1.1 request on a connection of its own: status and body.
+    pub fn request(&self, method: &str, path: &str, body: Option<&Json>) -> std::io::Result<(u16, String)> {
+        let body = body.map(Json::to_string).unwrap_or_default();
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(REQUEST_TIMEOUT))?;
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: tidemill\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(body.as_bytes())?;
+        let mut reader = BufReader::new(stream);
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let status = line.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or_else(|| std::io::Error::other("no status line"))?;
+        let mut chunked = false;
+        loop {
+            line.clear();
+            if reader.read_line(&mut line)? <= 2 {
+                break;
+            }
+            chunked |= line.to_ascii_lowercase().starts_with("transfer-encoding: chunked");
+        }
+        let mut body = Vec::new();
+        if chunked {
+            read_chunks(&mut reader, &mut body)?;
+        } else {
+            reader.read_to_end(&mut body)?;
+        }
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+}
+
+fn read_chunks(reader: &mut impl BufRead, body: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut line = String::new();
+    loop {
+        line.clear();
+        reader.read_line(&mut line)?;
+        let size = usize::from_str_radix(line.trim(), 16).map_err(std::io::Error::other)?;
+        let start = body.len();
+        body.resize(start + size, 0);
+        reader.read_exact(&mut body[start..])?;
+        line.clear();
+        reader.read_line(&mut line)?;
+        if size == 0 {
+            return Ok(());
+        }
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        // Already dead after `kill` or `terminate`.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,32 @@
+//! Dependencies point one way: `cli → server → engine → parser`.
+
+use std::path::Path;
+
+/// What each package may use of the others.
+const ALLOWED: [(&str, &[&str]); 4] = [
+    ("parser", &[]),
+    ("engine", &["tidemill-parser"]),
+    ("server", &["tidemill-engine", "tidemill-parser"]),
+    ("cli", &["tidemill-server", "tidemill-engine", "tidemill-parser"]),
+];
+
+/// Crates that speak HTTP, which belong to the server and the shell alone.
+const HTTP: [&str; 3] = ["axum", "hyper", "hyper-util"];
+
+#[test]
+fn dependencies_point_one_way() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (package, allowed) in ALLOWED {
+        let path = root.join(package).join("Cargo.toml");
+        let manifest = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let names = manifest.lines().filter_map(|line| line.split(['.', ' ', '=']).next()).filter(|name| !name.is_empty());
+        for name in names {
+            if name.starts_with("tidemill-") {
+                assert!(allowed.contains(&name), "{package} must not depend on {name}");
+            }
+            if package == "engine" || package == "parser" {
+                assert!(!HTTP.contains(&name), "{package} must not depend on {name}");
+            }
+        }
+    }
+}

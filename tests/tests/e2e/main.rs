@@ -1,0 +1,4 @@
+//! The whole, from outside: the binary as users start it.
+
+mod kill;
+mod layers;
