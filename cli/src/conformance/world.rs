@@ -293,8 +293,8 @@ impl World {
     fn append(&self, record: &RawRecord) -> Result<(), String> {
         let stored = StoredRecord {
             timestamp: record.timestamp,
-            key: record.key.clone().map(Into::into),
-            value: record.value.clone().map(Into::into),
+            key: record.key.clone(),
+            value: record.value.clone(),
             headers: record.headers.clone(),
             ..StoredRecord::default()
         };
@@ -374,7 +374,7 @@ impl World {
                     value: record.1.value.as_deref(),
                 };
                 query.feed(&record.1.topic, record.1.partition, reference, &record.1.headers).map_err(|e| e.to_string())?;
-                if (index + 1) % options.chunk == 0 {
+                if (index + 1).is_multiple_of(options.chunk) {
                     query.end_chunk().map_err(|e| e.to_string())?;
                 }
             }

@@ -178,7 +178,7 @@ impl Session {
         if is_push {
             result.start();
         }
-        let stopped = stream(lines, |line| result.take(&line)).await;
+        let stopped = stream(lines, |line| result.take(line)).await;
         if matches!(stopped, Ok(End::Interrupted)) && is_push {
             // The server may have ended the query by itself meanwhile.
             let _ = self.client.close(&query_id).await;

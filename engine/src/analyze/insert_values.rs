@@ -100,7 +100,7 @@ fn columns(insert: &InsertValues, source: &Source) -> Result<Vec<Ident>, Problem
     let headers: Vec<&str> = columns.iter().map(|c| c.name.as_str()).filter(|n| source.is_header(n)).collect();
     // Without names the headers may be left out altogether.
     let without = columns.len() - headers.len();
-    if !headers.is_empty() && !(named == 0 && values == without) {
+    if !headers.is_empty() && (named != 0 || values != without) {
         return Err(Problem::new(format!("Cannot insert into HEADER columns: {}", headers.join(", "))).kind(ErrorKind::Request));
     }
     let columns: Vec<Ident> = columns.into_iter().filter(|c| !source.is_header(&c.name)).collect();

@@ -381,7 +381,7 @@ impl Planner<'_, '_> {
             }
             let Some(index) = key.iter().position(|k| k.name == column) else { continue };
             let (Some(key_column), Some(part)) = (key.get(index), constraints.keys.get_mut(index)) else { continue };
-            let Some(value) = self.problems.take(key_value(value, key_column)) else { return None };
+            let value = self.problems.take(key_value(value, key_column))?;
             match op {
                 BinaryOp::Equal if part.equal.as_ref().is_some_and(|v| *v != value) => constraints.contradiction = true,
                 BinaryOp::Equal => part.equal = Some(value),

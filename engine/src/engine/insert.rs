@@ -53,8 +53,7 @@ impl Engine {
 pub fn encode(row: &InsertRow) -> Result<EncodedInsert, EngineError> {
     let source = &row.source;
     let mut writer = TopicWriter::new(&source.format, &source.record_schema()).map_err(EngineError::user)?;
-    let mut out = Row::default();
-    out.values = row.key.iter().chain(&row.value).cloned().collect();
+    let mut out = Row { values: row.key.iter().chain(&row.value).cloned().collect(), ..Row::default() };
     out.meta.has_key = row.key.iter().any(|v| !v.is_null());
     // A table's row without any value is a row of nulls, not a tombstone, unless its one column stands unwrapped.
     out.meta.has_value = source.kind == SourceKind::Stream || !source.format.value.unwrapped || row.value.iter().any(|v| *v != Value::Null);

@@ -132,7 +132,7 @@ impl Task {
                     self.process(lane, count)?;
                     *records += count;
                     if *records >= MAX_CHUNK_RECORDS
-                        || (*records % RECORDS_PER_CLOCK_LOOK == 0 || count > 1) && started.elapsed() >= MAX_CHUNK_TIME
+                        || (records.is_multiple_of(RECORDS_PER_CLOCK_LOOK) || count > 1) && started.elapsed() >= MAX_CHUNK_TIME
                     {
                         break Turn::More;
                     }

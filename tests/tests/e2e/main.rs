@@ -1,4 +1,3 @@
 //! The whole, from outside: the binary as users start it.
 
-mod kill;
 mod layers;

@@ -1,6 +1,5 @@
 //! Tests of analysis: scripts run against a catalog, and what comes out is compared.
 
-mod conformance;
 mod ddl;
 mod inserts;
 mod plans;

@@ -1,1 +1,28 @@
+//! CREATE … AS: schemas of what queries make, and what is refused.
 
+use super::world::{makes, refused};
+
+const STREAM: &str = "CREATE STREAM S (ID STRING KEY, A INT, B STRING) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');";
+
+#[test]
+fn queries_make_sources() {
+    for (query, schema) in [
+        ("CREATE STREAM O AS SELECT ID, A + 1, UCASE(B) AS U FROM S;", "`ID` STRING KEY, `KSQL_COL_0` INTEGER, `U` STRING"),
+        ("CREATE STREAM O AS SELECT * FROM S PARTITION BY B;", "`B` STRING KEY, `A` INTEGER, `ID` STRING"),
+        ("CREATE TABLE O AS SELECT ID, COUNT(*) AS N FROM S GROUP BY ID;", "`ID` STRING KEY, `N` BIGINT"),
+    ] {
+        makes(&format!("{STREAM} {query}"), "O", schema);
+    }
+}
+
+#[test]
+fn wrong_queries_are_refused() {
+    for (query, expected) in [
+        ("CREATE STREAM O AS SELECT ID, NOPE FROM S;", "'NOPE' cannot be resolved"),
+        ("CREATE STREAM O AS SELECT ID FROM S;", "The projection contains no value columns."),
+        ("CREATE TABLE O AS SELECT COUNT(*) AS C FROM S GROUP BY ID;", "Key missing from projection"),
+        ("CREATE STREAM O AS SELECT ID, COUNT(*) AS C FROM S GROUP BY ID;", "Your SELECT query produces a TABLE"),
+    ] {
+        refused(&format!("{STREAM} {query}"), expected);
+    }
+}
