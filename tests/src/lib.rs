@@ -1,4 +1,5 @@
 //! What the end-to-end tests share. The tests themselves are in `tests/`.
 
 pub mod broker;
+pub mod python;
 pub mod server;

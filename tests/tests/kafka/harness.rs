@@ -1,10 +1,12 @@
 //! The harness itself: a broker answers, survives a stop and a kill with its port and data, and leaves nothing behind.
 
+use std::process::Command;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, Producer};
-use tidemill_tests::broker;
+use tidemill_tests::broker::{self, BrokerError};
+use tidemill_tests::python;
 
 fn answers(bootstrap: &str) -> bool {
     let client: BaseProducer = ClientConfig::new().set("bootstrap.servers", bootstrap).set("log_level", "0").create().expect("a client");
@@ -26,4 +28,16 @@ fn a_broker_stops_and_starts_again_on_its_port() {
     broker.kill();
     broker.start_again().expect("the broker comes up after a kill");
     assert!(answers(&bootstrap));
+}
+
+#[test]
+fn a_python_client_is_at_hand() {
+    match python::interpreter() {
+        Ok(python) => {
+            let output = Command::new(python).args(["-c", "import confluent_kafka; print(confluent_kafka.libversion()[0])"]).output();
+            assert!(output.expect("python runs").status.success());
+        }
+        Err(BrokerError::Missing(reason)) => broker::skipped("a_python_client_is_at_hand", &reason),
+        Err(BrokerError::Failed(reason)) => panic!("{reason}"),
+    }
 }

@@ -81,3 +81,60 @@ fn without_a_broker_nothing_is_none() {
     assert!(matches!(log.committed("g", &[partition(&topic, 0)]), Err(LogError::Retriable(_))));
     assert!(began.elapsed() < 3 * PATIENCE, "it does not wait for ever");
 }
+
+#[test]
+fn groups_and_offsets_survive_repeated_outages() {
+    let Some(mut broker) = broker::own("groups_and_offsets_survive_repeated_outages") else { return };
+    let log = log_on(&broker.bootstrap());
+    let topic = new_topic(&log, "flapping", 2);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Requests of every kind under way whenever the broker goes or comes: some fail, none brings the process down.
+        let asking = scope.spawn(|| {
+            let both = [partition(&topic, 0), partition(&topic, 1)];
+            let (mut answered, mut failed) = (0, 0);
+            for number in 0.. {
+                if done.load(std::sync::atomic::Ordering::Acquire) {
+                    break;
+                }
+                let answer = match number % 4 {
+                    0 => log.offsets(&both, tidemill_engine::log::OffsetSpec::Latest).map(|_| ()),
+                    1 => log.committed("flapping-group", &both).map(|_| ()),
+                    2 => log.describe_topic(&topic).map(|found| assert!(found.is_some(), "an outage is not an absence")),
+                    _ => log.delete_group("flapping-group"),
+                };
+                match answer {
+                    Ok(()) => answered += 1,
+                    Err(LogError::Retriable(_)) => failed += 1,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            (answered, failed)
+        });
+        let committing = scope.spawn(|| {
+            let mut writer = log.writer().expect("a writer");
+            let mut next = 0;
+            while !done.load(std::sync::atomic::Ordering::Acquire) {
+                next += 1;
+                let offsets = vec![("flapping-committed".into(), vec![(partition(&topic, 0), Offset(next))])];
+                writer.commit(Commit { offsets, state: StateBatch::default() }).expect("a commit outlasts an outage");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            next
+        });
+        for round in 0..2 {
+            std::thread::sleep(Duration::from_millis(1_500));
+            broker.kill();
+            // Shorter and longer than a request's time limit.
+            std::thread::sleep(Duration::from_secs(if round == 1 { 13 } else { 2 }));
+            broker.start_again().expect("the broker comes back");
+        }
+        std::thread::sleep(Duration::from_secs(2));
+        done.store(true, std::sync::atomic::Ordering::Release);
+        let committed = committing.join().expect("the committer lives");
+        let (answered, _) = asking.join().expect("the asker lives");
+        assert!(answered > 0);
+        let found = log.committed("flapping-committed", &[partition(&topic, 0)]).expect("offsets");
+        assert_eq!(found, [Some(Offset(committed))]);
+    });
+}
