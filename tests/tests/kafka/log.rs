@@ -151,6 +151,10 @@ fn each_group_has_its_own_offsets() {
     writer.commit(commit).expect("a commit");
     assert_eq!(log.committed(&one, &both).expect("an answer"), [Some(Offset(3)), None]);
     assert_eq!(log.committed(&two, &both).expect("an answer"), [Some(Offset(0)), Some(Offset(7))]);
+    drop((writer, log));
+    let Some(log) = shared_log("each_group_has_its_own_offsets") else { return };
+    assert_eq!(log.committed(&one, &both).expect("an answer"), [Some(Offset(3)), None], "the broker knows");
+    assert_eq!(log.committed(&two, &both).expect("an answer"), [Some(Offset(0)), Some(Offset(7))]);
     log.delete_group(&one).expect("a deletion");
     log.delete_group(&one).expect("nothing to delete");
     assert_eq!(log.committed(&one, &both).expect("an answer"), [None, None]);

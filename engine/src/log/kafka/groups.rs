@@ -12,12 +12,9 @@ use super::ffi::admin::metadata;
 use super::ffi::offsets::{self, GroupCommit};
 use super::ffi::{Client, admin};
 use super::topics::request_timeout;
-use crate::log::{GroupOffsets, LogError, Offset, OffsetSpec, TopicPartition};
+use crate::log::{LogError, Offset, OffsetSpec, TopicPartition};
 
-/// How long a commit is tried again while brokers or coordinators are away, seconds. Giving up costs all work since the
-/// last commit.
-const COMMIT_PATIENCE_S: u64 = 120;
-/// As long for other requests, whose callers can ask again, seconds.
+/// How long a request is tried again while brokers or coordinators are away, seconds; its caller can ask again.
 const PATIENCE_S: u64 = 20;
 /// First and longest pause between two attempts, milliseconds.
 const BACKOFF_MS: (u64, u64) = (10, 500);
@@ -83,33 +80,17 @@ impl Groups {
         }
     }
 
-    /// Commits to all groups at once; those that fail for now are tried again.
-    pub(super) fn commit(&self, groups: &[(Arc<str>, GroupOffsets)]) -> Result<(), LogError> {
-        let mut left: Vec<GroupCommit<'_>> =
-            groups.iter().filter(|(_, offsets)| !offsets.is_empty()).map(|(group, offsets)| GroupCommit { group, offsets }).collect();
-        let mut tries = Tries::new(COMMIT_PATIENCE_S);
-        while !left.is_empty() {
-            let mut failed: Vec<(GroupCommit<'_>, Failure)> = match self.commit_once(&left) {
-                Ok(results) => {
-                    left.iter().zip(results).filter_map(|(group, result)| result.err().map(|failure| (*group, failure))).collect()
-                }
-                Err(failure) => left.iter().map(|group| (*group, failure.clone())).collect(),
-            };
-            if failed.iter().any(|(_, failure)| failure.is_about_coordinator()) {
-                self.coordinators.forget();
-            }
-            // One that will not do later either says more than those that may.
-            failed.sort_by_key(|(_, failure)| failure.is_retriable());
-            if let Some((GroupCommit { group, .. }, failure)) = failed.first()
-                && (!failure.is_retriable() || !tries.again())
-            {
-                let hint =
-                    if failure.is(Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID) { " (another program reads with this group)" } else { "" };
-                return Err(failure.clone().about(&format!("committing the offsets of group '{group}'{hint}"), None));
-            }
-            left = failed.into_iter().map(|(group, _)| group).collect();
+    /// Commits to all groups at once; what became of each, in their order. Takes as long as the brokers do (5 ms for each
+    /// group: they answer the requests of a connection one after another), so `committer` does it.
+    pub(super) fn commit(&self, groups: &[GroupCommit<'_>]) -> Vec<Result<(), Failure>> {
+        let results = match self.commit_once(groups) {
+            Ok(results) => results,
+            Err(failure) => groups.iter().map(|_| Err(failure.clone())).collect(),
+        };
+        if results.iter().any(|result| result.as_ref().is_err_and(Failure::is_about_coordinator)) {
+            self.coordinators.forget();
         }
-        Ok(())
+        results
     }
 
     fn commit_once(&self, groups: &[GroupCommit<'_>]) -> Result<Vec<Result<(), Failure>>, Failure> {
@@ -119,7 +100,7 @@ impl Groups {
 
     /// Tries again while the failure is one that goes away.
     fn patiently<T>(&self, mut ask: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
-        let mut tries = Tries::new(PATIENCE_S);
+        let mut tries = Tries::new();
         loop {
             match ask() {
                 Err(failure) if failure.is_retriable() => {
@@ -155,8 +136,8 @@ struct Tries {
 }
 
 impl Tries {
-    fn new(patience_s: u64) -> Tries {
-        Tries { deadline: Instant::now() + Duration::from_secs(patience_s), backoff_ms: BACKOFF_MS.0 }
+    fn new() -> Tries {
+        Tries { deadline: Instant::now() + Duration::from_secs(PATIENCE_S), backoff_ms: BACKOFF_MS.0 }
     }
 
     /// Waits before another attempt; false where patience has ended.

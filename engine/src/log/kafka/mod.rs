@@ -3,9 +3,10 @@
 //! Clients are few and do not grow with the queries: one that reads for everybody (and at most two more while some
 //! subscriber catches up), one for administration, and one producer for each writer, that is for each worker. Reading is
 //! shared (`partition`), writing is at least once (`writer`): records are flushed, then the state is written, then the
-//! offsets are committed to each query's own consumer group (`groups`). `health` reports an outage once.
+//! offsets go to each query's own consumer group, in the background (`committer`). `health` reports an outage once.
 
 pub mod bare;
+mod committer;
 mod coordinators;
 mod errors;
 mod ffi;
@@ -27,6 +28,7 @@ use parking_lot::Mutex;
 
 use super::{Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Subscription, TopicHandle, TopicInfo, TopicPartition, TopicSpec};
 use crate::state::{StateBatch, StateError};
+use committer::Committer;
 use coordinators::Coordinators;
 use ffi::{Client, admin};
 use groups::Groups;
@@ -57,12 +59,17 @@ struct Shared {
     health: Arc<Health>,
     admin: Arc<Client>,
     topics: Topics,
-    groups: Groups,
+    groups: Arc<Groups>,
+    committer: Committer,
+    /// Made ahead of the next writer: a new idempotent producer needs half a second before it sends.
+    next_producer: Mutex<Option<Arc<Client>>>,
 }
 
 impl Shared {
-    fn producer_config(&self) -> BTreeMap<String, String> {
-        self.properties.for_role(Role::Producer)
+    /// A client that writes, and another one made ready for the next that asks.
+    fn producer(&self) -> Result<Arc<Client>, LogError> {
+        let next = Client::producer(&self.properties.for_role(Role::Producer), &self.health)?;
+        Ok(self.next_producer.lock().replace(Arc::clone(&next)).unwrap_or(next))
     }
 }
 
@@ -78,12 +85,13 @@ impl KafkaLog {
         let health = Health::new(properties.bootstrap());
         let admin = Client::consumer(&properties.for_role(Role::Admin), &health)?;
         // A producer's and a consumer's properties are checked now rather than at the first query.
-        Client::producer(&properties.for_role(Role::Producer), &health)?;
+        let next_producer = Mutex::new(Some(Client::producer(&properties.for_role(Role::Producer), &health)?));
         let hub = Hub::new(properties.clone(), Arc::clone(&health))?;
         health.watch(Arc::new(Watch { admin: Arc::downgrade(&admin), hub: Arc::downgrade(&hub) }));
         let coordinators = Coordinators::new(Arc::clone(&admin));
-        let (topics, groups) = (Topics::new(Arc::clone(&admin)), Groups::new(Arc::clone(&admin), coordinators));
-        let shared = Arc::new(Shared { properties, health, admin, topics, groups });
+        let (topics, groups) = (Topics::new(Arc::clone(&admin)), Arc::new(Groups::new(Arc::clone(&admin), coordinators)));
+        let committer = Committer::new(Arc::clone(&groups))?;
+        let shared = Arc::new(Shared { properties, health, admin, topics, groups, committer, next_producer });
         Ok(KafkaLog { shared, hub, state, cluster_id: Mutex::new(None) })
     }
 }
@@ -132,10 +140,16 @@ impl Log for KafkaLog {
     }
 
     fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<Option<Offset>>, LogError> {
-        self.shared.groups.committed(group, partitions)
+        let pending = self.shared.committer.pending(group, partitions);
+        if pending.iter().all(Option::is_some) {
+            return Ok(pending);
+        }
+        let committed = self.shared.groups.committed(group, partitions)?;
+        Ok(pending.into_iter().zip(committed).map(|(pending, committed)| pending.or(committed)).collect())
     }
 
     fn delete_group(&self, group: &str) -> Result<(), LogError> {
+        self.shared.committer.forget(group);
         self.shared.groups.delete(group)
     }
 

@@ -23,13 +23,15 @@ impl Role {
     }
 }
 
-/// Defaults of every client. Reconnects quickly: a broker that returns should be noticed within a second or two.
+/// Defaults of every client. Reconnects quickly: a broker that returns should be noticed within a second or two. The fast
+/// interval is what the first record to a topic waits for, 100 ms by default.
 const COMMON: &[(&str, &str)] = &[
     ("client.id", "tidemill"),
     ("reconnect.backoff.ms", "50"),
     ("reconnect.backoff.max.ms", "1000"),
     ("socket.keepalive.enable", "true"),
     ("topic.metadata.refresh.interval.ms", "60000"),
+    ("topic.metadata.refresh.fast.interval.ms", "10"),
 ];
 
 /// `fetch.queue.backoff.ms` is 1 s by default and stalls a partition whose queue was full for a moment.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::errors::Failure;
-use super::ffi::Client;
 use super::ffi::produce::{Producer, ProducerTopic, Undelivered};
+use super::properties::Role;
 use super::{Shared, StateSink};
 use crate::log::{Commit, LogError, LogWriter, OutRecord, TopicHandle};
 
@@ -16,6 +16,10 @@ const SEND_TIMEOUT_MS: u64 = 60_000;
 const COMMIT_GRACE_S: u64 = 10;
 /// The records' time limit where the configuration does not say, milliseconds.
 const DELIVERY_TIMEOUT_MS: u64 = 120_000;
+/// A flush first looks in small steps, microseconds, for a while, milliseconds; then in larger ones, milliseconds.
+const FLUSH_STEP_US: u64 = 100;
+const OWN_FLUSH_MS: u64 = 20;
+const FLUSH_MS: u64 = 100;
 /// One step of waiting, milliseconds.
 const STEP_MS: u64 = 1;
 /// How long a producer may take to learn of new partitions, seconds.
@@ -36,9 +40,13 @@ pub(super) struct KafkaWriter {
 
 impl KafkaWriter {
     pub(super) fn new(shared: Arc<Shared>, state: StateSink) -> Result<KafkaWriter, LogError> {
-        let config = shared.producer_config();
-        let delivery_ms = config.get("message.timeout.ms").and_then(|text| text.parse().ok()).unwrap_or(DELIVERY_TIMEOUT_MS);
-        let producer = Producer::new(Client::producer(&config, &shared.health)?);
+        let delivery_ms = shared
+            .properties
+            .for_role(Role::Producer)
+            .get("message.timeout.ms")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(DELIVERY_TIMEOUT_MS);
+        let producer = Producer::new(shared.producer()?);
         let deletions = shared.topics.deletions();
         let delivery_timeout = Duration::from_millis(delivery_ms);
         Ok(KafkaWriter { shared, producer, topics: Vec::new(), deletions, is_dirty: false, delivery_timeout, state })
@@ -88,8 +96,18 @@ impl KafkaWriter {
 
     /// Waits until everything sent is delivered.
     fn flush(&mut self) -> Result<(), LogError> {
-        let deadline = Instant::now() + self.delivery_timeout + Duration::from_secs(COMMIT_GRACE_S);
-        while !self.producer.flush(Duration::from_millis(100)) && self.producer.fatal().is_none() && Instant::now() < deadline {}
+        let began = Instant::now();
+        let deadline = began + self.delivery_timeout + Duration::from_secs(COMMIT_GRACE_S);
+        // librdkafka's own flush looks every 10 ms only, as successes are not reported; but it cuts short a configured
+        // linger.
+        while self.producer.queued() > 0 && self.producer.fatal().is_none() && Instant::now() < deadline {
+            if began.elapsed() < Duration::from_millis(OWN_FLUSH_MS) {
+                self.producer.poll(Duration::ZERO);
+                std::thread::sleep(Duration::from_micros(FLUSH_STEP_US));
+            } else {
+                self.producer.flush(Duration::from_millis(FLUSH_MS));
+            }
+        }
         let lost = self.producer.take_undelivered();
         let left = self.producer.queued();
         if lost.is_none() && left == 0 {
@@ -104,7 +122,7 @@ impl KafkaWriter {
     fn start_over(&mut self) -> Result<(), LogError> {
         if self.producer.fatal().is_some() {
             self.topics.clear();
-            self.producer = Producer::new(Client::producer(&self.shared.producer_config(), &self.shared.health)?);
+            self.producer = Producer::new(self.shared.producer()?);
         } else {
             self.producer.purge();
             self.producer.flush(Duration::from_secs(COMMIT_GRACE_S));
@@ -163,12 +181,21 @@ impl LogWriter for KafkaWriter {
         if !commit.state.is_empty() {
             (self.state)(commit.state).map_err(|error| LogError::Fatal(error.to_string()))?;
         }
-        self.shared.groups.commit(&commit.offsets)?;
+        self.shared.committer.commit(commit.offsets)?;
         let deletions = self.shared.topics.deletions();
         if deletions != self.deletions {
             self.deletions = deletions;
             self.topics.clear();
         }
         Ok(())
+    }
+}
+
+impl Drop for KafkaWriter {
+    /// The offsets of its last commit are on their way: a worker that ends in order leaves none behind.
+    fn drop(&mut self) {
+        if self.shared.health.outage().is_none() {
+            self.shared.committer.settle();
+        }
     }
 }

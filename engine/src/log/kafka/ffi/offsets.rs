@@ -1,5 +1,6 @@
 //! Offsets: first, last and by time; and the committed ones of consumer groups that have no members here.
 
+use std::collections::BTreeMap;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ const NO_OFFSET: i64 = rd::RD_KAFKA_OFFSET_INVALID as i64;
 #[derive(Debug, Clone, Copy)]
 pub struct GroupCommit<'a> {
     pub group: &'a str,
-    pub offsets: &'a [(TopicPartition, Offset)],
+    pub offsets: &'a BTreeMap<TopicPartition, Offset>,
 }
 
 /// A list of partitions for a call.
