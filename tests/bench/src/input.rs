@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::Duration;
 
 use nexmark::EventGenerator;
 use nexmark::config::NexmarkConfig;
 use nexmark::event::{Auction, Bid, Event};
+use tidemill_engine::engine::Engine;
 use tidemill_engine::log::kafka::KafkaLog;
-use tidemill_engine::log::kafka::bare::BareProducer;
-use tidemill_engine::log::{Log, OffsetSpec, OutRecord, TopicPartition, TopicSpec, partition_for};
+use tidemill_engine::log::{Commit, Log, LogWriter, OffsetSpec, OutRecord, TopicHandle, TopicPartition, TopicSpec, partition_for};
+use tidemill_engine::state::StateBatch;
 
 /// Partitions of every topic.
 pub const PARTITIONS: u32 = 4;
@@ -18,13 +18,13 @@ pub const PARTITIONS: u32 = 4;
 pub const BIDS: &str = "bids";
 /// Auctions, keyed by their id.
 pub const AUCTIONS: &str = "auctions";
-/// How long the last records may take to be delivered, seconds.
-const FLUSH_TIMEOUT_S: u64 = 120;
+/// Records of one commit while loading.
+const COMMIT_RECORDS: u64 = 50_000;
 
 /// What was loaded, and where.
 pub struct Input {
-    pub bootstrap: String,
-    pub log: Arc<KafkaLog>,
+    pub place: Place,
+    pub log: Arc<dyn Log>,
     pub bids: u64,
     pub auctions: u64,
     /// Client properties for everybody.
@@ -33,6 +33,14 @@ pub struct Input {
     pub bid_bytes: u64,
     /// What must come out of the queries.
     pub expected: Expected,
+}
+
+/// Which log holds the input.
+pub enum Place {
+    /// A broker; the engine runs in a server process, or in this one.
+    Kafka { bootstrap: String, in_process: bool },
+    /// The embedded log of this engine.
+    Embedded(Arc<Engine>),
 }
 
 /// Sizes of outputs, counted while the input is made.
@@ -50,19 +58,20 @@ impl Input {
     ///
     /// # Errors
     /// What the broker says.
-    pub fn load(bootstrap: &str, bids: u64, properties: BTreeMap<String, String>) -> Result<Input, String> {
-        let log = KafkaLog::connect(bootstrap, &properties, Arc::new(|state| state.write())).map_err(text)?;
-        let expected = Expected::default();
-        let mut input =
-            Input { bootstrap: bootstrap.to_owned(), log: Arc::new(log), bids, auctions: 0, properties, bid_bytes: 0, expected };
+    pub fn load(place: Place, bids: u64, properties: BTreeMap<String, String>) -> Result<Input, String> {
+        let log: Arc<dyn Log> = match &place {
+            Place::Kafka { bootstrap, .. } => {
+                Arc::new(KafkaLog::connect(bootstrap, &properties, Arc::new(|state| state.write())).map_err(text)?)
+            }
+            Place::Embedded(engine) => Arc::clone(engine.log()),
+        };
+        let mut input = Input { place, log, bids, auctions: 0, properties, bid_bytes: 0, expected: Expected::default() };
         let is_new = input.log.describe_topic(BIDS).map_err(text)?.is_none();
         if is_new {
             input.create(BIDS)?;
             input.create(AUCTIONS)?;
         }
-        let none = BTreeMap::new();
-        let bid_writer = BareProducer::new(bootstrap, &none, BIDS).map_err(text)?;
-        let auction_writer = BareProducer::new(bootstrap, &none, AUCTIONS).map_err(text)?;
+        let mut loader = Loader::new(&*input.log)?;
         let mut auctions: HashMap<usize, u64> = HashMap::new();
         let mut waiting: HashMap<usize, Vec<u64>> = HashMap::new();
         let (mut json, mut written, mut bytes) = (String::new(), 0, 0);
@@ -84,7 +93,7 @@ impl Input {
                         None => waiting.entry(bid.auction).or_default().push(bid.date_time),
                     }
                     if is_new {
-                        send(&bid_writer, bid.auction, bid.date_time, json.as_bytes())?;
+                        loader.send(Loader::bids, bid.auction, bid.date_time, json.as_bytes())?;
                     }
                 }
                 Event::Auction(auction) => {
@@ -94,19 +103,28 @@ impl Input {
                     input.expected.q20.1 += early.iter().filter(|time| **time >= auction.date_time).count() as u64;
                     write_auction(auction, &mut json);
                     if is_new {
-                        send(&auction_writer, auction.id, auction.date_time, json.as_bytes())?;
+                        loader.send(Loader::auctions, auction.id, auction.date_time, json.as_bytes())?;
                     }
                 }
                 Event::Person(_) => {}
             }
         }
-        for writer in [bid_writer, auction_writer] {
-            writer.flush(Duration::from_secs(FLUSH_TIMEOUT_S)).map_err(text)?;
-        }
+        loader.commit()?;
         input.bid_bytes = bytes / bids.max(1);
         input.expect(BIDS, bids)?;
         input.expect(AUCTIONS, input.auctions)?;
         Ok(input)
+    }
+
+    /// The broker's address.
+    ///
+    /// # Errors
+    /// On the embedded log.
+    pub fn bootstrap(&self) -> Result<&str, String> {
+        match &self.place {
+            Place::Kafka { bootstrap, .. } => Ok(bootstrap),
+            Place::Embedded(_) => Err("only on Kafka".into()),
+        }
     }
 
     /// Creates a topic that keeps everything: Nexmark's times lie years back.
@@ -148,12 +166,42 @@ impl Input {
     }
 }
 
-fn send(writer: &BareProducer, id: usize, time: u64, value: &[u8]) -> Result<(), String> {
-    // As the format KAFKA writes a BIGINT, and Java's LongSerializer.
-    let key = (id as u64).to_be_bytes();
-    let timestamp = i64::try_from(time).map_err(text)?;
-    let partition = partition_for(Some(&key), PARTITIONS, &mut 0);
-    writer.send_record(OutRecord { partition, timestamp, key: Some(&key), value: Some(value), headers: &[] }).map_err(text)
+/// Writes the input.
+struct Loader {
+    writer: Box<dyn LogWriter>,
+    topics: [TopicHandle; 2],
+    uncommitted: u64,
+}
+
+impl Loader {
+    fn new(log: &dyn Log) -> Result<Loader, String> {
+        let handle = |topic| log.topic(topic).map(|(handle, _)| handle).map_err(text);
+        Ok(Loader { writer: log.writer().map_err(text)?, topics: [handle(BIDS)?, handle(AUCTIONS)?], uncommitted: 0 })
+    }
+
+    fn bids(&self) -> TopicHandle {
+        self.topics[0]
+    }
+
+    fn auctions(&self) -> TopicHandle {
+        self.topics[1]
+    }
+
+    fn send(&mut self, topic: fn(&Loader) -> TopicHandle, id: usize, time: u64, value: &[u8]) -> Result<(), String> {
+        // As the format KAFKA writes a BIGINT, and Java's LongSerializer.
+        let key = (id as u64).to_be_bytes();
+        let timestamp = i64::try_from(time).map_err(text)?;
+        let partition = partition_for(Some(&key), PARTITIONS, &mut 0);
+        let topic = topic(self);
+        self.writer.send(topic, OutRecord { partition, timestamp, key: Some(&key), value: Some(value), headers: &[] }).map_err(text)?;
+        self.uncommitted += 1;
+        if self.uncommitted == COMMIT_RECORDS { self.commit() } else { Ok(()) }
+    }
+
+    fn commit(&mut self) -> Result<(), String> {
+        self.uncommitted = 0;
+        self.writer.commit(Commit { offsets: Vec::new(), state: StateBatch::default() }).map_err(text)
+    }
 }
 
 /// Nexmark's texts hold nothing that JSON must escape.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tidemill_engine::log::kafka::KafkaLog;
 use tidemill_engine::log::kafka::bare::{BareConsumer, BareProducer};
 use tidemill_engine::log::{Batch, Log, OutRecord};
 
@@ -48,7 +47,7 @@ pub fn measure(input: &Input, copier: Copier, seconds: u64, name: &str) -> Resul
     let (from, to) = (format!("{name}-in"), format!("{name}-out"));
     input.create(&from)?;
     input.create(&to)?;
-    let latency = between(&input.bootstrap, Some(&input.log), copier, &from, &to, seconds)?;
+    let latency = between(input.bootstrap()?, Some(&*input.log), copier, &from, &to, seconds)?;
     input.delete(&from)?;
     input.delete(&to)?;
     Ok(latency)
@@ -58,7 +57,7 @@ pub fn measure(input: &Input, copier: Copier, seconds: u64, name: &str) -> Resul
 ///
 /// # Errors
 /// As there.
-pub fn between(bootstrap: &str, log: Option<&KafkaLog>, copier: Copier, from: &str, to: &str, seconds: u64) -> Result<Latency, String> {
+pub fn between(bootstrap: &str, log: Option<&dyn Log>, copier: Copier, from: &str, to: &str, seconds: u64) -> Result<Latency, String> {
     let low = BTreeMap::from([("producer.linger.ms".to_owned(), "0".to_owned())]);
     let partitions = PARTITIONS as i32;
     let clock = Instant::now();

@@ -42,7 +42,7 @@ impl Workload for BareConsume {
 
     fn run(&mut self, input: &Input, _run: usize) -> Result<Measurement, String> {
         measure(input.bids, || {
-            let mut consumer = BareConsumer::new(&input.bootstrap, &input.properties, BIDS, PARTITIONS as i32, 0).map_err(text)?;
+            let mut consumer = BareConsumer::new(input.bootstrap()?, &input.properties, BIDS, PARTITIONS as i32, 0).map_err(text)?;
             let mut read = 0;
             while read < input.bids {
                 let batch = consumer.next(Duration::from_secs(PATIENCE_S)).map_err(text)?.ok_or("no more bids came")?;
@@ -67,11 +67,11 @@ impl Workload for BareCopy {
     }
 
     fn run(&mut self, input: &Input, run: usize) -> Result<Measurement, String> {
-        let topic = format!("l1-{run}");
+        let topic = format!("l1-{}-{run}", std::process::id());
         input.create(&topic)?;
         let measured = measure(input.bids, || {
-            let mut consumer = BareConsumer::new(&input.bootstrap, &input.properties, BIDS, PARTITIONS as i32, 0).map_err(text)?;
-            let producer = BareProducer::new(&input.bootstrap, &input.properties, &topic).map_err(text)?;
+            let mut consumer = BareConsumer::new(input.bootstrap()?, &input.properties, BIDS, PARTITIONS as i32, 0).map_err(text)?;
+            let producer = BareProducer::new(input.bootstrap()?, &input.properties, &topic).map_err(text)?;
             let mut read = 0;
             while read < input.bids {
                 let batch = consumer.next(Duration::from_secs(PATIENCE_S)).map_err(text)?.ok_or("no more bids came")?;
@@ -149,7 +149,7 @@ impl Workload for LogCopy {
     }
 
     fn run(&mut self, input: &Input, run: usize) -> Result<Measurement, String> {
-        let topic = format!("log-{run}");
+        let topic = format!("log-{}-{run}", std::process::id());
         input.create(&topic)?;
         let measured = measure(input.bids, || {
             let (out, _) = input.log.topic(&topic).map_err(text)?;

@@ -4,6 +4,7 @@
 //! times in turn, and prints medians as a table and JSON. A run whose output is not what it must be does not count.
 
 mod cpu;
+mod host;
 mod http;
 mod input;
 mod latency;
@@ -20,9 +21,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tempfile::TempDir;
+use tidemill_engine::engine::{Engine, EngineConfig};
 use tidemill_tests::broker::{Broker, BrokerError};
 
-use input::{Input, text};
+use input::{Input, Place, text};
 use latency::Copier;
 use limits::{BareConsume, BareCopy, LogCopy, LogRead};
 use report::{Report, Row};
@@ -46,6 +49,12 @@ struct Arguments {
     /// A running cluster instead of a broker of our own; its topics `bids` and `auctions` are loaded if they are not there.
     #[arg(long)]
     bootstrap_servers: Option<String>,
+    /// Measure on the embedded log instead of a broker.
+    #[arg(long, conflicts_with = "bootstrap_servers")]
+    embedded: bool,
+    /// Run the queries in this process instead of a server's.
+    #[arg(long)]
+    in_process: bool,
     /// A client property for all, `name=value`.
     #[arg(short = 'X', value_parser = property)]
     property: Vec<(String, String)>,
@@ -70,17 +79,9 @@ fn main() -> ExitCode {
 
 #[allow(clippy::print_stdout)] // The table is what this program is for.
 fn run(arguments: &Arguments) -> Result<(), String> {
-    let (broker, bootstrap) = match &arguments.bootstrap_servers {
-        Some(servers) => (None, servers.clone()),
-        None => {
-            eprintln!("starting Apache Kafka …");
-            let broker = Broker::start().map_err(|(BrokerError::Missing(reason) | BrokerError::Failed(reason))| reason)?;
-            let bootstrap = broker.bootstrap();
-            (Some(broker), bootstrap)
-        }
-    };
+    let (_broker, _folder, place) = place(arguments)?;
     eprintln!("loading {} bids …", arguments.bids);
-    let input = Input::load(&bootstrap, arguments.bids, arguments.property.iter().cloned().collect())?;
+    let input = Input::load(place, arguments.bids, arguments.property.iter().cloned().collect())?;
     let report = measure(arguments, &input)?;
     println!("{}", report.table());
     if let Some(path) = &arguments.json {
@@ -91,24 +92,37 @@ fn run(arguments: &Arguments) -> Result<(), String> {
             std::fs::write(path, json).map_err(text)?;
         }
     }
-    drop(broker);
     Ok(())
 }
 
-fn workloads(only: &[String]) -> Vec<Box<dyn Workload>> {
-    let mut all: Vec<Box<dyn Workload>> = vec![
-        Box::new(BareCopy),
-        Box::new(BareConsume),
-        Box::new(LogCopy),
-        Box::new(LogRead { readers: 1 }),
-        Box::new(LogRead { readers: 10 }),
-    ];
+/// The log to measure on, with what must live as long.
+fn place(arguments: &Arguments) -> Result<(Option<Broker>, Option<TempDir>, Place), String> {
+    let in_process = arguments.in_process;
+    if arguments.embedded {
+        let folder = tempfile::Builder::new().prefix("tidemill-bench-").tempdir().map_err(text)?;
+        let engine = Engine::open(EngineConfig::new(folder.path())).map_err(text)?;
+        return Ok((None, Some(folder), Place::Embedded(engine)));
+    }
+    if let Some(bootstrap) = arguments.bootstrap_servers.clone() {
+        return Ok((None, None, Place::Kafka { bootstrap, in_process }));
+    }
+    eprintln!("starting Apache Kafka …");
+    let broker = Broker::start().map_err(|(BrokerError::Missing(reason) | BrokerError::Failed(reason))| reason)?;
+    let bootstrap = broker.bootstrap();
+    Ok((Some(broker), None, Place::Kafka { bootstrap, in_process }))
+}
+
+fn workloads(only: &[String], place: &Place) -> Vec<Box<dyn Workload>> {
+    let mut all: Vec<Box<dyn Workload>> = vec![Box::new(LogCopy), Box::new(LogRead { readers: 1 }), Box::new(LogRead { readers: 10 })];
+    if matches!(place, Place::Kafka { .. }) {
+        all.splice(0..0, [Box::new(BareCopy) as Box<dyn Workload>, Box::new(BareConsume)]);
+    }
     all.extend(queries::QUERIES.iter().map(|query| Box::new(*query) as Box<dyn Workload>));
     all.into_iter().filter(|workload| only.is_empty() || only.iter().any(|name| name == workload.name())).collect()
 }
 
 fn measure(arguments: &Arguments, input: &Input) -> Result<Report, String> {
-    let mut workloads = workloads(&arguments.only);
+    let mut workloads = workloads(&arguments.only, &input.place);
     let mut rows: Vec<Row> = workloads
         .iter()
         .map(|workload| Row { name: workload.name(), describe: workload.describe(), goal: workload.goal(), runs: vec![], failures: vec![] })
@@ -133,7 +147,7 @@ fn measure(arguments: &Arguments, input: &Input) -> Result<Report, String> {
     let mut idle_cpu_ms = None;
     let mut served = None;
     let seconds = arguments.latency_seconds;
-    if seconds > 0 {
+    if seconds > 0 && !arguments.embedded {
         idle_cpu_ms = Some(limits::idle_cpu(input, seconds)?);
         for (name, copier) in [("kafka", Copier::None), ("bare", Copier::Bare), ("log", Copier::Log)] {
             latencies.insert(name, latency::measure(input, copier, seconds, name)?);

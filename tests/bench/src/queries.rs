@@ -1,14 +1,14 @@
 //! The Nexmark queries on a real server process: statements over HTTP, results counted in the sink topic.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tidemill_engine::log::kafka::bare::BareConsumer;
-use tidemill_engine::log::{Batch, Log};
 
-use crate::input::{Input, PARTITIONS, text};
-use crate::server::Server;
+use crate::host::{self, Host};
+use crate::input::{Input, text};
+use crate::limits::Waiting;
+
 use crate::workload::{Goal, Measurement, Workload};
 
 /// A query may take this long, seconds.
@@ -20,9 +20,9 @@ const QUIET_MS: u64 = 1_500;
 
 /// The bids as a stream keyed by auction, the auctions as a table.
 const SOURCES: &str = "
-    CREATE STREAM bids (auction_key BIGINT KEY, auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR, url VARCHAR,
+    CREATE STREAM IF NOT EXISTS bids (auction_key BIGINT KEY, auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR, url VARCHAR,
         date_time BIGINT, extra VARCHAR) WITH (KAFKA_TOPIC='bids', KEY_FORMAT='KAFKA', VALUE_FORMAT='JSON');
-    CREATE TABLE auctions (id BIGINT PRIMARY KEY, item_name VARCHAR, description VARCHAR, initial_bid BIGINT, reserve BIGINT,
+    CREATE TABLE IF NOT EXISTS auctions (id BIGINT PRIMARY KEY, item_name VARCHAR, description VARCHAR, initial_bid BIGINT, reserve BIGINT,
         date_time BIGINT, expires BIGINT, seller BIGINT, category BIGINT, extra VARCHAR)
         WITH (KAFKA_TOPIC='auctions', KEY_FORMAT='KAFKA', VALUE_FORMAT='JSON');";
 
@@ -44,6 +44,8 @@ enum Check {
 pub struct Query {
     name: &'static str,
     describe: &'static str,
+    /// Ends it, with its topics.
+    drop: &'static str,
     /// `{sink}` stands for the topic of the results.
     sql: &'static str,
     properties: &'static [(&'static str, &'static str)],
@@ -63,6 +65,7 @@ pub const QUERIES: &[Query] = &[
     Query {
         name: "q1",
         describe: "currency conversion",
+        drop: "DROP STREAM q1 DELETE TOPIC;",
         sql: "CREATE STREAM q1 WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, auction, bidder, 0.908 * price AS price,
               channel, url, date_time, extra FROM bids EMIT CHANGES;",
         properties: EACH,
@@ -72,6 +75,7 @@ pub const QUERIES: &[Query] = &[
     Query {
         name: "q2",
         describe: "selective filter",
+        drop: "DROP STREAM q2 DELETE TOPIC;",
         sql: "CREATE STREAM q2 WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, auction, price FROM bids
               WHERE auction % 123 = 0 EMIT CHANGES;",
         properties: EACH,
@@ -81,6 +85,7 @@ pub const QUERIES: &[Query] = &[
     Query {
         name: "count",
         describe: "count by key, each change",
+        drop: "DROP TABLE counted DELETE TOPIC;",
         sql: "CREATE TABLE counted WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, COUNT(*) AS n FROM bids
               GROUP BY auction_key EMIT CHANGES;",
         properties: EACH,
@@ -90,6 +95,7 @@ pub const QUERIES: &[Query] = &[
     Query {
         name: "count-c",
         describe: "count by key, coalesced",
+        drop: "DROP TABLE counted DELETE TOPIC;",
         sql: "CREATE TABLE counted WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, COUNT(*) AS n FROM bids
               GROUP BY auction_key EMIT CHANGES;",
         properties: COALESCED,
@@ -99,6 +105,7 @@ pub const QUERIES: &[Query] = &[
     Query {
         name: "wcount",
         describe: "10-second tumbling count by key, each change, with changelog",
+        drop: "DROP TABLE wcounted DELETE TOPIC;",
         sql: "CREATE TABLE wcounted WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, COUNT(*) AS n FROM bids
               WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 1 DAY) GROUP BY auction_key EMIT CHANGES;",
         properties: EACH,
@@ -108,6 +115,7 @@ pub const QUERIES: &[Query] = &[
     Query {
         name: "wcount-c",
         describe: "10-second tumbling count by key, coalesced",
+        drop: "DROP TABLE wcounted DELETE TOPIC;",
         sql: "CREATE TABLE wcounted WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, COUNT(*) AS n FROM bids
               WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 1 DAY) GROUP BY auction_key EMIT CHANGES;",
         properties: COALESCED,
@@ -117,6 +125,7 @@ pub const QUERIES: &[Query] = &[
     Query {
         name: "q12",
         describe: "10-second tumbling count by bidder, each change, with its repartition",
+        drop: "DROP TABLE q12 DELETE TOPIC;",
         sql: "CREATE TABLE q12 WITH (KAFKA_TOPIC='{sink}') AS SELECT bidder, COUNT(*) AS n FROM bids
               WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 1 DAY) GROUP BY bidder EMIT CHANGES;",
         properties: EACH,
@@ -126,6 +135,7 @@ pub const QUERIES: &[Query] = &[
     Query {
         name: "q20",
         describe: "bids joined with the auctions table",
+        drop: "DROP STREAM q20 DELETE TOPIC;",
         sql: "CREATE STREAM q20 WITH (KAFKA_TOPIC='{sink}') AS SELECT b.auction_key, b.bidder, b.price, b.channel, b.url,
               a.item_name, a.description, a.initial_bid, a.reserve, a.seller, a.category
               FROM bids b JOIN auctions a ON b.auction_key = a.id EMIT CHANGES;",
@@ -149,26 +159,28 @@ impl Workload for Query {
     }
 
     fn run(&mut self, input: &Input, run: usize) -> Result<Measurement, String> {
-        let (service, sink) = (format!("bench{run}_"), format!("{}-{run}", self.name));
+        let process = std::process::id();
+        let (service, sink) = (format!("bench_{process}_{run}_"), format!("{}-{process}-{run}", self.name));
+        let host = host::start(input, &service)?;
         input.create(&sink)?;
-        let server = Server::start(Some(&input.bootstrap), &service)?;
-        let measured = self.measure(input, &server, &sink);
-        drop(server);
-        // The server's own topics: commands, repartition, changelogs, processing log.
+        let measured = self.measure(input, &*host, &sink);
+        let dropped = host.execute(self.drop, &[]);
+        drop(host);
+        // What else it made on a broker: commands, processing log, and everything where the run failed.
         let own = |name: &str| name == sink || name.contains(&service);
         for topic in input.log.list_topics().map_err(text)?.into_iter().filter(|topic| own(&topic.name)) {
             input.delete(&topic.name)?;
         }
-        measured
+        dropped.and(measured)
     }
 }
 
 impl Query {
-    fn measure(&self, input: &Input, server: &Server, sink: &str) -> Result<Measurement, String> {
-        server.execute(SOURCES, &[])?;
-        let process = server.process();
+    fn measure(&self, input: &Input, host: &dyn Host, sink: &str) -> Result<Measurement, String> {
+        host.execute(SOURCES, &[])?;
+        let process = host.process();
         let (cpu, began) = (process.cpu(), Instant::now());
-        server.execute(&self.sql.replace("{sink}", sink), self.properties)?;
+        host.execute(&self.sql.replace("{sink}", sink), self.properties)?;
         let (least, most) = match self.check {
             Check::Records(count) => (count(input), Some(count(input))),
             Check::EachCount => (input.bids, Some(input.bids)),
@@ -220,18 +232,21 @@ fn wait_for(input: &Input, sink: &str, least: u64, most: Option<u64>, cpu: impl 
 
 /// The last count of each key (and window) adds up to the bids.
 fn check_counts(input: &Input, sink: &str, records: u64) -> Result<(), String> {
-    let mut consumer = BareConsumer::new(&input.bootstrap, &BTreeMap::new(), sink, PARTITIONS as i32, 0).map_err(text)?;
-    let mut last: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+    let mut waiting = Waiting::new(&*input.log, sink)?;
+    let mut last: HashMap<Vec<u8>, u64> = HashMap::new();
     let mut read = 0;
     while read < records {
-        let batch = consumer.next(Duration::from_secs(10)).map_err(text)?.ok_or("the sink could not be read again")?;
-        for index in 0..batch.len() {
-            let record = batch.record(index);
+        let Some(arrived) = waiting.poll()? else {
+            waiting.sleep(Duration::from_secs(10))?;
+            continue;
+        };
+        for index in arrived.first..arrived.batch.len() {
+            let record = arrived.batch.record(index);
             let value: Value = serde_json::from_slice(record.value.unwrap_or_default()).map_err(text)?;
             let count = value.get("N").and_then(Value::as_u64).ok_or("a result without its count")?;
             last.insert(record.key.unwrap_or_default().to_vec(), count);
+            read += 1;
         }
-        read += batch.len() as u64;
     }
     let sum: u64 = last.values().sum();
     if sum == input.bids { Ok(()) } else { Err(format!("the counts add up to {sum} instead of {}", input.bids)) }

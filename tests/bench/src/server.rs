@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::cpu::Process;
 use crate::http::Connection;
 use crate::input::text;
 
@@ -59,15 +58,15 @@ impl Server {
         }
     }
 
-    pub fn process(&self) -> Process {
-        Process::of(self.child.id())
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Runs statements with properties.
     ///
     /// # Errors
     /// The server's message.
-    pub fn execute(&self, sql: &str, properties: &[(&str, &str)]) -> Result<(), String> {
+    pub fn post(&self, sql: &str, properties: &[(&str, &str)]) -> Result<(), String> {
         let properties: serde_json::Map<String, Value> =
             properties.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
         let body = json!({ "ksql": sql, "streamsProperties": properties }).to_string();

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::host::Host;
 use crate::input::{Input, text};
 use crate::latency::{self, Copier, Latency};
 use crate::pull::{self, Pulls};
@@ -64,15 +65,14 @@ fn filter(input: &Input, seconds: u64) -> Result<Latency, String> {
     let (from, to) = ("filter-in", "filter-out");
     input.create(from)?;
     input.create(to)?;
-    let server = Server::start(Some(&input.bootstrap), "bench_latency_")?;
+    let server = Server::start(Some(input.bootstrap()?), "bench_latency_")?;
     server.execute(
         "CREATE STREAM sent (sent BIGINT, number BIGINT, price BIGINT) WITH (KAFKA_TOPIC='filter-in', VALUE_FORMAT='JSON');
          CREATE STREAM kept WITH (KAFKA_TOPIC='filter-out') AS SELECT sent, number FROM sent WHERE price = 17 EMIT CHANGES;",
         &[("auto.offset.reset", "earliest")],
     )?;
-    let latency = latency::between(&input.bootstrap, None, Copier::Query, from, to, seconds);
+    let latency = latency::between(input.bootstrap()?, None, Copier::Query, from, to, seconds);
     drop(server);
-    use tidemill_engine::log::Log;
     for topic in input.log.list_topics().map_err(text)? {
         if topic.name == from || topic.name == to || topic.name.contains("bench_latency_") {
             input.delete(&topic.name)?;
