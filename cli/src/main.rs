@@ -2,6 +2,7 @@
 
 mod client;
 mod conformance;
+mod datagen;
 mod shell;
 
 use clap::{Parser, Subcommand};
@@ -21,6 +22,8 @@ struct Cli {
 enum Command {
     /// Run cases: statements, records in, records out
     Test(conformance::TestArgs),
+    /// Fill a topic with lively records
+    Datagen(datagen::DatagenArgs),
     /// Type SQL, see tables
     Shell(shell::ShellArgs),
 }
@@ -36,6 +39,7 @@ fn main() {
     };
     let code = match cli.command {
         Command::Test(args) => conformance::run(&args),
+        Command::Datagen(args) => runtime.block_on(datagen::run(args)),
         Command::Shell(args) => runtime.block_on(shell::run(args)),
     };
     std::process::exit(code);
