@@ -1,0 +1,91 @@
+//! What all endpoints share.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use indexmap::IndexMap;
+use parking_lot::Mutex;
+use tidemill_engine::engine::Engine;
+use tokio::sync::watch;
+
+use crate::config::ServerConfig;
+use crate::entities::CommandStatus;
+
+/// Statuses of commands that are remembered for `GET /status`; the oldest go first.
+const MAX_STATUSES: usize = 10_000;
+
+/// A running server, seen from an endpoint.
+pub struct App {
+    pub engine: Arc<Engine>,
+    pub config: ServerConfig,
+    /// `host:port` that clients are told.
+    pub host: String,
+    /// Of the log, for clients.
+    pub cluster_id: String,
+    pub started: Instant,
+    /// Patterns of topics that SHOW TOPICS leaves out.
+    pub hidden_topics: Vec<regex::Regex>,
+    statuses: Mutex<IndexMap<String, CommandStatus>>,
+    /// Set once the service was ended by `/ksql/terminate`, or the process is told to end.
+    closing: watch::Sender<bool>,
+    last_query_ms: Mutex<i64>,
+}
+
+impl App {
+    pub fn new(engine: Arc<Engine>, config: ServerConfig, host: String) -> Self {
+        let patterns = config.value("ksql.hidden.topics").unwrap_or_default();
+        let hidden_topics = patterns.split(',').filter_map(|p| regex::Regex::new(&format!("^(?:{})$", p.trim())).ok()).collect();
+        let cluster_id = engine.log().cluster_id();
+        App {
+            cluster_id,
+            engine,
+            config,
+            host,
+            started: Instant::now(),
+            hidden_topics,
+            statuses: Mutex::default(),
+            closing: watch::Sender::new(false),
+            last_query_ms: Mutex::new(0),
+        }
+    }
+
+    /// Remembers what became of a command.
+    pub fn note_status(&self, command_id: &str, status: CommandStatus) {
+        let mut statuses = self.statuses.lock();
+        statuses.shift_remove(command_id);
+        if statuses.len() >= MAX_STATUSES {
+            statuses.shift_remove_index(0);
+        }
+        statuses.insert(command_id.to_owned(), status);
+    }
+
+    pub fn status(&self, command_id: &str) -> Option<CommandStatus> {
+        self.statuses.lock().get(command_id).cloned()
+    }
+
+    /// Every remembered command with its status.
+    pub fn statuses(&self) -> IndexMap<String, &'static str> {
+        self.statuses.lock().iter().map(|(id, status)| (id.clone(), status.status)).collect()
+    }
+
+    pub fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
+    pub fn is_closing(&self) -> bool {
+        *self.closing.borrow()
+    }
+
+    /// Tells when the end has come.
+    pub fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
+    }
+
+    /// `query_<milliseconds>`, never twice the same.
+    pub fn next_query_id(&self) -> String {
+        let now = self.engine.clock().now_ms();
+        let mut last = self.last_query_ms.lock();
+        *last = now.max(last.saturating_add(1));
+        format!("query_{last}")
+    }
+}

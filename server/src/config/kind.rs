@@ -1,0 +1,81 @@
+//! What values a property takes, and what is said of others.
+
+/// The values that a property takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number of 32 bits.
+    Int { min: i32 },
+    /// A whole number of 64 bits.
+    Long { min: i64 },
+    /// Any text.
+    Text,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// `earliest`, `latest`, `none` or `by_duration:…`.
+    OffsetReset,
+    /// Names parted by commas.
+    List,
+    /// A secret: never shown.
+    Secret,
+}
+
+impl Kind {
+    /// Whether `value` is one of them.
+    ///
+    /// # Errors
+    /// What is wrong, as a sentence that follows the property's name and value.
+    pub fn check(self, value: &str) -> Result<(), String> {
+        match self {
+            Kind::Bool if !matches!(value.trim().to_ascii_lowercase().as_str(), "true" | "false") => {
+                Err("Expected value to be either true or false".to_owned())
+            }
+            Kind::Int { min } => match value.trim().parse::<i32>() {
+                Err(_) => Err("Not a number of type INT".to_owned()),
+                Ok(number) if number < min => Err(format!("Value must be at least {min}")),
+                Ok(_) => Ok(()),
+            },
+            Kind::Long { min } => match value.trim().parse::<i64>() {
+                Err(_) => Err("Not a number of type LONG".to_owned()),
+                Ok(number) if number < min => Err(format!("Value must be at least {min}")),
+                Ok(_) => Ok(()),
+            },
+            Kind::OneOf(words) if !words.iter().any(|w| w.eq_ignore_ascii_case(value.trim())) => {
+                Err(format!("String must be one of: {}", words.join(", ")))
+            }
+            Kind::OffsetReset if !is_offset_reset(value.trim()) => Err(format!(
+                "Invalid value `{value}` for configuration auto.offset.reset. The value must be either 'earliest', 'latest', 'none' \
+                 or of the format 'by_duration:<PnDTnHnMn.nS.>'."
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_offset_reset(value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    matches!(value.as_str(), "earliest" | "latest" | "none") || value.strip_prefix("by_duration:").is_some_and(|d| d.starts_with('p'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_checked() {
+        for (kind, good, bad) in [
+            (Kind::Bool, "TRUE", "banana"),
+            (Kind::Int { min: 1 }, "4", "0"),
+            (Kind::Int { min: 1 }, "4", "x"),
+            (Kind::Long { min: 0 }, "9999999999", "-1"),
+            (Kind::OneOf(&["at_least_once", "exactly_once_v2"]), "exactly_once_v2", "nope"),
+            (Kind::OffsetReset, "earliest", "banana"),
+            (Kind::OffsetReset, "by_duration:P1D", "by_duration:"),
+        ] {
+            assert_eq!(kind.check(good), Ok(()), "{kind:?} {good}");
+            assert!(kind.check(bad).is_err(), "{kind:?} {bad}");
+        }
+        assert_eq!(Kind::Text.check("anything"), Ok(()));
+    }
+}

@@ -1,0 +1,173 @@
+//! What a session may set: `streamsProperties` of a request, and SET and UNSET inside it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::streams;
+use super::table::{PROPERTIES, Role, property};
+
+/// Why a property can't be set in a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OverrideError {
+    /// The server's configuration forbids these.
+    Prohibited(Vec<String>),
+    /// No such property.
+    Unknown(String),
+    /// Not a value of the property.
+    Invalid { name: String, value: String, reason: String },
+    /// Fixed at the start.
+    Fixed(String),
+}
+
+impl OverrideError {
+    /// The text for a request's properties.
+    pub fn message(&self) -> String {
+        match self {
+            OverrideError::Prohibited(names) => format!(
+                "One or more properties overrides set locally are prohibited by the KSQL server (use UNSET to reset their default \
+                 value): [{}]",
+                names.join(", ")
+            ),
+            OverrideError::Unknown(name) => {
+                format!("Not recognizable as ksql, streams, consumer, or producer property: '{name}'{}", near(name))
+            }
+            OverrideError::Invalid { name, value, reason } => format!(
+                "Failed to coerce type of value '{value}' for key '{name}'\nCaused by: Invalid value {value} for configuration {}: {reason}",
+                streams::bare(name)
+            ),
+            OverrideError::Fixed(name) => {
+                format!("Cannot override property '{name}': it is fixed when the server starts")
+            }
+        }
+    }
+}
+
+/// `. Did you mean '…'?` where a known name is near.
+pub fn near(name: &str) -> String {
+    let known = PROPERTIES.iter().map(|p| p.name).chain(streams::STREAMS.iter().map(|p| p.name));
+    let prefixed: Vec<String> = streams::STREAMS.iter().map(|p| format!("{}{}", streams::PREFIX, p.name)).collect();
+    let found = tidemill_parser::did_you_mean(name, known.chain(prefixed.iter().map(String::as_str)));
+    found.map(|n| format!(". Did you mean '{n}'?")).unwrap_or_default()
+}
+
+/// The configured rules.
+#[derive(Debug, Clone, Default)]
+pub struct OverrideRules {
+    denied: BTreeSet<String>,
+    /// In the mode `allowlist`: nothing else may be set.
+    allowed: Option<BTreeSet<String>>,
+}
+
+impl OverrideRules {
+    pub fn new(denylist: &str, allowlist: Option<&str>) -> Self {
+        let names = |list: &str| list.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
+        OverrideRules { denied: names(denylist), allowed: allowlist.map(names) }
+    }
+
+    /// # Errors
+    /// [`OverrideError::Prohibited`] with all names that may not be set.
+    pub fn check_permitted<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), OverrideError> {
+        let prohibited: Vec<String> = names.into_iter().filter(|name| self.prohibits(name)).map(str::to_owned).collect();
+        if prohibited.is_empty() { Ok(()) } else { Err(OverrideError::Prohibited(prohibited)) }
+    }
+
+    fn prohibits(&self, name: &str) -> bool {
+        let identity = matches!(name, "ksql.service.id" | "listeners")
+            || name.starts_with("tidemill.")
+            || name.starts_with("ksql.properties.overrides.");
+        identity || self.denied.contains(name) || self.allowed.as_ref().is_some_and(|allowed| !allowed.contains(name))
+    }
+
+    /// Checks one property for a session.
+    ///
+    /// # Errors
+    /// It is prohibited, unknown, fixed, or the value is none of its values.
+    pub fn check(&self, name: &str, value: &str) -> Result<(), OverrideError> {
+        self.check_permitted([name])?;
+        let Some(kind) = known(name)? else { return Ok(()) };
+        kind.check(value).map_err(|reason| OverrideError::Invalid { name: name.to_owned(), value: value.to_owned(), reason })
+    }
+
+    /// The properties of a request that bear on its statements, each checked.
+    ///
+    /// # Errors
+    /// See [`Self::check`].
+    pub fn resolve(&self, given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, OverrideError> {
+        self.check_permitted(given.keys().map(String::as_str))?;
+        for (name, value) in given {
+            self.check(name, value)?;
+        }
+        Ok(given.iter().filter(|(name, _)| bears_on_statements(name)).map(|(n, v)| (n.clone(), v.clone())).collect())
+    }
+
+    /// The properties of a pull query. Those of Kafka Streams don't bear on it, so they are not looked at.
+    ///
+    /// # Errors
+    /// A property is prohibited, or its value is none of its values.
+    pub fn resolve_for_pull(&self, given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, OverrideError> {
+        self.check_permitted(given.keys().map(String::as_str))?;
+        let own = given.iter().filter(|(name, _)| property(name).is_some() && bears_on_statements(name));
+        own.map(|(name, value)| self.check(name, value).map(|()| (name.clone(), value.clone()))).collect()
+    }
+}
+
+/// The values that a property takes; `None`: any.
+fn known(name: &str) -> Result<Option<super::kind::Kind>, OverrideError> {
+    if let Some(property) = property(name) {
+        if name == "bootstrap.servers" || matches!(property.role, Role::Refused) {
+            return Err(OverrideError::Fixed(name.to_owned()));
+        }
+        return Ok(Some(property.kind));
+    }
+    if let Some(streams) = streams::find(name) {
+        if streams.name == "bootstrap.servers" || matches!(streams.role, Role::Refused) {
+            return Err(OverrideError::Fixed(name.to_owned()));
+        }
+        return Ok(Some(streams.kind));
+    }
+    if name.starts_with(streams::PREFIX) || name.starts_with("ksql.functions.") {
+        return Ok(None);
+    }
+    Err(OverrideError::Unknown(name.to_owned()))
+}
+
+/// Whether a property's value in a session counts; that of a server's property does not.
+fn bears_on_statements(name: &str) -> bool {
+    property(name).is_none_or(|p| p.role == Role::Session)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overrides_are_judged() {
+        let rules = OverrideRules::new("ksql.streams.num.standby.replicas", None);
+        assert_eq!(rules.check("auto.offset.reset", "earliest"), Ok(()));
+        assert_eq!(rules.check("ksql.streams.no.such", "1"), Ok(()));
+        assert_eq!(rules.check("num.standby.replicas", "1"), Ok(()));
+        for (name, value, expected) in [
+            ("ksql.streams.num.standby.replicas", "1", "prohibited by the KSQL server"),
+            ("ksql.service.id", "x", "[ksql.service.id]"),
+            ("no.such.thing", "1", "Not recognizable as ksql, streams, consumer, or producer property: 'no.such.thing'"),
+            ("auto.ofset.reset", "1", "Did you mean 'auto.offset.reset'?"),
+            ("auto.offset.reset", "banana", "Failed to coerce type of value 'banana' for key 'auto.offset.reset'"),
+            ("ksql.streams.num.stream.threads", "x", "for configuration num.stream.threads: Not a number of type INT"),
+            ("bootstrap.servers", "x:1", "Cannot override property 'bootstrap.servers'"),
+        ] {
+            let message = rules.check(name, value).expect_err(name).message();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_pull_query_looks_only_at_its_own() {
+        let rules = OverrideRules::default();
+        let given = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        assert_eq!(rules.resolve_for_pull(&given("auto.offset.reset", "banana")), Ok(BTreeMap::new()));
+        assert!(rules.resolve_for_pull(&given("ksql.query.pull.table.scan.enabled", "banana")).is_err());
+        // A server's property has no effect in a session.
+        assert_eq!(rules.resolve_for_pull(&given("ksql.query.pull.range.scan.enabled", "false")), Ok(BTreeMap::new()));
+        let only = OverrideRules::new("", Some("auto.offset.reset"));
+        assert!(only.check("commit.interval.ms", "5").is_err());
+    }
+}

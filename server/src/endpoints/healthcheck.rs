@@ -1,0 +1,43 @@
+//! `GET /healthcheck`: whether the log answers and statements are carried out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::app::App;
+use crate::reply::{self, Reply};
+
+/// How long the log may take to answer.
+const LOG_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Health {
+    is_healthy: bool,
+    details: Details,
+    server_state: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Details {
+    metastore: Part,
+    kafka: Part,
+    command_runner: Part,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Part {
+    is_healthy: bool,
+}
+
+pub async fn healthcheck(app: Arc<App>) -> Reply {
+    let asked = app.clone();
+    let log = tokio::task::spawn_blocking(move || asked.engine.log().ping(LOG_TIMEOUT).is_ok()).await.unwrap_or(false);
+    let part = |is_healthy| Part { is_healthy };
+    let details = Details { metastore: part(true), kafka: part(log), command_runner: part(true) };
+    let server_state = if app.is_closing() { "TERMINATED" } else { "READY" };
+    reply::json(&Health { is_healthy: log, details, server_state })
+}

@@ -1,0 +1,37 @@
+//! One file for each endpoint.
+
+mod chc;
+mod close_query;
+mod cluster_status;
+mod healthcheck;
+mod info;
+mod is_valid_property;
+mod ksql;
+mod metadata;
+mod peers;
+mod query;
+mod query_stream;
+mod status;
+mod terminate;
+
+pub use chc::chc;
+pub use close_query::close_query;
+pub use cluster_status::cluster_status;
+pub use healthcheck::healthcheck;
+pub use info::info;
+pub use is_valid_property::is_valid_property;
+pub use ksql::ksql;
+pub use metadata::{metadata, metadata_id};
+pub use peers::peers;
+pub use query::{DEFAULT as QUERY_DEFAULT, OFFERED as QUERY_OFFERED, query};
+pub use query_stream::{OFFERED as QUERY_STREAM_OFFERED, query_stream};
+pub use status::{all_statuses, status};
+pub use terminate::terminate;
+
+use crate::accept::negotiate;
+use hyper::HeaderMap;
+
+/// Whether a client takes JSON, by one of the names that it goes by.
+pub fn takes_json(headers: &HeaderMap) -> bool {
+    negotiate(headers, &[("application/json", ()), ("application/vnd.ksql.v1+json", ())]).is_some()
+}

@@ -1,0 +1,74 @@
+//! What `/ksql` answers: one entity for each statement that has something to say, `@type` first.
+
+mod admin;
+mod functions;
+mod queries;
+mod schema;
+mod sources;
+mod status;
+
+use serde::Serialize;
+
+pub use admin::{
+    AssertTopic, ExtendedTopic, ListedProperty, Properties, Topic, Topics, TypeList, Variable, Variables,
+};
+pub use functions::{Argument, DescribeFunction, FunctionName, FunctionNames, Signature};
+pub use queries::{OffsetsOfTopic, QueryDescription, QueryDescriptionEntity, QueryDescriptions, QueryList, RunningQuery, QueryErrorEntity, TaskMetadata, TopicPartitionEntity};
+pub use schema::{Field, SchemaInfo};
+pub use sources::{
+    ListedSource, PartitionOffsets, QueryOffsets, SourceDescription, SourceDescriptionEntity, SourceDescriptions, SourceList, Statistic,
+    TopicOffsets,
+};
+pub use status::{CommandStatus, CurrentStatus, WarningEntity};
+
+/// A remark beside an answer.
+#[derive(Debug, Clone, Serialize)]
+pub struct Warning {
+    pub message: String,
+}
+
+/// The text of the statement and remarks on it; every entity ends with them.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Common {
+    pub statement_text: String,
+    pub warnings: Vec<Warning>,
+}
+
+impl Common {
+    pub fn new(statement_text: impl Into<String>) -> Self {
+        Common { statement_text: statement_text.into(), warnings: Vec::new() }
+    }
+}
+
+/// An answer.
+#[derive(Debug, Serialize)]
+#[serde(tag = "@type", rename_all = "camelCase")]
+pub enum KsqlEntity {
+    CurrentStatus(CurrentStatus),
+    #[serde(rename = "warning_entity")]
+    Warning(WarningEntity),
+    Streams(SourceList<true>),
+    Tables(SourceList<false>),
+    SourceDescription(SourceDescriptionEntity),
+    #[serde(rename = "source_descriptions")]
+    SourceDescriptions(SourceDescriptions),
+    #[serde(rename = "kafka_topics")]
+    Topics(Topics<Topic>),
+    #[serde(rename = "kafka_topics_extended")]
+    ExtendedTopics(Topics<ExtendedTopic>),
+    Queries(QueryList),
+    QueryDescription(QueryDescriptionEntity),
+    #[serde(rename = "query_descriptions")]
+    QueryDescriptions(QueryDescriptions),
+    #[serde(rename = "function_names")]
+    FunctionNames(FunctionNames),
+    #[serde(rename = "describe_function")]
+    DescribeFunction(DescribeFunction),
+    Properties(Properties),
+    #[serde(rename = "type_list")]
+    TypeList(TypeList),
+    Variables(Variables),
+    #[serde(rename = "assert_topic")]
+    AssertTopic(AssertTopic),
+}

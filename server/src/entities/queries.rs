@@ -1,0 +1,101 @@
+//! Queries: SHOW QUERIES, EXPLAIN.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Common, Field};
+
+/// A line of SHOW QUERIES.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunningQuery {
+    pub query_string: String,
+    pub sinks: Vec<String>,
+    pub sink_kafka_topics: Vec<String>,
+    pub id: String,
+    /// Servers by the state that the query has there (`RUNNING`, `PAUSED`, `ERROR`).
+    pub status_count: BTreeMap<&'static str, u32>,
+    /// `PERSISTENT` or `PUSH`.
+    pub query_type: &'static str,
+    pub state: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryList {
+    pub queries: Vec<RunningQuery>,
+    #[serde(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryDescriptionEntity {
+    pub query_description: QueryDescription,
+    #[serde(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryDescriptions {
+    pub query_descriptions: Vec<QueryDescription>,
+    #[serde(flatten)]
+    pub common: Common,
+}
+
+/// A query in full.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryDescription {
+    pub id: String,
+    pub statement_text: String,
+    pub window_type: Option<&'static str>,
+    pub fields: Vec<Field>,
+    pub sources: Vec<String>,
+    pub sinks: Vec<String>,
+    pub topology: String,
+    pub execution_plan: String,
+    pub overridden_properties: BTreeMap<String, String>,
+    /// State by `host:port`.
+    pub ksql_host_query_status: BTreeMap<String, &'static str>,
+    pub query_type: &'static str,
+    pub query_errors: Vec<QueryErrorEntity>,
+    pub tasks_metadata: Vec<TaskMetadata>,
+    pub consumer_group_id: String,
+    pub state: Option<&'static str>,
+}
+
+/// What ended a query.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryErrorEntity {
+    pub timestamp: i64,
+    pub error_message: String,
+    /// `USER`, `SYSTEM` or `UNKNOWN`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskMetadata {
+    pub task_id: String,
+    pub topic_offsets: Vec<OffsetsOfTopic>,
+    pub time_current_idling_started: Option<i64>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OffsetsOfTopic {
+    pub topic_partition_entity: TopicPartitionEntity,
+    pub end_offset: i64,
+    pub committed_offset: i64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct TopicPartitionEntity {
+    pub topic: String,
+    pub partition: i32,
+}

@@ -1,0 +1,56 @@
+//! Bodies of answers: whole, in chunks that are known, or in chunks that are still to come.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::Stream;
+use hyper::body::{Body, Frame, SizeHint};
+
+/// An answer's body. Each chunk is a chunk of HTTP/1.1 or a DATA frame of HTTP/2 of its own: clients count on that.
+pub enum ReplyBody {
+    /// Sent with its length.
+    Whole(Bytes),
+    /// Sent chunk by chunk, without a length.
+    Chunks(VecDeque<Bytes>),
+    /// Sent as it comes.
+    Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+}
+
+impl ReplyBody {
+    pub fn stream(stream: impl Stream<Item = Bytes> + Send + 'static) -> Self {
+        ReplyBody::Stream(Box::pin(stream))
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let data = |bytes| Some(Ok(Frame::data(bytes)));
+        match self.get_mut() {
+            ReplyBody::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            ReplyBody::Whole(bytes) => Poll::Ready(data(std::mem::take(bytes))),
+            ReplyBody::Chunks(chunks) => Poll::Ready(chunks.pop_front().and_then(data)),
+            ReplyBody::Stream(stream) => stream.as_mut().poll_next(cx).map(|chunk| chunk.and_then(data)),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            ReplyBody::Whole(bytes) => bytes.is_empty(),
+            ReplyBody::Chunks(chunks) => chunks.is_empty(),
+            ReplyBody::Stream(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            ReplyBody::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            _ => SizeHint::default(),
+        }
+    }
+}

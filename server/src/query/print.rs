@@ -1,0 +1,215 @@
+//! PRINT: a topic's records as text, with the formats that its bytes suggest.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream;
+use hyper::header::HeaderValue;
+use tidemill_engine::formats::FormatDetector;
+use tidemill_engine::log::{ArrivedBatch, LogError, LogReader, OffsetSpec, Subscription, TopicPartition};
+use tidemill_engine::types::text::{to_text, write_timestamp};
+use tidemill_parser::ast::Print;
+use tokio::sync::Notify;
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::error::{ApiError, ErrorCode};
+use crate::net::ReplyBody;
+use crate::reply::{self, Reply};
+
+/// Bytes of a topic that may wait unread.
+const MAX_BUFFERED_BYTES: usize = 4 << 20;
+/// How long to wait before a broker that is away is asked again.
+const RETRY: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// How the two query endpoints differ.
+pub struct PrintOptions {
+    /// Whether the formats are named.
+    pub names_formats: bool,
+    pub content_type: Option<HeaderValue>,
+    /// What is said of a topic that is not there.
+    pub unknown_topic: fn(&str) -> ApiError,
+}
+
+impl PrintOptions {
+    /// Of `/query`.
+    pub fn query() -> Self {
+        PrintOptions {
+            names_formats: true,
+            content_type: Some(reply::JSON),
+            unknown_topic: |topic| {
+                ApiError::bad_request(format!(
+                    "Could not find topic '{topic}', or the KSQL user does not have permissions to list the topic. \
+                     Topic names are case-sensitive."
+                ))
+            },
+        }
+    }
+
+    /// Of `/query-stream`.
+    pub fn query_stream() -> Self {
+        PrintOptions {
+            names_formats: false,
+            content_type: None,
+            unknown_topic: |topic| {
+                ApiError::generic(ErrorCode::BAD_STATEMENT, format!("Topic does not exist: {topic}. Topic names are case-sensitive."))
+            },
+        }
+    }
+}
+
+/// # Errors
+/// There is no such topic, or the log is away.
+pub async fn print(app: Arc<App>, print: Print, text: String, options: PrintOptions) -> Result<Reply, ApiError> {
+    let closing = app.closing();
+    let unknown_topic = options.unknown_topic;
+    let opened = tokio::task::spawn_blocking(move || open(&app, &print).map(|reader| (reader, print))).await;
+    let (opened, print) = match opened {
+        Ok(Ok((Some(opened), print))) => (opened, print),
+        Ok(Ok((None, print))) => return Err(unknown_topic(&print.topic.name)),
+        Ok(Err(error)) => return Err(ApiError::engine(error.into(), &text)),
+        Err(error) => return Err(ApiError::generic(ErrorCode::SERVER_ERROR, format!("PRINT broke off: {error}"))),
+    };
+    let printing = Printing {
+        opened,
+        keys: FormatDetector::new(true),
+        values: FormatDetector::new(false),
+        named: None,
+        names_formats: options.names_formats,
+        every: print.interval.unwrap_or(1).max(1),
+        seen: 0,
+        left: print.limit,
+        ready: Vec::new().into_iter(),
+        closing,
+    };
+    Ok(reply::stream(options.content_type, ReplyBody::stream(stream::unfold(printing, Printing::next))))
+}
+
+struct Opened {
+    reader: Box<dyn LogReader>,
+    partitions: Vec<i32>,
+    arrived: Arc<Notify>,
+}
+
+/// `None`: there is no such topic.
+fn open(app: &App, print: &Print) -> Result<Option<Opened>, LogError> {
+    let log = app.engine.log();
+    let Some(info) = log.describe_topic(&print.topic.name)? else { return Ok(None) };
+    let topic: Arc<str> = info.name.as_str().into();
+    let numbers: Vec<i32> = (0..info.partitions).filter_map(|p| i32::try_from(p).ok()).collect();
+    let partitions: Vec<TopicPartition> = numbers.iter().map(|p| TopicPartition { topic: topic.clone(), partition: *p }).collect();
+    let spec = if print.from_beginning { OffsetSpec::Earliest } else { OffsetSpec::Latest };
+    let offsets = log.offsets(&partitions, spec)?;
+    let arrived = Arc::new(Notify::new());
+    let wake = arrived.clone();
+    let reader = log.subscribe(Subscription {
+        partitions: partitions.into_iter().zip(offsets).collect(),
+        wake: Arc::new(move || wake.notify_one()),
+        max_buffered_bytes: MAX_BUFFERED_BYTES,
+    })?;
+    Ok(Some(Opened { reader, partitions: numbers, arrived }))
+}
+
+/// An answer under way.
+struct Printing {
+    opened: Opened,
+    keys: FormatDetector,
+    values: FormatDetector,
+    /// The formats as they were last named.
+    named: Option<(String, String)>,
+    names_formats: bool,
+    /// Every n-th record is shown.
+    every: u64,
+    seen: u64,
+    /// Records still to show; `None`: without end.
+    left: Option<u64>,
+    ready: std::vec::IntoIter<Bytes>,
+    closing: watch::Receiver<bool>,
+}
+
+impl Printing {
+    async fn next(mut self) -> Option<(Bytes, Self)> {
+        loop {
+            if let Some(chunk) = self.ready.next() {
+                return Some((chunk, self));
+            }
+            if self.left == Some(0) || *self.closing.borrow() {
+                return None;
+            }
+            match self.opened.reader.poll() {
+                Ok(Some(batch)) => self.show(&batch),
+                Ok(None) => {
+                    tokio::select! {
+                        () = self.opened.arrived.notified() => {}
+                        () = closed(&mut self.closing) => return None,
+                    }
+                }
+                Err(LogError::Retriable(_)) => tokio::time::sleep(RETRY).await,
+                Err(error) => {
+                    let last = Bytes::from(format!("{error}\n"));
+                    self.left = Some(0);
+                    return Some((last, self));
+                }
+            }
+        }
+    }
+
+    /// Turns a batch into chunks: the formats where they changed, then a line a record.
+    fn show(&mut self, arrived: &ArrivedBatch) {
+        let mut chunks = Vec::new();
+        let records = || (arrived.first..arrived.batch.len()).map(|i| arrived.batch.record(i));
+        for record in records() {
+            self.keys.observe(record.key);
+            self.values.observe(record.value);
+        }
+        let names = (self.keys.names(), self.values.names());
+        if self.names_formats && self.named.as_ref() != Some(&names) {
+            chunks.push(Bytes::from_static(b"Key format: "));
+            chunks.push(format!("{}\n", names.0).into());
+            chunks.push(Bytes::from_static(b"Value format: "));
+            chunks.push(format!("{}\n", names.1).into());
+            self.named = Some(names);
+        }
+        let partition = self.opened.partitions.get(arrived.source).copied().unwrap_or_default();
+        for record in records() {
+            if self.left == Some(0) {
+                break;
+            }
+            let shown = self.seen.is_multiple_of(self.every);
+            self.seen += 1;
+            if !shown {
+                continue;
+            }
+            self.left = self.left.map(|left| left - 1);
+            let mut line = format!("rowtime: {}, ", rowtime(record.timestamp));
+            let _ = writeln!(line, "key: {}, value: {}, partition: {partition}", self.keys.show(record.key), self.values.show(record.value));
+            chunks.push(line.into());
+        }
+        self.ready = chunks.into_iter();
+    }
+}
+
+async fn closed(closing: &mut watch::Receiver<bool>) {
+    let _ = closing.wait_for(|closing| *closing).await;
+}
+
+/// `2020/09/13 12:26:40.000 Z`.
+fn rowtime(ms: i64) -> String {
+    if ms < 0 {
+        return "N/A".to_owned();
+    }
+    let iso = to_text(|out| write_timestamp(ms, out));
+    format!("{} Z", iso.replace("-", "/").replace("T", " "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_spelled_as_ksqldb_does() {
+        assert_eq!(rowtime(1_600_000_000_000), "2020/09/13 12:26:40.000 Z");
+        assert_eq!(rowtime(-1), "N/A");
+    }
+}

@@ -1,0 +1,97 @@
+//! Push queries: rows are sent as they come, until the limit, until the query is closed, or until the client leaves.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream;
+use tidemill_engine::engine::{PushQuery, PushRow};
+use tidemill_parser::ast::Query;
+
+use crate::app::App;
+use crate::error::{ApiError, ErrorCode};
+use crate::net::ReplyBody;
+use crate::reply::{self, Reply};
+use crate::request::Settings;
+use crate::rows::{Header, RowFormat, RowWriter};
+use crate::statements::Session;
+
+/// # Errors
+/// The query or a property of it is refused.
+pub async fn push(app: Arc<App>, query: Box<Query>, text: String, properties: &Settings, format: RowFormat) -> Result<Reply, ApiError> {
+    let session = Session::new(&app, properties, Settings::new()).map_err(|error| ApiError::overrides(&error, &text))?;
+    let started = {
+        let (app, text) = (app.clone(), text.clone());
+        tokio::task::spawn_blocking(move || app.engine.push_query(&query, &text, session.properties()))
+            .await
+            .map_err(|error| ApiError::statement(ErrorCode::SERVER_ERROR, format!("the query broke off: {error}"), ""))?
+    };
+    let query = started.map_err(|error| ApiError::engine(error, &text))?;
+    let columns = query.columns.iter().map(|c| (c.name.clone(), c.sql_type.clone(), false)).collect();
+    let header = Header { query_id: query.id.clone(), columns };
+    let mut first = Vec::new();
+    format.header(&header, &mut first);
+    first.extend_from_slice(format.separator());
+    let sending = Sending { writer: header.row_writer(), query: Some(query), format, ready: Some(first), closing: false };
+    Ok(reply::stream(Some(format.content_type()), ReplyBody::stream(stream::unfold(sending, Sending::next))))
+}
+
+/// An answer under way. Dropping it ends the query.
+struct Sending {
+    query: Option<PushQuery>,
+    format: RowFormat,
+    writer: RowWriter,
+    /// A chunk that is ready to go.
+    ready: Option<Vec<u8>>,
+    /// Only what closes the answer is left.
+    closing: bool,
+}
+
+impl Sending {
+    async fn next(mut self) -> Option<(Bytes, Self)> {
+        if let Some(chunk) = self.ready.take() {
+            return Some((chunk.into(), self));
+        }
+        if !self.closing {
+            let row = match &mut self.query {
+                Some(query) => query.next().await,
+                None => None,
+            };
+            let mut out = Vec::with_capacity(128);
+            let message = match row {
+                Some(PushRow::Row { values, tombstone }) => {
+                    self.format.row(&self.writer, &values, tombstone, &mut out);
+                    out.extend_from_slice(self.format.separator());
+                    return Some((out.into(), self));
+                }
+                Some(PushRow::LimitReached) => Ok("Limit Reached"),
+                Some(PushRow::Ended { error: Some(error) }) => Err(error),
+                Some(PushRow::Ended { error: None }) | None => Ok("Query Completed"),
+            };
+            self.closing = true;
+            // Ends the query now, not when the client has read the last of it. Stopping waits for its tasks.
+            if let Some(query) = self.query.take() {
+                tokio::task::spawn_blocking(move || drop(query));
+            }
+            match message {
+                Ok(message) => self.format.final_message(message, &mut out),
+                Err(error) => self.format.error(&ApiError::generic(ErrorCode::SERVER_ERROR, error), &mut out),
+            }
+            if !out.is_empty() {
+                return Some((out.into(), self));
+            }
+        }
+        let end = std::mem::replace(&mut self.format, RowFormat::Delimited).end();
+        (!end.is_empty()).then(|| (Bytes::from_static(end), self))
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        // A client that leaves must not make a network thread wait for the query's tasks.
+        if let Some(query) = self.query.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn_blocking(move || drop(query));
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Bodies of requests: what they may hold, and what is said of those that can't be read.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use serde_json::{Map, Value as Json};
+
+use crate::error::{ApiError, ErrorCode};
+
+/// Properties or variables of a session.
+pub type Settings = BTreeMap<String, String>;
+
+/// Reads a whole body.
+///
+/// # Errors
+/// It is longer than `max_bytes`, or the connection broke.
+pub async fn read_body(body: Incoming, max_bytes: usize) -> Result<Bytes, ApiError> {
+    match Limited::new(body, max_bytes).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::generic(
+            ErrorCode::BODY_TOO_LARGE,
+            format!("The request's body is larger than {max_bytes} bytes, the limit set by tidemill.http.max.body.bytes"),
+        )),
+        Err(error) => Err(ApiError::bad_request(format!("The request's body could not be read: {error}"))),
+    }
+}
+
+/// The JSON object in a body.
+///
+/// # Errors
+/// There is no body, it is not JSON (500, as ksqlDB has it), or it is no object.
+pub fn object(body: &[u8]) -> Result<Map<String, Json>, ApiError> {
+    if body.is_empty() {
+        return Err(ApiError::generic(ErrorCode::SERVER_ERROR, "The request has no body; a JSON object is expected"));
+    }
+    match serde_json::from_slice(body) {
+        Ok(Json::Object(object)) => Ok(object),
+        Ok(other) => Err(ApiError::bad_request(format!("Invalid JSON in request: an object is expected, not {}", kind_of(&other)))),
+        Err(error) => Err(undecodable(&error.to_string())),
+    }
+}
+
+fn undecodable(reason: &str) -> ApiError {
+    ApiError::generic(ErrorCode::SERVER_ERROR, format!("Failed to deserialize buffer: {reason}"))
+}
+
+fn kind_of(value: &Json) -> &'static str {
+    match value {
+        Json::Null => "null",
+        Json::Bool(_) => "a boolean",
+        Json::Number(_) => "a number",
+        Json::String(_) => "a string",
+        Json::Array(_) => "an array",
+        Json::Object(_) => "an object",
+    }
+}
+
+/// A text member; a number or boolean counts as its text.
+fn text(value: Json, name: &str) -> Result<String, ApiError> {
+    match value {
+        Json::String(text) => Ok(text),
+        Json::Number(_) | Json::Bool(_) => Ok(value.to_string()),
+        other => Err(ApiError::bad_request(format!("Invalid JSON in request: \"{name}\" must be a string, not {}", kind_of(&other)))),
+    }
+}
+
+/// Properties or variables; what is no text counts as its JSON. Missing and null are empty.
+fn settings(object: &mut Map<String, Json>, name: &str) -> Result<Settings, ApiError> {
+    match object.remove(name) {
+        None | Some(Json::Null) => Ok(Settings::new()),
+        Some(Json::Object(members)) => members
+            .into_iter()
+            .map(|(key, value)| match value {
+                Json::Null => Err(undecodable(&format!("\"{name}\" has null for \"{key}\""))),
+                Json::String(text) => Ok((key, text)),
+                other => Ok((key, other.to_string())),
+            })
+            .collect(),
+        Some(other) => Err(ApiError::bad_request(format!("Invalid JSON in request: \"{name}\" must be an object, not {}", kind_of(&other)))),
+    }
+}
+
+/// What `/ksql` and `/query` take.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KsqlRequest {
+    pub ksql: String,
+    pub properties: Settings,
+    pub variables: Settings,
+    /// The last command that the client knows of: the answer waits for it.
+    pub command_sequence_number: Option<i64>,
+}
+
+impl KsqlRequest {
+    /// # Errors
+    /// See [`object`]; a member of the wrong kind.
+    pub fn read(body: &[u8]) -> Result<Self, ApiError> {
+        let mut object = object(body)?;
+        let ksql = match object.remove("ksql") {
+            None | Some(Json::Null) => String::new(),
+            Some(value) => text(value, "ksql")?,
+        };
+        let command_sequence_number = match object.remove("commandSequenceNumber") {
+            None | Some(Json::Null) => None,
+            Some(Json::Number(number)) if number.as_i64().is_some() => number.as_i64(),
+            Some(other) => {
+                return Err(ApiError::bad_request(format!(
+                    "Invalid JSON in request: \"commandSequenceNumber\" must be a whole number, not {other}"
+                )));
+            }
+        };
+        let properties = settings(&mut object, "streamsProperties")?;
+        let variables = settings(&mut object, "sessionVariables")?;
+        Ok(KsqlRequest { ksql, properties, variables, command_sequence_number })
+    }
+}
+
+/// What `/query-stream` takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QueryStreamRequest {
+    pub sql: String,
+    pub properties: Settings,
+    pub variables: Settings,
+}
+
+impl QueryStreamRequest {
+    /// # Errors
+    /// See [`object`]; no `sql`, or a member of the wrong kind.
+    pub fn read(body: &[u8]) -> Result<Self, ApiError> {
+        let mut object = object(body)?;
+        let sql = match object.remove("sql") {
+            None => return Err(missing("sql")),
+            Some(Json::Null) => return Err(undecodable("\"sql\" is null")),
+            Some(value) => text(value, "sql")?,
+        };
+        let properties = settings(&mut object, "properties")?;
+        let variables = settings(&mut object, "sessionVariables")?;
+        Ok(QueryStreamRequest { sql, properties, variables })
+    }
+}
+
+/// The query that `/close-query` is to end.
+///
+/// # Errors
+/// See [`object`]; no `queryId`.
+pub fn query_id(body: &[u8]) -> Result<String, ApiError> {
+    match object(body)?.remove("queryId") {
+        None | Some(Json::Null) => Err(missing("queryId")),
+        Some(value) => text(value, "queryId"),
+    }
+}
+
+fn missing(name: &str) -> ApiError {
+    ApiError::bad_request(format!("Invalid JSON in request: \"{name}\" is missing"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_read_leniently() {
+        let request = KsqlRequest::read(br#"{"ksql": 5, "streamsProperties": {"a": 1, "b": [1], "c": "x"}, "banana": 1}"#).expect("reads");
+        let pairs = [("a", "1"), ("b", "[1]"), ("c", "x")];
+        assert_eq!(request.ksql, "5");
+        assert_eq!(request.properties, pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
+        assert_eq!(KsqlRequest::read(br#"{"ksql": null, "streamsProperties": null}"#).expect("reads"), KsqlRequest::default());
+    }
+
+    #[test]
+    fn what_cant_be_read_is_refused() {
+        for (body, code) in [
+            (&b""[..], 50000),
+            (b"{\"ksql\": \"SHOW", 50000),
+            (b"{\"ksql\":\"\xff\xfe\"}", 50000),
+            (b"[]", 40000),
+            (b"\"x\"", 40000),
+            (br#"{"ksql":"","streamsProperties":{"a":null}}"#, 50000),
+            (br#"{"ksql":"","commandSequenceNumber":"x"}"#, 40000),
+        ] {
+            assert_eq!(KsqlRequest::read(body).expect_err("refused").code().0, code);
+        }
+        assert_eq!(QueryStreamRequest::read(b"{}").expect_err("refused").code().0, 40000);
+        assert_eq!(QueryStreamRequest::read(br#"{"sql":null}"#).expect_err("refused").code().0, 50000);
+        assert_eq!(query_id(b"{}").expect_err("refused").code().0, 40000);
+    }
+}

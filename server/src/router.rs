@@ -1,0 +1,139 @@
+//! Which endpoint answers a request.
+//!
+//! A method or media type that an endpoint does not know is a plain 404 `Not Found`, as ksqlDB has it; a path that no
+//! endpoint has is a 404 with an error code.
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::header::ACCEPT;
+use hyper::{HeaderMap, Method, Request, Version};
+
+use crate::accept::negotiate;
+use crate::app::App;
+use crate::endpoints;
+use crate::error::{ApiError, ErrorCode};
+use crate::net::Handler;
+use crate::reply::{self, Reply};
+use crate::request::read_body;
+use crate::rows::RowFormat;
+
+/// Parts of a path at most.
+const MAX_SEGMENTS: usize = 8;
+
+impl Handler for App {
+    async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Reply {
+        let (head, body) = request.into_parts();
+        let path = segments(head.uri.path());
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        if self.is_closing() {
+            return ApiError::generic(ErrorCode::SHUTTING_DOWN, "The server is shutting down").bare_reply();
+        }
+        if head.method == Method::GET {
+            return get(self, &path, &head.headers).await;
+        }
+        if head.method != Method::POST || !is_posted(&path) {
+            return if is_known(&path) { reply::not_found() } else { unknown(head.uri.path()) };
+        }
+        // Judged before the body is read: a client that wants another form need not send it.
+        let Some(post) = post_of(&path, &head.headers) else { return reply::not_found() };
+        if head.version < Version::HTTP_11 && matches!(post, Post::Query(_) | Post::QueryStream(_)) {
+            return ApiError::bad_request("This endpoint is only available when using HTTP1.1 or HTTP2").reply();
+        }
+        let body = match read_body(body, self.config.max_body_bytes).await {
+            Ok(body) => body,
+            Err(error) => return error.reply(),
+        };
+        match post {
+            Post::Ksql => endpoints::ksql(self, &body).await,
+            Post::Query(format) => endpoints::query(self, &body, format).await,
+            Post::QueryStream(format) => endpoints::query_stream(self, &body, format).await,
+            Post::CloseQuery => endpoints::close_query(&self, &body),
+            Post::Terminate => endpoints::terminate(self, &body).await,
+            Post::Peers => endpoints::peers(&body),
+        }
+    }
+}
+
+/// An endpoint that takes a body.
+#[derive(Clone, Copy)]
+enum Post {
+    Ksql,
+    Query(RowFormat),
+    QueryStream(RowFormat),
+    CloseQuery,
+    Terminate,
+    Peers,
+}
+
+fn is_posted(path: &[&str]) -> bool {
+    matches!(path, ["ksql"] | ["query"] | ["query-stream"] | ["close-query"] | ["ksql", "terminate"] | ["heartbeat"] | ["lag"])
+}
+
+/// `None`: the client takes nothing that the endpoint can answer.
+fn post_of(path: &[&str], headers: &HeaderMap) -> Option<Post> {
+    match path {
+        ["ksql"] => endpoints::takes_json(headers).then_some(Post::Ksql),
+        ["query"] if !headers.contains_key(ACCEPT) => Some(Post::Query(endpoints::QUERY_DEFAULT)),
+        ["query"] => negotiate(headers, &endpoints::QUERY_OFFERED).map(Post::Query),
+        ["query-stream"] => negotiate(headers, &endpoints::QUERY_STREAM_OFFERED).map(Post::QueryStream),
+        ["close-query"] => Some(Post::CloseQuery),
+        ["ksql", "terminate"] => endpoints::takes_json(headers).then_some(Post::Terminate),
+        _ => Some(Post::Peers),
+    }
+}
+
+async fn get(app: Arc<App>, path: &[&str], headers: &HeaderMap) -> Reply {
+    if path.is_empty() {
+        return reply::redirect("/info");
+    }
+    if is_known(path) && !endpoints::takes_json(headers) {
+        return reply::not_found();
+    }
+    match path {
+        ["info"] => endpoints::info(&app),
+        ["healthcheck"] => endpoints::healthcheck(app).await,
+        ["clusterStatus"] => endpoints::cluster_status(),
+        ["status"] => endpoints::all_statuses(&app),
+        ["status", kind, entity, action] => endpoints::status(&app, kind, entity, action),
+        ["is_valid_property", name] => endpoints::is_valid_property(&app, name),
+        ["v1", "metadata"] => endpoints::metadata(&app),
+        ["v1", "metadata", "id"] => endpoints::metadata_id(&app),
+        ["chc", "ready" | "live"] => endpoints::chc(),
+        path if is_known(path) => reply::not_found(),
+        path => unknown(&format!("/{}", path.join("/"))),
+    }
+}
+
+/// Whether some endpoint begins so.
+fn is_known(path: &[&str]) -> bool {
+    let Some(first) = path.first() else { return true };
+    const FIRST: [&str; 14] = [
+        "info", "healthcheck", "clusterStatus", "status", "is_valid_property", "v1", "chc", "ksql", "query", "query-stream",
+        "close-query", "heartbeat", "lag", "inserts-stream",
+    ];
+    FIRST.contains(first)
+}
+
+fn unknown(path: &str) -> Reply {
+    ApiError::generic(ErrorCode::NOT_FOUND, format!("There is no endpoint {path}")).reply()
+}
+
+/// The parts of a path, decoded; doubled and trailing slashes don't count.
+fn segments(path: &str) -> Vec<String> {
+    let parts = path.split('/').filter(|part| !part.is_empty()).take(MAX_SEGMENTS);
+    parts.map(|part| percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_read_leniently() {
+        assert_eq!(segments("//info/"), ["info"]);
+        assert_eq!(segments("/status/stream/%60S1%60/create"), ["status", "stream", "`S1`", "create"]);
+        assert!(segments("/").is_empty());
+        assert!(is_known(&["status", "x"]) && !is_known(&["no", "such"]));
+    }
+}

@@ -1,0 +1,183 @@
+//! The three forms of a query's answer: lines, one JSON array, and ksqlDB's older array of `header`, `row` and
+//! `finalMessage` objects. Each form says what stands before, between and behind the rows.
+
+use hyper::header::HeaderValue;
+use serde::Serialize;
+use tidemill_engine::types::{SqlType, Value};
+
+use super::json::{RowWriter, string};
+use crate::error::ApiError;
+use crate::reply::to_json;
+
+/// How rows are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowFormat {
+    /// `application/vnd.ksqlapi.delimited.v1`: a line for the header, a line for each row.
+    Delimited,
+    /// `application/json`: one array, the header first.
+    JsonArray,
+    /// `application/vnd.ksql.v1+json`: one array of objects.
+    KsqlV1,
+}
+
+/// What stands before the rows.
+#[derive(Debug, Clone)]
+pub struct Header {
+    pub query_id: String,
+    /// Name, type, and whether it is a key column.
+    pub columns: Vec<(String, SqlType, bool)>,
+}
+
+impl Header {
+    /// A writer for the header's rows.
+    pub fn row_writer(&self) -> RowWriter {
+        RowWriter::new(self.columns.iter().map(|(_, sql_type, _)| sql_type.clone()).collect())
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HeaderLine<'a> {
+    query_id: &'a str,
+    column_names: Vec<&'a str>,
+    column_types: Vec<String>,
+}
+
+impl RowFormat {
+    pub fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            RowFormat::Delimited => "application/vnd.ksqlapi.delimited.v1",
+            RowFormat::JsonArray => "application/json",
+            RowFormat::KsqlV1 => "application/vnd.ksql.v1+json",
+        })
+    }
+
+    /// What comes first. `more`: something will follow for certain or may.
+    pub fn header(self, header: &Header, out: &mut Vec<u8>) {
+        match self {
+            RowFormat::KsqlV1 => {
+                out.extend_from_slice(b"[{\"header\":{\"queryId\":");
+                string(&header.query_id, out);
+                out.extend_from_slice(b",\"schema\":");
+                string(&schema_text(header), out);
+                out.extend_from_slice(b"}}");
+            }
+            RowFormat::Delimited | RowFormat::JsonArray => {
+                let line = HeaderLine {
+                    query_id: &header.query_id,
+                    column_names: header.columns.iter().map(|(name, ..)| name.as_str()).collect(),
+                    column_types: header.columns.iter().map(|(_, sql_type, _)| sql_type.to_string()).collect(),
+                };
+                if self == RowFormat::JsonArray {
+                    out.push(b'[');
+                }
+                out.extend_from_slice(&to_json(&line));
+                if self == RowFormat::Delimited {
+                    out.push(b'\n');
+                }
+            }
+        }
+    }
+
+    /// One row, without what parts it from its neighbours in [`RowFormat::KsqlV1`] (see [`RowFormat::separator`]).
+    pub fn row(self, writer: &RowWriter, values: &[Value], tombstone: bool, out: &mut Vec<u8>) {
+        match self {
+            RowFormat::Delimited => {
+                writer.row(values, out);
+                out.push(b'\n');
+            }
+            RowFormat::JsonArray => {
+                out.push(b',');
+                writer.row(values, out);
+            }
+            RowFormat::KsqlV1 => {
+                out.extend_from_slice(b"{\"row\":{\"columns\":");
+                writer.row(values, out);
+                if tombstone {
+                    out.extend_from_slice(b",\"tombstone\":true");
+                }
+                out.extend_from_slice(b"}}");
+            }
+        }
+    }
+
+    /// What stands behind the header and behind a row when something follows.
+    pub fn separator(self) -> &'static [u8] {
+        match self {
+            RowFormat::KsqlV1 => b",\n",
+            _ => b"",
+        }
+    }
+
+    /// An error behind the rows, after a separator.
+    pub fn error(self, error: &ApiError, out: &mut Vec<u8>) {
+        let json = to_json(error);
+        match self {
+            RowFormat::Delimited => {
+                out.extend_from_slice(&json);
+                out.push(b'\n');
+            }
+            RowFormat::JsonArray => {
+                out.push(b',');
+                out.extend_from_slice(&json);
+            }
+            RowFormat::KsqlV1 => {
+                out.extend_from_slice(b"{\"errorMessage\":");
+                out.extend_from_slice(&json);
+                out.push(b'}');
+            }
+        }
+    }
+
+    /// Why the query ended, after a separator; only the older form says it.
+    pub fn final_message(self, message: &str, out: &mut Vec<u8>) {
+        if self == RowFormat::KsqlV1 {
+            out.extend_from_slice(b"{\"finalMessage\":");
+            string(message, out);
+            out.push(b'}');
+        }
+    }
+
+    /// What closes the answer.
+    pub fn end(self) -> &'static [u8] {
+        match self {
+            RowFormat::Delimited => b"",
+            RowFormat::JsonArray | RowFormat::KsqlV1 => b"]",
+        }
+    }
+}
+
+/// `` `K` STRING KEY, `N` BIGINT ``.
+fn schema_text(header: &Header) -> String {
+    let columns = header.columns.iter().map(|(name, sql_type, key)| format!("`{name}` {sql_type}{}", if *key { " KEY" } else { "" }));
+    columns.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_forms() {
+        let header = Header {
+            query_id: "q".to_owned(),
+            columns: vec![("K".to_owned(), SqlType::String, true), ("N".to_owned(), SqlType::BigInt, false)],
+        };
+        let whole = |format: RowFormat| {
+            let mut out = Vec::new();
+            format.header(&header, &mut out);
+            out.extend_from_slice(format.separator());
+            format.row(&header.row_writer(), &[Value::string("a"), Value::BigInt(4)], true, &mut out);
+            out.extend_from_slice(format.separator());
+            format.final_message("Limit Reached", &mut out);
+            out.extend_from_slice(format.end());
+            String::from_utf8(out).expect("text")
+        };
+        let line = r#"{"queryId":"q","columnNames":["K","N"],"columnTypes":["STRING","BIGINT"]}"#;
+        assert_eq!(whole(RowFormat::Delimited), format!("{line}\n[\"a\",4]\n"));
+        assert_eq!(whole(RowFormat::JsonArray), format!("[{line},[\"a\",4]]"));
+        let expected = "[{\"header\":{\"queryId\":\"q\",\"schema\":\"`K` STRING KEY, `N` BIGINT\"}},\n\
+                        {\"row\":{\"columns\":[\"a\",4],\"tombstone\":true}},\n{\"finalMessage\":\"Limit Reached\"}]";
+        assert_eq!(whole(RowFormat::KsqlV1), expected);
+    }
+}

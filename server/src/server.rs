@@ -1,0 +1,120 @@
+//! The server as a whole: opened, running, ended.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tidemill_engine::engine::{Engine, EngineError, LogChoice};
+
+use crate::app::App;
+use crate::config::ServerConfig;
+use crate::net::{BindError, Connections, bind};
+use crate::request::KsqlRequest;
+use crate::statements;
+
+/// How long requests under way may take when the server ends.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Why a server can't start. One line.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Bind(#[from] BindError),
+    #[error("{}", .0.message)]
+    Engine(#[from] EngineError),
+    #[error("{file}: {reason}")]
+    QueriesFile { file: String, reason: String },
+    #[error("the start broke off: {0}")]
+    Broken(String),
+}
+
+/// Starts servers.
+pub struct Server;
+
+/// A running server. Dropping it without [`Running::shutdown`] leaves connections to end by themselves.
+pub struct Running {
+    /// The first address that is listened on.
+    pub addr: SocketAddr,
+    pub engine: Arc<Engine>,
+    app: Arc<App>,
+    connections: Connections,
+}
+
+impl Server {
+    /// Opens the engine, takes the ports and serves in the background of the current runtime.
+    ///
+    /// # Errors
+    /// A port is taken, the data folder is locked or can't be written, the log is away, a statement of the queries file
+    /// fails.
+    pub async fn start(config: ServerConfig) -> Result<Running, StartError> {
+        let started = Instant::now();
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+        // Ports first: that fails fast, and before anything is touched.
+        let mut listeners = Vec::with_capacity(config.listen.len());
+        for address in &config.listen {
+            listeners.push(bind(address).await?);
+        }
+        let broken = |error: tokio::task::JoinError| StartError::Broken(error.to_string());
+        let engine_config = config.engine.clone();
+        let engine = tokio::task::spawn_blocking(move || Engine::open(engine_config)).await.map_err(broken)??;
+        let first = listeners.first().and_then(|l| l.local_addr().ok());
+        let addr = first.ok_or_else(|| StartError::Broken("there is no address to listen on".to_owned()))?;
+        let host = config.advertised.as_deref().map_or_else(|| addr.to_string(), |url| host_of(url).to_owned());
+        let connections = Connections::new(config.max_connections);
+        let queries_file = config.queries_file.clone();
+        let app = Arc::new(App::new(engine.clone(), config, host));
+        if let Some(file) = queries_file {
+            let app = app.clone();
+            tokio::task::spawn_blocking(move || run_queries_file(&app, &file)).await.map_err(broken)??;
+        }
+        for listener in listeners {
+            connections.serve(listener, app.clone());
+        }
+        let log = match &engine.config().log {
+            LogChoice::Embedded => format!("embedded log in {}", engine.config().data_dir.display()),
+            LogChoice::Kafka { bootstrap_servers, .. } => format!("Kafka at {bootstrap_servers}"),
+        };
+        tracing::info!(
+            "Tidemill {} answers at http://{addr} ({log}; service {}), started in {} ms",
+            env!("CARGO_PKG_VERSION"),
+            engine.config().service_id,
+            started.elapsed().as_millis()
+        );
+        Ok(Running { addr, engine, app, connections })
+    }
+}
+
+impl Running {
+    /// Ends push queries with their final frames, lets requests end, commits, and stops everything.
+    pub async fn shutdown(self) {
+        let Running { engine, app, connections, .. } = self;
+        app.close();
+        engine.queries().close_push_queries();
+        if !connections.shut_down(DRAIN_TIMEOUT).await {
+            tracing::warn!("some requests were cut off");
+        }
+        if let Err(error) = tokio::task::spawn_blocking(move || engine.shutdown()).await {
+            tracing::error!(%error, "the engine did not end in order");
+        }
+    }
+}
+
+/// `host:port` of a URL.
+fn host_of(url: &str) -> &str {
+    url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/')
+}
+
+/// Runs a script at the start; what it makes and already exists is left as it is.
+fn run_queries_file(app: &App, file: &std::path::Path) -> Result<(), StartError> {
+    let failed = |reason: String| StartError::QueriesFile { file: file.display().to_string(), reason };
+    let ksql = std::fs::read_to_string(file).map_err(|e| failed(e.to_string()))?;
+    if !app.engine.queries().persistent().is_empty() || app.engine.catalog().sources().any(|s| s.name != "KSQL_PROCESSING_LOG") {
+        tracing::info!("{} was run by an earlier start; its queries go on", file.display());
+        return Ok(());
+    }
+    let request = KsqlRequest { ksql, ..KsqlRequest::default() };
+    statements::run(app, &request).map_err(|error| failed(error.message().replace('\n', " ")))?;
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! A plan's steps as a text, the last first, each indented under the one that takes its rows.
+
+use std::fmt::Write;
+
+use tidemill_engine::plan::{QueryPlan, Step, StepKind};
+
+/// ``> [ SINK ] | Schema: K STRING KEY, … | Logger: CSAS_S_1.S``, a line a step.
+pub fn text(plan: &QueryPlan) -> String {
+    let mut out = String::new();
+    write(plan, &plan.root, 0, &mut out);
+    out
+}
+
+fn write(plan: &QueryPlan, step: &Step, depth: usize, out: &mut String) {
+    let (kind, logger) = match &step.kind {
+        // Handing rows to a client is no step of its own.
+        StepKind::Collect { input, .. } => return write(plan, input, depth, out),
+        StepKind::StreamSource(_) | StepKind::TableSource(_) => ("SOURCE", "KsqlTopic.Source"),
+        StepKind::Filter { .. } => ("FILTER", "WhereFilter"),
+        StepKind::Select { .. } => ("PROJECT", "Project"),
+        StepKind::SelectKey { .. } => ("REKEY", "PartitionBy"),
+        StepKind::FlatMap { .. } => ("FLAT_MAP", "FlatMap"),
+        StepKind::StreamGroupBy { .. } | StepKind::TableGroupBy { .. } => ("GROUP_BY", "Aggregate.GroupBy"),
+        StepKind::Aggregate(_) => ("AGGREGATE", "Aggregate.Aggregate"),
+        StepKind::Suppress { .. } => ("SUPPRESS", "Suppress"),
+        StepKind::StreamTableJoin { .. } => ("JOIN", "Join"),
+        StepKind::Sink { .. } => ("SINK", plan.sink.as_deref().unwrap_or_default()),
+    };
+    let columns = step.schema.columns().enumerate().map(|(i, c)| {
+        let key = if i < step.schema.key.len() { " KEY" } else { "" };
+        format!("{} {}{key}", c.name, c.sql_type)
+    });
+    let schema = columns.collect::<Vec<_>>().join(", ");
+    let _ = writeln!(out, "{} > [ {kind} ] | Schema: {schema} | Logger: {}.{logger}", "\t\t".repeat(depth), plan.query_id);
+    for input in step.inputs() {
+        write(plan, input, depth + 1, out);
+    }
+}

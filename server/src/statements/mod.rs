@@ -1,0 +1,180 @@
+//! Statements of `/ksql`: a script is parted, and each statement runs with the session of the request as those before it
+//! left it. What ran before an error stays.
+
+mod assert_topic;
+mod command;
+mod describe;
+mod describe_function;
+mod execution_plan;
+mod explain;
+mod insert;
+mod queries;
+mod session;
+mod set;
+mod show_functions;
+mod show_properties;
+mod show_queries;
+mod show_sources;
+mod show_topics;
+mod show_types;
+mod show_variables;
+
+use tidemill_parser::ast::{Explain, Show, SpannedStatement, Statement};
+use tidemill_parser::{ParseErrorKind, RawStatement, split_script, substitute};
+
+use crate::app::App;
+use crate::entities::KsqlEntity;
+use crate::error::{ApiError, ErrorCode};
+use crate::request::KsqlRequest;
+
+pub use session::Session;
+
+/// Statements in one request at most.
+const MAX_STATEMENTS: usize = 10_000;
+
+/// Runs a request's statements; one entity for each that has something to say. Blocks.
+///
+/// # Errors
+/// The first thing that is wrong. Syntax errors are found before anything runs.
+pub fn run(app: &App, request: &KsqlRequest) -> Result<Vec<KsqlEntity>, ApiError> {
+    let raw = split_script(&request.ksql);
+    let first_text = raw.first().map(closed).unwrap_or_default();
+    let mut session = Session::new(app, &request.properties, request.variables.clone()).map_err(|e| ApiError::overrides(&e, &first_text))?;
+    if raw.len() > MAX_STATEMENTS {
+        return Err(ApiError::bad_request(format!("The request has {} statements; {MAX_STATEMENTS} are allowed", raw.len())));
+    }
+    check_syntax(&raw, &request.ksql, &session)?;
+    let mut entities = Vec::new();
+    for raw in &raw {
+        let statement = prepare(raw, &session)?;
+        entities.extend(run_one(app, &mut session, &statement)?);
+    }
+    Ok(entities)
+}
+
+/// A statement's text with its semicolon.
+pub fn closed(raw: &RawStatement) -> String {
+    format!("{};", raw.text)
+}
+
+/// Refuses a script with a syntax error as a whole. Statements with variables are left to when their values are known.
+fn check_syntax(raw: &[RawStatement], script: &str, session: &Session) -> Result<(), ApiError> {
+    for statement in raw {
+        statement.check_terminated().map_err(|e| ApiError::parse(&e, script))?;
+        if session.substitutes(&statement.text) {
+            continue;
+        }
+        match statement.parse() {
+            Err(error) if error.kind == ParseErrorKind::Syntax => return Err(ApiError::parse(&error, script)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Puts variables in their places and parses.
+pub fn prepare(raw: &RawStatement, session: &Session) -> Result<SpannedStatement, ApiError> {
+    let text = closed(raw);
+    if !session.substitutes(&text) {
+        return raw.parse().map_err(|e| ApiError::parse(&e, text));
+    }
+    let substituted = substitute(&text, session.variables()).map_err(|e| ApiError::parse(&e, text.as_str()))?;
+    tidemill_parser::parse_statement(&substituted).map_err(|e| ApiError::parse(&e, substituted))
+}
+
+/// Runs one statement of a request.
+fn run_one(app: &App, session: &mut Session, spanned: &SpannedStatement) -> Result<Option<KsqlEntity>, ApiError> {
+    let text = text_of(spanned);
+    let entity = match &spanned.statement {
+        Statement::CreateSource(_)
+        | Statement::CreateAs(_)
+        | Statement::InsertSelect(_)
+        | Statement::AlterSource(_)
+        | Statement::DropSource(_)
+        | Statement::CreateType { .. }
+        | Statement::DropType { .. }
+        | Statement::Terminate { .. }
+        | Statement::Pause { .. }
+        | Statement::Resume { .. } => command::run(app, session, spanned, &text)?,
+        Statement::InsertValues(values) => {
+            insert::run(app, session, values, spanned)?;
+            return Ok(None);
+        }
+        Statement::SetProperty { name, value } => {
+            set::set(app, session, name, value, &text)?;
+            return Ok(None);
+        }
+        Statement::UnsetProperty { name } => {
+            set::unset(app, session, name.as_deref(), &text)?;
+            return Ok(None);
+        }
+        Statement::DefineVariable { name, value } => {
+            session.define(name, value);
+            return Ok(None);
+        }
+        Statement::UndefineVariable { name } => {
+            session.undefine(name);
+            return Ok(None);
+        }
+        Statement::Show(show) => match show {
+            Show::Streams { extended: false } => show_sources::streams(app, text),
+            Show::Tables { extended: false } => show_sources::tables(app, text),
+            Show::Streams { extended: true } => describe::all(app, tidemill_parser::ast::SourceKind::Stream, true, text)?,
+            Show::Tables { extended: true } => describe::all(app, tidemill_parser::ast::SourceKind::Table, true, text)?,
+            Show::Topics { all, extended } => show_topics::run(app, *all, *extended, text)?,
+            Show::Queries { extended } => show_queries::run(app, *extended, text)?,
+            Show::Functions => show_functions::run(text),
+            Show::Types => show_types::run(app, text),
+            Show::Variables => show_variables::run(session, text),
+            Show::Properties => show_properties::run(app, session, text),
+            Show::Connectors { .. } | Show::ConnectorPlugins => return Err(no_connectors(&text)),
+        },
+        Statement::Describe { name, extended } => describe::one(app, name, *extended, text)?,
+        Statement::DescribeAll { kind, extended } => describe::all(app, *kind, *extended, text)?,
+        Statement::DescribeFunction { name } => describe_function::run(name, text)?,
+        Statement::Explain(Explain::Query(id)) => explain::query(app, id, text)?,
+        Statement::Explain(Explain::Statement(inner)) => explain::statement(app, session, inner, text)?,
+        Statement::AssertTopic { topic, exists, properties, timeout } => {
+            assert_topic::run(app, topic, *exists, properties, *timeout, text)?
+        }
+        Statement::AssertSchema { subject: None, id: None, .. } => {
+            return Err(refused("Failed to prepare statement: ASSERT SCHEMA statements must include a subject name or an id", text));
+        }
+        Statement::AssertSchema { .. } => {
+            return Err(ApiError::generic(
+                ErrorCode::ASSERTION_FAILED,
+                "Cannot check schema existence: there is no schema registry; formats with one are not built yet",
+            ));
+        }
+        Statement::Select(_) | Statement::Print(_) => {
+            let message = "The following statement types should be issued to the endpoint '/query' or '/query-stream':\n\t* PRINT\n\t* SELECT";
+            return Err(ApiError::statement(ErrorCode::WRONG_ENDPOINT, message, text));
+        }
+        Statement::CreateConnector { .. } | Statement::DropConnector { .. } | Statement::DescribeConnector { .. } => {
+            let masked = spanned.statement.masked().map(|masked| format!("{masked};"));
+            return Err(no_connectors(&masked.unwrap_or(text)));
+        }
+        Statement::AlterSystem { name, .. } => {
+            let message = format!(
+                "ALTER SYSTEM is not built: a server's properties are set in its configuration. To set '{name}' for one session, use SET."
+            );
+            return Err(ApiError::statement(ErrorCode::SERVER_ERROR, message, text));
+        }
+        Statement::AssertValues(_) | Statement::AssertTombstone(_) | Statement::AssertSource(_) | Statement::RunScript { .. } => {
+            return Err(refused("this statement belongs to test scripts; see tidemill test", text));
+        }
+    };
+    Ok(Some(entity))
+}
+
+fn text_of(statement: &SpannedStatement) -> String {
+    format!("{};", statement.text.trim_end_matches(';'))
+}
+
+fn refused(message: &str, text: String) -> ApiError {
+    ApiError::statement(ErrorCode::BAD_STATEMENT, message, text)
+}
+
+fn no_connectors(text: &str) -> ApiError {
+    ApiError::statement(ErrorCode::SERVER_ERROR, "Connectors are not built: there is no connection to Kafka Connect", text)
+}

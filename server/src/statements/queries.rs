@@ -1,0 +1,114 @@
+//! What is said of a query in several statements: its state, its line in a list, its offsets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tidemill_engine::engine::{Engine, PersistentQuery, QueryKind};
+use tidemill_engine::log::{OffsetSpec, TopicPartition};
+use tidemill_engine::runtime::QueryState;
+
+use crate::entities::{PartitionOffsets, QueryOffsets, RunningQuery, TopicOffsets};
+
+/// A query's state in ksqlDB's words.
+pub fn state_name(state: &QueryState) -> &'static str {
+    match state {
+        QueryState::Restoring | QueryState::Running => "RUNNING",
+        QueryState::Paused => "PAUSED",
+        QueryState::Failed(_) => "ERROR",
+        QueryState::Stopped => "STOPPED",
+    }
+}
+
+/// The state without regard to pauses, which ksqlDB counts apart.
+pub fn running_state_name(state: &QueryState) -> &'static str {
+    match state {
+        QueryState::Paused => "RUNNING",
+        other => state_name(other),
+    }
+}
+
+/// A persistent query as lists show it.
+pub fn listed(query: &PersistentQuery) -> RunningQuery {
+    let state = query.state();
+    let (sinks, sink_kafka_topics) = sinks(query);
+    RunningQuery {
+        query_string: query.plan.statement.clone(),
+        sinks,
+        sink_kafka_topics,
+        id: query.id.clone(),
+        status_count: BTreeMap::from([(state_name(&state), 1)]),
+        query_type: "PERSISTENT",
+        state: Some(running_state_name(&state)),
+    }
+}
+
+/// What a query did since it was started.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counters {
+    pub records_in: u64,
+    pub records_out: u64,
+    pub errors: u64,
+    /// Milliseconds since the epoch.
+    pub last_record_ms: i64,
+}
+
+pub fn counters(query: &PersistentQuery) -> Counters {
+    match &*query.handle.read() {
+        Ok(handle) => Counters {
+            records_in: handle.metrics.records_in.load(Ordering::Relaxed),
+            records_out: handle.metrics.records_out.load(Ordering::Relaxed),
+            errors: handle.metrics.errors.load(Ordering::Relaxed),
+            last_record_ms: handle.metrics.last_record_ms.load(Ordering::Relaxed),
+        },
+        Err(_) => Counters::default(),
+    }
+}
+
+/// Names and topics of what a query writes.
+pub fn sinks(query: &PersistentQuery) -> (Vec<String>, Vec<String>) {
+    match query.kind {
+        QueryKind::SourceTable => (Vec::new(), Vec::new()),
+        _ => (vec![query.sink.clone()], vec![query.sink_topic.clone()]),
+    }
+}
+
+/// Partitions of a topic with where they begin, where they end, and what a group has committed.
+pub fn partition_offsets(engine: &Engine, group: &str, topic: &str) -> Vec<PartitionOffsets> {
+    let log = engine.log();
+    let Ok(Some(info)) = log.describe_topic(topic) else { return Vec::new() };
+    let name: Arc<str> = topic.into();
+    let partitions: Vec<TopicPartition> = (0..info.partitions)
+        .filter_map(|p| i32::try_from(p).ok())
+        .map(|partition| TopicPartition { topic: name.clone(), partition })
+        .collect();
+    let ends = |spec| log.offsets(&partitions, spec).unwrap_or_default();
+    let (first, last) = (ends(OffsetSpec::Earliest), ends(OffsetSpec::Latest));
+    let committed = log.committed(group, &partitions).unwrap_or_default();
+    let at = |offsets: &[tidemill_engine::log::Offset], i: usize| offsets.get(i).map_or(0, |o| o.0);
+    let offsets = partitions.iter().enumerate().map(|(i, tp)| PartitionOffsets {
+        partition: tp.partition,
+        log_start_offset: at(&first, i),
+        log_end_offset: at(&last, i),
+        consumer_offset: committed.get(i).copied().flatten().map_or(0, |o| o.0),
+    });
+    offsets.collect()
+}
+
+/// Topics that a query reads from outside, in the order of its sources.
+pub fn source_topics(engine: &Engine, query: &PersistentQuery) -> Vec<String> {
+    let catalog = engine.catalog();
+    let mut topics: Vec<String> = query.plan.sources.iter().filter_map(|s| catalog.source(s)).map(|s| s.format.topic.clone()).collect();
+    topics.dedup();
+    topics
+}
+
+/// How far a query has read.
+pub fn offsets(engine: &Engine, query: &PersistentQuery) -> QueryOffsets {
+    let group_id = engine.runtime().group(&query.id);
+    let topic_summaries = source_topics(engine, query)
+        .into_iter()
+        .map(|topic| TopicOffsets { offsets: partition_offsets(engine, &group_id, &topic), kafka_topic: topic })
+        .collect();
+    QueryOffsets { group_id, topic_summaries }
+}
