@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value as Json;
 use tidemill_engine::analyze::{self, Action, AnalysisContext, TopicInfo};
-use tidemill_engine::catalog::{Catalog, QueryLinks, Source, SourceKind};
+use tidemill_engine::catalog::{Catalog, QueryLinks, Source};
 use tidemill_engine::clock::ManualClock;
 use tidemill_engine::log::simulated::{SimulatedLog, SimulationOptions, StoredRecord};
 use tidemill_engine::log::{Log, TopicSpec};
@@ -151,8 +151,10 @@ impl World {
                 // A case's topics need not exist: sources make them.
                 let default_partitions = self.default_partitions;
                 let declared = self.with_context(|context| {
+                    let is_made = create.properties.get("PARTITIONS").is_some();
                     let lenient = |name: &str| {
-                        (context.topic)(name).or(Some(TopicInfo { partitions: default_partitions, replicas: 1, retention_ms: None }))
+                        let implied = TopicInfo { partitions: default_partitions, replicas: 1, retention_ms: None };
+                        (context.topic)(name).or((!is_made).then_some(implied))
                     };
                     let context = AnalysisContext { topic: &lenient, ..*context };
                     analyze::create_source(create, &context).map_err(|e| e.to_string())
@@ -190,27 +192,20 @@ impl World {
             }
             Statement::InsertValues(insert) => self.insert_values(insert),
             Statement::DropSource(drop) => {
-                let name = &drop.name.name;
-                match self.catalog.source(name) {
-                    None if drop.if_exists => return Ok(()),
-                    None => {
-                        let kind = if SourceKind::from(drop.kind) == SourceKind::Stream { "Stream" } else { "Table" };
-                        return Err(format!("{kind} {name} does not exist."));
-                    }
-                    Some(source) if source.kind != SourceKind::from(drop.kind) => {
-                        return Err(format!(
-                            "Incompatible data source type is {}, but statement was DROP {}",
-                            source.kind.lower(),
-                            SourceKind::from(drop.kind).lower()
-                        ));
-                    }
-                    Some(source) => {
-                        let query = source.created_by.clone();
-                        self.catalog = self.catalog.without_source(name).map_err(|e| e.to_string())?;
-                        if let Some(query) = query {
-                            self.plans.retain(|p| p.query_id != query);
-                        }
-                    }
+                let dropped = self.catalog.dropped(drop.kind.into(), &drop.name.name, drop.if_exists, drop.delete_topic);
+                if let Some((source, catalog)) = dropped.map_err(|e| e.to_string())? {
+                    self.catalog = catalog;
+                    self.plans.retain(|p| Some(&p.query_id) != source.created_by.as_ref());
+                }
+                Ok(())
+            }
+            Statement::AlterSource(alter) => {
+                let typed = alter.add.iter().map(|(name, t)| Ok((name.name.clone(), self.catalog.resolve_type(t)?)));
+                let add: Vec<_> = typed.collect::<Result<_, tidemill_engine::catalog::TypeError>>().map_err(|e| e.to_string())?;
+                let altered = self.catalog.with_added_columns(alter.kind.into(), &alter.name.name, &add);
+                self.catalog = altered.map_err(|e| e.to_string())?;
+                if let Some(source) = self.catalog.source(&alter.name.name) {
+                    self.by_topic.insert(source.format.topic.clone(), source.clone());
                 }
                 Ok(())
             }

@@ -211,13 +211,10 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// Whether a select item is a group expression or is made of nothing but group columns, aggregates and constants.
+    /// Whether a select item is made of nothing but group expressions, aggregates and constants.
     fn follows(&self, expr: &Expr, keys: &[Expr]) -> bool {
         let mut loose = false;
-        if !keys.contains(expr) {
-            let columns: Vec<Expr> = keys.iter().filter(|k| matches!(k.kind, ExprKind::Column(_))).cloned().collect();
-            outside_columns(expr, &columns, &mut |c| loose |= !(self.clauses.windowed && own_bound(c).is_some()));
-        }
+        outside_columns(expr, keys, &mut |c| loose |= !(self.clauses.windowed && own_bound(c).is_some()));
         !loose
     }
 }

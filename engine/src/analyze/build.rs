@@ -328,8 +328,9 @@ impl Builder<'_> {
             key_spec = formats::key_spec(&json, key);
         }
         let mut value_spec = self.spec(value);
-        if !formats::holds(&value_spec, value, false) {
-            value_spec = formats::value_spec(&json, value, None);
+        // A row whose only column is null must not look like a row without a value.
+        if value.len() < 2 || !formats::holds(&value_spec, value, false) {
+            value_spec = FormatSpec { unwrapped: false, ..formats::value_spec(&json, value, None) };
         }
         Repartition { format: TopicFormat { topic, key: key_spec, value: value_spec, windowed_key: None }, partitions }
     }

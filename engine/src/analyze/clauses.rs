@@ -4,7 +4,7 @@ use tidemill_parser::ast::{Emit, Expr, ExprKind, Query, Span};
 
 use super::aggregation::{self, Aggregation};
 use super::aliases::Aliases;
-use super::context::AnalysisContext;
+use super::context::{AnalysisContext, property};
 use super::error::{AnalysisError, Problem, Problems};
 use super::joins::{self, Tree};
 use super::keys::{self, KeyColumn, KeyOrigin};
@@ -109,9 +109,12 @@ pub(crate) fn read(
         };
         aggregation::read(&clauses, &scope, problems)
     });
+    let free_key = ctx.flag(property::NEW_PLANNER, false) && purpose.sink().is_some() && !aggregated && partition_by.is_none();
+    let projected_key = if free_key { projected_key(&scope, &tree, &projection.items) } else { None };
     check_combination(query, &scope, &tree, partition_by.as_deref(), aggregation.is_some(), problems);
     let kind = if aggregation.is_some() { SourceKind::Table } else { tree.kind(&scope) };
     check_purpose(query, purpose, kind, problems);
+    let partition_by = partition_by.or(projected_key);
     let (keys, origin) = key_columns(&scope, &tree, partition_by.as_deref(), aggregation.as_ref(), &projection.items);
     let key_items = match purpose.sink() {
         Some(sink) => keys::matched(&keys, &projection.items, origin, &scope, sink, problems),
@@ -188,6 +191,19 @@ fn partition_keys(query: &Query, scope: &Scope, problems: &mut Problems) -> Opti
         problems.add(Problem::new("PARTITION BY can not have NULL beside other expressions").at(null.span));
     }
     Some(exprs.iter().map(|e| scope.qualify(e, Clause::PartitionBy, problems)).collect())
+}
+
+/// The key of a stream's projection where it differs from the stream's own and nothing sets it: in the order of the
+/// projection, or none if that leaves the key out. Only with the property that ksqlDB's new planner is switched on by.
+fn projected_key(scope: &Scope, tree: &Tree, items: &[Item]) -> Option<Vec<Expr>> {
+    let side = match tree {
+        Tree::Leaf(side) => scope.sides.get(*side).filter(|s| s.source.kind == SourceKind::Stream)?,
+        Tree::Join(_) => return None,
+    };
+    let keys: Vec<Expr> = side.source.schema.key.iter().map(|c| qualified(&side.alias, &c.name)).collect();
+    let projected: Vec<Expr> = items.iter().map(|i| &i.expr).filter(|e| keys.contains(e)).cloned().collect();
+    let is_whole = projected.is_empty() || keys.iter().all(|k| projected.iter().filter(|p| *p == k).count() == 1);
+    (is_whole && projected != keys).then_some(projected)
 }
 
 /// Clauses that don't go together.

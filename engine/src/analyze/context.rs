@@ -34,6 +34,7 @@ pub(crate) mod property {
     pub const STREAM_PULL: &str = "ksql.query.pull.stream.enabled";
     pub const PULL_ENABLED: &str = "ksql.pull.queries.enable";
     pub const INSERT_VALUES: &str = "ksql.insert.into.values.enabled";
+    pub const NEW_PLANNER: &str = "ksql.new.query.planner.enabled";
     pub const HEADERS: &str = "ksql.headers.columns.enabled";
 }
 

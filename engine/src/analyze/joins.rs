@@ -138,6 +138,12 @@ impl Reader<'_, '_> {
         None
     }
 
+    /// Refuses a join of a later version, and goes on: there may be more to say of the others.
+    fn not_built(&mut self, what: &str, span: Span) -> Option<()> {
+        self.problems.add(Problem::new(format!("{what} are not supported by this version of Tidemill.")).at(span));
+        Some(())
+    }
+
     fn expr_type(&mut self, expr: &Expr) -> Option<crate::types::SqlType> {
         match typing::type_in_scope(self.scope, expr) {
             Ok(Some(sql_type)) => Some(sql_type),
@@ -222,7 +228,7 @@ impl Reader<'_, '_> {
             }
             (SourceKind::Stream, SourceKind::Stream) => match &join.within {
                 None => self.refuse("Stream-Stream joins must have a WITHIN clause specified. None was provided.", join.span),
-                Some(_) => self.refuse(not_built("Stream-stream joins"), join.span),
+                Some(_) => self.not_built("Stream-stream joins", join.span),
             },
             (SourceKind::Table, SourceKind::Table) => {
                 if join.within.is_some() {
@@ -239,8 +245,8 @@ impl Reader<'_, '_> {
                     Tree::Join(node) => node.keys.contains(&criteria.left),
                 };
                 match (on_left_key, join.kind) {
-                    (true, _) => self.refuse(not_built("Table-table joins"), join.span),
-                    (false, _) if self.scope.sides.len() > 2 => {
+                    (true, _) => self.not_built("Table-table joins", join.span),
+                    (false, _) if matches!(left, Tree::Join(_)) => {
                         let message = format!(
                             "Invalid join condition: foreign-key table-table joins are not supported as part of n-way joins. Got {got}."
                         );
@@ -252,7 +258,7 @@ impl Reader<'_, '_> {
                             format!("Invalid join type: full-outer join not supported for foreign-key table-table join. Got {named}.");
                         self.refuse(message, join.span)
                     }
-                    (false, _) => self.refuse(not_built("Foreign-key joins"), join.span),
+                    (false, _) => self.not_built("Foreign-key joins", join.span),
                 }
             }
         }
@@ -294,10 +300,6 @@ struct Criteria {
     first: Expr,
     second: Expr,
     flipped: bool,
-}
-
-fn not_built(what: &str) -> String {
-    format!("{what} are not supported by this version of Tidemill.")
 }
 
 /// Aliases that a qualified expression names.

@@ -64,7 +64,7 @@ impl Qualifier<'_> {
         }
         match self.scope.resolve(&column, span, self.clause) {
             Ok(Some(alias)) => ColumnRef { source: Some(Ident::new(alias)), name: column.name },
-            Ok(None) => column,
+            Ok(None) => ColumnRef { source: None, name: column.name },
             Err(problem) => {
                 self.problems.add(problem);
                 column

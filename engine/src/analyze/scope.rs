@@ -120,7 +120,12 @@ impl Scope {
         match &column.source {
             Some(alias) => {
                 let side = self.side(&alias.name).ok_or_else(|| self.unknown_alias(alias))?;
-                if side.has(name) { Ok(Some(&side.alias)) } else { Err(self.unknown_column(column, span, clause)) }
+                match side.has(name) {
+                    true => Ok(Some(&side.alias)),
+                    // Bounds of the query's own windows belong to no source, but may be written so.
+                    false if is_window_bound(name) && self.free.contains(name) => Ok(None),
+                    false => Err(self.unknown_column(column, span, clause)),
+                }
             }
             None if self.free.contains(name) => Ok(None),
             None => {
