@@ -3,6 +3,7 @@
 mod client;
 mod conformance;
 mod datagen;
+mod server;
 mod shell;
 
 use clap::{Parser, Subcommand};
@@ -20,6 +21,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run queries and answer over HTTP
+    Server(server::ServerArgs),
     /// Run cases: statements, records in, records out
     Test(conformance::TestArgs),
     /// Fill a topic with lively records
@@ -30,7 +33,8 @@ enum Command {
 
 fn main() {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    // One thread is enough for a client; the server builds its own runtime.
+    let client_runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("the runtime can't start: {error}");
@@ -38,9 +42,10 @@ fn main() {
         }
     };
     let code = match cli.command {
+        Command::Server(args) => server::run(&args),
         Command::Test(args) => conformance::run(&args),
-        Command::Datagen(args) => runtime.block_on(datagen::run(args)),
-        Command::Shell(args) => runtime.block_on(shell::run(args)),
+        Command::Datagen(args) => client_runtime.block_on(datagen::run(args)),
+        Command::Shell(args) => client_runtime.block_on(shell::run(args)),
     };
     std::process::exit(code);
 }

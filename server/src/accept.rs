@@ -19,9 +19,10 @@ pub fn negotiate<T: Copy>(headers: &HeaderMap, offered: &[(&str, T)]) -> Option<
     }
     // Stable: of equal ranks the one named first.
     wanted.sort_by(|a, b| b.1.total_cmp(&a.1));
-    wanted.iter().filter(|(_, quality)| *quality > 0.0).find_map(|(range, _)| {
-        offered.iter().find(|(media_type, _)| matches(range, media_type)).map(|(_, value)| *value)
-    })
+    wanted
+        .iter()
+        .filter(|(_, quality)| *quality > 0.0)
+        .find_map(|(range, _)| offered.iter().find(|(media_type, _)| matches(range, media_type)).map(|(_, value)| *value))
 }
 
 /// A media range and its quality.

@@ -1,1 +1,24 @@
-//! server
+//! The REST API over the engine: ksqlDB's endpoints, its JSON and its configuration.
+//!
+//! The way of a request: [`net`] (connections and their limits) → [`router`] → an endpoint → `statements` or `query` → the
+//! engine. Only this crate writes API JSON: `entities` for statements, `rows` for queries, `error` for errors.
+//!
+//! Invariant: no request can end the server. Bodies, heads, connections, statements and waits have named limits.
+
+mod accept;
+mod app;
+pub mod config;
+mod endpoints;
+mod entities;
+mod error;
+mod net;
+mod query;
+mod reply;
+mod request;
+mod router;
+mod rows;
+mod server;
+mod statements;
+
+pub use config::{ConfigBuilder, ConfigError, ServerConfig};
+pub use server::{Running, Server, StartError};

@@ -78,7 +78,9 @@ fn settings(object: &mut Map<String, Json>, name: &str) -> Result<Settings, ApiE
                 other => Ok((key, other.to_string())),
             })
             .collect(),
-        Some(other) => Err(ApiError::bad_request(format!("Invalid JSON in request: \"{name}\" must be an object, not {}", kind_of(&other)))),
+        Some(other) => {
+            Err(ApiError::bad_request(format!("Invalid JSON in request: \"{name}\" must be an object, not {}", kind_of(&other))))
+        }
     }
 }
 

@@ -109,8 +109,20 @@ async fn get(app: Arc<App>, path: &[&str], headers: &HeaderMap) -> Reply {
 fn is_known(path: &[&str]) -> bool {
     let Some(first) = path.first() else { return true };
     const FIRST: [&str; 14] = [
-        "info", "healthcheck", "clusterStatus", "status", "is_valid_property", "v1", "chc", "ksql", "query", "query-stream",
-        "close-query", "heartbeat", "lag", "inserts-stream",
+        "info",
+        "healthcheck",
+        "clusterStatus",
+        "status",
+        "is_valid_property",
+        "v1",
+        "chc",
+        "ksql",
+        "query",
+        "query-stream",
+        "close-query",
+        "heartbeat",
+        "lag",
+        "inserts-stream",
     ];
     FIRST.contains(first)
 }

@@ -14,7 +14,7 @@ use crate::client::{Client, Settings};
 
 pub enum Target {
     Kafka { log: Box<KafkaLog>, topic: String, counter: u32 },
-    Server { client: Client, stream: String },
+    Server { client: Box<Client>, stream: String },
 }
 
 impl Target {
@@ -52,7 +52,7 @@ impl Target {
                 stream
             }
         };
-        Ok(Target::Server { client, stream })
+        Ok(Target::Server { client: Box::new(client), stream })
     }
 
     pub async fn send(&mut self, schema: Schema, records: &[Generated]) -> Result<(), String> {

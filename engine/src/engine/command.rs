@@ -69,8 +69,8 @@ pub struct CommandOutcome {
     pub command_id: String,
     pub message: String,
     pub query_id: Option<String>,
-    /// Its place in the command log.
-    pub sequence_number: i64,
+    /// Its place in the command log; `None`: there was nothing to do, and `message` says why.
+    pub sequence_number: Option<i64>,
     pub warnings: Vec<String>,
 }
 

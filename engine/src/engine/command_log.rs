@@ -90,7 +90,7 @@ impl CommandLog {
                 Ok(None) | Err(LogError::Retriable(_)) if started.elapsed() < READ_TIMEOUT => std::thread::sleep(Duration::from_millis(2)),
                 Ok(None) => {
                     let message = format!("command topic {} can't be read to its end within {READ_TIMEOUT:?}", self.topic);
-                    return Err(EngineError { blame: Blame::External, message, span: None, code: None });
+                    return Err(EngineError { blame: Blame::External, ..EngineError::user(message) });
                 }
                 Err(error) => return Err(error.into()),
             }

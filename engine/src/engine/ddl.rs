@@ -55,8 +55,7 @@ impl Engine {
         if declared.action == SourceAction::Keep
             && let Some(existing) = catalog.source(&create.name.name)
         {
-            let outcome = exists_already(existing, kind, statement);
-            return self.nothing(commands, outcome, session);
+            return Ok(exists_already(existing, kind, statement));
         }
         let source = declared.source;
         self.ensure_topic(&source)?;
@@ -75,7 +74,7 @@ impl Engine {
             command_id: format!("{}/`{name}`/create", kind.lower()),
             message: query_id.as_ref().map_or_else(|| format!("{} created", capitalized(kind)), |id| format!("Created query with ID {id}")),
             query_id,
-            sequence_number,
+            sequence_number: Some(sequence_number),
             warnings: Vec::new(),
         })
     }
@@ -147,7 +146,7 @@ impl Engine {
             command_id: format!("{}/{name}/alter", kind.lower()),
             message: format!("{} {name} altered.", capitalized(kind)),
             query_id: None,
-            sequence_number,
+            sequence_number: Some(sequence_number),
             warnings: Vec::new(),
         })
     }
@@ -168,7 +167,7 @@ impl Engine {
             command_id: format!("type/{}/create", name.name),
             message: format!("Registered custom type with name '{}' and SQL type {sql_type}", name.name),
             query_id: None,
-            sequence_number: 0,
+            sequence_number: None,
             warnings: Vec::new(),
         };
         if let Some(existing) = catalog.user_type(&name.name)
@@ -179,7 +178,7 @@ impl Engine {
         }
         catalog.with_type(&name.name, sql_type.clone())?;
         let action = Action::PutType { name: name.name.clone(), sql_type };
-        outcome.sequence_number = self.append_and_apply(commands, &outcome.statement_text, session, action)?;
+        outcome.sequence_number = Some(self.append_and_apply(commands, &outcome.statement_text, session, action)?);
         Ok(outcome)
     }
 
@@ -196,7 +195,7 @@ impl Engine {
             command_id: format!("type/{}/drop", name.name),
             message: format!("Dropped type '{}'", name.name),
             query_id: None,
-            sequence_number: 0,
+            sequence_number: None,
             warnings: Vec::new(),
         };
         if let Err(error) = self.catalog().without_type(&name.name) {
@@ -207,7 +206,7 @@ impl Engine {
             return self.nothing(commands, outcome, session);
         }
         let action = Action::DropType { name: name.name.clone() };
-        outcome.sequence_number = self.append_and_apply(commands, &outcome.statement_text, session, action)?;
+        outcome.sequence_number = Some(self.append_and_apply(commands, &outcome.statement_text, session, action)?);
         Ok(outcome)
     }
 
@@ -218,7 +217,7 @@ impl Engine {
         mut outcome: CommandOutcome,
         session: &SessionProperties,
     ) -> Result<CommandOutcome, EngineError> {
-        outcome.sequence_number = self.append_and_apply(commands, &outcome.statement_text, session, Action::Nothing)?;
+        outcome.sequence_number = Some(self.append_and_apply(commands, &outcome.statement_text, session, Action::Nothing)?);
         Ok(outcome)
     }
 
@@ -239,7 +238,7 @@ pub(super) fn exists_already(existing: &Source, wanted: SourceKind, statement: &
             existing.kind.lower()
         ),
         query_id: None,
-        sequence_number: 0,
+        sequence_number: None,
         warnings: Vec::new(),
     }
 }

@@ -32,7 +32,7 @@ impl Engine {
             command_id: format!("{}/{name}/drop", kind.lower()),
             message: String::new(),
             query_id: None,
-            sequence_number: 0,
+            sequence_number: None,
             warnings: Vec::new(),
         };
         let Some(source) = catalog.source(name) else {
@@ -60,7 +60,7 @@ impl Engine {
         }
         outcome.message = format!("Source `{name}` (topic: {topic}) was dropped.");
         outcome.sequence_number =
-            self.append_and_apply(commands, &outcome.statement_text, session, Action::DropSource { name: name.clone() })?;
+            Some(self.append_and_apply(commands, &outcome.statement_text, session, Action::DropSource { name: name.clone() })?);
         if drop.delete_topic {
             match self.log.delete_topic(&topic) {
                 Ok(()) | Err(crate::log::LogError::UnknownTopic(_)) => {}

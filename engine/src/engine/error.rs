@@ -31,15 +31,17 @@ pub struct EngineError {
     pub span: Option<Span>,
     /// What analysis says of the answer's code.
     pub code: Option<ErrorKind>,
+    /// The statement as far as it was understood, where that is more than its text.
+    pub statement: Option<String>,
 }
 
 impl EngineError {
     pub fn user(message: impl Into<String>) -> Self {
-        EngineError { blame: Blame::User, message: message.into(), span: None, code: None }
+        EngineError { blame: Blame::User, message: message.into(), span: None, code: None, statement: None }
     }
 
     pub fn internal(message: impl Into<String>) -> Self {
-        EngineError { blame: Blame::Internal, message: message.into(), span: None, code: None }
+        EngineError { blame: Blame::Internal, message: message.into(), span: None, code: None, statement: None }
     }
 }
 
@@ -50,20 +52,20 @@ impl From<LogError> for EngineError {
             LogError::Retriable(_) => Blame::External,
             LogError::Fatal(_) => Blame::Internal,
         };
-        EngineError { blame, message: error.to_string(), span: None, code: None }
+        EngineError { blame, message: error.to_string(), span: None, code: None, statement: None }
     }
 }
 
 impl From<ParseError> for EngineError {
     fn from(error: ParseError) -> Self {
-        EngineError { blame: Blame::User, message: error.to_string(), span: Some(error.span), code: None }
+        EngineError { blame: Blame::User, message: error.to_string(), span: Some(error.span), code: None, statement: None }
     }
 }
 
 impl From<AnalysisError> for EngineError {
     fn from(error: AnalysisError) -> Self {
         let span = error.problems.first().and_then(|p| p.span);
-        EngineError { blame: Blame::User, code: Some(error.kind()), message: error.to_string(), span }
+        EngineError { blame: Blame::User, code: Some(error.kind()), message: error.to_string(), span, statement: None }
     }
 }
 

@@ -10,6 +10,7 @@ mod config;
 mod ddl;
 mod drop;
 mod error;
+mod explain;
 mod insert;
 mod open;
 mod persistent;
@@ -34,6 +35,7 @@ use command::{Action, COMMAND_VERSION, Command};
 use command_log::CommandLog;
 pub use config::{EngineConfig, LogChoice};
 pub use error::{Blame, EngineError};
+pub use explain::Explained;
 pub use insert::{EncodedInsert, encode as encode_insert};
 pub use pull::PullResult;
 pub use push::{PushQuery, PushRow};
@@ -106,6 +108,14 @@ impl Engine {
 
     pub fn runtime(&self) -> &Arc<Runtime> {
         &self.runtime
+    }
+
+    /// The number of the last command, as clients were told it; -1: there was none.
+    pub fn last_sequence_number(&self) -> i64 {
+        match self.commands.lock().count {
+            0 => -1,
+            count => command::sequence_number(count - 1),
+        }
     }
 
     /// The defaults of the configuration with a session's properties over them.

@@ -35,8 +35,7 @@ impl Engine {
         let planned = analyze::create_as(create, &self.context(&catalog, session, &topics), &id)?;
         let source = match planned.sink {
             Some((source, SourceAction::Keep)) => {
-                let outcome = exists_already(catalog.source(name).unwrap_or(&Arc::new(source)), kind, statement);
-                return self.nothing(commands, outcome, session);
+                return Ok(exists_already(catalog.source(name).unwrap_or(&Arc::new(source)), kind, statement));
             }
             Some((source, _)) => source,
             None => return Err(EngineError::internal("a CREATE … AS was planned without its sink")),
@@ -50,7 +49,7 @@ impl Engine {
             command_id: format!("{}/`{name}`/create", kind.lower()),
             message: format!("Created query with ID {id}"),
             query_id: Some(id),
-            sequence_number,
+            sequence_number: Some(sequence_number),
             warnings: planned.warnings,
         })
     }
@@ -82,7 +81,7 @@ impl Engine {
             command_id: format!("{}/`{}`/create", kind.lower(), insert.target.name),
             message: format!("Created query with ID {id}"),
             query_id: Some(id),
-            sequence_number,
+            sequence_number: Some(sequence_number),
             warnings: planned.warnings,
         })
     }
@@ -134,7 +133,7 @@ impl Engine {
         session: &SessionProperties,
         action: Action,
     ) -> Result<CommandOutcome, EngineError> {
-        outcome.sequence_number = self.append_and_apply(commands, &outcome.statement_text, session, action)?;
+        outcome.sequence_number = Some(self.append_and_apply(commands, &outcome.statement_text, session, action)?);
         Ok(outcome)
     }
 
@@ -190,7 +189,7 @@ fn lifecycle(verb: &str, id: Option<&Ident>, message: &str, statement: &SpannedS
         command_id: format!("{verb}/{name}/execute"),
         message: message.to_owned(),
         query_id: None,
-        sequence_number: 0,
+        sequence_number: None,
         warnings: Vec::new(),
     }
 }

@@ -102,7 +102,8 @@ impl QueryRegistry {
         true
     }
 
-    pub(super) fn close_push_queries(&self) {
+    /// Ends all push queries.
+    pub fn close_push_queries(&self) {
         for (_, entry) in self.push.write().drain() {
             entry.close.close();
         }

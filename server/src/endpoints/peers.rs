@@ -7,7 +7,8 @@ use crate::request;
 
 pub fn peers(body: &[u8]) -> Reply {
     match request::object(body) {
-        Ok(_) => ApiError::bad_request("This server takes no messages from others: several servers of one service are not built yet").bare_reply(),
+        Ok(_) => ApiError::bad_request("This server takes no messages from others: several servers of one service are not built yet")
+            .bare_reply(),
         Err(error) => error.bare_reply(),
     }
 }

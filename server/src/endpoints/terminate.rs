@@ -41,7 +41,9 @@ fn patterns(body: &[u8]) -> Result<Vec<regex::Regex>, Wrong> {
         None | Some(Json::Null) => Vec::new(),
         Some(Json::Array(list)) => list,
         Some(other) => {
-            return Err(Wrong::Body(ApiError::bad_request(format!("Invalid JSON in request: \"deleteTopicList\" must be a list, not {other}"))));
+            return Err(Wrong::Body(ApiError::bad_request(format!(
+                "Invalid JSON in request: \"deleteTopicList\" must be a list, not {other}"
+            ))));
         }
     };
     let compile = |pattern: &Json| {

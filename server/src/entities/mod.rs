@@ -9,11 +9,12 @@ mod status;
 
 use serde::Serialize;
 
-pub use admin::{
-    AssertTopic, ExtendedTopic, ListedProperty, Properties, Topic, Topics, TypeList, Variable, Variables,
-};
+pub use admin::{AssertTopic, ExtendedTopic, ListedProperty, Properties, Topic, Topics, TypeList, Variable, Variables};
 pub use functions::{Argument, DescribeFunction, FunctionName, FunctionNames, Signature};
-pub use queries::{OffsetsOfTopic, QueryDescription, QueryDescriptionEntity, QueryDescriptions, QueryList, RunningQuery, QueryErrorEntity, TaskMetadata, TopicPartitionEntity};
+pub use queries::{
+    OffsetsOfTopic, QueryDescription, QueryDescriptionEntity, QueryDescriptions, QueryErrorEntity, QueryList, RunningQuery, TaskMetadata,
+    TopicPartitionEntity,
+};
 pub use schema::{Field, SchemaInfo};
 pub use sources::{
     ListedSource, PartitionOffsets, QueryOffsets, SourceDescription, SourceDescriptionEntity, SourceDescriptions, SourceList, Statistic,

@@ -183,7 +183,8 @@ impl Printing {
             }
             self.left = self.left.map(|left| left - 1);
             let mut line = format!("rowtime: {}, ", rowtime(record.timestamp));
-            let _ = writeln!(line, "key: {}, value: {}, partition: {partition}", self.keys.show(record.key), self.values.show(record.value));
+            let _ =
+                writeln!(line, "key: {}, value: {}, partition: {partition}", self.keys.show(record.key), self.values.show(record.value));
             chunks.push(line.into());
         }
         self.ready = chunks.into_iter();

@@ -28,7 +28,9 @@ const MAX_ROWS_AT_ONCE: usize = 256;
 /// The query or a property of it is refused.
 pub async fn pull(app: Arc<App>, query: Box<Query>, text: String, properties: &Settings, format: RowFormat) -> Result<Reply, ApiError> {
     let session = Session::for_pull(&app, properties, Settings::new()).map_err(|error| match error {
-        invalid @ crate::config::OverrideError::Invalid { .. } => ApiError::statement(ErrorCode::BAD_STATEMENT, invalid.message(), text.as_str()),
+        invalid @ crate::config::OverrideError::Invalid { .. } => {
+            ApiError::statement(ErrorCode::BAD_STATEMENT, invalid.message(), text.as_str())
+        }
         other => ApiError::overrides(&other, &text),
     })?;
     let limit = query.limit;
@@ -81,7 +83,7 @@ fn answer(result: PullResult, query_id: String, limit: Option<u64>, format: RowF
     });
     let header = Header { query_id, columns: columns.collect() };
     let writer = header.row_writer();
-    let final_message = result.from_stream.then(|| match limit {
+    let final_message = result.from_stream.then_some(match limit {
         Some(limit) if result.rows.len() as u64 >= limit => "Limit Reached",
         _ => "Query Completed",
     });

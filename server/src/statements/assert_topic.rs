@@ -53,7 +53,8 @@ fn wanted(properties: &Properties, text: &str) -> Result<Vec<(&'static str, u32)
             "REPLICAS" => "replicas",
             other => return Err(wrong(format!("Cannot assert unknown topic property: {other}. Known ones are PARTITIONS and REPLICAS"))),
         };
-        let count = property.value.to_string().parse().map_err(|_| wrong(format!("{name} must be a whole number, not {}", property.value)))?;
+        let count =
+            property.value.to_string().parse().map_err(|_| wrong(format!("{name} must be a whole number, not {}", property.value)))?;
         wanted.push((name, count));
     }
     Ok(wanted)

@@ -11,7 +11,10 @@ pub fn run(app: &App, session: &Session, statement: &SpannedStatement, text: &st
     let outcome = app.engine.execute(statement, session.properties()).map_err(|error| ApiError::engine(error, text))?;
     let warnings = outcome.warnings.into_iter().map(|message| Warning { message }).collect();
     let Some(sequence_number) = outcome.sequence_number else {
-        return Ok(KsqlEntity::Warning(WarningEntity { message: outcome.message, common: Common { statement_text: text.to_owned(), warnings } }));
+        return Ok(KsqlEntity::Warning(WarningEntity {
+            message: outcome.message,
+            common: Common { statement_text: text.to_owned(), warnings },
+        }));
     };
     let status = CommandStatus { status: "SUCCESS", message: outcome.message, query_id: outcome.query_id };
     app.note_status(&outcome.command_id, status.clone());

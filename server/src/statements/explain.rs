@@ -10,7 +10,8 @@ use tidemill_parser::ast::{Ident, SpannedStatement};
 use super::{Session, execution_plan, queries};
 use crate::app::App;
 use crate::entities::{
-    Common, Field, KsqlEntity, OffsetsOfTopic, QueryDescription, QueryDescriptionEntity, QueryErrorEntity, TaskMetadata, TopicPartitionEntity,
+    Common, Field, KsqlEntity, OffsetsOfTopic, QueryDescription, QueryDescriptionEntity, QueryErrorEntity, TaskMetadata,
+    TopicPartitionEntity,
 };
 use crate::error::{ApiError, ErrorCode};
 use crate::request::Settings;
@@ -114,6 +115,10 @@ fn tasks(app: &App, query: &PersistentQuery, group: &str) -> Vec<TaskMetadata> {
     }
     tasks
         .into_iter()
-        .map(|(partition, topic_offsets)| TaskMetadata { task_id: format!("0_{partition}"), topic_offsets, time_current_idling_started: None })
+        .map(|(partition, topic_offsets)| TaskMetadata {
+            task_id: format!("0_{partition}"),
+            topic_offsets,
+            time_current_idling_started: None,
+        })
         .collect()
 }

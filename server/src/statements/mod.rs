@@ -39,7 +39,8 @@ const MAX_STATEMENTS: usize = 10_000;
 pub fn run(app: &App, request: &KsqlRequest) -> Result<Vec<KsqlEntity>, ApiError> {
     let raw = split_script(&request.ksql);
     let first_text = raw.first().map(closed).unwrap_or_default();
-    let mut session = Session::new(app, &request.properties, request.variables.clone()).map_err(|e| ApiError::overrides(&e, &first_text))?;
+    let mut session =
+        Session::new(app, &request.properties, request.variables.clone()).map_err(|e| ApiError::overrides(&e, &first_text))?;
     if raw.len() > MAX_STATEMENTS {
         return Err(ApiError::bad_request(format!("The request has {} statements; {MAX_STATEMENTS} are allowed", raw.len())));
     }
@@ -147,7 +148,8 @@ fn run_one(app: &App, session: &mut Session, spanned: &SpannedStatement) -> Resu
             ));
         }
         Statement::Select(_) | Statement::Print(_) => {
-            let message = "The following statement types should be issued to the endpoint '/query' or '/query-stream':\n\t* PRINT\n\t* SELECT";
+            let message =
+                "The following statement types should be issued to the endpoint '/query' or '/query-stream':\n\t* PRINT\n\t* SELECT";
             return Err(ApiError::statement(ErrorCode::WRONG_ENDPOINT, message, text));
         }
         Statement::CreateConnector { .. } | Statement::DropConnector { .. } | Statement::DescribeConnector { .. } => {

@@ -8,10 +8,11 @@ pub fn run(text: String) -> KsqlEntity {
     let scalars = scalar::ALL.iter().map(|f| (f.name, "SCALAR", f.category));
     let aggregates = aggregate::ALL.iter().map(|f| (f.name, "AGGREGATE", f.category));
     let tables = table::ALL.iter().map(|f| (f.name, "TABLE", f.category));
-    let functions = scalars
-        .chain(aggregates)
-        .chain(tables)
-        .map(|(name, kind, category)| FunctionName { name, kind, category: category_name(name, category) });
+    let functions = scalars.chain(aggregates).chain(tables).map(|(name, kind, category)| FunctionName {
+        name,
+        kind,
+        category: category_name(name, category),
+    });
     KsqlEntity::FunctionNames(FunctionNames { functions: functions.collect(), common: Common::new(text) })
 }
 

@@ -1,0 +1,97 @@
+//! `tidemill server`: the server as a process, with its signals and its exit codes.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tidemill_server::{ConfigBuilder, ConfigError, Server, ServerConfig};
+use tracing_subscriber::EnvFilter;
+
+/// What is logged where TIDEMILL_LOG says nothing.
+const DEFAULT_FILTER: &str = "info";
+
+#[derive(Debug, Args)]
+pub struct ServerArgs {
+    /// Properties file, with ksqlDB's names
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address to listen on [default: 127.0.0.1:8088]
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// Folder of the state and of the embedded log [default: tidemill-data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Kafka brokers; without them the embedded log is used
+    #[arg(long, value_name = "HOST:PORT,…")]
+    bootstrap_servers: Option<String>,
+    /// Script of statements to run at the first start
+    #[arg(long, value_name = "FILE")]
+    queries_file: Option<PathBuf>,
+}
+
+impl ServerArgs {
+    fn config(&self) -> Result<ServerConfig, ConfigError> {
+        let mut builder = ConfigBuilder::new();
+        if let Some(file) = &self.config {
+            builder = builder.file(file)?;
+        }
+        builder = builder.env(std::env::vars());
+        let path = |path: &PathBuf| path.display().to_string();
+        let flags = [
+            ("listeners", "--listen", self.listen.clone()),
+            ("tidemill.data.dir", "--data-dir", self.data_dir.as_ref().map(path)),
+            ("bootstrap.servers", "--bootstrap-servers", self.bootstrap_servers.clone()),
+            ("ksql.queries.file", "--queries-file", self.queries_file.as_ref().map(path)),
+        ];
+        for (name, flag, value) in flags {
+            if let Some(value) = value {
+                builder = builder.set(name, &value, flag);
+            }
+        }
+        builder.build()
+    }
+}
+
+/// Runs until SIGTERM or SIGINT; the exit code.
+pub fn run(args: &ServerArgs) -> i32 {
+    let filter = EnvFilter::try_from_env("TIDEMILL_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    match serve(args) {
+        Ok(()) => 0,
+        Err(reason) => {
+            eprintln!("tidemill: {}", reason.replace('\n', " "));
+            1
+        }
+    }
+}
+
+fn serve(args: &ServerArgs) -> Result<(), String> {
+    let config = args.config().map_err(|e| e.to_string())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("http")
+        .build()
+        .map_err(|e| format!("the runtime can't start: {e}"))?;
+    runtime.block_on(async {
+        // Before anything is opened, so that no signal is missed.
+        let end = end_signal().map_err(|e| format!("signals can't be watched: {e}"))?;
+        let running = Server::start(config).await.map_err(|e| e.to_string())?;
+        let signal = end.await;
+        tracing::info!("{signal}: ending");
+        running.shutdown().await;
+        tracing::info!("ended");
+        Ok(())
+    })
+}
+
+/// The name of the signal that ends the server.
+fn end_signal() -> std::io::Result<impl Future<Output = &'static str>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    })
+}
