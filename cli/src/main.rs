@@ -3,6 +3,8 @@
 mod client;
 mod conformance;
 mod datagen;
+mod logging;
+mod run;
 mod server;
 mod shell;
 
@@ -23,6 +25,8 @@ struct Cli {
 enum Command {
     /// Run queries and answer over HTTP
     Server(server::ServerArgs),
+    /// Run scripts, on a server or in process
+    Run(run::RunArgs),
     /// Run cases: statements, records in, records out
     Test(conformance::TestArgs),
     /// Fill a topic with lively records
@@ -43,6 +47,7 @@ fn main() {
     };
     let code = match cli.command {
         Command::Server(args) => server::run(&args),
+        Command::Run(args) => run::run(&args),
         Command::Test(args) => conformance::run(&args),
         Command::Datagen(args) => client_runtime.block_on(datagen::run(args)),
         Command::Shell(args) => client_runtime.block_on(shell::run(args)),

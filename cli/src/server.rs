@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use tidemill_server::{ConfigBuilder, ConfigError, Server, ServerConfig};
-use tracing_subscriber::EnvFilter;
+
+use crate::logging;
 
 /// What is logged where TIDEMILL_LOG says nothing.
 const DEFAULT_FILTER: &str = "info";
@@ -53,8 +54,7 @@ impl ServerArgs {
 
 /// Runs until SIGTERM or SIGINT; the exit code.
 pub fn run(args: &ServerArgs) -> i32 {
-    let filter = EnvFilter::try_from_env("TIDEMILL_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    logging::init(DEFAULT_FILTER);
     match serve(args) {
         Ok(()) => 0,
         Err(reason) => {

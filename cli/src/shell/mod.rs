@@ -16,7 +16,7 @@ use rustyline::{Config, Editor};
 
 use crate::client::{Client, ClientError};
 use complete::{Names, ShellHelper};
-use run::Session;
+pub use run::Session;
 
 /// How long the start waits for a server that is just starting.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
