@@ -5,8 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")"
 tidemill=${1:-tidemill}
 folder=$(mktemp -d)
-port=${TIDEMILL_DEMO_PORT:-8089}
-url=http://127.0.0.1:$port
 server= datagen=
 cleanup() {
   [ -n "$datagen" ] && kill "$datagen" 2>/dev/null
@@ -16,9 +14,17 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
-TIDEMILL_LOG=warn "$tidemill" server --listen "127.0.0.1:$port" --data-dir "$folder" >"$folder/server.log" 2>&1 &
+# Port 0: any free one; the server's first line says which.
+TIDEMILL_LOG=info "$tidemill" server --listen 127.0.0.1:0 --data-dir "$folder/data" >"$folder/server.log" 2>&1 &
 server=$!
-"$tidemill" shell "$url" -e 'SHOW STREAMS;' >/dev/null || { cat "$folder/server.log"; exit 1; }
+url=
+for _ in $(seq 1 200); do
+  url=$(sed -nE 's/.*answers at (http:[^ ]+).*/\1/p' "$folder/server.log" | head -1)
+  [ -n "$url" ] && break
+  kill -0 "$server" 2>/dev/null || break
+  sleep 0.05
+done
+[ -n "$url" ] || { cat "$folder/server.log"; exit 1; }
 
 echo "== the queries (sql-examples/demo/demo.sql)"
 "$tidemill" run demo.sql --server "$url" >"$folder/run.log" || { cat "$folder/run.log"; exit 1; }

@@ -3,6 +3,7 @@
 
 mod complete;
 mod entities;
+mod place;
 mod render;
 mod run;
 
@@ -51,6 +52,13 @@ pub enum Output {
 pub async fn run(args: ShellArgs) -> i32 {
     let client = Client::new(&args.url);
     let mut session = Session::new(client.clone(), args.output);
+    let version = match greet(&client).await {
+        Ok(version) => version,
+        Err(error) => {
+            eprintln!("{error}");
+            return 1;
+        }
+    };
     if !args.execute.is_empty() || !args.file.is_empty() {
         for sql in &args.execute {
             if !session.run_text(sql, None).await {
@@ -64,15 +72,7 @@ pub async fn run(args: ShellArgs) -> i32 {
         }
         return 0;
     }
-    match greet(&client).await {
-        Ok(version) => {
-            println!("Tidemill {version} at {}. Statements end with `;`. Type `help` for help, `exit` to leave.\n", client.url())
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            return 1;
-        }
-    }
+    println!("Tidemill {version} at {}. Statements end with `;`. Type `help` for help, `exit` to leave.\n", client.url());
     interact(session).await
 }
 

@@ -1,6 +1,7 @@
 //! A session: runs statements in order, each at the endpoint that it belongs to, and shows what comes back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::path::Path;
 
 use serde_json::Value as Json;
@@ -10,6 +11,7 @@ use tidemill_parser::{ParseError, split_script};
 use super::Output;
 use super::complete::Names;
 use super::entities::describe;
+use super::place::located;
 use super::render::{RowPrinter, cell, table};
 use crate::client::{Client, ClientError, Lines, Settings};
 
@@ -65,7 +67,11 @@ impl Session {
         let first = words.next().unwrap_or("").to_ascii_lowercase();
         match (first.as_str(), words.next().map(str::to_ascii_lowercase).as_deref()) {
             ("help", _) => println!("{HELP}"),
-            ("clear", _) => print!("\x1b[2J\x1b[H"),
+            ("clear", _) => {
+                print!("\x1b[2J\x1b[H");
+                // A terminal that can't be written to shows nothing anyway.
+                let _ = std::io::stdout().flush();
+            }
             ("server", _) => println!("{}", self.client.url()),
             ("version", _) => println!("tidemill {}", env!("CARGO_PKG_VERSION")),
             ("output", Some("table")) => self.output = Output::Table,
@@ -101,10 +107,8 @@ impl Session {
                 Err(error) => Err(Failure::Parse(error)),
             };
             if let Err(failure) = result {
-                match file {
-                    Some(file) => eprintln!("{}:{}: {failure}", file.display(), raw.span.start.line),
-                    None => eprintln!("{failure}"),
-                }
+                let file = file.map(|file| file.display().to_string());
+                eprintln!("{}", located(&failure.to_string(), &raw.text, raw.span.start, file.as_deref()));
                 return false;
             }
         }
@@ -174,7 +178,7 @@ impl Session {
         let names: Vec<String> = header["columnNames"].as_array().into_iter().flatten().map(cell).collect();
         let query_id = header["queryId"].as_str().unwrap_or("").to_owned();
         let is_push = !sql_is_pull(sql);
-        let mut result = Rows { names, printer: None, waiting: Vec::new() };
+        let mut result = Rows { names, printer: None, waiting: Vec::new(), failure: None };
         if is_push {
             result.start();
         }
@@ -183,6 +187,9 @@ impl Session {
             // The server may have ended the query by itself meanwhile.
             let _ = self.client.close(&query_id).await;
             println!("Query stopped.");
+        }
+        if let Some(failure) = result.failure.take() {
+            return Err(Failure::Other(failure));
         }
         result.finish();
         stopped.map(|_| ())
@@ -211,6 +218,8 @@ struct Rows {
     /// Set once rows are drawn one by one.
     printer: Option<RowPrinter>,
     waiting: Vec<Vec<String>>,
+    /// What broke the query.
+    failure: Option<String>,
 }
 
 impl Rows {
@@ -226,9 +235,12 @@ impl Rows {
     fn take(&mut self, line: &str) {
         let cells = match serde_json::from_str(line) {
             Ok(Json::Array(values)) => values.iter().map(cell).collect(),
-            Ok(Json::Object(other)) => {
-                let message = other.get("message").or_else(|| other.get("finalMessage")).map_or_else(|| line.to_owned(), cell);
-                eprintln!("{message}");
+            // The last line of an answer: why the query ended, or what broke it.
+            Ok(Json::Object(last)) => {
+                match last.get("message") {
+                    Some(message) => self.failure = Some(cell(message)),
+                    None => eprintln!("{}", last.get("finalMessage").map_or_else(|| line.to_owned(), cell)),
+                }
                 return;
             }
             _ if line.is_empty() => return,

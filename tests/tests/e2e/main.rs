@@ -1,3 +1,5 @@
 //! The whole, from outside: the binary as users start it.
 
+mod demo;
+mod kill;
 mod layers;
