@@ -16,6 +16,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// A running server; killed when dropped.
 pub struct ServerProcess {
     child: Child,
+    log: PathBuf,
     address: SocketAddr,
     /// From the start of the process to the first answer.
     pub started_in: Duration,
@@ -40,7 +41,8 @@ impl ServerProcess {
     pub fn start(data_dir: &Path, arguments: &[&str]) -> Self {
         let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
         let started = Instant::now();
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(data_dir.with_extension("log")).expect("a log file");
+        let path = data_dir.with_extension("log");
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(&path).expect("a log file");
         let child = Command::new(tidemill_binary())
             .arg("server")
             .args(["--listen", &address.to_string(), "--data-dir"])
@@ -51,11 +53,10 @@ impl ServerProcess {
             .stderr(log)
             .spawn()
             .expect("the binary starts");
-        let mut server = ServerProcess { child, address, started_in: Duration::ZERO };
+        let mut server = ServerProcess { child, log: path, address, started_in: Duration::ZERO };
         while server.request("GET", "/info", None).is_err() {
             if let Ok(Some(status)) = server.child.try_wait() {
-                let log = std::fs::read_to_string(data_dir.with_extension("log")).unwrap_or_default();
-                panic!("the server ended with {status}:\n{log}");
+                panic!("the server ended with {status}:\n{}", server.log());
             }
             assert!(started.elapsed() < START_TIMEOUT, "the server does not answer");
             std::thread::sleep(Duration::from_millis(5));
@@ -66,6 +67,11 @@ impl ServerProcess {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What the server has said so far, its predecessors on the same data folder included.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     pub fn pid(&self) -> u32 {

@@ -22,7 +22,7 @@ pub use detect::FormatDetector;
 pub use json::{write_json, write_json_string};
 pub use timestamp::TimestampExtractor;
 pub use topic::{Encoded, ReadError, RecordPart, SlotUse, TopicReader, TopicWriter, WriteError};
-pub use windowed_key::{append_window, split_window};
+pub use windowed_key::{append_window, split_window, window_bytes};
 
 /// Why a record could not be decoded. The text goes to the processing log; the record is skipped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -5,7 +5,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{DecodeError, Decoder, EncodeError, Encoder, Field, Format, Layout, append_window, by_name, is_known_later, split_window};
+use super::{
+    DecodeError, Decoder, EncodeError, Encoder, Field, Format, Layout, append_window, by_name, is_known_later, split_window, window_bytes,
+};
 use crate::plan::{FormatSpec, TopicFormat, WindowedKey};
 use crate::row::Row;
 use crate::types::{Column, Schema, Value};
@@ -131,6 +133,16 @@ impl TopicReader {
 pub struct Encoded<'a> {
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
+    /// The end of `key` that is its window, bytes.
+    window_bytes: usize,
+}
+
+impl<'a> Encoded<'a> {
+    /// The key by which the record is partitioned: without its window, as Kafka Streams does it, so that all windows of a
+    /// key lie in one partition, in order.
+    pub fn partition_key(&self) -> Option<&'a [u8]> {
+        self.key.map(|key| &key[..key.len().saturating_sub(self.window_bytes)])
+    }
 }
 
 /// Writes rows as records of a topic.
@@ -180,7 +192,11 @@ impl TopicWriter {
         self.value_bytes.clear();
         let has_value = row.meta.has_value
             && self.value.encode(&row.values, &mut self.value_bytes).map_err(|cause| self.failed(RecordPart::Value, cause))?;
-        Ok(Encoded { key: has_key.then_some(self.key_bytes.as_slice()), value: has_value.then_some(self.value_bytes.as_slice()) })
+        Ok(Encoded {
+            key: has_key.then_some(self.key_bytes.as_slice()),
+            value: has_value.then_some(self.value_bytes.as_slice()),
+            window_bytes: self.windowed.map_or(0, window_bytes),
+        })
     }
 
     /// Encodes the key alone (for lookups and partitioning). `None`: the key is null.
@@ -248,6 +264,7 @@ mod tests {
                 let meta = RowMeta { has_key: true, has_value, window, ..RowMeta::default() };
                 let row = Row { values: vec![Value::string("k"), value], old: None, meta };
                 let encoded = writer.write(&row).unwrap();
+                assert_eq!(encoded.partition_key(), Some(&b"k"[..]), "windows of a key stay together");
                 let mut read = Row::default();
                 reader.read(encoded.key, encoded.value, &mut read).unwrap();
                 assert_eq!(read.values, row.values);
@@ -265,7 +282,8 @@ mod tests {
             meta: RowMeta { has_key, has_value, ..RowMeta::default() },
         };
         for (has_key, has_value) in [(true, true), (true, false), (false, true), (false, false)] {
-            assert_eq!(writer.write(&row(has_key, has_value)).unwrap(), Encoded { key: None, value: None });
+            let encoded = writer.write(&row(has_key, has_value)).unwrap();
+            assert_eq!((encoded.key, encoded.partition_key(), encoded.value), (None, None, None));
         }
         let mut reader = TopicReader::new(&kafka(None), &schema(), &[SlotUse::Read; 2]).unwrap();
         let mut read = Row::default();
@@ -281,7 +299,8 @@ mod tests {
         reader.read(Some(b"whatever"), Some(&[0, 0, 0, 1]), &mut row).unwrap();
         assert_eq!((row.meta.has_key, &row.values[0]), (false, &Value::Int(1)));
         let mut writer = TopicWriter::new(&kafka(None), &keyless).unwrap();
-        assert_eq!(writer.write(&row).unwrap(), Encoded { key: None, value: Some(&[0, 0, 0, 1]) });
+        let encoded = writer.write(&row).unwrap();
+        assert_eq!((encoded.key, encoded.value), (None, Some(&[0, 0, 0, 1][..])));
     }
 
     #[test]

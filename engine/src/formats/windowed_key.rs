@@ -8,6 +8,14 @@ use crate::row::Window;
 /// Bytes of one bound.
 const BOUND_BYTES: usize = 8;
 
+/// How many bytes of a key its window takes.
+pub fn window_bytes(kind: WindowedKey) -> usize {
+    match kind {
+        WindowedKey::Time { .. } => BOUND_BYTES,
+        WindowedKey::Session => 2 * BOUND_BYTES,
+    }
+}
+
 /// Splits a key into its own bytes and its window. A time window that would end past the last millisecond ends there.
 ///
 /// # Errors

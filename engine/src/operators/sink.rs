@@ -1,4 +1,5 @@
-//! The end of a query: rows become records of a topic, partitioned by Java's murmur2 over the serialized key.
+//! The end of a query: rows become records of a topic, partitioned by Java's murmur2 over the serialized key (of a
+//! windowed table: without the window).
 //!
 //! Stream: a null value is written as such. Table: a row without a value is a tombstone; one without a key is left out.
 //! Where the sink has a timestamp column the record carries that time. A row that can't be written is reported and left
@@ -38,7 +39,7 @@ impl Operator for Sink {
         };
         match self.writer.write(&row) {
             Ok(encoded) => {
-                let partition = partition_for(encoded.key, self.partitions, &mut out.cx.null_key_counter);
+                let partition = partition_for(encoded.partition_key(), self.partitions, &mut out.cx.null_key_counter);
                 out.cx.send(self.topic, OutRecord { partition, timestamp, key: encoded.key, value: encoded.value, headers: &[] })?;
             }
             Err(error) => out.cx.report(ProcessingError {
