@@ -29,7 +29,8 @@ pub struct RecordSpec {
     pub topic: String,
     pub key: Json,
     pub value: Json,
-    pub timestamp: i64,
+    /// An input without one is at 0; an expected record without one may be at any time.
+    pub timestamp: Option<i64>,
     pub window: Option<WindowSpec>,
     /// `KEY` and `VALUE` (base64) pairs.
     pub headers: Vec<(String, Option<String>)>,
@@ -147,7 +148,8 @@ fn parse(file: &str, test: &Json) -> Result<Case, String> {
     })
 }
 
-fn record(spec: &Json) -> Result<RecordSpec, String> {
+/// Reads one record.
+pub fn record(spec: &Json) -> Result<RecordSpec, String> {
     let window = match &spec["window"] {
         Json::Null => None,
         window => Some(WindowSpec {
@@ -161,7 +163,7 @@ fn record(spec: &Json) -> Result<RecordSpec, String> {
         topic: spec["topic"].as_str().ok_or("a record without its topic")?.to_owned(),
         key: spec["key"].clone(),
         value: spec["value"].clone(),
-        timestamp: spec["timestamp"].as_i64().unwrap_or(0),
+        timestamp: spec["timestamp"].as_i64(),
         window,
         headers: headers.map(|h| (h["KEY"].as_str().unwrap_or_default().to_owned(), h["VALUE"].as_str().map(str::to_owned))).collect(),
     })

@@ -1,34 +1,59 @@
-//! Cases whose expected result is a loss or a crash that we do not copy: each with its reason, counted apart.
+//! Cases whose expected result is a loss or a crash that we do not copy: each with its reason and with what comes out
+//! instead, which is checked as strictly as any other case. They are counted apart.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use serde_json::Value as Json;
 
-/// Reasons by file and name of the case.
+use super::case::{self, Case, RecordSpec};
+
+/// One case that differs.
+#[derive(Debug)]
+pub struct Difference {
+    pub reason: String,
+    /// What comes out instead, for the topics named here; the case's own records hold for the others.
+    outputs: Vec<RecordSpec>,
+}
+
+impl Difference {
+    /// The case with our answer.
+    pub fn apply(&self, case: &Case) -> Case {
+        let mut ours = case.clone();
+        ours.outputs.retain(|record| !self.outputs.iter().any(|o| o.topic == record.topic));
+        ours.outputs.extend(self.outputs.iter().cloned());
+        ours
+    }
+}
+
+/// Differences by file and name of the case.
 #[derive(Debug, Default)]
-pub struct Differences(HashMap<(String, String), String>);
+pub struct Differences(HashMap<(String, String), Difference>);
 
 impl Differences {
-    /// Reads `[{"file": …, "name": …, "reason": …}, …]`.
+    /// Reads `[{"file": …, "name": …, "reason": …, "outputs": […]}, …]`; the records are written as in a case.
     pub fn load(path: &Path) -> Result<Self, String> {
-        let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let entries: Vec<Json> = serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
-        let mut reasons = HashMap::new();
-        for entry in entries {
+        let wrong = |what: &str| format!("{}: {what}", path.display());
+        let text = std::fs::read_to_string(path).map_err(|e| wrong(&e.to_string()))?;
+        let entries: Vec<Json> = serde_json::from_str(&text).map_err(|e| wrong(&e.to_string()))?;
+        let mut differences = HashMap::new();
+        for entry in &entries {
             let field = |name: &str| {
-                entry[name]
-                    .as_str()
-                    .filter(|t| !t.is_empty())
-                    .map(str::to_owned)
-                    .ok_or_else(|| format!("{}: an entry lacks \"{name}\"", path.display()))
+                let text = entry[name].as_str().filter(|t| !t.is_empty());
+                text.map(str::to_owned).ok_or_else(|| wrong(&format!("an entry lacks \"{name}\"")))
             };
-            reasons.insert((field("file")?, field("name")?), field("reason")?);
+            let outputs: Vec<RecordSpec> =
+                entry["outputs"].as_array().into_iter().flatten().map(case::record).collect::<Result<_, _>>().map_err(|e| wrong(&e))?;
+            if outputs.is_empty() {
+                return Err(wrong("an entry lacks its \"outputs\""));
+            }
+            differences.insert((field("file")?, field("name")?), Difference { reason: field("reason")?, outputs });
         }
-        Ok(Differences(reasons))
+        Ok(Differences(differences))
     }
 
-    pub fn reason(&self, file: &str, name: &str) -> Option<&str> {
-        self.0.get(&(file.to_owned(), name.to_owned())).map(String::as_str)
+    /// What is different about a case.
+    pub fn of(&self, case: &Case) -> Option<&Difference> {
+        self.0.get(&(case.file.clone(), case.name.clone()))
     }
 }

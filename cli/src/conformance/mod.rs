@@ -143,19 +143,24 @@ fn run_parallel(cases: &[Case], options: RunOptions, differences: &Differences) 
     results.into_inner().unwrap_or_default().into_iter().flatten().collect()
 }
 
-/// Runs a case; a panic is a failure of that case alone.
+/// Runs a case; a panic is an error like any other.
+fn caught(case: &Case, options: RunOptions) -> Result<(), String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world::run(case, options))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(format!("panic: {}", text.unwrap_or("unknown")))
+    })
+}
+
+/// Runs a case and judges it.
 fn run_one(case: &Case, options: RunOptions, differences: &Differences) -> CaseResult {
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world::run(case, options)));
-    let verdict = match outcome {
-        Ok(Ok(())) => Verdict::Passed,
-        Ok(Err(reason)) => match differences.reason(&case.file, &case.name) {
-            Some(why) => Verdict::Different(why.to_owned()),
-            None => Verdict::Failed(reason),
+    let verdict = match (caught(case, options), differences.of(case)) {
+        (Ok(()), None) => Verdict::Passed,
+        (Ok(()), Some(_)) => Verdict::Failed("is listed as different on purpose, but passes".to_owned()),
+        (Err(reason), None) => Verdict::Failed(reason),
+        (Err(_), Some(difference)) => match caught(&difference.apply(case), options) {
+            Ok(()) => Verdict::Different(difference.reason.clone()),
+            Err(reason) => Verdict::Failed(format!("differs on purpose, but not as listed: {reason}")),
         },
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-            Verdict::Failed(format!("panic: {}", text.unwrap_or("unknown")))
-        }
     };
     CaseResult { file: case.file.clone(), name: case.name.clone(), is_rejection: case.expected_error.is_some(), verdict }
 }

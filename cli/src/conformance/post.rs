@@ -1,14 +1,69 @@
 //! What must hold of sources and topics after a case's statements.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use regex::Regex;
 use serde_json::Value as Json;
 use tidemill_engine::catalog::{Catalog, Source, SourceKind};
 use tidemill_engine::log::Log;
+use tidemill_engine::operators;
+use tidemill_engine::plan::names::Names;
+use tidemill_engine::plan::{QueryPlan, Step, StepKind, TopicFormat, WindowedKey};
 use tidemill_engine::types::SqlType;
 use tidemill_parser::ast::ColumnRole;
 
+/// A topic as a case can ask for it.
+pub struct Topic {
+    name: String,
+    /// `None`: a changelog, which has as many as its task.
+    partitions: Option<u32>,
+    /// What is written in it, where that is known.
+    format: Option<TopicFormat>,
+}
+
+/// The topics of the log, and the changelogs that the queries would have on Kafka.
+pub fn topics(
+    log: &dyn Log,
+    sources: &BTreeMap<String, Arc<Source>>,
+    plans: &[Arc<QueryPlan>],
+    service_id: &str,
+) -> Result<Vec<Topic>, String> {
+    let mut formats: BTreeMap<String, TopicFormat> = sources.iter().map(|(topic, source)| (topic.clone(), source.format.clone())).collect();
+    let mut found = Vec::new();
+    for plan in plans {
+        let names = Names::persistent(service_id, &plan.query_id);
+        collect_formats(&plan.root, &names, &mut formats);
+        for spec in operators::split(plan).map_err(|e| e.to_string())? {
+            for store in spec.stores.iter().filter(|s| s.changelog) {
+                let name = names.changelog(&store.name);
+                found.push(Topic { format: formats.get(&name).cloned(), partitions: None, name });
+            }
+        }
+    }
+    for topic in log.list_topics().map_err(|e| e.to_string())? {
+        found.push(Topic { format: formats.get(&topic.name).cloned(), partitions: Some(topic.partitions), name: topic.name });
+    }
+    Ok(found)
+}
+
+/// Formats of the topics between steps, and of the changelogs of tables.
+fn collect_formats(step: &Step, names: &Names, formats: &mut BTreeMap<String, TopicFormat>) {
+    if let Some(repartition) = step.repartition() {
+        formats.insert(repartition.format.topic.clone(), repartition.format.clone());
+    }
+    if let StepKind::TableSource(source) = &step.kind
+        && let Some(store) = &source.store
+    {
+        formats.insert(names.changelog(store), source.format.clone());
+    }
+    for input in step.inputs() {
+        collect_formats(input, names, formats);
+    }
+}
+
 /// Checks `post.sources` and `post.topics`.
-pub fn check(post: &Json, catalog: &Catalog, log: &dyn Log) -> Result<(), String> {
+pub fn check(post: &Json, catalog: &Catalog, topics: &[Topic]) -> Result<(), String> {
     for expected in post["sources"].as_array().into_iter().flatten() {
         let name = expected["name"].as_str().unwrap_or_default();
         let source = catalog
@@ -17,7 +72,6 @@ pub fn check(post: &Json, catalog: &Catalog, log: &dyn Log) -> Result<(), String
             .ok_or_else(|| format!("post: source {name} does not exist"))?;
         check_source(expected, source, catalog).map_err(|e| format!("post: source {name}: {e}"))?;
     }
-    let topics = log.list_topics().map_err(|e| e.to_string())?;
     if let Some(pattern) = post["topics"]["blacklist"].as_str() {
         let pattern = Regex::new(&format!("^(?:{pattern})$")).map_err(|e| e.to_string())?;
         if let Some(topic) = topics.iter().find(|t| pattern.is_match(&t.name)) {
@@ -28,12 +82,39 @@ pub fn check(post: &Json, catalog: &Catalog, log: &dyn Log) -> Result<(), String
         let name = expected["name"].as_str().unwrap_or_default();
         let topic = topics.iter().find(|t| t.name == name).ok_or_else(|| format!("post: topic {name} does not exist"))?;
         if let Some(partitions) = expected["partitions"].as_u64()
-            && partitions != u64::from(topic.partitions)
+            && let Some(actual) = topic.partitions
+            && partitions != u64::from(actual)
         {
-            return Err(format!("post: topic {name}: {partitions} partitions expected, got {}", topic.partitions));
+            return Err(format!("post: topic {name}: {partitions} partitions expected, got {actual}"));
+        }
+        if let Some(format) = &topic.format {
+            check_format(expected, format).map_err(|e| format!("post: topic {name}: {e}"))?;
         }
     }
     Ok(())
+}
+
+fn check_format(expected: &Json, actual: &TopicFormat) -> Result<(), String> {
+    for (side, actual) in [("keyFormat", &actual.key), ("valueFormat", &actual.value)] {
+        if let Some(name) = expected[side]["format"].as_str() {
+            same(side, name, &actual.name)?;
+        }
+    }
+    let (kind, size) = match actual.windowed_key {
+        None => ("NONE", None),
+        Some(WindowedKey::Session) => ("SESSION", None),
+        // Which of the two is not written in a topic.
+        Some(WindowedKey::Time { size_ms }) => ("TUMBLING or HOPPING", Some(size_ms)),
+    };
+    let window = &expected["keyFormat"]["windowInfo"];
+    let expected_kind = window["type"].as_str().unwrap_or("NONE");
+    if !kind.split(" or ").any(|k| k.eq_ignore_ascii_case(expected_kind)) {
+        return Err(format!("windowType: expected {expected_kind}, got {kind}"));
+    }
+    match (window["size"].as_i64(), size) {
+        (Some(expected), Some(actual)) if expected != actual => Err(format!("windowSize: expected {expected}, got {actual}")),
+        _ => Ok(()),
+    }
 }
 
 fn check_source(expected: &Json, source: &Source, catalog: &Catalog) -> Result<(), String> {
@@ -55,6 +136,15 @@ fn check_source(expected: &Json, source: &Source, catalog: &Catalog) -> Result<(
         let name = expected["format"].as_str().or_else(|| expected.as_str());
         if let Some(name) = name {
             same(side, name, &format.name)?;
+        }
+        if let ("keyFormat", Some(size)) = (side, expected["windowSize"].as_i64()) {
+            let actual = match source.format.windowed_key {
+                Some(WindowedKey::Time { size_ms }) => Some(size_ms),
+                _ => None,
+            };
+            if actual != Some(size) {
+                return Err(format!("windowSize: expected {size}, got {actual:?}"));
+            }
         }
         if let Some(window) = expected["windowType"].as_str() {
             same("windowType", window, source.window.map_or("none", |w| w.name()))?;

@@ -42,6 +42,8 @@ pub struct RunOptions {
 pub fn run(case: &Case, options: RunOptions) -> Result<(), String> {
     let mut world = World::new(case)?;
     let failed = world.run_statements(case);
+    // A query may also be expected to die of its records.
+    let failed = failed.and_then(|()| world.feed_inputs(case)).and_then(|()| world.run_queries(options));
     match (&case.expected_error, failed) {
         (Some(expected), Err(message)) => {
             return if message.contains(expected.as_str()) {
@@ -54,10 +56,9 @@ pub fn run(case: &Case, options: RunOptions) -> Result<(), String> {
         (None, Err(message)) => return Err(message),
         (None, Ok(())) => {}
     }
-    world.feed_inputs(case)?;
-    world.run_queries(options)?;
     world.check_outputs(case)?;
-    post::check(&case.post, &world.catalog, &*world.log)
+    let topics = post::topics(&*world.log, &world.by_topic, &world.plans, SERVICE_ID)?;
+    post::check(&case.post, &world.catalog, &topics)
 }
 
 /// A record as bytes, waiting to be fed.
@@ -80,7 +81,8 @@ struct World {
     log: Arc<SimulatedLog>,
     state: StateDb,
     plans: Vec<Arc<QueryPlan>>,
-    statements: usize,
+    /// Queries made so far: the number in the next one's id.
+    queries: usize,
     /// Records of INSERT VALUES, in order.
     inserted: Vec<RawRecord>,
     uses_inserts: bool,
@@ -105,7 +107,7 @@ impl World {
             log,
             state,
             plans: Vec::new(),
-            statements: 0,
+            queries: 0,
             inserted: Vec::new(),
             uses_inserts: case.inputs.is_empty(),
             default_partitions,
@@ -137,7 +139,6 @@ impl World {
         for raw in tidemill_parser::split_script(&script) {
             let statement = raw.parse().map_err(|e| e.to_string())?;
             self.run_statement(&statement)?;
-            self.statements += 1;
         }
         Ok(())
     }
@@ -171,7 +172,7 @@ impl World {
                     return Ok(());
                 }
                 let prefix = if matches!(create.kind, tidemill_parser::ast::SourceKind::Stream) { "CSAS" } else { "CTAS" };
-                let id = format!("{prefix}_{}_{}", create.name.name, self.statements);
+                let id = format!("{prefix}_{}_{}", create.name.name, self.queries);
                 let planned = self.with_context(|context| analyze::create_as(create, context, &id).map_err(|e| e.to_string()))?;
                 let replaced = self.catalog.source(&create.name.name).and_then(|s| s.created_by.clone());
                 if let Some(replaced) = replaced {
@@ -184,7 +185,7 @@ impl World {
                 Ok(())
             }
             Statement::InsertSelect(insert) => {
-                let id = format!("INSERTQUERY_{}", self.statements);
+                let id = format!("INSERTQUERY_{}", self.queries);
                 let planned =
                     self.with_context(|context| analyze::insert_select(insert, &statement.text, context, &id).map_err(|e| e.to_string()))?;
                 self.put_query(planned.plan);
@@ -253,6 +254,7 @@ impl World {
 
     fn put_query(&mut self, plan: QueryPlan) {
         let links = QueryLinks { query_id: plan.query_id.clone(), reads: plan.sources.clone(), writes: plan.sink.clone() };
+        self.queries += 1;
         self.catalog = self.catalog.with_query(links);
         self.plans.push(Arc::new(plan));
     }
@@ -318,7 +320,7 @@ impl World {
             partition: 0,
             key,
             value: value_side.to_bytes(&spec.value)?,
-            timestamp: spec.timestamp,
+            timestamp: spec.timestamp.unwrap_or(0),
             headers: headers.collect::<Result<_, String>>()?,
         })
     }
@@ -458,13 +460,17 @@ impl World {
         if let Some(difference) = difference(&expected.value, &value) {
             return Err(format!("value: {difference}"));
         }
-        let any_time = self.uses_inserts && expected.timestamp == 0;
-        if !any_time && expected.timestamp != actual.timestamp {
-            return Err(format!("timestamp: expected {}, got {}", expected.timestamp, actual.timestamp));
+        // The time of an insert is the wall clock's.
+        let any_time = self.uses_inserts && expected.timestamp == Some(0);
+        if let Some(timestamp) = expected.timestamp
+            && !any_time
+            && timestamp != actual.timestamp
+        {
+            return Err(format!("timestamp: expected {timestamp}, got {}", actual.timestamp));
         }
         let headers: Vec<(String, Option<String>)> =
             actual.headers.iter().map(|h| (h.key.clone(), h.value.as_ref().map(|v| BASE64.encode(v)))).collect();
-        if !expected.headers.is_empty() && expected.headers != headers {
+        if expected.headers != headers {
             return Err(format!("headers: expected {:?}, got {headers:?}", expected.headers));
         }
         Ok(())

@@ -108,9 +108,10 @@ impl Engine {
                             return Ok(());
                         }
                         position = crate::log::Offset(record.offset.0 + 1);
-                        let headers = wants_headers.then(|| arrived.batch.headers(index).into());
+                        let headers = if wants_headers { arrived.batch.shared_headers(index) } else { None };
                         let Some((decoder, node, port)) = graph.sources.first_mut() else { return Ok(()) };
-                        if let Some(row) = decoder.read(record, headers, partition.partition, &mut cx) {
+                        let row = decoder.read(record, headers, partition.partition, &mut cx).map_err(|e| EngineError::internal(e.0))?;
+                        if let Some(row) = row {
                             process_from(&mut graph.nodes, 0, *node, *port, row, &mut cx).map_err(|e| EngineError::internal(e.0))?;
                         }
                     }

@@ -26,10 +26,14 @@ use crate::plan::{AggregateStep, NamedExpr, QueryPlan, Repartition, SourceStep, 
 use crate::state::{StoreKind, StoreSpec};
 use crate::task::StoreIndex;
 
+/// The property that makes a record without a valid time end its query.
+const THROW_ON_INVALID_TIME: &str = "ksql.timestamp.throw.on.invalid";
+
 /// What a sub-topology reads, keeps and writes.
 pub(super) fn spec(plan: &QueryPlan, id: usize, part: &Part<'_>) -> Result<TaskSpec, FatalError> {
     let mut spec = TaskSpec { id, sources: Vec::new(), stores: Vec::new(), sinks: Vec::new() };
-    describe(part.root, part.writes_repartition, &mut spec);
+    let writes_topic = matches!(plan.root.kind, StepKind::Sink { .. });
+    describe(part.root, part.writes_repartition, writes_topic, &mut spec);
     if let (true, Some(repartition)) = (part.writes_repartition, part.root.repartition()) {
         spec.sinks.push(SinkSpec { topic: repartition.format.topic.clone(), is_repartition: true, partitions: repartition.partitions });
     }
@@ -41,16 +45,17 @@ pub(super) fn spec(plan: &QueryPlan, id: usize, part: &Part<'_>) -> Result<TaskS
     Ok(spec)
 }
 
-/// Adds sources and stores in the order in which [`Builder`] meets them.
-fn describe(step: &Step, is_root: bool, spec: &mut TaskSpec) {
+/// Adds sources and stores in the order in which [`Builder`] meets them. Where the plan ends in a topic, headers go with
+/// every row.
+fn describe(step: &Step, is_root: bool, writes_topic: bool, spec: &mut TaskSpec) {
     if !is_root && let Some(repartition) = step.repartition() {
-        let wants_headers = matches!(step.kind, StepKind::TableGroupBy { .. });
+        let wants_headers = writes_topic || matches!(step.kind, StepKind::TableGroupBy { .. });
         let topic = repartition.format.topic.clone();
         spec.sources.push(SourceSpec { topic, is_repartition: true, from_beginning: true, wants_headers });
         return;
     }
     for input in step.inputs() {
-        describe(input, false, spec);
+        describe(input, false, writes_topic, spec);
     }
     let store = |name: &str, kind| StoreSpec { name: name.into(), kind, changelog: true };
     let windowed =
@@ -59,7 +64,7 @@ fn describe(step: &Step, is_root: bool, spec: &mut TaskSpec) {
         StepKind::StreamSource(source) | StepKind::TableSource(source) => {
             let is_table = matches!(step.kind, StepKind::TableSource(_));
             let topic = source.format.topic.clone();
-            let wants_headers = !source.headers.is_empty();
+            let wants_headers = writes_topic || !source.headers.is_empty();
             spec.sources.push(SourceSpec { topic, is_repartition: false, from_beginning: is_table, wants_headers });
             if let (true, Some(name)) = (is_table, &source.store) {
                 spec.stores.push(store(name, windowed(step)));
@@ -197,9 +202,9 @@ impl Builder<'_> {
                 let columns = inputs_of(&value_names(&step.schema), &[], needed, keys)?;
                 let upstream = self.step(input, false, false, &columns, false)?;
                 let operator = SelectKey {
-                    key_width: step.schema.key.len(),
                     width: step.schema.width(),
-                    keys: self.key_projector(step, keys, input, "PartitionBy")?,
+                    keys: self.key_projector(step, keys, input, None, "PartitionBy")?,
+                    keys_of_null: self.key_projector(step, keys, input, Some(&reading_keys(keys, input)?), "PartitionBy")?,
                     values: Projector::new(&value_names(&step.schema), &[], input, Some(needed), self.origin("PartitionBy"))?,
                 };
                 Ok(self.push(Box::new(operator), upstream))
@@ -211,7 +216,7 @@ impl Builder<'_> {
                 let operator = GroupBy {
                     key_width: step.schema.key.len(),
                     width: step.schema.width(),
-                    keys: self.key_projector(step, keys, input, "Aggregate.GroupBy")?,
+                    keys: self.key_projector(step, keys, input, None, "Aggregate.GroupBy")?,
                     values: Projector::new(&value_names(&step.schema), &[], input, Some(needed), self.origin("Aggregate.GroupBy"))?,
                     is_table,
                     origin: self.origin("Aggregate.GroupBy"),
@@ -269,9 +274,17 @@ impl Builder<'_> {
         }
     }
 
-    fn key_projector(&self, step: &Step, keys: &[NamedExpr], input: &Step, name: &str) -> Result<Projector, FatalError> {
+    /// Computes the key of a step; columns outside of `needed` stay null.
+    fn key_projector(
+        &self,
+        step: &Step,
+        keys: &[NamedExpr],
+        input: &Step,
+        needed: Option<&BTreeSet<String>>,
+        name: &str,
+    ) -> Result<Projector, FatalError> {
         let names: Vec<String> = step.schema.key.iter().map(|c| c.name.clone()).collect();
-        Projector::new(&names, keys, input, None, self.origin(name))
+        Projector::new(&names, keys, input, needed, self.origin(name))
     }
 
     fn reader(&mut self, reader: Box<dyn RecordReader>) -> Upstream {
@@ -298,7 +311,8 @@ impl Builder<'_> {
         let timestamp = source.timestamp.as_ref().map(|t| TimestampExtractor::new(t, &step.schema)).transpose().map_err(FatalError)?;
         let reader = TopicReader::new(&source.format, &step.schema, &uses).map_err(FatalError)?;
         let errors = self.errors("KsqlTopic.Source.deserializer");
-        Ok(self.reader(Box::new(SourceReader { reader, timestamp, headers, is_table, errors })))
+        let throw_on_invalid = self.plan.properties.get(THROW_ON_INVALID_TIME).is_some_and(|v| v.eq_ignore_ascii_case("true"));
+        Ok(self.reader(Box::new(SourceReader { reader, timestamp, headers, is_table, throw_on_invalid, errors })))
     }
 
     fn repartition_source(&mut self, step: &Step, repartition: &Repartition) -> Result<Upstream, FatalError> {
@@ -330,7 +344,9 @@ impl Builder<'_> {
             Some(Windowing::Time { size_ms, advance_ms }) => {
                 Box::new(TimeWindowAggregate::new(aggregates, store, size_ms, advance_ms, grace_ms))
             }
-            Some(Windowing::Session { gap_ms }) => Box::new(SessionAggregate::new(aggregates, store, gap_ms, grace_ms)),
+            Some(Windowing::Session { gap_ms }) => {
+                Box::new(SessionAggregate::new(aggregates, store, gap_ms, grace_ms, retention_ms(aggregate)))
+            }
         };
         Ok(self.push(operator, upstream))
     }
@@ -354,6 +370,19 @@ impl Builder<'_> {
         let key_width = left.schema.key.len();
         Ok(self.push(Box::new(StreamTableJoin { store, table, key_width, columns, outer, key: Vec::new() }), left_upstream))
     }
+}
+
+/// Names of the key expressions that read nothing but the input's key.
+fn reading_keys(keys: &[NamedExpr], input: &Step) -> Result<BTreeSet<String>, FatalError> {
+    let mut names = BTreeSet::new();
+    for key in keys {
+        let mut columns = BTreeSet::new();
+        add_columns(&key.expr, &mut columns)?;
+        if columns.iter().all(|column| input.schema.key.iter().any(|k| k.name == *column)) {
+            names.insert(key.name.clone());
+        }
+    }
+    Ok(names)
 }
 
 /// The source at the end of a chain of steps.

@@ -30,7 +30,7 @@ pub struct SourceSpec {
     pub is_repartition: bool,
     /// Tables begin at their first record, whatever the query's `auto.offset.reset`.
     pub from_beginning: bool,
-    /// Whether headers are read.
+    /// Whether headers are read: for columns that hold them, or to hand them on to a topic.
     pub wants_headers: bool,
 }
 
@@ -66,9 +66,13 @@ pub struct TaskGraph {
 
 /// Decodes a record into a row.
 pub trait RecordReader: Send {
-    /// `None`: the record was skipped (and reported, if it was bad).
-    fn read(&mut self, record: RecordRef<'_>, headers: Option<Arc<[Header]>>, partition: i32, cx: &mut TaskContext) -> Option<Row>;
+    /// `None`: the record was skipped (and reported, if it was bad). `headers` are those of the record, `None` where it has
+    /// none or nobody asked for them.
+    fn read(&mut self, record: RecordRef<'_>, headers: Option<Arc<[Header]>>, partition: i32, cx: &mut TaskContext) -> ReadResult;
 }
+
+/// What became of a record; an error ends the query.
+pub type ReadResult = Result<Option<Row>, FatalError>;
 
 /// Cuts a plan into sub-topologies, sources' side first.
 ///

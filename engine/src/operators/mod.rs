@@ -26,7 +26,7 @@ mod table_source;
 use crate::row::Row;
 use crate::task::TaskContext;
 
-pub use builder::{BuildEnv, Collector, RecordReader, SinkSpec, SourceSpec, TaskGraph, TaskSpec, build, split};
+pub use builder::{BuildEnv, Collector, ReadResult, RecordReader, SinkSpec, SourceSpec, TaskGraph, TaskSpec, build, split};
 
 /// Which input of an operator a row arrives at: joins have two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

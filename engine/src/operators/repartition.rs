@@ -2,12 +2,12 @@
 //!
 //! A stream's row is a record of the topic's formats. A grouped table's change is one record, too: its value is the new
 //! row (null where there is none), and the old row, which the aggregation has to undo, travels in a header in the same
-//! format.
+//! format, last behind the record's own headers.
 
 use std::sync::Arc;
 
 use super::source::{SourceErrors, fill_meta};
-use super::{FatalError, Operator, Output, Port, RecordReader};
+use super::{FatalError, Operator, Output, Port, ReadResult, RecordReader};
 use crate::formats::topic::{TopicReader, TopicWriter};
 use crate::log::{OutRecord, RecordRef, TopicHandle, partition_for};
 use crate::row::{Header, Row};
@@ -26,7 +26,7 @@ pub(super) struct RepartitionSink {
 
 impl Operator for RepartitionSink {
     fn process(&mut self, _port: Port, mut row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
-        let mut headers = Vec::new();
+        let mut headers = row.meta.headers.as_deref().unwrap_or_default().to_vec();
         if let Some(old) = row.old.take() {
             let mut meta = row.meta.clone();
             meta.has_value = true;
@@ -52,23 +52,26 @@ pub(super) struct RepartitionReader {
 }
 
 impl RecordReader for RepartitionReader {
-    fn read(&mut self, record: RecordRef<'_>, headers: Option<Arc<[Header]>>, partition: i32, cx: &mut TaskContext) -> Option<Row> {
+    fn read(&mut self, record: RecordRef<'_>, headers: Option<Arc<[Header]>>, partition: i32, cx: &mut TaskContext) -> ReadResult {
         let mut row = Row { values: cx.buffers.take(0), ..Row::default() };
         if let Err(error) = self.reader.read(record.key, record.value, &mut row) {
             self.errors.report(cx, &error, record, partition);
-            return None;
+            return Ok(None);
         }
         fill_meta(&mut row, record, partition, cx);
+        row.meta.headers = headers;
         if self.is_table
-            && let Some(old_value) = headers.iter().flat_map(|h| h.iter()).find(|h| h.key == OLD_ROW)
+            && let Some((old_value, own)) = row.meta.headers.as_deref().and_then(<[Header]>::split_last)
+            && old_value.key == OLD_ROW
         {
             let mut old = Row { values: cx.buffers.take(0), ..Row::default() };
             if let Err(error) = self.reader.read(record.key, old_value.value.as_deref(), &mut old) {
                 self.errors.report(cx, &error, record, partition);
-                return None;
+                return Ok(None);
             }
             row.old = Some(old.values);
+            row.meta.headers = (!own.is_empty()).then(|| own.into());
         }
-        Some(row)
+        Ok(Some(row))
     }
 }

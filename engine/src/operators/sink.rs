@@ -2,8 +2,8 @@
 //! windowed table: without the window).
 //!
 //! Stream: a null value is written as such. Table: a row without a value is a tombstone; one without a key is left out.
-//! Where the sink has a timestamp column the record carries that time. A row that can't be written is reported and left
-//! out. Without state; on replay the same records are written again (and only counted once where the log is atomic).
+//! Where the sink has a timestamp column the record carries that time. The headers are those of the record that brought
+//! the row about. A row that can't be written is reported and left out. Without state; on replay the same records are written again (and only counted once where the log is atomic).
 
 use super::exprs::Origin;
 use super::{FatalError, Operator, Output, Port};
@@ -40,7 +40,8 @@ impl Operator for Sink {
         match self.writer.write(&row) {
             Ok(encoded) => {
                 let partition = partition_for(encoded.partition_key(), self.partitions, &mut out.cx.null_key_counter);
-                out.cx.send(self.topic, OutRecord { partition, timestamp, key: encoded.key, value: encoded.value, headers: &[] })?;
+                let headers = row.meta.headers.as_deref().unwrap_or_default();
+                out.cx.send(self.topic, OutRecord { partition, timestamp, key: encoded.key, value: encoded.value, headers })?;
             }
             Err(error) => out.cx.report(ProcessingError {
                 kind: ProcessingErrorKind::Serialization,

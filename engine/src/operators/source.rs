@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::RecordReader;
+use super::{FatalError, ReadResult, RecordReader};
 use crate::formats::TimestampExtractor;
 use crate::formats::topic::{ReadError, RecordPart, TopicReader};
 use crate::log::RecordRef;
@@ -67,24 +67,29 @@ pub(super) struct SourceReader {
     pub timestamp: Option<TimestampExtractor>,
     pub headers: Vec<HeaderSlot>,
     pub is_table: bool,
+    /// A record whose time can't be found ends the query (`ksql.timestamp.throw.on.invalid`).
+    pub throw_on_invalid: bool,
     pub errors: SourceErrors,
 }
 
 impl RecordReader for SourceReader {
-    fn read(&mut self, record: RecordRef<'_>, headers: Option<Arc<[Header]>>, partition: i32, cx: &mut TaskContext) -> Option<Row> {
+    fn read(&mut self, record: RecordRef<'_>, headers: Option<Arc<[Header]>>, partition: i32, cx: &mut TaskContext) -> ReadResult {
         let mut row = Row { values: cx.buffers.take(0), ..Row::default() };
         if let Err(error) = self.reader.read(record.key, record.value, &mut row) {
             self.errors.report(cx, &error, record, partition);
-            return None;
+            return Ok(None);
         }
         if self.is_table && !row.meta.has_key {
             cx.recycle(row);
-            return None;
+            return Ok(None);
         }
         fill_meta(&mut row, record, partition, cx);
         if let Some(extractor) = &self.timestamp {
             match extractor.extract(&row) {
                 Ok(timestamp) => row.meta.timestamp = timestamp,
+                Err(error) if self.throw_on_invalid => {
+                    return Err(FatalError(format!("Fatal user code error in TimestampExtractor callback for record: {error}")));
+                }
                 Err(error) => {
                     cx.report(ProcessingError {
                         kind: ProcessingErrorKind::RecordProcessing,
@@ -98,12 +103,12 @@ impl RecordReader for SourceReader {
                         offset: record.offset.0,
                         record: None,
                     });
-                    return None;
+                    return Ok(None);
                 }
             }
         }
         if row.meta.timestamp < 0 {
-            return None;
+            return Ok(None);
         }
         for column in &self.headers {
             let value = header_value(column.key.as_deref(), headers.as_deref().unwrap_or_default());
@@ -111,7 +116,8 @@ impl RecordReader for SourceReader {
                 *slot = value;
             }
         }
-        Some(row)
+        row.meta.headers = headers;
+        Ok(Some(row))
     }
 }
 

@@ -1,8 +1,8 @@
 //! A stream's row with the table's row of the same key, as the table is at that moment.
 //!
 //! In: the stream's rows (the table's changes only fill its store). Out: one row each, with the stream's key and
-//! timestamp. A row with a null key or value is left out. INNER: no row without a match; LEFT: nulls for the table's
-//! columns. Without state of its own.
+//! timestamp. A row with a null value is left out. INNER: no row without a match; LEFT: nulls for the table's columns. A
+//! null key matches nothing. Without state of its own.
 
 use super::derive::Derivation;
 use super::{FatalError, Operator, Output, Port};
@@ -29,14 +29,18 @@ pub(super) struct StreamTableJoin {
 
 impl Operator for StreamTableJoin {
     fn process(&mut self, _port: Port, row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
-        if !row.meta.has_key || !row.meta.has_value {
+        if !row.meta.has_value {
+            out.cx.recycle(row);
             return Ok(());
         }
-        self.key.clear();
-        codec::encode_key(&row.values[..self.key_width], &mut self.key);
-        let (table, key) = (&self.table, &self.key);
-        let found = out.cx.stores[self.store.0].get(key, |value| value.map(|value| table.row(key, value)));
-        let matched = found.map_err(|e| FatalError(e.to_string()))?.transpose().map_err(FatalError)?.flatten();
+        let mut matched = None;
+        if row.meta.has_key {
+            self.key.clear();
+            codec::encode_key(&row.values[..self.key_width], &mut self.key);
+            let (table, key) = (&self.table, &self.key);
+            let found = out.cx.stores[self.store.0].get(key, |value| value.map(|value| table.row(key, value)));
+            matched = found.map_err(|e| FatalError(e.to_string()))?.transpose().map_err(FatalError)?.flatten();
+        }
         if matched.is_none() && !self.outer {
             out.cx.recycle(row);
             return Ok(());

@@ -51,7 +51,7 @@ fn decode(key: &[u8], value: &[u8], meta: &RowMeta) -> Result<Row, FatalError> {
     let mut entry = entry.into_iter();
     let Some(Value::BigInt(timestamp)) = entry.next() else { return Err(corrupt()) };
     values.extend(entry);
-    let meta = RowMeta { timestamp, window: Some(window), has_key: true, has_value: true, headers: None, ..meta.clone() };
+    let meta = RowMeta { timestamp, window: Some(window), has_key: true, has_value: true, ..meta.clone() };
     Ok(Row { values, old: None, meta })
 }
 

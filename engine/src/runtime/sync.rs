@@ -103,12 +103,25 @@ impl SyncQuery {
         Ok(())
     }
 
-    /// Runs one record of an external topic through the operators. Nothing is visible outside before the chunk ends.
+    /// Runs one record of an external topic through the whole query, also through its repartition topics, so that the
+    /// answer does not depend on the length of chunks. Nothing is visible outside before the chunk ends.
     pub fn feed(&mut self, topic: &str, partition: i32, record: RecordRef<'_>, headers: &[Header]) -> Result<(), SyncError> {
         for sub_topology in 0..self.specs.len() {
             self.feed_to(sub_topology, topic, partition, record, headers)?;
         }
-        Ok(())
+        if self.internal.is_empty() {
+            return Ok(());
+        }
+        loop {
+            for ((sub_topology, _), task) in &mut self.tasks {
+                if task.in_chunk && self.specs[*sub_topology].sinks.iter().any(|s| s.is_repartition) {
+                    task.end_chunk()?;
+                }
+            }
+            if !self.drain()? {
+                return Ok(());
+            }
+        }
     }
 
     fn feed_to(&mut self, sub: usize, topic: &str, partition: i32, record: RecordRef<'_>, headers: &[Header]) -> Result<(), SyncError> {
@@ -120,8 +133,8 @@ impl SyncQuery {
             let Some(task) = self.tasks.get_mut(&(sub, partition)) else { continue };
             task.begin_chunk();
             let (reader, node, port) = &mut task.graph.sources[index];
-            let headers = wants_headers.then(|| headers.into());
-            if let Some(row) = reader.read(record, headers, partition, &mut task.cx) {
+            let headers = (wants_headers && !headers.is_empty()).then(|| headers.into());
+            if let Some(row) = reader.read(record, headers, partition, &mut task.cx)? {
                 process_from(&mut task.graph.nodes, 0, *node, *port, row, &mut task.cx)?;
             }
         }

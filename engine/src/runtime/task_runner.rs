@@ -150,8 +150,8 @@ impl Task {
         let Some((arrived, first)) = self.input.head(lane) else { return Ok(()) };
         for index in first..first + count {
             let record = arrived.batch.record(index);
-            let headers = self.wants_headers[*source].then(|| arrived.batch.headers(index).into());
-            if let Some(row) = reader.read(record, headers, topic_partition.partition, &mut self.cx) {
+            let headers = if self.wants_headers[*source] { arrived.batch.shared_headers(index) } else { None };
+            if let Some(row) = reader.read(record, headers, topic_partition.partition, &mut self.cx)? {
                 process_from(&mut self.graph.nodes, 0, *node, *port, row, &mut self.cx)?;
             }
         }

@@ -1,5 +1,5 @@
 //! Any JSON value as the text that a STRING column takes, as ksqlDB spells it: strings bare, numbers as Java prints them,
-//! arrays as `[1, a]` (their strings bare as well), objects as compact JSON with sorted names.
+//! arrays as `[1, a]` (their strings bare as well), objects as compact JSON with their names in the order of the text.
 
 use serde_json::Value as Tree;
 
@@ -52,7 +52,7 @@ fn append(scanner: &mut Scanner<'_>, out: &mut String, depth_left: usize) -> Sca
         b'{' => {
             let start = scanner.position();
             scanner.skip_value()?;
-            // Rare enough for a tree: its names have to be sorted.
+            // Rare enough for a tree: of equal names only the last one counts.
             let tree: Tree = serde_json::from_slice(scanner.since(start)).map_err(|e| Fault::syntax(e.to_string()))?;
             append_tree(&tree, out)?;
         }
@@ -82,16 +82,14 @@ fn append_tree(tree: &Tree, out: &mut String) -> Scanned<()> {
             out.push(']');
         }
         Tree::Object(members) => {
-            let mut names: Vec<&String> = members.keys().collect();
-            names.sort_unstable();
             out.push('{');
-            for (i, name) in names.into_iter().enumerate() {
+            for (i, (name, member)) in members.iter().enumerate() {
                 if i > 0 {
                     out.push(',');
                 }
                 write_json_string(name, out);
                 out.push(':');
-                append_tree(members.get(name).unwrap_or(&Tree::Null), out)?;
+                append_tree(member, out)?;
             }
             out.push('}');
         }
@@ -111,8 +109,8 @@ mod tests {
             ("1e2", "1E+2"),
             ("false", "false"),
             ("[]", "[]"),
-            ("[1,\"a\",null,[true, 2.50],{\"b\":1,\"a\":[1,\"x\"]}]", "[1, a, null, [true, 2.50], {\"a\":[1,\"x\"],\"b\":1}]"),
-            ("{\"z\" : {\"b\":null,\"a\":\"q\\\"\"}, \"y\":1.0}", "{\"y\":1.0,\"z\":{\"a\":\"q\\\"\",\"b\":null}}"),
+            ("[1,\"a\",null,[true, 2.50],{\"b\":1,\"a\":[1,\"x\"]}]", "[1, a, null, [true, 2.50], {\"b\":1,\"a\":[1,\"x\"]}]"),
+            ("{\"z\" : {\"b\":null,\"a\":\"q\\\"\"}, \"y\":1.0}", "{\"z\":{\"b\":null,\"a\":\"q\\\"\"},\"y\":1.0}"),
         ] {
             assert_eq!(read_text(&mut Scanner::new(json.as_bytes())).unwrap(), text, "{json}");
         }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::scan::{ANY_VALUE, COMMA_IN_ARRAY, COMMA_IN_OBJECT, Fault, Scanned, Scanner};
 use super::text::read_text;
-use crate::types::text::{DAY_MS, fit_decimal, parse_base64, parse_decimal, parse_double};
+use crate::types::text::{DAY_MS, fit_decimal, parse_decimal, parse_double, parse_padded_base64};
 use crate::types::{MapValue, SqlType, StructField, Value};
 
 /// The value that begins here, as one of that type.
@@ -47,7 +47,7 @@ fn read_rare(scanner: &mut Scanner<'_>, sql_type: &SqlType, first: u8) -> Scanne
         (SqlType::String, _) => read_text(scanner).map(Value::String),
         (SqlType::Bytes, b'"') => {
             let text = scanner.text()?;
-            parse_base64(text.as_bytes()).map(Value::bytes).ok_or_else(|| Fault::value("Cannot read a text as base64".into()))
+            parse_padded_base64(text.as_bytes()).map(Value::bytes).ok_or_else(|| Fault::value("Cannot read a text as base64".into()))
         }
         (SqlType::Time, b'-' | b'0'..=b'9') => whole_number(scanner).and_then(time),
         (SqlType::Date, b'-' | b'0'..=b'9') => whole_number(scanner).and_then(date),

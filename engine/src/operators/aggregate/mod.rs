@@ -129,7 +129,7 @@ impl Aggregates {
         timestamp: i64,
         cx: &mut TaskContext,
     ) -> Row {
-        let meta = RowMeta { window, timestamp, has_key: true, has_value: new.is_some(), headers: None, ..input.meta.clone() };
+        let meta = RowMeta { window, timestamp, has_key: true, has_value: new.is_some(), ..input.meta.clone() };
         let key = &input.values[..self.key_width];
         let old = old.filter(|_| self.wants_old).map(|entry| self.results(key, entry, &meta, cx));
         let values = match new {

@@ -2,7 +2,8 @@
 //!
 //! A record joins every session within the gap of it. Where that makes a session other than the record's own instant, the
 //! old sessions go first, each as a tombstone, then comes the merged one. A record is late if the merged session's end is
-//! before stream time less grace and gap.
+//! before stream time less grace and gap. A session that ended at stream time less retention, or before, is forgotten:
+//! nothing joins it any more.
 
 use super::{Aggregates, Entry};
 use crate::operators::{FatalError, Operator, Output, Port};
@@ -15,18 +16,19 @@ pub(in crate::operators) struct SessionAggregate {
     pub store: StoreIndex,
     pub gap_ms: i64,
     pub grace_ms: i64,
+    pub retention_ms: i64,
     key: Vec<u8>,
     value: Vec<u8>,
 }
 
 impl SessionAggregate {
-    pub fn new(aggregates: Aggregates, store: StoreIndex, gap_ms: i64, grace_ms: i64) -> Self {
-        SessionAggregate { aggregates, store, gap_ms, grace_ms, key: Vec::new(), value: Vec::new() }
+    pub fn new(aggregates: Aggregates, store: StoreIndex, gap_ms: i64, grace_ms: i64, retention_ms: i64) -> Self {
+        SessionAggregate { aggregates, store, gap_ms, grace_ms, retention_ms, key: Vec::new(), value: Vec::new() }
     }
 
-    /// Sessions of the key that the record touches, oldest first.
-    fn touched(&self, timestamp: i64, out: &mut Output<'_>) -> Result<Vec<(Window, Entry)>, FatalError> {
-        let (from, to) = (timestamp.saturating_sub(self.gap_ms), timestamp.saturating_add(self.gap_ms));
+    /// Sessions of the key that the record touches and that ended after `expired`, oldest first.
+    fn touched(&self, timestamp: i64, expired: i64, out: &mut Output<'_>) -> Result<Vec<(Window, Entry)>, FatalError> {
+        let (from, to) = (timestamp.saturating_sub(self.gap_ms).max(expired.saturating_add(1)), timestamp.saturating_add(self.gap_ms));
         let mut found: Vec<Result<(Window, Entry), FatalError>> = Vec::new();
         let store = &mut out.cx.stores[self.store.0];
         // A session that began long ago may still reach here: all that began before are looked at.
@@ -64,11 +66,14 @@ impl Operator for SessionAggregate {
             return Ok(());
         }
         let timestamp = row.meta.timestamp;
-        let stream_time = out.cx.stores[self.store.0].observe_time(timestamp);
+        let store = &mut out.cx.stores[self.store.0];
+        // What is forgotten was so before this record came.
+        let expired = store.stream_time().saturating_sub(self.retention_ms);
+        let stream_time = store.observe_time(timestamp);
         let close_time = stream_time.saturating_sub(self.grace_ms).saturating_sub(self.gap_ms);
         self.key.clear();
         codec::encode_key(&row.values[..self.aggregates.key_width], &mut self.key);
-        let touched = self.touched(timestamp, out)?;
+        let touched = self.touched(timestamp, expired, out)?;
         let own = Window { start: timestamp, end: timestamp };
         let merged = touched.iter().fold(own, |w, (s, _)| Window { start: w.start.min(s.start), end: w.end.max(s.end) });
         if merged.end < close_time {

@@ -12,6 +12,12 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true),
 );
 
+/// As [`BASE64`], but the padding has to be there: the rule of JSON payloads.
+const PADDED_BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::RequireCanonical).with_decode_allow_trailing_bits(true),
+);
+
 /// Bytes encoded at a time, on the stack: a multiple of 3, so that only the last block is padded.
 const BLOCK_BYTES: usize = 192;
 
@@ -28,6 +34,11 @@ pub fn write_base64(bytes: &[u8], out: &mut impl TextOut) {
 /// The bytes that `text` stands for; `None` where it is not base64.
 pub fn parse_base64(text: &[u8]) -> Option<Vec<u8>> {
     BASE64.decode(text).ok()
+}
+
+/// As [`parse_base64`], where missing padding is an error.
+pub fn parse_padded_base64(text: &[u8]) -> Option<Vec<u8>> {
+    PADDED_BASE64.decode(text).ok()
 }
 
 #[cfg(test)]
@@ -47,6 +58,7 @@ mod tests {
         write_base64(&long, &mut out);
         assert_eq!(parse_base64(&out), Some(long));
         assert_eq!(parse_base64(b"YQ"), Some(b"a".to_vec()), "padding may be missing");
+        assert_eq!((parse_padded_base64(b"YQ"), parse_padded_base64(b"YQ==")), (None, Some(b"a".to_vec())));
         for wrong in ["a", "a b=", "?x=="] {
             assert_eq!(parse_base64(wrong.as_bytes()), None, "{wrong}");
         }

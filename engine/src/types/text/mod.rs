@@ -10,7 +10,7 @@ mod parse_number;
 mod parse_time;
 mod write_time;
 
-pub use base64::{parse_base64, write_base64};
+pub use base64::{parse_base64, parse_padded_base64, write_base64};
 pub use calendar::{civil_from_days, days_from_civil, days_in_month};
 pub use number::{write_decimal, write_decimal_short, write_double, write_i32, write_i64};
 pub use parse_number::{fit_decimal, parse_decimal, parse_double};
