@@ -103,6 +103,25 @@ impl ServerProcess {
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"))
     }
 
+    /// The ids of all persistent queries, sorted.
+    ///
+    /// # Panics
+    /// Where one does not run.
+    pub fn running_queries(&self) -> Vec<String> {
+        let answer = self.ksql("SHOW QUERIES;");
+        let mut ids: Vec<String> = answer[0]["queries"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|query| {
+                assert_eq!(query["state"], "RUNNING", "{query}");
+                query["id"].as_str().unwrap_or_default().to_owned()
+            })
+            .collect();
+        ids.sort();
+        ids
+    }
+
     /// Rows of a pull query.
     pub fn pull(&self, sql: &str) -> Vec<Json> {
         let (status, text) = self.request("POST", "/query-stream", Some(&json!({"sql": sql}))).expect("the server answers");

@@ -2,6 +2,7 @@
 
 mod drive;
 mod harness;
+mod kill;
 mod log;
 mod outage;
 mod sharing;
