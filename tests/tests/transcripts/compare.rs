@@ -1,0 +1,291 @@
+//! Whether an answer matches the recorded one, by the rules of the transcripts' README.
+
+use std::net::SocketAddr;
+
+use serde_json::{Map, Value as Json};
+
+use crate::client::Answer;
+use crate::script::{Exchange, Expected, Protocol};
+use crate::text::{normal_id, normal_text, topology_facts, words_before_colons};
+use crate::{exact, facts};
+
+/// Headers that count.
+const HEADERS: [&str; 4] = ["content-type", "transfer-encoding", "connection", "location"];
+/// Lists in any order.
+const SETS: &[&str] = &[
+    "streams",
+    "tables",
+    "queries",
+    "types",
+    "functions",
+    "properties",
+    "topics",
+    "readQueries",
+    "writeQueries",
+    "sourceConstraints",
+    "sourceDescriptions",
+    "queryDescriptions",
+    "defaultProperties",
+    "overwrittenProperties",
+    "variables",
+    "fields",
+    "sinks",
+    "tasksMetadata",
+];
+/// Numbers of which only the names and the shape count.
+const SHAPES: &[&str] = &["queryOffsetSummaries", "clusterStatistics", "clusterErrorStats", "consumerGroups", "tasksMetadata", "offsets"];
+/// Numbers that differ from run to run.
+const VARYING: &[&str] = &["commandSequenceNumber", "timestamp", "createTime", "consumerCount", "consumerGroupCount"];
+/// Texts of our own.
+const OWN_WORDS: &[&str] = &["description", "author", "version"];
+/// Above this a number of milliseconds is the wall clock of a run.
+const WALL_CLOCK_MS: i64 = 1_750_000_000_000;
+
+/// What is asked of an answer besides what was recorded of it.
+pub struct Rules {
+    /// Rows may come in any order.
+    pub any_row_order: bool,
+    pub address: SocketAddr,
+}
+
+/// Why an answer does not match; nothing where it does.
+pub fn compare(exchange: &Exchange, answer: &Answer, rules: &Rules) -> Vec<String> {
+    let mut differences = Differences {
+        found: Vec::new(),
+        request: String::from_utf8_lossy(exchange.request.body.as_deref().unwrap_or_default()).into_owned(),
+        address: rules.address.to_string(),
+    };
+    let expected = &exchange.expected;
+    if answer.status != expected.status {
+        differences.note(format!("status {}, not {}: {}", answer.status, expected.status, shortened(&answer.text())));
+        return differences.found;
+    }
+    for name in HEADERS {
+        let recorded = expected.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+        // HTTP/2 has no such headers.
+        let is_hop = exchange.request.protocol == Protocol::Http2 && matches!(name, "transfer-encoding" | "connection");
+        if answer.header(name) != recorded && !is_hop {
+            differences.note(format!("header {name}: {:?}, not {recorded:?}", answer.header(name)));
+        }
+    }
+    if answer.still_open != expected.still_open {
+        differences.note(format!("still open: {}, not {}", answer.still_open, expected.still_open));
+    }
+    differences.body(expected, answer, rules);
+    if is_push(&differences.request) && expected.chunks.as_ref().is_some_and(|c| c.len() != answer.chunks.len()) {
+        let recorded = expected.chunks.as_ref().map_or(0, Vec::len);
+        differences.note(format!("{} chunks, not {recorded}", answer.chunks.len()));
+    }
+    differences.found
+}
+
+fn is_push(request: &str) -> bool {
+    request.to_uppercase().contains("EMIT CHANGES")
+}
+
+struct Differences {
+    found: Vec<String>,
+    request: String,
+    address: String,
+}
+
+impl Differences {
+    fn note(&mut self, difference: String) {
+        self.found.push(difference);
+    }
+
+    fn body(&mut self, expected: &Expected, answer: &Answer, rules: &Rules) {
+        let ours = answer.text();
+        if let Some(chunks) = &expected.chunks {
+            return self.stream(&chunks.concat(), &ours, rules);
+        }
+        match &expected.body {
+            Some(Json::String(text)) if *text == ours => {}
+            Some(body @ Json::String(text)) if exact::number(body).is_none() => {
+                self.note(format!("body {:?}, not {text:?}", shortened(&ours)));
+            }
+            Some(body) => self.document(body, &ours),
+            None => {}
+        }
+    }
+
+    fn document(&mut self, expected: &Json, ours: &str) {
+        let Some(parsed) = exact::parse(ours) else {
+            return self.note(format!("not JSON: {:?}", shortened(ours)));
+        };
+        let first = if expected.is_array() { &expected[0] } else { expected };
+        let start = ours.trim_start_matches('[');
+        if first.get("@type").is_some() && !start.is_empty() && !start.starts_with("{\"@type\"") {
+            self.note("@type does not come first".to_owned());
+        }
+        self.value("", expected, &parsed);
+    }
+
+    /// Answers of the query endpoints: a document, or a line each.
+    fn stream(&mut self, expected: &str, ours: &str, rules: &Rules) {
+        let (recorded, actual) = (parts(expected), parts(ours));
+        let (recorded, actual) = match (recorded, actual) {
+            (Parts::Values(a), Parts::Values(b)) => (a, b),
+            _ => {
+                let (a, b) = (normal_text(expected), normal_text(ours));
+                if a != b {
+                    self.note(format!("text {:?}, not {:?}", shortened(&b), shortened(&a)));
+                }
+                return;
+            }
+        };
+        let is_row = |v: &Json| v.is_array() || v.get("row").is_some();
+        let rows = |values: &[Json], wanted: bool| values.iter().filter(|v| is_row(v) == wanted).cloned().collect::<Vec<_>>();
+        self.list("", &rows(&recorded, false), &rows(&actual, false), false);
+        self.list("rows", &rows(&recorded, true), &rows(&actual, true), rules.any_row_order);
+    }
+
+    fn value(&mut self, path: &str, expected: &Json, ours: &Json) {
+        let key = path.rsplit('.').next().unwrap_or_default();
+        let in_shape = path.split(['.', '[']).any(|part| SHAPES.contains(&part));
+        match (expected, ours) {
+            (Json::Object(a), Json::Object(b)) => self.object(path, a, b),
+            // What is counted may have begun to be, or not yet.
+            (Json::Array(a), Json::Array(b)) if in_shape => {
+                if let (Some(a), Some(b)) = (a.first(), b.first()) {
+                    self.value(&format!("{path}[]"), a, b);
+                }
+            }
+            (Json::Array(a), Json::Array(b)) => self.list(path, a, b, SETS.contains(&key)),
+            (Json::String(a), Json::String(b)) => {
+                if let Some(difference) = self.strings(path, key, a, b, in_shape) {
+                    self.note(format!("{path}: {difference}"));
+                }
+            }
+            (a, b) if a == b => {}
+            (a, b) => self.note(format!("{path}: {}, not {}", shortened(&b.to_string()), shortened(&a.to_string()))),
+        }
+    }
+
+    fn object(&mut self, path: &str, expected: &Map<String, Json>, ours: &Map<String, Json>) {
+        let by_host = path.ends_with("ksqlHostQueryStatus");
+        let names_only = path.ends_with("overriddenProperties");
+        for (name, value) in expected {
+            let at = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            match if by_host { ours.values().next() } else { ours.get(name) } {
+                None => self.note(format!("{at} is missing (recorded: {})", shortened(&value.to_string()))),
+                Some(_) if names_only => {}
+                Some(ours) => self.value(&at, value, ours),
+            }
+        }
+        for (name, value) in ours.iter().filter(|(name, _)| !by_host && !expected.contains_key(*name)) {
+            self.note(format!("{path}.{name} is too much ({})", shortened(&value.to_string())));
+        }
+    }
+
+    fn list(&mut self, path: &str, expected: &[Json], ours: &[Json], any_order: bool) {
+        if !any_order {
+            if expected.len() != ours.len() {
+                let of = |list: &[Json]| shortened(&list.iter().map(Json::to_string).collect::<Vec<_>>().join(","));
+                return self.note(format!(
+                    "{path}: {} entries, not {}: {} instead of {}",
+                    ours.len(),
+                    expected.len(),
+                    of(ours),
+                    of(expected)
+                ));
+            }
+            for (i, (a, b)) in expected.iter().zip(ours).enumerate() {
+                self.value(&format!("{path}[{i}]"), a, b);
+            }
+            return;
+        }
+        let mut left: Vec<&Json> = ours.iter().collect();
+        let mut unmatched = Vec::new();
+        for value in expected {
+            match left.iter().position(|other| self.same(path, value, other)) {
+                Some(at) => {
+                    left.swap_remove(at);
+                }
+                None => unmatched.push(value),
+            }
+        }
+        // The nearest of the rest, so that the reason says what differs in them.
+        for value in unmatched {
+            let named = |json: &Json| ["name", "id"].iter().find_map(|n| json.get(*n)).map(normal_json);
+            let near = left.iter().position(|other| named(value).is_some() && named(other) == named(value));
+            match near {
+                Some(at) => {
+                    let other = left.swap_remove(at);
+                    self.value(&format!("{path}[{}]", named(value).unwrap_or_default()), value, other);
+                }
+                None => self.note(format!("{path} lacks {}", shortened(&value.to_string()))),
+            }
+        }
+        for value in left {
+            self.note(format!("{path} has {}", shortened(&value.to_string())));
+        }
+    }
+
+    fn same(&self, path: &str, expected: &Json, ours: &Json) -> bool {
+        let mut inner = Differences { found: Vec::new(), request: self.request.clone(), address: self.address.clone() };
+        inner.value(&format!("{path}[]"), expected, ours);
+        inner.found.is_empty()
+    }
+
+    fn strings(&self, path: &str, key: &str, expected: &str, ours: &str, in_shape: bool) -> Option<String> {
+        let digits = |text: &str| exact::number(&Json::String(text.to_owned())).map(str::to_owned);
+        match (digits(expected), digits(ours)) {
+            (Some(_), Some(_)) if in_shape || VARYING.contains(&key) => return None,
+            (Some(a), Some(b)) => return (!same_number(&a, &b)).then(|| format!("{b}, not {a}")),
+            (None, None) => {}
+            _ => return Some(format!("{ours:?}, not {expected:?}")),
+        }
+        let differs = |same: bool| (!same).then(|| format!("{:?}, not {:?}", shortened(ours), shortened(expected)));
+        match key {
+            "message" | "errorMessage" if !path.contains("commandStatus") => {
+                let missing = facts::missing(expected, ours, &self.request);
+                (!missing.is_empty())
+                    .then(|| format!("says {:?}, lacks {} of {:?}", shortened(ours), missing.join(", "), shortened(expected)))
+            }
+            "statistics" | "errorStats" => differs(words_before_colons(expected) == words_before_colons(ours)),
+            "topology" => differs(topology_facts(expected) == topology_facts(ours)),
+            key if OWN_WORDS.contains(&key) => differs(expected.is_empty() || !ours.is_empty()),
+            "kafkaClusterId" | "kafka-cluster" => differs(!ours.is_empty()),
+            "host" | "ksqlHost" => differs(!ours.is_empty()),
+            "value" if path.starts_with("[") && path.contains("properties[") => None,
+            _ => differs(normal_id(expected) == normal_id(ours)),
+        }
+    }
+}
+
+enum Parts {
+    Values(Vec<Json>),
+    Text,
+}
+
+/// The values of a body: the items of one array, or a value a line.
+fn parts(text: &str) -> Parts {
+    if let Some(Json::Array(items)) = exact::parse(text) {
+        // A single line that is a row is a row, not a list of values.
+        let is_list = items.first().is_none_or(Json::is_object);
+        return Parts::Values(if is_list { items } else { vec![Json::Array(items)] });
+    }
+    let lines = text.lines().filter(|l| !l.is_empty()).map(|line| exact::parse(line.trim_end_matches(',')));
+    match lines.collect::<Option<Vec<_>>>() {
+        Some(values) if !values.is_empty() => Parts::Values(values),
+        _ => Parts::Text,
+    }
+}
+
+fn same_number(a: &str, b: &str) -> bool {
+    let clock = |text: &str| text.parse::<i64>().is_ok_and(|n| n > WALL_CLOCK_MS && n < WALL_CLOCK_MS * 2);
+    a == b || (clock(a) && clock(b))
+}
+
+fn normal_json(json: &Json) -> String {
+    normal_id(json.as_str().unwrap_or_default())
+}
+
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 300;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

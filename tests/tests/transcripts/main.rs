@@ -1,0 +1,98 @@
+//! What a running ksqlDB answered, request by request, held against ours: `../shared/reference/transcripts`, each file on
+//! a fresh server with the embedded log.
+//!
+//! `TIDEMILL_TRANSCRIPTS=1` prints why answers do not match; a part of a file's name (`TIDEMILL_TRANSCRIPTS=02`) replays
+//! that file alone and prints them. `TIDEMILL_TRANSCRIPTS_DIR` names another folder.
+
+mod client;
+mod compare;
+mod exact;
+mod facts;
+mod h2;
+mod replay;
+mod script;
+mod text;
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use replay::{Replayed, replay};
+use script::Protocol;
+
+/// HTTP/1.1 exchanges that must match. Raise it with every one won.
+const FLOOR: usize = 520;
+/// Files replayed at a time.
+const PARALLEL: usize = 2;
+
+#[test]
+fn exchanges_match_those_recorded() {
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/reference/transcripts");
+    let folder = std::env::var_os("TIDEMILL_TRANSCRIPTS_DIR").map_or(default, PathBuf::from);
+    let mut files: Vec<PathBuf> = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| p.extension().is_some_and(|e| e == "jsonl")).collect(),
+        Err(_) => return say(&format!("SKIPPED: exchanges_match_those_recorded: there is no folder {}", folder.display())),
+    };
+    files.sort();
+    let wanted = std::env::var("TIDEMILL_TRANSCRIPTS").ok();
+    let one = wanted.as_deref().filter(|w| *w != "1");
+    files.retain(|f| one.is_none_or(|part| name(f).contains(part)));
+    let replayed = replay_all(&files);
+    let (mut matched, mut all) = (0, 0);
+    say("transcripts: file, HTTP/1.1 exchanges that match, of others");
+    for (file, replayed) in &replayed {
+        let count = |h1: bool, good: bool| {
+            replayed.outcomes.iter().filter(|o| (o.protocol == Protocol::Http11) == h1 && (!good || o.reasons.is_empty())).count()
+        };
+        matched += count(true, true);
+        all += count(true, false);
+        let (good, of, other, of_other) = (count(true, true), count(true, false), count(false, true), count(false, false));
+        say(&format!("  {:<28} {good:>3} of {of:>3}   {other:>3} of {of_other:>3}", name(file)));
+        if wanted.is_some() {
+            explain(replayed);
+        }
+    }
+    say(&format!("transcripts: {matched} of {all} HTTP/1.1 exchanges match"));
+    assert!(one.is_some() || matched >= FLOOR, "{matched} exchanges match; there were {FLOOR}. TIDEMILL_TRANSCRIPTS=1 tells why");
+}
+
+fn name(file: &Path) -> String {
+    file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn replay_all(files: &[PathBuf]) -> Vec<(PathBuf, Replayed)> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(PARALLEL).enable_all().build().expect("a runtime");
+    let (queue, done) = (Mutex::new(files.iter().collect::<VecDeque<_>>()), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..PARALLEL {
+            scope.spawn(|| {
+                loop {
+                    let Some(file) = queue.lock().expect("a queue").pop_front() else { return };
+                    let replayed = replay(file, runtime.handle());
+                    done.lock().expect("a list").push((file.clone(), replayed));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().expect("a list");
+    done.sort_by(|a, b| a.0.cmp(&b.0));
+    done
+}
+
+fn explain(replayed: &Replayed) {
+    for remark in &replayed.remarks {
+        say(&format!("    ! {remark}"));
+    }
+    for outcome in replayed.outcomes.iter().filter(|o| !o.reasons.is_empty()) {
+        say(&format!("    - [{:?}] {}", outcome.protocol, outcome.name));
+        for reason in &outcome.reasons {
+            say(&format!("        {}", reason.replace('\n', "\\n")));
+        }
+    }
+}
+
+/// Past the test harness's capture.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
