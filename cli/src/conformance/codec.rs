@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value as Json, json};
+use tidemill_engine::plan::WindowedKey;
 use tidemill_engine::row::Window;
 use tidemill_engine::types::{Column, SqlType};
 
@@ -14,6 +15,8 @@ pub struct Side {
     /// Upper case.
     pub format: String,
     pub columns: Vec<Column>,
+    /// Keys of a source: how their windows stand behind them.
+    pub window: Option<WindowedKey>,
 }
 
 impl Side {
@@ -85,16 +88,16 @@ pub fn with_window(mut key: Vec<u8>, window: &WindowSpec) -> Vec<u8> {
     key
 }
 
-/// Parts a windowed key; `size_ms` is set for time windows.
-pub fn without_window(key: &[u8], size_ms: Option<i64>) -> Option<(&[u8], Window)> {
+/// Parts a windowed key.
+pub fn without_window(key: &[u8], kind: WindowedKey) -> Option<(&[u8], Window)> {
     let long = |bytes: &[u8]| <[u8; 8]>::try_from(bytes).ok().map(i64::from_be_bytes);
-    match size_ms {
-        Some(size) => {
+    match kind {
+        WindowedKey::Time { size_ms: size } => {
             let (key, start) = key.split_at_checked(key.len().checked_sub(8)?)?;
             let start = long(start)?;
             Some((key, Window { start, end: start.saturating_add(size) }))
         }
-        None => {
+        WindowedKey::Session => {
             let (key, bounds) = key.split_at_checked(key.len().checked_sub(16)?)?;
             Some((key, Window { end: long(&bounds[..8])?, start: long(&bounds[8..])? }))
         }
@@ -109,10 +112,10 @@ mod tests {
     fn windows_stand_behind_keys() {
         let time = WindowSpec { start: 5, end: 15, is_session: false };
         let key = with_window(b"k".to_vec(), &time);
-        assert_eq!(without_window(&key, Some(10)), Some((&b"k"[..], Window { start: 5, end: 15 })));
+        assert_eq!(without_window(&key, WindowedKey::Time { size_ms: 10 }), Some((&b"k"[..], Window { start: 5, end: 15 })));
         let session = WindowSpec { start: 5, end: 9, is_session: true };
         let key = with_window(b"k".to_vec(), &session);
-        assert_eq!(without_window(&key, None), Some((&b"k"[..], Window { start: 5, end: 9 })));
-        assert_eq!(without_window(b"short", None), None);
+        assert_eq!(without_window(&key, WindowedKey::Session), Some((&b"k"[..], Window { start: 5, end: 9 })));
+        assert_eq!(without_window(b"short", WindowedKey::Session), None);
     }
 }

@@ -6,8 +6,10 @@ use std::str::FromStr;
 use bigdecimal::BigDecimal;
 use serde_json::Value as Json;
 
-/// How far doubles may be apart.
+/// How far doubles may be apart …
 const DOUBLE_TOLERANCE: f64 = 1e-6;
+/// … and, of large ones, which part of them: a few units in the last place.
+const RELATIVE_TOLERANCE: f64 = 1e-14;
 
 /// The first difference between two values, with its path; `None`: they agree.
 pub fn difference(expected: &Json, actual: &Json) -> Option<String> {
@@ -57,7 +59,7 @@ fn same_number(expected: &str, actual: &str) -> bool {
         _ => match (expected.parse::<f64>(), actual.parse::<f64>()) {
             (Ok(e), Ok(a)) => {
                 let is_double = [expected, actual].iter().any(|t| t.contains(['.', 'e', 'E']));
-                is_double && (e - a).abs() <= DOUBLE_TOLERANCE * e.abs().max(1.0)
+                is_double && (e - a).abs() <= DOUBLE_TOLERANCE.max(RELATIVE_TOLERANCE * e.abs())
             }
             _ => false,
         },

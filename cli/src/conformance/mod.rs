@@ -1,5 +1,7 @@
 //! `tidemill test`: runs cases in process, on the simulated log and a clock that stands still, many at once.
 
+#[cfg(test)]
+mod canary;
 mod case;
 mod codec;
 mod compare;

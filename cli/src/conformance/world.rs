@@ -12,7 +12,7 @@ use tidemill_engine::catalog::{Catalog, QueryLinks, Source};
 use tidemill_engine::clock::ManualClock;
 use tidemill_engine::log::simulated::{SimulatedLog, SimulationOptions, StoredRecord};
 use tidemill_engine::log::{Log, TopicSpec};
-use tidemill_engine::plan::QueryPlan;
+use tidemill_engine::plan::{QueryPlan, WindowedKey};
 use tidemill_engine::processing_log::NoProcessingLog;
 use tidemill_engine::row::Header;
 use tidemill_engine::runtime::{SyncParts, SyncQuery};
@@ -330,16 +330,16 @@ impl World {
         if let Some(source) = self.by_topic.get(topic) {
             let schema = source.record_schema();
             return Ok((
-                Side { format: source.format.key.name.clone(), columns: schema.key },
-                Side { format: source.format.value.name.clone(), columns: schema.value },
+                Side { format: source.format.key.name.clone(), columns: schema.key, window: source.format.windowed_key },
+                Side { format: source.format.value.name.clone(), columns: schema.value, window: None },
             ));
         }
         let declared = self.declared.iter().find(|t| t["name"] == topic);
         let format =
             |field: &str, default: &str| declared.and_then(|t| t[field].as_str()).map_or_else(|| default.to_owned(), str::to_uppercase);
         Ok((
-            Side { format: format("keyFormat", "KAFKA"), columns: Vec::new() },
-            Side { format: format("valueFormat", "JSON"), columns: Vec::new() },
+            Side { format: format("keyFormat", "KAFKA"), columns: Vec::new(), window: None },
+            Side { format: format("valueFormat", "JSON"), columns: Vec::new(), window: None },
         ))
     }
 
@@ -445,8 +445,13 @@ impl World {
     fn check_record(&self, expected: &RecordSpec, actual: &StoredRecord, key_side: &Side, value_side: &Side) -> Result<(), String> {
         let mut key = actual.key.as_deref();
         if let Some(window) = &expected.window {
-            let size = (!window.is_session).then_some(window.end - window.start);
-            let (bare, bounds) = key.and_then(|k| without_window(k, size)).ok_or("the key has no window")?;
+            // A topic that no source describes is read as the case has it.
+            let implied = if window.is_session { WindowedKey::Session } else { WindowedKey::Time { size_ms: window.end - window.start } };
+            let kind = key_side.window.unwrap_or(implied);
+            if (kind == WindowedKey::Session) != window.is_session {
+                return Err(format!("window: expected {window:?}, got keys with {kind:?}"));
+            }
+            let (bare, bounds) = key.and_then(|k| without_window(k, kind)).ok_or("the key has no window")?;
             if (bounds.start, bounds.end) != (window.start, window.end) {
                 return Err(format!("window: expected {}-{}, got {}-{}", window.start, window.end, bounds.start, bounds.end));
             }

@@ -1,0 +1,179 @@
+//! Canaries: expectations that were altered on purpose. A runner that lets one pass would let a defect pass.
+
+use std::path::PathBuf;
+
+use serde_json::{Value as Json, json};
+
+use super::case::{self, Case, RecordSpec};
+use super::differences::Differences;
+use super::report::Verdict;
+use super::run_parallel;
+use super::world::RunOptions;
+
+const STRAIGHT: RunOptions = RunOptions { chunk: 1, restore_at: None };
+
+/// A value that no comparison may take for the given one.
+fn altered(value: &Json) -> Json {
+    match value {
+        Json::Null => json!({"PLANTED": 1}),
+        Json::Bool(b) => json!(!b),
+        // Beyond the precision of doubles the next number may be the same one.
+        Json::Number(n) => match n.as_i64() {
+            Some(n) if n.unsigned_abs() < 1 << 53 => json!(n ^ 1),
+            Some(n) => json!(n / 2),
+            None => json!(n.as_f64().map_or(0.5, |n| if n.abs() < 1e9 { n + 1.0 } else { n / 2.0 })),
+        },
+        Json::String(text) => json!(format!("{text}?")),
+        Json::Array(items) => match items.split_first() {
+            None => json!(["planted"]),
+            Some((first, rest)) => std::iter::once(altered(first)).chain(rest.iter().cloned()).collect(),
+        },
+        Json::Object(fields) => {
+            let mut fields = fields.clone();
+            match fields.iter_mut().next() {
+                Some((_, field)) => *field = altered(field),
+                None => {
+                    fields.insert("PLANTED".to_owned(), json!(1));
+                }
+            }
+            Json::Object(fields)
+        }
+    }
+}
+
+/// Changes an expected record; false where it has nothing of the kind to change.
+type Alteration = fn(&mut RecordSpec) -> bool;
+
+const ALTERATIONS: [(&str, Alteration); 6] = [
+    ("another key", |r| {
+        r.key = altered(&r.key);
+        true
+    }),
+    ("another value", |r| {
+        r.value = altered(&r.value);
+        true
+    }),
+    ("another time", |r| {
+        r.timestamp = r.timestamp.map(|t| t + 1);
+        r.timestamp.is_some()
+    }),
+    ("a window that begins elsewhere", |r| r.window.as_mut().map(|w| w.start += 1).is_some()),
+    ("a window that ends elsewhere", |r| r.window.as_mut().map(|w| w.end += 1).is_some()),
+    ("a header too many", |r| {
+        r.headers.push(("planted".to_owned(), None));
+        true
+    }),
+];
+
+/// Every altered form of a case that passes.
+fn plant(case: &Case) -> Vec<Case> {
+    let mut planted = Vec::new();
+    let mut add = |what: String, change: &dyn Fn(&mut Case)| {
+        let mut altered = case.clone();
+        change(&mut altered);
+        altered.name = format!("{}: {what}", case.name);
+        planted.push(altered);
+    };
+    if let Some(message) = &case.expected_error {
+        add("another error".into(), &|c| c.expected_error = Some(format!("{message} (planted)")));
+        add("no error".into(), &|c| c.expected_error = None);
+    }
+    for index in [0, case.outputs.len().saturating_sub(1)] {
+        let Some(record) = case.outputs.get(index) else { break };
+        for (what, alter) in ALTERATIONS {
+            let mut record = record.clone();
+            if alter(&mut record) {
+                add(format!("record {index} with {what}"), &|c| c.outputs[index] = record.clone());
+            }
+        }
+        add(format!("record {index} twice"), &|c| c.outputs.insert(index, record.clone()));
+        if case.outputs.iter().filter(|o| o.topic == record.topic).count() > 1 {
+            add(format!("record {index} missing"), &|c| {
+                c.outputs.remove(index);
+            });
+        }
+    }
+    if let Some(source) = case.post["sources"].get(0) {
+        for field in ["name", "type"].into_iter().filter(|f| source[f].is_string()) {
+            add(format!("another {field} of a source"), &|c| c.post["sources"][0][field] = json!("planted"));
+        }
+        if let Some(schema) = source["schema"].as_str() {
+            add("another schema".into(), &|c| c.post["sources"][0]["schema"] = json!(format!("{schema}, PLANTED INT")));
+        }
+    }
+    planted
+}
+
+/// Runs the cases as they are, which must pass, and altered, which must fail. Returns how many alterations there were.
+fn check(cases: &[Case]) -> usize {
+    let verdicts = run_parallel(cases, STRAIGHT, &Differences::default());
+    let passing = cases.iter().zip(&verdicts).filter(|(_, result)| result.verdict == Verdict::Passed);
+    let planted: Vec<Case> = passing.flat_map(|(case, _)| plant(case)).collect();
+    let survivors: Vec<String> = run_parallel(&planted, STRAIGHT, &Differences::default())
+        .into_iter()
+        .filter(|result| !matches!(result.verdict, Verdict::Failed(_)))
+        .map(|result| format!("{}: {}", result.file, result.name))
+        .collect();
+    assert!(survivors.is_empty(), "{} altered cases passed:\n{}", survivors.len(), survivors.join("\n"));
+    planted.len()
+}
+
+fn own_cases() -> Vec<Case> {
+    let document = json!({"tests": [
+        {
+            "name": "passes through", "statements": [
+                "CREATE STREAM A (K INT KEY, V DOUBLE, L ARRAY<STRING>) WITH (kafka_topic='a', format='JSON');",
+                "CREATE STREAM B AS SELECT * FROM A;",
+            ],
+            "inputs": [
+                {"topic": "a", "key": 1, "value": {"V": 1.5, "L": ["x", null]}, "timestamp": 7, "headers": [{"KEY": "h", "VALUE": "IQ=="}]},
+                {"topic": "a", "key": null, "value": null, "timestamp": 8},
+            ],
+            "outputs": [
+                {"topic": "B", "key": 1, "value": {"V": 1.5, "L": ["x", null]}, "timestamp": 7, "headers": [{"KEY": "h", "VALUE": "IQ=="}]},
+                {"topic": "B", "key": null, "value": null, "timestamp": 8},
+            ],
+            "post": {"sources": [{"name": "B", "type": "stream", "schema": "K INT KEY, V DOUBLE, L ARRAY<STRING>"}]},
+        },
+        {
+            "name": "windows", "statements": [
+                "CREATE STREAM A (K STRING KEY, V INT) WITH (kafka_topic='a', value_format='JSON');",
+                "CREATE TABLE T AS SELECT K, COUNT(*) AS C FROM A WINDOW TUMBLING (SIZE 10 MILLISECONDS) GROUP BY K;",
+                "CREATE TABLE S AS SELECT K, COUNT(*) AS C FROM A WINDOW SESSION (10 MILLISECONDS) GROUP BY K;",
+            ],
+            "inputs": [{"topic": "a", "key": "x", "value": {"V": 1}, "timestamp": 12}],
+            "outputs": [
+                {"topic": "T", "key": "x", "value": {"C": 1}, "timestamp": 12, "window": {"start": 10, "end": 20, "type": "time"}},
+                {"topic": "S", "key": "x", "value": {"C": 1}, "timestamp": 12, "window": {"start": 12, "end": 12, "type": "session"}},
+            ],
+        },
+        {
+            "name": "a refusal", "statements": ["CREATE STREAM B AS SELECT * FROM A;"],
+            "expectedException": {"message": "A does not exist."},
+        },
+    ]});
+    let path = std::env::temp_dir().join(format!("tidemill-canary-{}.json", std::process::id()));
+    std::fs::write(&path, document.to_string()).unwrap();
+    let cases = case::load(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    cases
+}
+
+#[test]
+fn altered_expectations_fail() {
+    let cases = own_cases();
+    for result in run_parallel(&cases, STRAIGHT, &Differences::default()) {
+        assert_eq!(result.verdict, Verdict::Passed, "{}", result.name);
+    }
+    assert!(check(&cases) > 30);
+}
+
+/// The same with the conformance cases, where they are. (`.ci/test` says so aloud where they are not.)
+#[test]
+fn altered_conformance_cases_fail() {
+    let folder = std::env::var_os("TIDEMILL_CONFORMANCE")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/conformance"), PathBuf::from);
+    let folders: Vec<PathBuf> = ["query", "recorded"].iter().map(|f| folder.join(f)).filter(|f| f.is_dir()).collect();
+    let cases: Vec<Case> = super::files(&folders).unwrap().iter().flat_map(|file| case::load(file).unwrap()).collect();
+    assert!(cases.is_empty() || check(&cases) > 10_000);
+}
