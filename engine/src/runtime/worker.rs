@@ -62,6 +62,8 @@ pub(super) struct Worker {
     last_commit: Instant,
     dirty: bool,
     backoff: Duration,
+    /// When tasks that found the log away are tried again.
+    rest_until: Instant,
 }
 
 impl Worker {
@@ -78,6 +80,7 @@ impl Worker {
             last_commit: Instant::now(),
             dirty: false,
             backoff: MIN_BACKOFF,
+            rest_until: Instant::now(),
         }
     }
 
@@ -225,17 +228,22 @@ impl Worker {
             Ok(Turn::Idle) => self.backoff = MIN_BACKOFF,
             Ok(Turn::Later(at)) => self.later.push((at, key)),
             Err(TaskError::Retriable(reason)) => {
-                tracing::warn!(query = %task.id.query, reason, "the log is away; trying again");
+                // The log itself says once that it is away; a line for each task would drown it.
+                tracing::debug!(query = %task.id.query, reason, "the log is away; trying again");
                 self.rest(key);
             }
             Err(TaskError::Fatal(reason)) => self.fail(key, reason),
         }
     }
 
-    /// Tries a task again after a pause that grows.
+    /// Tries a task again after a pause, the same for all tasks that fail within it. The pause grows from one to the next.
     fn rest(&mut self, key: TaskKey) {
-        self.later.push((Instant::now() + self.backoff, key));
-        self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
+        let now = Instant::now();
+        if now >= self.rest_until {
+            self.rest_until = now + self.backoff;
+            self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
+        }
+        self.later.push((self.rest_until, key));
     }
 
     /// Ends a query because of one of its tasks. Its tasks on other workers see the state and stop.
