@@ -97,6 +97,9 @@ pub(crate) fn read(
     if purpose.sink().is_some() {
         projection::check_reserved(&projection.items, problems);
     }
+    let qualified = Qualified { selection: &selection, partition_by: &partition_by, group_by: &group_by, having: &having };
+    let printed = print_back(query, &scope, &projection, &qualified);
+    problems.printed = Some(printed.clone());
     let Some(tree) = tree else { return Err(problems.error()) };
     problems.check()?;
     let aggregation = aggregated.then(|| {
@@ -120,12 +123,6 @@ pub(crate) fn read(
         Some(sink) => keys::matched(&keys, &projection.items, origin, &scope, sink, problems),
         None => vec![],
     };
-    let printed = print_back(
-        query,
-        &scope,
-        &projection,
-        &Qualified { selection: &selection, partition_by: &partition_by, group_by: &group_by, having: &having },
-    );
     Ok(Clauses {
         scope,
         tree,

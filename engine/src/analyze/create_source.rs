@@ -1,13 +1,13 @@
 //! CREATE STREAM and CREATE TABLE over a topic.
 
-use tidemill_parser::ast::{ColumnDef, ColumnRole, CreateSource, Expr, ExprKind, Ident, Properties, Property, Statement};
+use tidemill_parser::ast::{ColumnDef, ColumnRole, CreateSource, DataType, Expr, ExprKind, Ident, Properties, Property, Statement};
 
 use super::context::{AnalysisContext, property};
 use super::error::{AnalysisError, ErrorKind, PREPARING, Problem, Problems};
 use super::formats::{self, Choice};
 use super::properties::{self, Clause, WithClause};
 use super::sink;
-use crate::catalog::{HeaderColumn, Source, SourceKind, TopicSettings, WindowType, already_exists};
+use crate::catalog::{Catalog, CleanupPolicy, HeaderColumn, Source, SourceKind, WindowType, already_exists};
 use crate::plan::{TopicFormat, WindowedKey};
 use crate::types::{Column, Schema, SqlType, is_pseudo_column};
 
@@ -36,13 +36,16 @@ pub struct Declared {
 /// Everything that is wrong with the statement.
 pub fn create_source(create: &CreateSource, ctx: &AnalysisContext<'_>) -> Result<Declared, AnalysisError> {
     let mut problems = Problems::default();
-    let declared = Declaration { create, ctx, problems: &mut problems }.read();
-    problems.check()?;
+    let mut declaration = Declaration { create, ctx, problems: &mut problems, early: false };
+    let declared = declaration.read();
+    let understood = declaration.understood();
+    problems.check().map_err(|error| error.understood(|| understood.clone()))?;
     let Some(declared) = declared else { return Err(Problem::new("The statement could not be analysed.").into()) };
     if declared.action == Action::Replace
         && let Some(existing) = ctx.catalog.source(&create.name.name)
     {
-        existing.check_upgrade(&declared.source)?;
+        let upgrade = existing.check_upgrade(&declared.source).map_err(AnalysisError::from);
+        upgrade.map_err(|error| error.understood(|| understood))?;
     }
     Ok(declared)
 }
@@ -52,10 +55,13 @@ pub(crate) fn check_name(name: &Ident, problems: &mut Problems) {
     let plain = name.name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
     if !plain || name.name.is_empty() {
         let place = name.span.start;
-        problems.add(Problem::new(format!(
-            "Illegal argument at Line: {}, Col: {}. Source names may only contain alphanumeric values, '_' or '-'. Got: '{}'",
-            place.line, place.column, name.name
-        )));
+        problems.add(
+            Problem::new(format!(
+                "Illegal argument at Line: {}, Col: {}. Source names may only contain alphanumeric values, '_' or '-'. Got: '{}'",
+                place.line, place.column, name.name
+            ))
+            .of_statement(&name.name),
+        );
     }
 }
 
@@ -90,6 +96,8 @@ struct Declaration<'a, 'p> {
     create: &'a CreateSource,
     ctx: &'a AnalysisContext<'a>,
     problems: &'p mut Problems,
+    /// Something was wrong before the topic was looked at.
+    early: bool,
 }
 
 impl Declaration<'_, '_> {
@@ -103,12 +111,16 @@ impl Declaration<'_, '_> {
         let action = action(kind, &name, create.or_replace, create.if_not_exists, create.read_only, self.ctx, self.problems);
         let topic = self.topic_name(&with);
         let (key, value) = self.formats(&with);
+        let before = self.problems.count();
         self.check_schema_ids(&with, key.as_ref(), value.as_ref());
+        for choice in [&key, &value].into_iter().flatten() {
+            formats::check_options(choice, self.problems);
+        }
+        self.early = self.problems.count() > before;
         self.check_columns(kind, &with, &schema, &headers, value.as_ref());
         let (topic, key, value) = (topic?, key?, value?);
         for choice in [&key, &value] {
             self.problems.take(formats::check_runnable(&choice.name, &topic));
-            formats::check_options(choice, self.problems);
         }
         let record = without_headers(&schema, &headers);
         formats::check_wrapping(&value, &record.value, with.wrap_single_value, self.problems);
@@ -137,7 +149,7 @@ impl Declaration<'_, '_> {
             wrap_single_value: wrap,
             timestamp,
             read_only: create.read_only,
-            statement: self.printed(&settings),
+            statement: self.printed(Some(CleanupPolicy::for_source(kind, false))),
             topic: settings,
             created_by: None,
         };
@@ -197,7 +209,8 @@ impl Declaration<'_, '_> {
              NULL.\nStreams have KEYs, which have no uniqueness or NON NULL constraints.",
             definition.name.name
         );
-        self.problems.add(Problem::new(message).at(definition.name.span));
+        let column = format!("`{}`", definition.name.name);
+        self.problems.add(Problem::new(message).at(definition.name.span).of_statement(column));
     }
 
     fn header(&mut self, column: &Column, key: Option<&String>, headers: &mut Vec<HeaderColumn>, definition: &ColumnDef) {
@@ -315,16 +328,30 @@ impl Declaration<'_, '_> {
         missing
     }
 
-    /// The statement as DESCRIBE shows it.
-    fn printed(&self, settings: &TopicSettings) -> String {
+    /// The statement as far as it was understood; `None` where it names no format.
+    fn understood(&self) -> Option<String> {
+        let named = |name| self.create.properties.get(name).is_some();
+        let has_format = named("VALUE_FORMAT") || named("FORMAT") || self.ctx.property(property::DEFAULT_VALUE_FORMAT).is_some();
+        let kind = SourceKind::from(self.create.kind);
+        let cleanup = (!self.early).then(|| CleanupPolicy::for_source(kind, false));
+        has_format.then(|| self.printed(cleanup))
+    }
+
+    /// The statement as DESCRIBE shows it, with the policy of its topic where that is known.
+    fn printed(&self, cleanup: Option<CleanupPolicy>) -> String {
         let mut create = self.create.clone();
+        for column in &mut create.columns {
+            spell_out(&mut column.data_type, self.ctx.catalog);
+        }
         let text = |t: &str| Expr::new(ExprKind::String(t.to_string()));
         let add = |properties: &mut Properties, name: &str, value: Expr| {
             if properties.get(name).is_none() {
                 properties.entries.push(Property { name: Ident::new(name), value });
             }
         };
-        add(&mut create.properties, "CLEANUP_POLICY", text(settings.cleanup.name()));
+        if let Some(cleanup) = cleanup {
+            add(&mut create.properties, "CLEANUP_POLICY", text(cleanup.name()));
+        }
         if create.properties.get("FORMAT").is_none() {
             let key = self.ctx.property(property::DEFAULT_KEY_FORMAT).unwrap_or(formats::DEFAULT_KEY_FORMAT);
             add(&mut create.properties, "KEY_FORMAT", text(&key.to_uppercase()));
@@ -333,6 +360,25 @@ impl Declaration<'_, '_> {
             }
         }
         format!("{};", Statement::CreateSource(create))
+    }
+}
+
+/// Puts what they stand for in the place of user types.
+fn spell_out(data_type: &mut DataType, catalog: &Catalog) {
+    match data_type {
+        DataType::Custom(name) => {
+            let meant = catalog.user_type(&name.name).and_then(|t| tidemill_parser::parse_data_type(&t.to_string()).ok());
+            if let Some(meant) = meant {
+                *data_type = meant;
+            }
+        }
+        DataType::Array(item) => spell_out(item, catalog),
+        DataType::Map(key, value) => {
+            spell_out(key, catalog);
+            spell_out(value, catalog);
+        }
+        DataType::Struct(fields) => fields.iter_mut().for_each(|(_, field)| spell_out(field, catalog)),
+        _ => {}
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Problem {
     pub kind: ErrorKind,
     /// What was going on, said before the place. Empty for most; scripts look for ksqlDB's words in the others.
     pub stage: &'static str,
+    /// What clients are told that the statement was, where that is not its text.
+    pub statement: Option<String>,
 }
 
 /// The stage at which names get their sources.
@@ -37,7 +39,13 @@ pub(crate) const PREPARING: &str = "Failed to prepare statement: ";
 
 impl Problem {
     pub fn new(message: impl Into<String>) -> Self {
-        Problem { message: message.into(), span: None, kind: ErrorKind::Statement, stage: "" }
+        Problem { message: message.into(), span: None, kind: ErrorKind::Statement, stage: "", statement: None }
+    }
+
+    /// With what clients are told that the statement was.
+    pub(crate) fn of_statement(mut self, statement: impl Into<String>) -> Self {
+        self.statement = Some(statement.into());
+        self
     }
 
     /// With what was going on.
@@ -83,6 +91,23 @@ impl AnalysisError {
     pub fn kind(&self) -> ErrorKind {
         self.problems.first().map(|p| p.kind).unwrap_or_default()
     }
+
+    /// What clients are told that the statement was, where that is not its text.
+    pub fn statement(&self) -> Option<&str> {
+        self.problems.first().and_then(|p| p.statement.as_deref())
+    }
+
+    /// Once a statement is understood, clients are told how: with names resolved and defaults filled in.
+    pub(crate) fn understood(mut self, statement: impl FnOnce() -> Option<String>) -> Self {
+        if let Some(first) = self.problems.first_mut()
+            && first.kind == ErrorKind::Statement
+            && first.stage.is_empty()
+            && first.statement.is_none()
+        {
+            first.statement = statement();
+        }
+        self
+    }
 }
 
 impl From<Problem> for AnalysisError {
@@ -116,6 +141,8 @@ impl std::error::Error for AnalysisError {}
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     found: Vec<Problem>,
+    /// The query as far as its names could be resolved.
+    pub printed: Option<tidemill_parser::ast::Query>,
 }
 
 impl Problems {

@@ -1,6 +1,6 @@
 //! Queries that run: CREATE … AS, INSERT INTO … SELECT, and push queries.
 
-use tidemill_parser::ast::{CreateAs, InsertSelect, Query, Statement};
+use tidemill_parser::ast::{CreateAs, Ident, InsertSelect, Query, Relation, Statement};
 
 use super::build::{self, Builder, Built};
 use super::clauses::{self, Clauses, Purpose};
@@ -38,20 +38,49 @@ pub struct PlannedQuery {
 /// Everything that is wrong with the statement.
 pub fn create_as(create: &CreateAs, ctx: &AnalysisContext<'_>, query_id: &str) -> Result<PlannedQuery, AnalysisError> {
     let mut problems = Problems::default();
+    let planned = plan_create_as(create, ctx, query_id, &mut problems);
+    planned.map_err(|error| error.understood(|| understood(create, problems.printed.take()?, ctx)))
+}
+
+/// CREATE … AS as far as it was understood: its query in resolved names, its topic as it would be made.
+fn understood(create: &CreateAs, query: Query, ctx: &AnalysisContext<'_>) -> Option<String> {
+    let mut ignored = Problems::default();
+    let with = properties::read(WithClauseOf::CreateAs, &create.properties, &mut ignored);
+    let from = ctx.catalog.source(&left_most(&query.from).name)?;
+    let windowed = query.window.is_some() || from.is_windowed();
+    let topic = with.topic.clone().unwrap_or_else(|| create.name.name.clone());
+    let settings = sink::settings(&with, create.kind.into(), &topic, Some(from), windowed, ctx, &mut ignored);
+    let properties = sink::printed_properties(&create.properties, &topic, &settings);
+    Some(format!("{};", Statement::CreateAs(CreateAs { query, properties, ..create.clone() })))
+}
+
+fn left_most(relation: &Relation) -> &Ident {
+    match relation {
+        Relation::Source { name, .. } => name,
+        Relation::Join(join) => left_most(&join.left),
+    }
+}
+
+fn plan_create_as(
+    create: &CreateAs,
+    ctx: &AnalysisContext<'_>,
+    query_id: &str,
+    problems: &mut Problems,
+) -> Result<PlannedQuery, AnalysisError> {
     let kind = SourceKind::from(create.kind);
-    create_source::check_name(&create.name, &mut problems);
-    let with = properties::read(WithClauseOf::CreateAs, &create.properties, &mut problems);
-    let action = create_source::action(kind, &create.name.name, create.or_replace, create.if_not_exists, false, ctx, &mut problems);
+    create_source::check_name(&create.name, problems);
+    let with = properties::read(WithClauseOf::CreateAs, &create.properties, problems);
+    let action = create_source::action(kind, &create.name.name, create.or_replace, create.if_not_exists, false, ctx, problems);
     let purpose = Purpose::Create { sink: &create.name.name, kind };
-    let clauses = clauses::read(&create.query, purpose, ctx, &mut problems)?;
+    let clauses = clauses::read(&create.query, purpose, ctx, problems)?;
     let inherited = inherited(&clauses)?;
     let (key, value) = sink::choose_formats(&with, &inherited, ctx);
     let names = Names::persistent(ctx.service_id, query_id);
-    let built = steps(&clauses, &names, ctx, &key, true, &mut problems);
+    let built = steps(&clauses, &names, ctx, &key, true, problems);
     let Some(Built { step, .. }) = built else { return Err(problems.error()) };
     let window = window_of(&clauses, &step);
     let output = Output { schema: &step.schema, windowed_key: step.windowed_key(), window };
-    let mut source = sink::make(create, &with, (&key, &value), &inherited, &output, ctx, &mut problems);
+    let mut source = sink::make(create, &with, (&key, &value), &inherited, &output, ctx, problems);
     let mut printed = CreateAs { query: clauses.printed.clone(), ..create.clone() };
     if let Err(error) = problems.check() {
         return Err(with_statement(error, &printed));

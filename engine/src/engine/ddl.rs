@@ -62,7 +62,7 @@ impl Engine {
         let statement_text = source.statement.clone();
         let name = source.name.clone();
         // A read-only table is kept in a store by a query of its own, so that it can be looked up.
-        let query = source.created_by.clone().map(|_| {
+        let query = (source.read_only && kind == SourceKind::Table).then(|| {
             let id = format!("CST_{name}_{}", self.next_query_number(commands));
             std::sync::Arc::new(analyze::source_table(&source, &context, &id))
         });

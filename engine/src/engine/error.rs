@@ -65,7 +65,8 @@ impl From<ParseError> for EngineError {
 impl From<AnalysisError> for EngineError {
     fn from(error: AnalysisError) -> Self {
         let span = error.problems.first().and_then(|p| p.span);
-        EngineError { blame: Blame::User, code: Some(error.kind()), message: error.to_string(), span, statement: None }
+        let statement = error.statement().map(str::to_owned);
+        EngineError { blame: Blame::User, code: Some(error.kind()), message: error.to_string(), span, statement }
     }
 }
 

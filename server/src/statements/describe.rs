@@ -35,9 +35,7 @@ pub fn all(app: &App, kind: SourceKind, extended: bool, text: String) -> Result<
 
 fn described(app: &App, source: &Source, extended: bool) -> SourceDescription {
     let catalog = app.engine.catalog();
-    // The query that keeps a source table in a store reads it, but that is nobody else's business.
-    let own = |q: &PersistentQuery| q.kind == QueryKind::SourceTable;
-    let readers: Vec<_> = app.engine.queries().readers_of(&source.name).into_iter().filter(|q| !own(q)).collect();
+    let readers = app.engine.queries().readers_of(&source.name);
     let writers = app.engine.queries().writers_of(&source.name);
     let (partitions, replication) = match app.engine.log().describe_topic(&source.format.topic) {
         Ok(Some(topic)) => (topic.partitions, u32::from(topic.replicas)),

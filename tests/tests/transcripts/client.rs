@@ -43,7 +43,7 @@ pub fn send(address: SocketAddr, request: &Request, patience: Duration, on_first
     // A server may refuse a body before it was sent as a whole.
     let _ = stream.write_all(request.body.as_deref().unwrap_or_default());
     let mut reader = Patient { stream: BufReader::new(stream), until: Instant::now() + patience };
-    read(&mut reader, on_first_chunk)
+    read(&mut reader, request.method == "HEAD", on_first_chunk)
 }
 
 /// Reads until its time is up.
@@ -75,7 +75,7 @@ impl Patient {
     }
 }
 
-fn read(reader: &mut Patient, on_first_chunk: impl FnOnce(&[u8])) -> std::io::Result<Answer> {
+fn read(reader: &mut Patient, is_head: bool, on_first_chunk: impl FnOnce(&[u8])) -> std::io::Result<Answer> {
     let status = reader.line()?;
     let status = status.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or_else(|| std::io::Error::other("no status line"))?;
     let mut answer = Answer { status, ..Answer::default() };
@@ -83,6 +83,9 @@ fn read(reader: &mut Patient, on_first_chunk: impl FnOnce(&[u8])) -> std::io::Re
         let line = reader.line()?;
         let Some((name, value)) = line.split_once(':') else { break };
         answer.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    if is_head {
+        return Ok(answer);
     }
     match read_body(reader, &mut answer, on_first_chunk) {
         Ok(()) => {}

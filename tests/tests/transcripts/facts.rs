@@ -2,8 +2,17 @@
 //! the statement is refused for, and that there is a place where one is given.
 
 /// From here on a recorded message explains, repeats the statement, or tells where in Java it was.
-const TAILS: [&str; 8] =
-    ["For example", "\nCaused by", "Statement: ", "\nStatement", " at [Source", "See https://", "please re-run", "(through reference"];
+const TAILS: [&str; 9] = [
+    ", schema:",
+    "For example",
+    "\nCaused by",
+    "Statement: ",
+    "\nStatement",
+    " at [Source",
+    "See https://",
+    "please re-run",
+    "(through reference",
+];
 
 /// Words of the grammar: a message that leaves one out still names what is wrong.
 const GRAMMAR: &[&str] = &[
