@@ -1,6 +1,7 @@
 //! `tidemill run`: scripts, one after the other, on a server or on one of its own.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use tidemill_server::{ConfigBuilder, Server};
@@ -11,6 +12,8 @@ use crate::shell::{Output, Session};
 
 /// What is logged of the in-process server where TIDEMILL_LOG says nothing: a script's own output comes first.
 const DEFAULT_FILTER: &str = "warn";
+/// How long a pull query waits for the queries to catch up with what the script inserted.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -38,7 +41,7 @@ pub fn run(args: &RunArgs) -> i32 {
         }
     };
     let result = match &args.server {
-        Some(url) => Ok(runtime.block_on(run_files(args, url))),
+        Some(url) => Ok(runtime.block_on(run_files(args, Session::new(Client::new(url), args.output)))),
         None => runtime.block_on(run_in_process(args)),
     };
     match result {
@@ -52,8 +55,7 @@ pub fn run(args: &RunArgs) -> i32 {
 }
 
 /// False: a statement failed, and said so.
-async fn run_files(args: &RunArgs, url: &str) -> bool {
-    let mut session = Session::new(Client::new(url), args.output);
+async fn run_files(args: &RunArgs, mut session: Session) -> bool {
     for file in &args.files {
         if !session.run_file(file).await {
             return false;
@@ -79,9 +81,17 @@ async fn run_in_process(args: &RunArgs) -> Result<bool, String> {
         .build()
         .map_err(|e| e.to_string())?;
     let running = Server::start(config).await.map_err(|e| e.to_string())?;
-    let url = format!("http://{}", running.addr);
+    let engine = running.engine.clone();
+    // A script means what it says: what it inserted before a question counts in the answer.
+    let session = Session::new(Client::new(&format!("http://{}", running.addr)), args.output).before_pull(move || {
+        match engine.settle(SETTLE_PATIENCE) {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!("the queries have not caught up after {SETTLE_PATIENCE:?}; the answer is what they know so far"),
+            Err(error) => tracing::warn!(%error, "whether the queries have caught up is unknown"),
+        }
+    });
     let succeeded = tokio::select! {
-        succeeded = run_files(args, &url) => succeeded,
+        succeeded = run_files(args, session) => succeeded,
         _ = tokio::signal::ctrl_c() => false,
     };
     running.shutdown().await;

@@ -50,11 +50,18 @@ pub struct Session {
     output: Output,
     properties: Settings,
     variables: Settings,
+    before_pull: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Session {
     pub fn new(client: Client, output: Output) -> Self {
-        Session { client, output, properties: Settings::new(), variables: Settings::new() }
+        Session { client, output, properties: Settings::new(), variables: Settings::new(), before_pull: None }
+    }
+
+    /// Calls `action`, which may block, before each pull query.
+    pub fn before_pull(mut self, action: impl Fn() + Send + Sync + 'static) -> Self {
+        self.before_pull = Some(Box::new(action));
+        self
     }
 
     /// Runs what was typed: a command of the shell or SQL.
@@ -167,6 +174,12 @@ impl Session {
 
     /// Shows a query's rows until it ends or Ctrl-C.
     async fn select(&self, sql: &str) -> Result<(), Failure> {
+        let is_push = !sql_is_pull(sql);
+        if let Some(action) = &self.before_pull
+            && !is_push
+        {
+            tokio::task::block_in_place(action);
+        }
         let mut lines = self.client.query(sql, &self.properties, &self.variables).await?;
         let Some(header) = lines.next().await? else { return Ok(()) };
         if self.output == Output::Json {
@@ -177,7 +190,6 @@ impl Session {
         let header: Json = serde_json::from_str(&header).map_err(|_| ClientError::Garbled(header))?;
         let names: Vec<String> = header["columnNames"].as_array().into_iter().flatten().map(cell).collect();
         let query_id = header["queryId"].as_str().unwrap_or("").to_owned();
-        let is_push = !sql_is_pull(sql);
         let mut result = Rows { names, printer: None, waiting: Vec::new(), failure: None };
         if is_push {
             result.start();

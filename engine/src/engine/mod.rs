@@ -17,6 +17,7 @@ mod persistent;
 mod pull;
 mod push;
 mod queries;
+mod settle;
 mod stream_scan;
 
 use std::collections::BTreeMap;

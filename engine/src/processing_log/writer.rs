@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
@@ -34,10 +35,12 @@ pub fn stream_columns() -> &'static str {
      kafkaStreamsThreadError STRUCT<errorMessage VARCHAR, threadName VARCHAR, cause ARRAY<VARCHAR>>>"
 }
 
-/// Writes failures to a topic.
+/// Writes failures to a topic. Dropping it waits until all of them are written.
 pub struct ProcessingLogWriter {
-    queue: Sender<ProcessingError>,
+    /// `None` once it is being dropped.
+    queue: Option<Sender<ProcessingError>>,
     dropped: Arc<AtomicU64>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl ProcessingLogWriter {
@@ -46,18 +49,28 @@ impl ProcessingLogWriter {
         let (handle, partitions) = log.topic(topic)?;
         let (queue, inbox) = bounded(MAX_WAITING);
         let dropped = Arc::new(AtomicU64::new(0));
-        let thread = WriterThread { log, handle, partitions, include_rows, clock, counter: 0, writer: None, dropped: dropped.clone() };
-        std::thread::Builder::new()
+        let writing = WriterThread { log, handle, partitions, include_rows, clock, counter: 0, writer: None, dropped: dropped.clone() };
+        let thread = std::thread::Builder::new()
             .name("processing-log".into())
-            .spawn(move || thread.run(&inbox))
+            .spawn(move || writing.run(&inbox))
             .map_err(|e| LogError::Fatal(format!("processing log: {e}")))?;
-        Ok(ProcessingLogWriter { queue, dropped })
+        Ok(ProcessingLogWriter { queue: Some(queue), dropped, thread: Some(thread) })
+    }
+}
+
+impl Drop for ProcessingLogWriter {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
 impl ProcessingLog for ProcessingLogWriter {
     fn report(&self, error: ProcessingError) {
-        if let Err(TrySendError::Full(_)) = self.queue.try_send(error) {
+        let Some(queue) = &self.queue else { return };
+        if let Err(TrySendError::Full(_)) = queue.try_send(error) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }

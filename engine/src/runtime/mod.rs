@@ -14,6 +14,7 @@ mod worker;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded, unbounded};
@@ -67,6 +68,7 @@ pub struct Runtime {
     parts: RuntimeParts,
     config: RuntimeConfig,
     workers: Vec<Sender<Message>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
     next_task: AtomicU64,
     queries: Mutex<HashMap<Arc<str>, RunningQuery>>,
 }
@@ -83,13 +85,15 @@ impl Runtime {
     pub fn start(parts: RuntimeParts, config: RuntimeConfig) -> std::io::Result<Arc<Self>> {
         let policy = CommitPolicy::new(parts.log.is_atomic(), Duration::from_millis(config.commit_interval_ms));
         let mut workers = Vec::with_capacity(config.workers);
+        let mut threads = Vec::with_capacity(config.workers);
         for index in 0..config.workers.max(1) {
             let (sender, inbox) = unbounded();
             let worker = Worker::new(inbox, parts.log.clone(), parts.state.clone(), policy);
-            std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || worker.run())?;
+            threads.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || worker.run())?);
             workers.push(sender);
         }
-        Ok(Arc::new(Runtime { parts, config, workers, next_task: AtomicU64::new(0), queries: Mutex::new(HashMap::new()) }))
+        let threads = Mutex::new(threads);
+        Ok(Arc::new(Runtime { parts, config, workers, threads, next_task: AtomicU64::new(0), queries: Mutex::new(HashMap::new()) }))
     }
 
     pub fn parts(&self) -> &RuntimeParts {
@@ -179,9 +183,13 @@ impl Runtime {
         self.ask_all(|done| Message::Commit { done });
     }
 
-    /// Commits everything and ends the threads.
+    /// Commits everything and ends the threads; returns when they are gone, and with them their hold on the state.
     pub fn shutdown(&self) {
         self.ask_all(|done| Message::Shutdown { done });
+        for thread in self.threads.lock().drain(..) {
+            // A worker that panicked has said so already.
+            let _ = thread.join();
+        }
         for (_, query) in self.queries.lock().drain() {
             query.handle.set_state(QueryState::Stopped);
         }
