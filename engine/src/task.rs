@@ -29,6 +29,8 @@ pub struct TaskContext {
     pub rows_out: u64,
     /// Records and expressions that failed since the task began.
     pub errors: u64,
+    /// Bytes of keys and values read since the last chunk.
+    pub bytes_in: u64,
     /// Orders the rows of this task for aggregates that ask which came first. Set by the reader of each record, raised by
     /// the operators that make several rows of one; grows for ever, also over restarts (see [`arrival_of`]).
     pub arrival: i64,
@@ -57,6 +59,7 @@ impl TaskContext {
             null_key_counter: 0,
             rows_out: 0,
             errors: 0,
+            bytes_in: 0,
             arrival: 0,
             buffers: RowBuffers::default(),
         }

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::{Map, Value as Json};
 
 use crate::error::{ApiError, ErrorCode};
+
+/// What a client may send beyond the limit, in bodies' lengths, before its connection is cut: until then it is heard out, so
+/// that it reads the answer instead of failing to write.
+const MAX_OVERRUN: usize = 8;
 
 /// Properties or variables of a session.
 pub type Settings = BTreeMap<String, String>;
@@ -17,20 +21,32 @@ pub type Settings = BTreeMap<String, String>;
 /// # Errors
 /// It is longer than `max_bytes`, or the connection broke.
 pub async fn read_body(body: Incoming, max_bytes: usize) -> Result<Bytes, ApiError> {
-    match Limited::new(body, max_bytes).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::generic(
-            ErrorCode::BODY_TOO_LARGE,
-            format!("The request's body is larger than {max_bytes} bytes, the limit set by tidemill.http.max.body.bytes"),
-        )),
-        Err(error) => Err(ApiError::bad_request(format!("The request's body could not be read: {error}"))),
+    let mut body = body;
+    let mut read = BytesMut::new();
+    let mut length = 0usize;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| ApiError::bad_request(format!("The request's body could not be read: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        length = length.saturating_add(data.len());
+        if length <= max_bytes {
+            read.extend_from_slice(&data);
+        } else if length > max_bytes.saturating_mul(MAX_OVERRUN) {
+            break;
+        }
     }
+    if length <= max_bytes {
+        return Ok(read.freeze());
+    }
+    Err(ApiError::generic(
+        ErrorCode::BODY_TOO_LARGE,
+        format!("The request's body is larger than {max_bytes} bytes, the limit set by tidemill.http.max.body.bytes"),
+    ))
 }
 
 /// The JSON object in a body.
 ///
 /// # Errors
-/// There is no body, it is not JSON (500, as ksqlDB has it), or it is no object.
+/// There is no body (500, as ksqlDB has it), it is not JSON, or it is no object.
 pub fn object(body: &[u8]) -> Result<Map<String, Json>, ApiError> {
     if body.is_empty() {
         return Err(ApiError::generic(ErrorCode::SERVER_ERROR, "The request has no body; a JSON object is expected"));
@@ -38,7 +54,7 @@ pub fn object(body: &[u8]) -> Result<Map<String, Json>, ApiError> {
     match serde_json::from_slice(body) {
         Ok(Json::Object(object)) => Ok(object),
         Ok(other) => Err(ApiError::bad_request(format!("Invalid JSON in request: an object is expected, not {}", kind_of(&other)))),
-        Err(error) => Err(undecodable(&error.to_string())),
+        Err(error) => Err(ApiError::bad_request(format!("Failed to deserialize buffer: the body is no JSON: {error}"))),
     }
 }
 
@@ -174,8 +190,8 @@ mod tests {
     fn what_cant_be_read_is_refused() {
         for (body, code) in [
             (&b""[..], 50000),
-            (b"{\"ksql\": \"SHOW", 50000),
-            (b"{\"ksql\":\"\xff\xfe\"}", 50000),
+            (b"{\"ksql\": \"SHOW", 40000),
+            (b"{\"ksql\":\"\xff\xfe\"}", 40000),
             (b"[]", 40000),
             (b"\"x\"", 40000),
             (br#"{"ksql":"","streamsProperties":{"a":null}}"#, 50000),

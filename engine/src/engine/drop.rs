@@ -7,6 +7,7 @@ use tidemill_parser::ast::{DropSource, SpannedStatement};
 use super::command::{Action, CommandOutcome};
 use super::ddl::{capitalized, closed};
 use super::{CommandState, Engine, EngineError, SessionProperties};
+use crate::analyze::ErrorKind;
 use crate::catalog::SourceKind;
 
 impl Engine {
@@ -42,7 +43,9 @@ impl Engine {
             }
             let near = catalog.near_source(name).map(|n| format!(" Did you mean {n}?")).unwrap_or_default();
             let message = format!("{} {name} does not exist.{near}", capitalized(kind));
-            return Err(EngineError { span: Some(drop.name.span), ..EngineError::user(message) });
+            // There is no topic to delete either: not the statement is wrong, but what it asks for can't be done.
+            let code = drop.delete_topic.then_some(ErrorKind::Request);
+            return Err(EngineError { span: Some(drop.name.span), code, ..EngineError::user(message) });
         };
         if source.kind != kind {
             return Err(EngineError::user(format!(
@@ -54,9 +57,8 @@ impl Engine {
         catalog.check_droppable(name)?;
         let topic = source.format.topic.clone();
         if drop.delete_topic && source.read_only {
-            return Err(EngineError::user(format!(
-                "Cannot delete topic for read-only source: {name}. The topic belongs to whoever writes it."
-            )));
+            let message = format!("Cannot delete topic for read-only source: {name}. The topic belongs to whoever writes it.");
+            return Err(EngineError { code: Some(ErrorKind::Request), ..EngineError::user(message) });
         }
         outcome.message = format!("Source `{name}` (topic: {topic}) was dropped.");
         outcome.sequence_number =

@@ -22,6 +22,8 @@ pub enum QueryState {
 #[derive(Debug, Default)]
 pub struct QueryMetrics {
     pub records_in: AtomicU64,
+    /// Of keys and values of the records read.
+    pub bytes_in: AtomicU64,
     pub records_out: AtomicU64,
     pub errors: AtomicU64,
     pub commits: AtomicU64,
@@ -30,9 +32,10 @@ pub struct QueryMetrics {
 }
 
 impl QueryMetrics {
-    pub(super) fn add(&self, records_in: u64, records_out: u64, errors: u64, now_ms: i64) {
+    pub(super) fn add(&self, (records_in, bytes_in): (u64, u64), records_out: u64, errors: u64, now_ms: i64) {
         if records_in > 0 {
             self.records_in.fetch_add(records_in, Ordering::Relaxed);
+            self.bytes_in.fetch_add(bytes_in, Ordering::Relaxed);
             self.last_record_ms.store(now_ms, Ordering::Relaxed);
         }
         if records_out > 0 {

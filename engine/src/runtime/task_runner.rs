@@ -106,7 +106,8 @@ impl Task {
         for store in &mut self.cx.stores {
             store.end_chunk();
         }
-        self.handle.metrics.add(records as u64, self.cx.rows_out - before.0, self.cx.errors - before.1, self.cx.clock.now_ms());
+        let read = (records as u64, std::mem::take(&mut self.cx.bytes_in));
+        self.handle.metrics.add(read, self.cx.rows_out - before.0, self.cx.errors - before.1, self.cx.clock.now_ms());
         let writer = self.cx.writer.take().unwrap_or_else(|| unreachable!("an operator kept the writer"));
         (writer, result)
     }
@@ -150,6 +151,7 @@ impl Task {
         let Some((arrived, first)) = self.input.head(lane) else { return Ok(()) };
         for index in first..first + count {
             let record = arrived.batch.record(index);
+            self.cx.bytes_in += (record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)) as u64;
             let headers = if self.wants_headers[*source] { arrived.batch.shared_headers(index) } else { None };
             if let Some(row) = reader.read(record, headers, topic_partition.partition, &mut self.cx)? {
                 process_from(&mut self.graph.nodes, 0, *node, *port, row, &mut self.cx)?;

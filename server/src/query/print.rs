@@ -20,6 +20,8 @@ use crate::reply::{self, Reply};
 
 /// Bytes of a topic that may wait unread.
 const MAX_BUFFERED_BYTES: usize = 4 << 20;
+/// Records that are looked at together for their formats.
+const MAX_RECORDS_AT_ONCE: usize = 500;
 /// How long to wait before a broker that is away is asked again.
 const RETRY: std::time::Duration = std::time::Duration::from_millis(500);
 
@@ -138,7 +140,10 @@ impl Printing {
                 return None;
             }
             match self.opened.reader.poll() {
-                Ok(Some(batch)) => self.show(&batch),
+                Ok(Some(batch)) => {
+                    let arrived = self.gather(batch);
+                    self.show(&arrived);
+                }
                 Ok(None) => {
                     tokio::select! {
                         () = self.opened.arrived.notified() => {}
@@ -155,11 +160,26 @@ impl Printing {
         }
     }
 
-    /// Turns a batch into chunks: the formats where they changed, then a line a record.
-    fn show(&mut self, arrived: &ArrivedBatch) {
+    /// A batch with those that are there behind it: the more records are seen, the surer are the formats.
+    fn gather(&mut self, first: ArrivedBatch) -> Vec<ArrivedBatch> {
+        let mut count = first.batch.len();
+        let mut arrived = vec![first];
+        // What is wrong with the log comes up again at the next poll.
+        while count < MAX_RECORDS_AT_ONCE
+            && let Ok(Some(next)) = self.opened.reader.poll()
+        {
+            count += next.batch.len();
+            arrived.push(next);
+        }
+        arrived
+    }
+
+    /// Turns batches into chunks: the formats where they changed, then a line a record.
+    fn show(&mut self, arrived: &[ArrivedBatch]) {
         let mut chunks = Vec::new();
-        let records = || (arrived.first..arrived.batch.len()).map(|i| arrived.batch.record(i));
-        for record in records() {
+        let of = |arrived: &ArrivedBatch| arrived.first..arrived.batch.len();
+        let records = || arrived.iter().flat_map(|a| of(a).map(|i| (a.source, a.batch.record(i))));
+        for (_, record) in records() {
             self.keys.observe(record.key);
             self.values.observe(record.value);
         }
@@ -171,8 +191,8 @@ impl Printing {
             chunks.push(format!("{}\n", names.1).into());
             self.named = Some(names);
         }
-        let partition = self.opened.partitions.get(arrived.source).copied().unwrap_or_default();
-        for record in records() {
+        for (source, record) in records() {
+            let partition = self.opened.partitions.get(source).copied().unwrap_or_default();
             if self.left == Some(0) {
                 break;
             }

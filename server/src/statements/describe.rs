@@ -78,32 +78,39 @@ fn statistics(app: &App, source: &Source) -> (Vec<Statistic>, Vec<Statistic>) {
     let seconds = app.started.elapsed().as_secs_f64().max(1.0);
     let (mut counts, mut errors) = (Vec::new(), Vec::new());
     let statistic = |name, value: f64, timestamp| Statistic { name, host: app.host.clone(), value, timestamp };
-    let sum = |names: [&'static str; 2], queries: &[&PersistentQuery], count: fn(&queries::Counters) -> u64, into: &mut Vec<Statistic>| {
-        let (mut total, mut last) = (0u64, 0i64);
-        for counters in queries.iter().map(|q| queries::counters(q)) {
-            total = total.saturating_add(count(&counters));
-            last = last.max(counters.last_record_ms);
-        }
-        if total > 0 {
-            into.push(statistic(names[0], total as f64 / seconds, last));
-            into.push(statistic(names[1], total as f64, last));
-        }
+    let sum = |queries: &[&PersistentQuery], count: fn(&queries::Counters) -> u64| {
+        let counters = queries.iter().map(|q| queries::counters(q));
+        counters.fold((0u64, 0i64), |(total, last), c| (total.saturating_add(count(&c)), last.max(c.last_record_ms)))
     };
     let persistent = app.engine.queries().persistent();
     let reads = |q: &&PersistentQuery| q.plan.sources.iter().any(|s| catalog.source(s).is_some_and(|s| s.format.topic == *topic));
     let readers: Vec<&PersistentQuery> = persistent.iter().map(|q| &**q).filter(reads).collect();
     let writers: Vec<&PersistentQuery> =
         persistent.iter().map(|q| &**q).filter(|q| q.sink_topic == *topic && q.kind != QueryKind::SourceTable).collect();
-    sum(["messages-per-sec", "total-messages"], &writers, |c| c.records_out, &mut counts);
-    sum(["consumer-messages-per-sec", "consumer-total-messages"], &readers, |c| c.records_in, &mut counts);
-    sum(["consumer-failed-messages-per-sec", "consumer-failed-messages"], &readers, |c| c.errors, &mut errors);
+    let (written, last) = sum(&writers, |c| c.records_out);
+    if written > 0 {
+        counts.push(statistic("messages-per-sec", written as f64 / seconds, last));
+        counts.push(statistic("total-messages", written as f64, last));
+    }
+    let (read, last) = sum(&readers, |c| c.records_in);
+    if read > 0 {
+        counts.push(statistic("consumer-messages-per-sec", read as f64 / seconds, last));
+        counts.push(statistic("consumer-total-messages", read as f64, last));
+        counts.push(statistic("consumer-total-bytes", sum(&readers, |c| c.bytes_in).0 as f64, last));
+    }
+    let (failed, last) = sum(&readers, |c| c.errors);
+    if failed > 0 {
+        errors.push(statistic("consumer-failed-messages", failed as f64, last));
+        errors.push(statistic("consumer-failed-messages-per-sec", failed as f64 / seconds, last));
+    }
     (counts, errors)
 }
 
 /// Counters as people read them.
 fn as_text(statistics: &[Statistic], last: &str) -> String {
     let Some(newest) = statistics.iter().map(|s| s.timestamp).max() else { return String::new() };
-    let counters = statistics.iter().map(|s| format!("{}: {:9.2}", s.name, s.value)).collect::<Vec<_>>().join(" ");
+    let value = |s: &Statistic| if s.name.ends_with("-per-sec") { format!("{:9.2}", s.value) } else { format!("{:9.0}", s.value) };
+    let counters = statistics.iter().map(|s| format!("{}: {}", s.name, value(s))).collect::<Vec<_>>().join(" ");
     let time = tidemill_engine::types::text::to_text(|out| tidemill_engine::types::text::write_timestamp(newest, out));
     format!("{counters} {last}: {time}Z")
 }

@@ -47,6 +47,7 @@ pub fn listed(query: &PersistentQuery) -> RunningQuery {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counters {
     pub records_in: u64,
+    pub bytes_in: u64,
     pub records_out: u64,
     pub errors: u64,
     /// Milliseconds since the epoch.
@@ -57,6 +58,7 @@ pub fn counters(query: &PersistentQuery) -> Counters {
     match &*query.handle.read() {
         Ok(handle) => Counters {
             records_in: handle.metrics.records_in.load(Ordering::Relaxed),
+            bytes_in: handle.metrics.bytes_in.load(Ordering::Relaxed),
             records_out: handle.metrics.records_out.load(Ordering::Relaxed),
             errors: handle.metrics.errors.load(Ordering::Relaxed),
             last_record_ms: handle.metrics.last_record_ms.load(Ordering::Relaxed),

@@ -19,6 +19,7 @@ pub fn run(text: String) -> KsqlEntity {
 /// ksqlDB's section of a function. Its sections part some of ours.
 fn category_name(name: &str, category: Category) -> &'static str {
     match category {
+        Category::Mathematical if name == "GEO_DISTANCE" => "OTHER",
         Category::Mathematical => "MATHEMATICAL",
         Category::String if name.starts_with("REGEXP_") => "REGULAR EXPRESSION",
         Category::String => "STRING",
@@ -28,6 +29,7 @@ fn category_name(name: &str, category: Category) -> &'static str {
         Category::Json => "JSON",
         Category::Bytes if matches!(name, "TO_BYTES" | "FROM_BYTES") => "STRING",
         Category::Bytes => "CONVERSIONS",
+        Category::Conditional if matches!(name, "GREATEST" | "LEAST") => "MATHEMATICAL",
         Category::Conditional => "CONDITIONAL",
         Category::DateTime => "DATE / TIME",
         Category::Url => "URL",
