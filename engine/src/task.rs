@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::log::{LogWriter, OutRecord, TopicHandle};
+use crate::log::{LogError, LogWriter, OutRecord, TopicHandle};
 use crate::operators::FatalError;
 use crate::processing_log::{ProcessingError, ProcessingLog};
 use crate::row::{Row, RowBuffers};
@@ -34,6 +34,8 @@ pub struct TaskContext {
     /// Orders the rows of this task for aggregates that ask which came first. Set by the reader of each record, raised by
     /// the operators that make several rows of one; grows for ever, also over restarts (see [`arrival_of`]).
     pub arrival: i64,
+    /// Why a record could not be sent, which tells whether the task may try again from its last commit.
+    pub send_failure: Option<LogError>,
     /// Row buffers that are free to be used again.
     pub buffers: RowBuffers,
 }
@@ -61,6 +63,7 @@ impl TaskContext {
             errors: 0,
             bytes_in: 0,
             arrival: 0,
+            send_failure: None,
             buffers: RowBuffers::default(),
         }
     }
@@ -81,7 +84,11 @@ impl TaskContext {
     pub fn send(&mut self, topic: TopicHandle, record: OutRecord<'_>) -> Result<(), FatalError> {
         let writer = self.writer.as_mut().ok_or_else(|| FatalError("no writer outside of a chunk".into()))?;
         self.rows_out += 1;
-        writer.send(topic, record).map_err(|e| FatalError(e.to_string()))
+        writer.send(topic, record).map_err(|error| {
+            let reason = FatalError(error.to_string());
+            self.send_failure = Some(error);
+            reason
+        })
     }
 
     /// Reports a record or an expression that failed; the query goes on.

@@ -323,7 +323,8 @@ impl Declaration<'_, '_> {
                  providing the required 'PARTITIONS' configuration in the WITH clause (and optionally 'REPLICAS'). For example: {};",
                 Statement::CreateSource(example)
             );
-            self.problems.add(Problem::new(message).kind(ErrorKind::Request));
+            let named = self.create.properties.get("KAFKA_TOPIC").map_or(self.create.name.span, |property| property.value.span);
+            self.problems.add(Problem::new(message).kind(ErrorKind::Request).at(named));
         }
         missing
     }

@@ -137,9 +137,10 @@ impl Joiner<'_> {
         let l = &self.side(node.left.first())?.alias;
         let r = &self.side(node.right)?.alias;
         let (n, m) = (left.partitions, right.partitions);
-        Some(Problem::new(format!(
+        let message = format!(
             "Can't join `{l}` with `{r}` since the number of partitions don't match. `{l}` partitions = {n}; `{r}` partitions = {m}. Please \
              repartition either one so that the number of partitions match."
-        )))
+        );
+        Some(Problem::new(message).at(node.left_expr.span))
     }
 }

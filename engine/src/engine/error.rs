@@ -50,6 +50,7 @@ impl From<LogError> for EngineError {
         let blame = match error {
             LogError::UnknownTopic(_) | LogError::TopicExists(_) => Blame::User,
             LogError::Retriable(_) => Blame::External,
+            LogError::Undeliverable { .. } => Blame::External,
             LogError::Fatal(_) => Blame::Internal,
         };
         EngineError { blame, message: error.to_string(), span: None, code: None, statement: None }

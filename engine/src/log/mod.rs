@@ -36,6 +36,9 @@ pub enum LogError {
     UnknownTopic(String),
     #[error("topic '{0}' exists already")]
     TopicExists(String),
+    /// Records of this topic can't be written, and trying again will not help; those of other topics may be sent again.
+    #[error("topic '{topic}' can't be written: {reason}")]
+    Undeliverable { topic: String, reason: String },
     /// Worth trying again: the broker is away, a request timed out.
     #[error("{0}")]
     Retriable(String),

@@ -49,6 +49,8 @@ struct Prepared {
     source_partitions: Vec<u32>,
     sinks: Vec<(TopicHandle, u32)>,
     changelogs: Vec<Option<(String, TopicHandle)>>,
+    /// The topics of the sinks and changelogs.
+    writes: Arc<[String]>,
 }
 
 impl Runtime {
@@ -120,7 +122,9 @@ impl Runtime {
                 None
             });
         }
-        Ok(Prepared { spec, partitions, source_partitions, sinks, changelogs })
+        let changelog_topics = changelogs.iter().flatten().map(|(name, _)| name.clone());
+        let writes = spec.sinks.iter().map(|sink| sink.topic.clone()).chain(changelog_topics).collect();
+        Ok(Prepared { writes, spec, partitions, source_partitions, sinks, changelogs })
     }
 
     /// Makes an internal topic unless it is there.
@@ -193,6 +197,7 @@ impl Runtime {
             lanes,
             wants_headers: sub.spec.sources.iter().map(|s| s.wants_headers).collect(),
             changelogs,
+            writes: sub.writes.clone(),
             group,
             scheduled,
             committed: offsets,

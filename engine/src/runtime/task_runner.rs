@@ -54,6 +54,8 @@ pub(super) struct Task {
     pub wants_headers: Vec<bool>,
     /// For each store: its changelog, where it has one.
     pub changelogs: Vec<Option<Changelog>>,
+    /// Every topic that the task writes, changelogs included.
+    pub writes: Arc<[String]>,
     /// The group that positions are committed to; `None` for push queries.
     pub group: Option<Arc<str>>,
     /// Set while the worker knows that the task has something to do.
@@ -66,8 +68,10 @@ pub(super) struct Task {
 
 /// Why a task can't go on with its turn.
 pub(super) enum TaskError {
-    /// The log is away: try again later.
+    /// The log is away and nothing was processed: try again later.
     Retriable(String),
+    /// The log went away within a record: go back to the last commit, and try again later.
+    Interrupted(String),
     Fatal(String),
 }
 
@@ -102,7 +106,10 @@ impl Task {
         }
         let before = (self.cx.rows_out, self.cx.errors);
         let mut records = 0;
-        let result = self.chunk(&mut records);
+        let result = self.chunk(&mut records).map_err(|error| match self.cx.send_failure.take() {
+            Some(LogError::Retriable(reason)) => TaskError::Interrupted(reason),
+            _ => error,
+        });
         for store in &mut self.cx.stores {
             store.end_chunk();
         }

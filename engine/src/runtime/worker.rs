@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use super::commit::{self, CommitPolicy};
 use super::query_handle::QueryState;
 use super::task_runner::{Task, TaskError, Turn};
-use crate::log::{Log, LogWriter};
+use crate::log::{Log, LogError, LogWriter};
 use crate::state::StateDb;
 
 /// How long a task rests after its log was away, at first; doubled up to [`MAX_BACKOFF`].
@@ -232,6 +232,13 @@ impl Worker {
                 tracing::debug!(query = %task.id.query, reason, "the log is away; trying again");
                 self.rest(key);
             }
+            Err(TaskError::Interrupted(reason)) => {
+                tracing::warn!(query = %task.id.query, reason, "the log went away; going back to the last commit");
+                match commit::roll_back(task) {
+                    Ok(()) => self.rest(key),
+                    Err(error) => self.fail(key, error),
+                }
+            }
             Err(TaskError::Fatal(reason)) => self.fail(key, reason),
         }
     }
@@ -266,29 +273,31 @@ impl Worker {
         let writer = match self.writer.take().map_or_else(|| self.log.writer(), Ok) {
             Ok(writer) => writer,
             Err(error) => {
-                self.roll_back(&error.to_string());
+                self.roll_back(&error);
                 return;
             }
         };
         let mut moved: Vec<&mut Task> = self.tasks.values_mut().filter(|t| t.dirty).collect();
         match commit::commit(writer, &self.state, &mut moved) {
             Ok(writer) => self.writer = Some(writer),
-            Err(error) => self.roll_back(&error.to_string()),
+            Err(error) => self.roll_back(&error),
         }
     }
 
-    fn roll_back(&mut self, reason: &str) {
-        tracing::warn!(reason, "commit failed; going back to the last one");
-        let mut failed = Vec::new();
-        for (key, task) in self.tasks.iter_mut().filter(|(_, t)| t.dirty) {
-            match commit::roll_back(task) {
-                Ok(()) => self.later.push((Instant::now() + self.backoff, *key)),
-                Err(error) => failed.push((*key, error)),
+    /// Takes every task that has moved back to its last commit. Queries that write what can't be written end.
+    fn roll_back(&mut self, error: &LogError) {
+        tracing::warn!(%error, "commit failed; going back to the last one");
+        let keys: Vec<TaskKey> = self.tasks.iter().filter(|(_, t)| t.dirty).map(|(key, _)| *key).collect();
+        for key in keys {
+            let Some(task) = self.tasks.get_mut(&key) else { continue };
+            let ended = match error {
+                LogError::Undeliverable { topic, .. } if task.writes.contains(topic) => Err(error.to_string()),
+                _ => commit::roll_back(task),
+            };
+            match ended {
+                Ok(()) => self.rest(key),
+                Err(reason) => self.fail(key, reason),
             }
-        }
-        self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
-        for (key, error) in failed {
-            self.fail(key, error);
         }
     }
 }

@@ -83,6 +83,15 @@ impl Failure {
         self.is(Code::RD_KAFKA_RESP_ERR__QUEUE_FULL)
     }
 
+    /// What happened, also where librdkafka has no text for it.
+    pub(super) fn in_words(&self) -> String {
+        match self {
+            failure if !failure.text.is_empty() => failure.text.clone(),
+            failure if failure.is_unknown_topic() => "the topic or its partition does not exist".to_owned(),
+            failure => format!("Kafka error {}", failure.code),
+        }
+    }
+
     /// Whether another broker should be asked: the one asked does not keep the group, or cannot be reached.
     pub(super) fn is_about_coordinator(&self) -> bool {
         [
@@ -118,6 +127,7 @@ mod tests {
         let kind = |code: Code, topic| match Failure::new(code, "x").about("creating topic", topic) {
             LogError::UnknownTopic(_) => "unknown",
             LogError::TopicExists(_) => "exists",
+            LogError::Undeliverable { .. } => "undeliverable",
             LogError::Retriable(_) => "retriable",
             LogError::Fatal(_) => "fatal",
         };

@@ -135,15 +135,17 @@ impl KafkaWriter {
 /// What a failed flush says.
 fn lost_records(lost: Option<Undelivered>, left: usize, fatal: Option<Failure>) -> LogError {
     let count = lost.as_ref().map_or(0, |lost| lost.records) + left as u64;
-    let first = fatal.clone().or(lost.and_then(|lost| lost.first));
-    let text = format!(
-        "Kafka: {count} records could not be written: {}",
-        first.as_ref().map_or("no broker answered in time", |failure| &failure.text)
-    );
+    let first = lost.and_then(|lost| lost.first);
     // A producer that can do no more is replaced, after which the records can be sent again.
-    match first {
-        Some(failure) if fatal.is_none() && !failure.is_retriable() => LogError::Fatal(text),
-        _ => LogError::Retriable(text),
+    let (topic, reason) = match (fatal, first) {
+        (Some(failure), _) => (None, failure.in_words()),
+        (None, Some(first)) => ((!first.failure.is_retriable()).then_some(first.topic), first.failure.in_words()),
+        (None, None) => (None, "no broker answered in time".to_owned()),
+    };
+    let reason = format!("Kafka: {count} records could not be written: {reason}");
+    match topic {
+        Some(topic) => LogError::Undeliverable { topic, reason },
+        None => LogError::Retriable(reason),
     }
 }
 

@@ -42,8 +42,15 @@ struct Context {
     health: Arc<Health>,
     /// Records that could not be delivered since the last look.
     undelivered: AtomicU64,
-    /// The first of those failures.
-    first_failure: Mutex<Option<Failure>>,
+    /// The first of those failures, before all one that is there to stay.
+    first_failure: Mutex<Option<RecordFailure>>,
+}
+
+/// A record that could not be delivered.
+#[derive(Debug, Clone)]
+pub struct RecordFailure {
+    pub topic: String,
+    pub failure: Failure,
 }
 
 // SAFETY: librdkafka documents its client handle as thread-safe; the context is made of Sync types.
@@ -172,9 +179,11 @@ unsafe extern "C" fn on_delivery(_rk: *mut rd::rd_kafka_t, message: *const rd::r
         }
         if let Some(context) = opaque.cast::<Context>().as_ref() {
             context.undelivered.fetch_add(1, Ordering::Relaxed);
+            let failure = Failure { code, text: text_of(rd::rd_kafka_message_produce_errstr(message)) };
             let mut first = context.first_failure.lock();
-            if first.is_none() {
-                *first = Some(Failure { code, text: text_of(rd::rd_kafka_message_produce_errstr(message)) });
+            if first.as_ref().is_none_or(|first| first.failure.is_retriable() && !failure.is_retriable()) {
+                let topic = if (*message).rkt.is_null() { String::new() } else { text_of(rd::rd_kafka_topic_name((*message).rkt)) };
+                *first = Some(RecordFailure { topic, failure });
             }
         }
     }

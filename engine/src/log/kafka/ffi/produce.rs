@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rdkafka::bindings as rd;
 
-use super::{Client, Topic, failure, failure_of};
+use super::{Client, RecordFailure, Topic, failure, failure_of};
 use crate::log::OutRecord;
 use crate::log::kafka::errors::Failure;
 use crate::row::Header;
@@ -27,8 +27,8 @@ pub struct ProducerTopic(Topic);
 #[derive(Debug)]
 pub struct Undelivered {
     pub records: u64,
-    /// Why the first of them failed.
-    pub first: Option<Failure>,
+    /// The first of them, before all one that failed for good.
+    pub first: Option<RecordFailure>,
 }
 
 impl Producer {
