@@ -91,6 +91,11 @@ impl TaskContext {
         })
     }
 
+    /// Whether reports are to bear the rows that failed.
+    pub fn reports_rows(&self) -> bool {
+        self.processing_log.includes_rows()
+    }
+
     /// Reports a record or an expression that failed; the query goes on.
     pub fn report(&mut self, error: ProcessingError) {
         self.errors += 1;

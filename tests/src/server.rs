@@ -144,7 +144,11 @@ impl ServerProcess {
 
     /// One HTTP/1.1 request on a connection of its own: status and body.
     pub fn request(&self, method: &str, path: &str, body: Option<&Json>) -> std::io::Result<(u16, String)> {
-        let body = body.map(Json::to_string).unwrap_or_default();
+        self.raw(method, path, body.map(Json::to_string).unwrap_or_default().as_bytes())
+    }
+
+    /// As [`ServerProcess::request`], with whatever body.
+    pub fn raw(&self, method: &str, path: &str, body: &[u8]) -> std::io::Result<(u16, String)> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(REQUEST_TIMEOUT))?;
         let length = body.len();
@@ -152,7 +156,8 @@ impl ServerProcess {
             "{method} {path} HTTP/1.1\r\nHost: tidemill\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
         );
         stream.write_all(head.as_bytes())?;
-        stream.write_all(body.as_bytes())?;
+        // A server may refuse a body before it was sent as a whole.
+        let _ = stream.write_all(body);
         let mut reader = BufReader::new(stream);
         let mut line = String::new();
         reader.read_line(&mut line)?;

@@ -216,8 +216,7 @@ impl Engine {
         if self.commands.lock().count > 0 || self.catalog().source(LOG_STREAM).is_some() || !self.config.processing_log_stream {
             return Ok(());
         }
-        let text =
-            format!("CREATE STREAM IF NOT EXISTS {LOG_STREAM} ({}) WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='JSON');", stream_columns());
+        let text = format!("CREATE STREAM {LOG_STREAM} ({}) WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='JSON');", stream_columns());
         let statement = tidemill_parser::parse_statement(&text)?;
         self.execute(&statement, &self.session(&Default::default()))?;
         Ok(())

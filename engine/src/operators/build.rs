@@ -188,7 +188,8 @@ impl Builder<'_> {
                 let scope = Scope::new(&input.schema, input.windowed_key().is_some());
                 let compiled = expr::compile_predicate(&parse(predicate)?, &scope).map_err(|e| FatalError(e.to_string()))?;
                 let step_name = if matches!(input.kind, StepKind::Aggregate(_)) { "Aggregate.HavingFilter" } else { "WhereFilter" };
-                let operator = Filter { predicate: compiled, text: predicate.clone(), is_table, origin: self.origin(step_name) };
+                let operator =
+                    Filter { predicate: compiled, text: predicate.clone(), is_table, origin: self.origin(step_name).over(&input.schema) };
                 Ok(self.push(Box::new(operator), upstream))
             }
             StepKind::Select { input, items, .. } => {
@@ -219,7 +220,7 @@ impl Builder<'_> {
                     keys: self.key_projector(step, keys, input, None, "Aggregate.GroupBy")?,
                     values: Projector::new(&value_names(&step.schema), &[], input, Some(needed), self.origin("Aggregate.GroupBy"))?,
                     is_table,
-                    origin: self.origin("Aggregate.GroupBy"),
+                    origin: self.origin("Aggregate.GroupBy").over(&input.schema),
                 };
                 Ok(self.push(Box::new(operator), upstream))
             }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::FatalError;
 use crate::expr::{self, Compiled, Env, Scope};
+use crate::formats::write_json;
 use crate::functions::EvalError;
 use crate::plan::{NamedExpr, Step};
 use crate::processing_log::{ProcessingError, ProcessingErrorKind};
 use crate::row::RowMeta;
 use crate::task::TaskContext;
-use crate::types::{Schema, Value};
+use crate::types::{Column, Schema, SqlType, Value};
 
 /// Whose expressions these are, for the processing log.
 #[derive(Debug, Clone)]
@@ -18,16 +19,31 @@ pub(super) struct Origin {
     pub query: Arc<str>,
     /// The step's name (`Project`, `WhereFilter`).
     pub step: Arc<str>,
+    /// Of the rows that come in, where reports may bear them.
+    columns: Option<Arc<Schema>>,
 }
 
 impl Origin {
     pub fn new(query: &Arc<str>, step: &str) -> Self {
-        Origin { query: query.clone(), step: step.into() }
+        Origin { query: query.clone(), step: step.into(), columns: None }
+    }
+
+    /// Of rows with these columns.
+    pub fn over(self, columns: &Schema) -> Self {
+        Origin { columns: Some(Arc::new(columns.clone())), ..self }
     }
 
     /// Reports a failure of one row; the query goes on.
     #[cold]
     pub fn report(&self, cx: &mut TaskContext, meta: &RowMeta, message: String, cause: &str) {
+        self.report_row(cx, &[], meta, message, cause);
+    }
+
+    /// As [`Origin::report`], with the row where the configuration allows that.
+    #[cold]
+    pub fn report_row(&self, cx: &mut TaskContext, values: &[Value], meta: &RowMeta, message: String, cause: &str) {
+        let columns = self.columns.as_deref().filter(|c| c.width() == values.len() && cx.reports_rows());
+        let record = columns.map(|columns| row_text(values, meta, columns));
         cx.report(ProcessingError {
             kind: ProcessingErrorKind::RecordProcessing,
             query_id: self.query.clone(),
@@ -38,9 +54,32 @@ impl Origin {
             topic: None,
             partition: meta.partition,
             offset: meta.offset,
-            record: None,
+            record,
         });
     }
+}
+
+/// A row as ksqlDB's processing log spells it: a JSON array of the value columns, ROWTIME, partition, offset and the key.
+fn row_text(values: &[Value], meta: &RowMeta, columns: &Schema) -> String {
+    let mut out = vec![b'['];
+    let (key, value) = values.split_at(columns.key.len().min(values.len()));
+    let mut append = |values: &[Value], columns: &[Column]| {
+        for (value, column) in values.iter().zip(columns) {
+            let start = out.len();
+            if write_json(value, &column.sql_type, &mut out).is_err() {
+                out.truncate(start);
+                out.extend_from_slice(b"null");
+            }
+            out.push(b',');
+        }
+    };
+    append(value, &columns.value);
+    let ours = [Value::BigInt(meta.timestamp), Value::Int(meta.partition), Value::BigInt(meta.offset)];
+    append(&ours, &[SqlType::BigInt, SqlType::Int, SqlType::BigInt].map(|t| Column::new("", t)));
+    append(key, &columns.key);
+    out.pop();
+    out.push(b']');
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Parses an expression of a plan.
@@ -90,6 +129,7 @@ impl Projector {
         needed: Option<&BTreeSet<String>>,
         origin: Origin,
     ) -> Result<Self, FatalError> {
+        let origin = origin.over(&input.schema);
         let mut cells = Vec::with_capacity(names.len());
         for name in names {
             cells.push(if needed.is_some_and(|n| !n.contains(name)) {
@@ -120,7 +160,7 @@ impl Projector {
                     Ok(value) => value,
                     Err(EvalError(cause)) => {
                         let message = format!("Error computing expression {text} for column {name} with index {index}");
-                        self.origin.report(cx, meta, message, &cause);
+                        self.origin.report_row(cx, values, meta, message, &cause);
                         Value::Null
                     }
                 },

@@ -23,7 +23,7 @@ impl Filter {
         match (self.predicate)(&Env::new(values, meta)) {
             Ok(result) => result == Some(true),
             Err(error) => {
-                self.origin.report(cx, meta, format!("Error evaluating predicate {}", self.text), &error.0);
+                self.origin.report_row(cx, values, meta, format!("Error evaluating predicate {}", self.text), &error.0);
                 false
             }
         }

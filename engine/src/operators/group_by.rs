@@ -24,12 +24,12 @@ impl GroupBy {
     fn group(&self, input: &[Value], meta: &RowMeta, cx: &mut TaskContext) -> Option<Vec<Value>> {
         let mut values = cx.buffers.take(self.width);
         if let Err((text, cause)) = self.keys.try_append(input, meta, &mut values) {
-            self.origin.report(cx, meta, format!("Group-by column with index 0 can't be computed: {text}"), &cause);
+            self.origin.report_row(cx, input, meta, format!("Group-by column with index 0 can't be computed: {text}"), &cause);
             return None;
         }
         if let Some(index) = values.iter().position(Value::is_null) {
             let message = format!("Group-by column with index {index} resolved to null. The source row will be excluded from the table.");
-            self.origin.report(cx, meta, message, "");
+            self.origin.report_row(cx, input, meta, message, "");
             return None;
         }
         self.values.append(input, meta, cx, &mut values);

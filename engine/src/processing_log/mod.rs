@@ -38,6 +38,11 @@ pub struct ProcessingError {
 /// Takes failures; cheap and never blocking, it may drop where there are too many.
 pub trait ProcessingLog: Send + Sync {
     fn report(&self, error: ProcessingError);
+
+    /// Whether failed rows may stand in the log: only then is it worth while to spell them.
+    fn includes_rows(&self) -> bool {
+        false
+    }
 }
 
 /// Keeps nothing.

@@ -40,6 +40,7 @@ pub struct ProcessingLogWriter {
     /// `None` once it is being dropped.
     queue: Option<Sender<ProcessingError>>,
     dropped: Arc<AtomicU64>,
+    include_rows: bool,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -54,7 +55,7 @@ impl ProcessingLogWriter {
             .name("processing-log".into())
             .spawn(move || writing.run(&inbox))
             .map_err(|e| LogError::Fatal(format!("processing log: {e}")))?;
-        Ok(ProcessingLogWriter { queue: Some(queue), dropped, thread: Some(thread) })
+        Ok(ProcessingLogWriter { queue: Some(queue), dropped, include_rows, thread: Some(thread) })
     }
 }
 
@@ -73,6 +74,10 @@ impl ProcessingLog for ProcessingLogWriter {
         if let Err(TrySendError::Full(_)) = queue.try_send(error) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    fn includes_rows(&self) -> bool {
+        self.include_rows
     }
 }
 

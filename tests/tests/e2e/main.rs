@@ -2,6 +2,10 @@
 
 mod demo;
 mod examples;
+mod h2;
 mod kill;
 mod layers;
+mod processing_log;
+mod rest;
 mod scripts;
+mod starts;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::client::Answer;
 use crate::script::{Exchange, Expected, Protocol};
-use crate::text::{normal_id, normal_text, topology_facts, words_before_colons};
+use crate::text::{normal_id, normal_text, topology_facts, without_clock, words_before_colons};
 use crate::{exact, facts};
 
 /// Headers that count.
@@ -39,7 +39,7 @@ const VARYING: &[&str] = &["commandSequenceNumber", "timestamp", "createTime", "
 /// Texts of our own.
 const OWN_WORDS: &[&str] = &["description", "author", "version"];
 /// Above this a number of milliseconds is the wall clock of a run.
-const WALL_CLOCK_MS: i64 = 1_750_000_000_000;
+pub const WALL_CLOCK_MS: i64 = 1_750_000_000_000;
 
 /// What is asked of an answer besides what was recorded of it.
 pub struct Rules {
@@ -151,6 +151,12 @@ impl Differences {
                     self.value(&format!("{path}[]"), a, b);
                 }
             }
+            // What caused what is told in Java's words there.
+            (Json::Array(a), Json::Array(b)) if key == "CAUSE" => {
+                if a.is_empty() != b.is_empty() {
+                    self.note(format!("{path}: {} causes, not {}", b.len(), a.len()));
+                }
+            }
             (Json::Array(a), Json::Array(b)) => self.list(path, a, b, SETS.contains(&key)),
             (Json::String(a), Json::String(b)) => {
                 if let Some(difference) = self.strings(path, key, a, b, in_shape) {
@@ -238,11 +244,12 @@ impl Differences {
         }
         let differs = |same: bool| (!same).then(|| format!("{:?}, not {:?}", shortened(ours), shortened(expected)));
         match key {
-            "message" | "errorMessage" if !path.contains("commandStatus") => {
+            "message" | "errorMessage" | "ERRORMESSAGE" if !path.contains("commandStatus") => {
                 let missing = facts::missing(expected, ours, &self.request);
                 (!missing.is_empty())
                     .then(|| format!("says {:?}, lacks {} of {:?}", shortened(ours), missing.join(", "), shortened(expected)))
             }
+            "RECORD" => differs(without_clock(expected) == without_clock(ours)),
             "statistics" | "errorStats" => differs(words_before_colons(expected) == words_before_colons(ours)),
             "topology" => differs(topology_facts(expected) == topology_facts(ours)),
             key if OWN_WORDS.contains(&key) => differs(expected.is_empty() || !ours.is_empty()),

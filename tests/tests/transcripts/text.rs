@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::compare::WALL_CLOCK_MS;
+
 /// Ids of queries without their numbers, UUIDs and object hashes as such.
 pub fn normal_id(text: &str) -> String {
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '@');
@@ -47,6 +49,12 @@ pub fn normal_text(text: &str) -> String {
         _ => format!("{line}\n"),
     };
     normal_id(&text.lines().map(line).collect::<String>())
+}
+
+/// A row in a text, without the time of this run.
+pub fn without_clock(text: &str) -> String {
+    let clock = |part: &str| part.parse::<i64>().is_ok_and(|n| n > WALL_CLOCK_MS);
+    text.split(',').map(|part| if clock(part) { "<now>" } else { part }).collect::<Vec<_>>().join(",")
 }
 
 /// Names of counters in a text of statistics.
