@@ -10,7 +10,7 @@ use super::joins::{self, Tree};
 use super::keys::{self, KeyColumn, KeyOrigin};
 use super::projection::{self, Item, Projection, StarMode};
 use super::rewrite;
-use super::scope::{Clause, Scope, qualified};
+use super::scope::{Clause, Scope, is_window_bound, qualified};
 use super::typing;
 use super::windows::{self, Window};
 use crate::catalog::SourceKind;
@@ -86,6 +86,11 @@ pub(crate) fn read(
         scope.free.extend(["WINDOWSTART", "WINDOWEND"].map(String::from));
     }
     let tree = if scope.is_join() { joins::read(&query.from, &scope, problems) } else { Some(Tree::Leaf(0)) };
+    if let Some(Tree::Join(node)) = &tree
+        && node.is_synthetic
+    {
+        scope.free.insert(node.key_name.clone());
+    }
     let window = query.window.as_ref().and_then(|w| windows::read(w, problems));
     let selection = query.selection.as_ref().map(|e| qualify_selection(&scope, e, problems));
     let partition_by = partition_keys(query, &scope, problems);
@@ -153,11 +158,12 @@ fn calls_aggregate(query: &Query) -> bool {
 /// WHERE stands before any window of the query's own: its bounds are unknown there.
 fn qualify_selection(scope: &Scope, expr: &Expr, problems: &mut Problems) -> Expr {
     let mut outside = scope.clone();
-    outside.free.clear();
+    outside.free.retain(|name| !is_window_bound(name));
     let mut own = None;
     rewrite::visit(expr, &mut |e| {
         if let ExprKind::Column(c) = &e.kind
             && c.source.is_none()
+            && is_window_bound(&c.name.name)
             && scope.free.contains(&c.name.name)
         {
             own = Some((c.name.name.clone(), e.span));
@@ -281,7 +287,7 @@ fn key_columns(
     match tree {
         Tree::Join(node) => {
             let columns: Vec<Expr> = node.keys.iter().filter(|e| matches!(e.kind, ExprKind::Column(_))).cloned().collect();
-            let internal = joins::key_name(scope, &node.left_expr, &node.right_expr);
+            let internal = node.key_name.clone();
             let exprs = if columns.is_empty() { vec![Expr::column(internal.clone())] } else { columns };
             (vec![KeyColumn { exprs, internal }], KeyOrigin::Join)
         }

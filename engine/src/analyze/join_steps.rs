@@ -1,19 +1,20 @@
-//! Steps of joins: each source's columns get its name before them, the stream gets the table's key, then they meet.
+//! Steps of joins: each source's columns get its name before them, streams get the join's key, then they meet.
 
 use std::collections::BTreeSet;
 
-use tidemill_parser::ast::{ColumnRef, Expr, ExprKind};
+use tidemill_parser::ast::{ColumnRef, Expr, ExprKind, JoinKind as parsed};
 
 use super::aliases::Aliases;
 use super::build::{Builder, source_step};
 use super::clauses::windowed_repartition;
 use super::error::{Problem, Problems};
 use super::formats::Choice;
-use super::joins::{Node, Tree};
+use super::joins::{Node, Tree, Within};
 use super::scope::{Side, qualified};
 use super::steps::{self, Shown};
 use super::typing::Place;
-use crate::plan::{FormatSpec, NamedExpr, Step, StepKind, names};
+use crate::catalog::SourceKind;
+use crate::plan::{FormatSpec, JoinKind, NamedExpr, Step, StepKind, StreamStreamJoinStep, names};
 use crate::types::{Column, Schema};
 
 /// A side of a join on its way.
@@ -24,6 +25,38 @@ pub(crate) struct Joined {
     partitions: u32,
     /// Qualified expressions that stand for its one key column; none where it has no key or several columns.
     keys: Vec<Expr>,
+    /// Processors that Kafka Streams would have made so far: it numbers the stores of joins by them.
+    nodes: usize,
+}
+
+/// How a stream's key has to be written and partitioned.
+struct Needs {
+    key_format: FormatSpec,
+    partitions: u32,
+    /// The step in the name of the topic for it, where one is needed.
+    topic: String,
+}
+
+/// Processors of a source with its projection, of a repartition, and of the kinds of joins.
+const SOURCE_NODES: usize = 3;
+const REPARTITION_NODES: usize = 4;
+const STREAM_JOIN_NODES: usize = 5;
+const STREAM_TABLE_JOIN_NODES: usize = 1;
+const TABLE_JOIN_NODES: usize = 3;
+
+/// How long a join without a GRACE PERIOD waits for late rows.
+const DEFAULT_JOIN_GRACE_MS: i64 = 24 * 60 * 60 * 1000;
+
+fn stream_join(left: Box<Step>, right: Box<Step>, kind: JoinKind, within: Within, nodes: usize) -> StreamStreamJoinStep {
+    let Within { mut before_ms, mut after_ms, grace_ms } = within;
+    if kind == JoinKind::Right {
+        // ksqlDB runs it as a LEFT join with the sides exchanged and the bounds left as they are.
+        std::mem::swap(&mut before_ms, &mut after_ms);
+    }
+    let [left_store, right_store, held] = names::stream_join_stores(nodes, kind);
+    let retention_ms = before_ms.saturating_add(after_ms).saturating_add(grace_ms.unwrap_or(DEFAULT_JOIN_GRACE_MS));
+    let held_store = (grace_ms.is_some() && kind != JoinKind::Inner).then_some(held);
+    StreamStreamJoinStep { left, right, kind, before_ms, after_ms, grace_ms, retention_ms, left_store, right_store, held_store }
 }
 
 /// Builds the steps of a join.
@@ -52,18 +85,82 @@ impl Joiner<'_> {
     }
 
     fn join(&self, node: &Node, problems: &mut Problems) -> Option<Joined> {
+        let scope = &self.builder.clauses.scope;
+        let is_table = |tree: &Tree| tree.kind(scope) == SourceKind::Table;
+        let right_is_table = is_table(&Tree::Leaf(node.right));
         let left = match &node.left {
-            Tree::Leaf(index) => self.source(*index, None, problems)?,
+            Tree::Leaf(index) => self.source(*index, Some(names::join_left_table_store(&node.prefix)), problems)?,
             Tree::Join(inner) => self.join(inner, problems)?,
         };
         let right = self.source(node.right, Some(names::join_table_store(&node.prefix)), problems)?;
-        let left = self.keyed(left, &right, node, problems)?;
-        let key = left.step.schema.key.clone();
+        if left.step.windowed_key() != right.step.windowed_key() {
+            // One of them would need other windows.
+            problems.add(windowed_repartition());
+            return None;
+        }
+        let (left, right) = match (is_table(&node.left), right_is_table) {
+            (false, true) => {
+                let needs = Needs { key_format: right.key_format.clone(), partitions: right.partitions, topic: names::join(&node.prefix) };
+                (self.keyed(left, &node.left_expr, node, needs, problems)?, right)
+            }
+            (true, _) => {
+                let right = self.rekeyed_table(right, &left, node);
+                self.check_partitions(&left, &right, node, problems)?;
+                (left, right)
+            }
+            (false, false) => self.keyed_streams(left, right, node, problems)?,
+        };
+        let key_type = left.step.schema.key.first()?.sql_type.clone();
+        let key = vec![Column::new(node.key_name.clone(), key_type)];
         let mut value = steps::pick(&left.step.schema, &self.needed, &key);
         value.extend(steps::pick(&right.step.schema, &self.needed, &key));
-        let kind = StepKind::StreamTableJoin { left: Box::new(left.step), right: Box::new(right.step), outer: node.outer };
+        let nodes = left.nodes + right.nodes;
+        let (key_format, partitions) = (left.key_format, left.partitions);
+        let (left, right) = (Box::new(left.step), Box::new(right.step));
+        let kind = match node.kind {
+            parsed::Inner => JoinKind::Inner,
+            parsed::Left => JoinKind::Left,
+            parsed::Right => JoinKind::Right,
+            parsed::Full => JoinKind::Full,
+        };
+        let (kind, own_nodes) = match (node.within, right_is_table) {
+            (Some(within), _) => (StepKind::StreamStreamJoin(stream_join(left, right, kind, within, nodes)), STREAM_JOIN_NODES),
+            (None, true) if is_table(&node.left) => (StepKind::TableTableJoin { left, right, kind }, TABLE_JOIN_NODES),
+            (None, _) => (StepKind::StreamTableJoin { left, right, outer: kind.keeps_left() }, STREAM_TABLE_JOIN_NODES),
+        };
         let step = Step { kind, schema: Schema { key, value } };
-        Some(Joined { step, key_format: left.key_format, partitions: left.partitions, keys: node.keys.clone() })
+        Some(Joined { step, key_format, partitions, keys: node.keys.clone(), nodes: nodes + own_nodes })
+    }
+
+    /// The streams of a join, each with the join's key, in the key format of the one that has it already.
+    fn keyed_streams(&self, left: Joined, right: Joined, node: &Node, problems: &mut Problems) -> Option<(Joined, Joined)> {
+        let model = if !left.keys.contains(&node.left_expr) && right.keys.contains(&node.right_expr) { &right } else { &left };
+        let (key_format, partitions) = (model.key_format.clone(), model.partitions);
+        let needs = |side: &str| Needs { key_format: key_format.clone(), partitions, topic: names::join_side(&node.prefix, side) };
+        let left = self.keyed(left, &node.left_expr, node, needs("left"), problems)?;
+        let right = self.keyed(right, &node.right_expr, node, needs("right"), problems)?;
+        self.check_partitions(&left, &right, node, problems)?;
+        Some((left, right))
+    }
+
+    /// The right table with its key written like the left one's.
+    fn rekeyed_table(&self, right: Joined, left: &Joined, node: &Node) -> Joined {
+        if right.key_format == left.key_format {
+            return right;
+        }
+        let (topic, store) = names::rekeyed_table(&node.prefix, "Right");
+        let (key, value) = (&right.step.schema.key, &right.step.schema.value);
+        let topic = self.builder.names.repartition(&topic);
+        let repartition = self.builder.repartition_keyed(topic, &Choice::from(&left.key_format), key, value, Some(left.partitions));
+        let schema = right.step.schema.clone();
+        let kind = StepKind::TableRekey { input: Box::new(right.step), repartition, store };
+        Joined {
+            step: Step { kind, schema },
+            key_format: left.key_format.clone(),
+            partitions: left.partitions,
+            keys: right.keys,
+            nodes: right.nodes + REPARTITION_NODES,
+        }
     }
 
     /// Reads a source and puts its name before those of its columns.
@@ -91,52 +188,60 @@ impl Joiner<'_> {
             key_format: source.format.key.clone(),
             partitions: source.topic.partitions,
             keys,
+            nodes: SOURCE_NODES,
         })
     }
 
-    /// The left side with the right side's key, partitioned as that is.
-    fn keyed(&self, left: Joined, right: &Joined, node: &Node, problems: &mut Problems) -> Option<Joined> {
-        let same_bytes = left.key_format == right.key_format;
-        if left.keys.contains(&node.left_expr) && same_bytes {
-            if left.partitions != right.partitions {
-                problems.add(self.partitions_differ(&left, right, node)?);
+    /// A stream with a key that is an expression's value, written and partitioned as the join needs it.
+    fn keyed(&self, side: Joined, expr: &Expr, node: &Node, needs: Needs, problems: &mut Problems) -> Option<Joined> {
+        if side.keys.contains(expr) && side.key_format == needs.key_format {
+            if side.partitions != needs.partitions {
+                problems.add(self.partitions_differ(side.partitions, needs.partitions, node)?);
                 return None;
             }
-            return Some(left);
+            return Some(side);
         }
-        if left.step.windowed_key().is_some() {
+        if side.step.windowed_key().is_some() {
             problems.add(windowed_repartition());
             return None;
         }
         let scope = &self.builder.clauses.scope;
-        let expr = scope.internal(&node.left_expr);
-        let name = match &node.left_expr.kind {
+        let internal = scope.internal(expr);
+        let name = match &expr.kind {
             ExprKind::Column(ColumnRef { source: Some(alias), name }) => scope.internal_name(&alias.name, &name.name),
             _ => Aliases::new(scope).generated(),
         };
-        let sql_type = steps::column_type(&expr, &left.step, Place::JoinOn, &Shown::default(), problems)?;
+        let sql_type = steps::column_type(&internal, &side.step, Place::JoinOn, &Shown::default(), problems)?;
         let key = vec![Column::new(name.clone(), sql_type)];
-        let value = steps::pick(&left.step.schema, &self.needed, &key);
-        let topic = self.builder.names.repartition(&names::join(&node.prefix));
-        let format = Choice::from(&right.key_format);
-        let repartition = self.builder.repartition_keyed(topic, &format, &key, &value, Some(right.partitions));
+        let value = steps::pick(&side.step.schema, &self.needed, &key);
+        let topic = self.builder.names.repartition(&needs.topic);
+        let format = Choice::from(&needs.key_format);
+        let repartition = self.builder.repartition_keyed(topic, &format, &key, &value, Some(needs.partitions));
         let kind = StepKind::SelectKey {
-            input: Box::new(left.step),
-            keys: vec![NamedExpr { name, expr: expr.to_string() }],
+            input: Box::new(side.step),
+            keys: vec![NamedExpr { name, expr: internal.to_string() }],
             repartition: Some(repartition),
         };
         Some(Joined {
             step: Step { kind, schema: Schema { key, value } },
-            key_format: right.key_format.clone(),
-            partitions: right.partitions,
-            keys: vec![node.left_expr.clone()],
+            key_format: needs.key_format,
+            partitions: needs.partitions,
+            keys: vec![expr.clone()],
+            nodes: side.nodes + REPARTITION_NODES,
         })
     }
 
-    fn partitions_differ(&self, left: &Joined, right: &Joined, node: &Node) -> Option<Problem> {
+    fn check_partitions(&self, left: &Joined, right: &Joined, node: &Node, problems: &mut Problems) -> Option<()> {
+        if left.partitions != right.partitions {
+            problems.add(self.partitions_differ(left.partitions, right.partitions, node)?);
+            return None;
+        }
+        Some(())
+    }
+
+    fn partitions_differ(&self, n: u32, m: u32, node: &Node) -> Option<Problem> {
         let l = &self.side(node.left.first())?.alias;
         let r = &self.side(node.right)?.alias;
-        let (n, m) = (left.partitions, right.partitions);
         let message = format!(
             "Can't join `{l}` with `{r}` since the number of partitions don't match. `{l}` partitions = {n}; `{r}` partitions = {m}. Please \
              repartition either one so that the number of partitions match."

@@ -9,6 +9,7 @@ use super::formats;
 use super::rewrite;
 use super::scope::{Clause, Scope, Side};
 use super::typing;
+use super::windows;
 use crate::catalog::{SourceKind, WindowType};
 use crate::types::Column;
 
@@ -26,8 +27,13 @@ pub(crate) struct Node {
     pub left: Tree,
     /// Index of the right source in the scope.
     pub right: usize,
-    /// Rows of the left without a match go on.
-    pub outer: bool,
+    pub kind: JoinKind,
+    /// Set where both sides are streams.
+    pub within: Option<Within>,
+    /// What the result's key column is called inside the plan.
+    pub key_name: String,
+    /// The key column is none of the sources'.
+    pub is_synthetic: bool,
     /// Qualified.
     pub left_expr: Expr,
     pub right_expr: Expr,
@@ -35,6 +41,14 @@ pub(crate) struct Node {
     pub keys: Vec<Expr>,
     /// What stands before the join's name in the names of its topics: `L_` for the left child, `L_L_` for its own.
     pub prefix: String,
+}
+
+/// How far the rows of two streams may be apart, milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Within {
+    pub before_ms: i64,
+    pub after_ms: i64,
+    pub grace_ms: Option<i64>,
 }
 
 /// A name for a key that no column of the sources carries.
@@ -119,18 +133,32 @@ impl Reader<'_, '_> {
         }
         self.check_kinds(join, &criteria, &left, right_side)?;
         self.check_windows(&left, right_side, join.span)?;
-        let mut keys = match &left {
-            Tree::Join(node) if node.keys.contains(&criteria.left) => node.keys.clone(),
-            _ => vec![criteria.left.clone()],
+        let within = self.within(join)?;
+        let column_name = column_key_name(scope, &criteria.left, &criteria.right);
+        let is_synthetic = join.kind == JoinKind::Full || column_name.is_none();
+        let key_name = column_name.filter(|_| !is_synthetic).unwrap_or_else(|| synthetic_key(scope));
+        let keys = match &left {
+            _ if is_synthetic => vec![Expr::column(key_name.clone())],
+            Tree::Join(node) if node.keys.contains(&criteria.left) => [node.keys.clone(), vec![criteria.right.clone()]].concat(),
+            _ => vec![criteria.left.clone(), criteria.right.clone()],
         };
-        keys.push(criteria.right.clone());
-        let key = Column::new(key_name(scope, &criteria.left, &criteria.right), left_type);
+        let key = Column::new(key_name.clone(), left_type);
         if let Err(problem) = formats::check_no_maps(std::slice::from_ref(&key)) {
             self.problems.add(problem);
             return None;
         }
-        let outer = join.kind == JoinKind::Left;
-        Some(Node { left, right, outer, left_expr: criteria.left, right_expr: criteria.right, keys, prefix: prefix.to_string() })
+        Some(Node {
+            left,
+            right,
+            kind: join.kind,
+            within,
+            key_name,
+            is_synthetic,
+            left_expr: criteria.left,
+            right_expr: criteria.right,
+            keys,
+            prefix: prefix.to_string(),
+        })
     }
 
     fn refuse<T>(&mut self, message: impl Into<String>, span: Span) -> Option<T> {
@@ -153,6 +181,18 @@ impl Reader<'_, '_> {
                 None
             }
         }
+    }
+
+    /// The WITHIN clause in milliseconds; `Some(None)`: there is none.
+    fn within(&mut self, join: &Join) -> Option<Option<Within>> {
+        let Some(within) = &join.within else { return Some(None) };
+        let mut length = |interval| self.problems.take(windows::millis(interval).map_err(|p| p.at(join.span)));
+        let (before_ms, after_ms) = (length(within.before)?, length(within.after)?);
+        let grace_ms = match within.grace {
+            Some(grace) => Some(length(grace)?),
+            None => None,
+        };
+        Some(Some(Within { before_ms, after_ms, grace_ms }))
     }
 
     /// Parts the ON expression into the side that is already there and the new source.
@@ -228,7 +268,7 @@ impl Reader<'_, '_> {
             }
             (SourceKind::Stream, SourceKind::Stream) => match &join.within {
                 None => self.refuse("Stream-Stream joins must have a WITHIN clause specified. None was provided.", join.span),
-                Some(_) => self.not_built("Stream-stream joins", join.span),
+                Some(_) => Some(()),
             },
             (SourceKind::Table, SourceKind::Table) => {
                 if join.within.is_some() {
@@ -245,7 +285,7 @@ impl Reader<'_, '_> {
                     Tree::Join(node) => node.keys.contains(&criteria.left),
                 };
                 match (on_left_key, join.kind) {
-                    (true, _) => self.not_built("Table-table joins", join.span),
+                    (true, _) => Some(()),
                     (false, _) if matches!(left, Tree::Join(_)) => {
                         let message = format!(
                             "Invalid join condition: foreign-key table-table joins are not supported as part of n-way joins. Got {got}."
@@ -322,19 +362,16 @@ pub(crate) fn is_only_key(expr: &Expr, side: &Side) -> bool {
     }
 }
 
-/// What a join's key column is called: as the column on either side, or by a name that nothing else has.
-pub(crate) fn key_name(scope: &Scope, left: &Expr, right: &Expr) -> String {
-    [left, right]
-        .into_iter()
-        .find_map(|e| match &e.kind {
-            ExprKind::Column(ColumnRef { source: Some(alias), name }) => Some(scope.internal_name(&alias.name, &name.name)),
-            _ => None,
-        })
-        .unwrap_or_else(|| synthetic_key(scope))
+/// What a join's key column is called: as the column on either side; `None` where neither side is a column.
+fn column_key_name(scope: &Scope, left: &Expr, right: &Expr) -> Option<String> {
+    [left, right].into_iter().find_map(|e| match &e.kind {
+        ExprKind::Column(ColumnRef { source: Some(alias), name }) => Some(scope.internal_name(&alias.name, &name.name)),
+        _ => None,
+    })
 }
 
 /// ROWKEY, with a number behind it where a source has such a column.
-pub(crate) fn synthetic_key(scope: &Scope) -> String {
+fn synthetic_key(scope: &Scope) -> String {
     let taken = scope.all_column_names();
     let numbered = (1usize..).map(|n| format!("{SYNTHETIC_KEY}_{n}"));
     std::iter::once(SYNTHETIC_KEY.to_string()).chain(numbered).find(|n| !taken.contains(n)).unwrap_or_default()

@@ -15,14 +15,17 @@ use super::select::Select;
 use super::select_key::SelectKey;
 use super::sink::Sink;
 use super::source::{HeaderSlot, SourceErrors, SourceReader};
-use super::stream_table_join::{Side, StreamTableJoin};
+use super::stream_stream_join::StreamStreamJoin;
+use super::stream_table_join::StreamTableJoin;
 use super::suppress::Suppress;
+use super::table_lookup::{Side, TableLookup};
 use super::table_source::TableSource;
+use super::table_table_join::TableTableJoin;
 use super::{FatalError, Node, Operator, Port};
 use crate::expr::{self, Scope};
 use crate::formats::TimestampExtractor;
 use crate::formats::topic::{SlotUse, TopicReader, TopicWriter};
-use crate::plan::{AggregateStep, NamedExpr, QueryPlan, Repartition, SourceStep, Step, StepKind, Windowing};
+use crate::plan::{AggregateStep, NamedExpr, QueryPlan, Repartition, SourceStep, Step, StepKind, StreamStreamJoinStep, Windowing};
 use crate::state::{StoreKind, StoreSpec};
 use crate::task::StoreIndex;
 
@@ -48,16 +51,19 @@ pub(super) fn spec(plan: &QueryPlan, id: usize, part: &Part<'_>) -> Result<TaskS
 /// Adds sources and stores in the order in which [`Builder`] meets them. Where the plan ends in a topic, headers go with
 /// every row.
 fn describe(step: &Step, is_root: bool, writes_topic: bool, spec: &mut TaskSpec) {
+    let store = |name: &str, kind| StoreSpec { name: name.into(), kind, changelog: true };
     if !is_root && let Some(repartition) = step.repartition() {
         let wants_headers = writes_topic || matches!(step.kind, StepKind::TableGroupBy { .. });
         let topic = repartition.format.topic.clone();
         spec.sources.push(SourceSpec { topic, is_repartition: true, from_beginning: true, wants_headers });
+        if let StepKind::TableRekey { store: name, .. } = &step.kind {
+            spec.stores.push(store(name, StoreKind::KeyValue));
+        }
         return;
     }
     for input in step.inputs() {
         describe(input, false, writes_topic, spec);
     }
-    let store = |name: &str, kind| StoreSpec { name: name.into(), kind, changelog: true };
     let windowed =
         |step: &Step| if step.windowed_key().is_some() { StoreKind::Windowed { retention_ms: i64::MAX } } else { StoreKind::KeyValue };
     match &step.kind {
@@ -78,6 +84,12 @@ fn describe(step: &Step, is_root: bool, writes_topic: bool, spec: &mut TaskSpec)
             spec.stores.push(store(&aggregate.store, kind));
         }
         StepKind::Suppress { store: name, .. } => spec.stores.push(store(name, StoreKind::Ordered)),
+        StepKind::StreamStreamJoin(join) => {
+            let kind = StoreKind::Windowed { retention_ms: join.retention_ms };
+            spec.stores.push(store(&join.left_store, kind));
+            spec.stores.push(store(&join.right_store, kind));
+            spec.stores.extend(join.held_store.as_deref().map(|name| store(name, StoreKind::Ordered)));
+        }
         _ => {}
     }
 }
@@ -101,7 +113,9 @@ pub(super) fn graph(plan: &QueryPlan, spec: &TaskSpec, part: &Part<'_>, env: &Bu
     if let (true, Some(repartition)) = (part.writes_repartition, part.root.repartition()) {
         let (topic, partitions) = builder.topic(0)?;
         let writer = || TopicWriter::new(&repartition.format, &part.root.schema).map_err(FatalError);
-        let sink = RepartitionSink { writer: writer()?, old_writer: writer()?, topic, partitions };
+        // A table that is kept again behind the topic finds the old rows there.
+        let writes_old = !matches!(part.root.kind, StepKind::TableRekey { .. });
+        let sink = RepartitionSink { writer: writer()?, old_writer: writes_old.then(writer).transpose()?, topic, partitions };
         builder.push(Box::new(sink), last);
     }
     let sources = builder.readers.into_iter().map(|(reader, to)| (reader, to.0, to.1)).collect();
@@ -125,11 +139,18 @@ struct Builder<'b> {
 
 impl Builder<'_> {
     fn push(&mut self, operator: Box<dyn Operator>, input: Upstream) -> Upstream {
+        self.push_behind(operator, &[input])
+    }
+
+    /// Adds an operator with as many ports as there are inputs.
+    fn push_behind(&mut self, operator: Box<dyn Operator>, inputs: &[Upstream]) -> Upstream {
         let index = self.nodes.len();
         self.nodes.push(Node { operator, next: None });
-        match input {
-            Upstream::Node(node) => self.nodes[node].next = Some((index, Port(0))),
-            Upstream::Reader(reader) => self.readers[reader].1 = (index, Port(0)),
+        for (input, port) in inputs.iter().zip(0..) {
+            match input {
+                Upstream::Node(node) => self.nodes[*node].next = Some((index, Port(port))),
+                Upstream::Reader(reader) => self.readers[*reader].1 = (index, Port(port)),
+            }
         }
         Upstream::Node(index)
     }
@@ -259,6 +280,22 @@ impl Builder<'_> {
                 Ok(self.push(Box::new(operator), upstream))
             }
             StepKind::StreamTableJoin { left, right, outer } => self.join(step, left, right, *outer),
+            StepKind::TableTableJoin { left, right, kind } => {
+                let upstreams =
+                    [self.step(left, false, false, &all_columns(left), true)?, self.step(right, false, false, &all_columns(right), true)?];
+                let operator = TableTableJoin {
+                    left: self.lookup(left)?,
+                    right: self.lookup(right)?,
+                    kind: *kind,
+                    key_width: step.schema.key.len(),
+                    columns: sides(step, left, right)?,
+                    key: Vec::new(),
+                };
+                Ok(self.push_behind(Box::new(operator), &upstreams))
+            }
+            StepKind::StreamStreamJoin(join) => self.stream_join(step, join),
+            // What it writes is read again by `repartition_source`.
+            StepKind::TableRekey { input, .. } => self.step(input, false, false, &all_columns(input), false),
             StepKind::Sink { input, format, timestamp, is_table } => {
                 let upstream = self.step(input, false, false, needed, false)?;
                 let (topic, partitions) = self.topic(0)?;
@@ -321,7 +358,14 @@ impl Builder<'_> {
         let reader = TopicReader::new(&repartition.format, &step.schema, &uses).map_err(FatalError)?;
         let is_table = matches!(step.kind, StepKind::TableGroupBy { .. });
         let errors = self.errors("Repartition.deserializer");
-        Ok(self.reader(Box::new(RepartitionReader { reader, is_table, errors })))
+        let reader = self.reader(Box::new(RepartitionReader { reader, is_table, errors }));
+        match &step.kind {
+            StepKind::TableRekey { store, .. } => {
+                let operator = TableSource::new(self.store(store)?, step.schema.key.len());
+                Ok(self.push(Box::new(operator), reader))
+            }
+            _ => Ok(reader),
+        }
     }
 
     fn aggregate(&mut self, step: &Step, aggregate: &AggregateStep, wants_old: bool) -> Result<Upstream, FatalError> {
@@ -353,24 +397,70 @@ impl Builder<'_> {
     }
 
     fn join(&mut self, step: &Step, left: &Step, right: &Step, outer: bool) -> Result<Upstream, FatalError> {
-        let of = |side: &Step| side.schema.columns().map(|c| c.name.clone()).collect::<BTreeSet<String>>();
-        let left_upstream = self.step(left, false, false, &of(left), false)?;
+        let left_upstream = self.step(left, false, false, &all_columns(left), false)?;
         // The table's changes end in its store; the join looks them up there.
         let table_source = leaf(right);
-        self.step(table_source, false, false, &of(table_source), false)?;
-        let table = Derivation::of(right, self.plan)?.ok_or_else(|| FatalError("the table of a join is not kept in a store".into()))?;
-        let mut columns = Vec::new();
-        for column in &step.schema.value {
-            columns.push(match (left.schema.slot(&column.name), right.schema.slot(&column.name)) {
-                (Some(slot), _) => Side::Left(slot),
-                (None, Some(slot)) => Side::Right(slot),
-                (None, None) => return Err(FatalError(format!("neither side of the join has a column {}", column.name))),
+        self.step(table_source, false, false, &all_columns(table_source), false)?;
+        let operator = StreamTableJoin {
+            table: self.lookup(right)?,
+            key_width: left.schema.key.len(),
+            columns: sides(step, left, right)?,
+            outer,
+            key: Vec::new(),
+        };
+        Ok(self.push(Box::new(operator), left_upstream))
+    }
+
+    fn stream_join(&mut self, step: &Step, join: &StreamStreamJoinStep) -> Result<Upstream, FatalError> {
+        let left = self.step(&join.left, false, false, &all_columns(&join.left), false)?;
+        let right = self.step(&join.right, false, false, &all_columns(&join.right), false)?;
+        let operator = StreamStreamJoin {
+            stores: [self.store(&join.left_store)?, self.store(&join.right_store)?],
+            held: join.held_store.as_deref().map(|name| self.store(name)).transpose()?,
+            kind: join.kind,
+            before_ms: join.before_ms,
+            after_ms: join.after_ms,
+            grace_ms: join.grace_ms.unwrap_or(0),
+            retention_ms: join.retention_ms,
+            key_width: step.schema.key.len(),
+            columns: sides(step, &join.left, &join.right)?,
+            is_windowed: step.windowed_key().is_some(),
+            key: Vec::new(),
+            buffer: Vec::new(),
+        };
+        Ok(self.push_behind(Box::new(operator), &[left, right]))
+    }
+
+    /// How a join asks a table for the row of a key.
+    fn lookup(&self, table: &Step) -> Result<TableLookup, FatalError> {
+        if let StepKind::TableTableJoin { left, right, kind } = &table.kind {
+            return Ok(TableLookup::Joined {
+                left: Box::new(self.lookup(left)?),
+                right: Box::new(self.lookup(right)?),
+                kind: *kind,
+                key_width: table.schema.key.len(),
+                columns: sides(table, left, right)?,
             });
         }
-        let store = self.store(table.store())?;
-        let key_width = left.schema.key.len();
-        Ok(self.push(Box::new(StreamTableJoin { store, table, key_width, columns, outer, key: Vec::new() }), left_upstream))
+        let derivation = Derivation::of(table, self.plan)?;
+        let table = derivation.ok_or_else(|| FatalError("the table of a join is not kept in a store".into()))?;
+        Ok(TableLookup::Stored { store: self.store(table.store())?, table })
     }
+}
+
+/// Names of all columns of a step.
+fn all_columns(step: &Step) -> BTreeSet<String> {
+    step.schema.columns().map(|c| c.name.clone()).collect()
+}
+
+/// Where the value columns of a join come from: by name, from the left before the right.
+fn sides(step: &Step, left: &Step, right: &Step) -> Result<Vec<Side>, FatalError> {
+    let side = |name: &str| match (left.schema.slot(name), right.schema.slot(name)) {
+        (Some(slot), _) => Ok(Side::Left(slot)),
+        (None, Some(slot)) => Ok(Side::Right(slot)),
+        (None, None) => Err(FatalError(format!("neither side of the join has a column {name}"))),
+    };
+    step.schema.value.iter().map(|column| side(&column.name)).collect()
 }
 
 /// Names of the key expressions that read nothing but the input's key.
@@ -398,7 +488,10 @@ fn leaf(step: &Step) -> &Step {
 fn is_table(step: &Step) -> bool {
     match &step.kind {
         StepKind::TableSource(_) | StepKind::Aggregate(_) | StepKind::Suppress { .. } | StepKind::TableGroupBy { .. } => true,
-        StepKind::StreamSource(_) | StepKind::StreamTableJoin { .. } | StepKind::StreamGroupBy { .. } => false,
+        StepKind::TableTableJoin { .. } | StepKind::TableRekey { .. } => true,
+        StepKind::StreamSource(_) | StepKind::StreamTableJoin { .. } | StepKind::StreamStreamJoin(_) | StepKind::StreamGroupBy { .. } => {
+            false
+        }
         StepKind::SelectKey { .. } | StepKind::FlatMap { .. } => false,
         _ => step.inputs().first().is_some_and(|input| is_table(input)),
     }

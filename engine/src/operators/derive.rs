@@ -45,6 +45,9 @@ impl Derivation {
                 layout: Layout::Columns,
                 stages: Vec::new(),
             })),
+            StepKind::TableRekey { store, .. } => {
+                Ok(Some(Derivation { store: store.clone(), windowed: false, layout: Layout::Columns, stages: Vec::new() }))
+            }
             StepKind::Aggregate(aggregate) => {
                 let input = &aggregate.input;
                 let scope = Scope::new(&input.schema, input.windowed_key().is_some());

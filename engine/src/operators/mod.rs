@@ -19,9 +19,12 @@ mod select;
 mod select_key;
 mod sink;
 mod source;
+mod stream_stream_join;
 mod stream_table_join;
 mod suppress;
+mod table_lookup;
 mod table_source;
+mod table_table_join;
 
 use crate::row::Row;
 use crate::task::TaskContext;

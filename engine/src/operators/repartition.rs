@@ -19,7 +19,8 @@ const OLD_ROW: &str = "tidemill.old";
 /// Writes rows to the topic.
 pub(super) struct RepartitionSink {
     pub writer: TopicWriter,
-    pub old_writer: TopicWriter,
+    /// `None`: nobody behind the topic wants the old rows.
+    pub old_writer: Option<TopicWriter>,
     pub topic: TopicHandle,
     pub partitions: u32,
 }
@@ -27,11 +28,11 @@ pub(super) struct RepartitionSink {
 impl Operator for RepartitionSink {
     fn process(&mut self, _port: Port, mut row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
         let mut headers = row.meta.headers.as_deref().unwrap_or_default().to_vec();
-        if let Some(old) = row.old.take() {
+        if let (Some(old), Some(old_writer)) = (row.old.take(), &mut self.old_writer) {
             let mut meta = row.meta.clone();
             meta.has_value = true;
             let old = Row { values: old, old: None, meta };
-            let encoded = self.old_writer.write(&old).map_err(|e| FatalError(e.to_string()))?;
+            let encoded = old_writer.write(&old).map_err(|e| FatalError(e.to_string()))?;
             headers.push(Header { key: OLD_ROW.to_owned(), value: encoded.value.map(<[u8]>::to_vec) });
             out.cx.recycle(old);
         }

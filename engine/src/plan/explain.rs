@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{QueryPlan, Repartition, SourceStep, Step, StepKind, names::Names};
+use super::{JoinKind, QueryPlan, Repartition, SourceStep, Step, StepKind, names::Names};
 
 /// The plan's topology. `names` gives the topics of its stores.
 pub fn explain(plan: &QueryPlan, names: &Names) -> String {
@@ -26,6 +26,16 @@ pub fn explain(plan: &QueryPlan, names: &Names) -> String {
         text.push('\n');
     }
     text
+}
+
+/// What Kafka Streams calls a join.
+fn join_name(kind: JoinKind) -> &'static str {
+    match kind {
+        JoinKind::Inner => "JOIN",
+        JoinKind::Left => "LEFTJOIN",
+        JoinKind::Right => "RIGHTJOIN",
+        JoinKind::Full => "OUTERJOIN",
+    }
 }
 
 /// What runs without a repartition in between.
@@ -108,6 +118,25 @@ impl Explainer<'_> {
                 let left = self.step(left, part);
                 let name = self.name(if *outer { "KSTREAM-LEFTJOIN" } else { "KSTREAM-JOIN" });
                 self.push(part, "Processor", name, "", vec![left, right])
+            }
+            StepKind::TableTableJoin { left, right, kind } => {
+                let right = self.step(right, part);
+                let left = self.step(left, part);
+                let name = self.name(&format!("KTABLE-{}", join_name(*kind)));
+                self.push(part, "Processor", name, "", vec![left, right])
+            }
+            StepKind::StreamStreamJoin(join) => {
+                let right = self.step(&join.right, part);
+                let left = self.step(&join.left, part);
+                let name = self.name(&format!("KSTREAM-{}", join_name(join.kind)));
+                let mut stores = vec![join.left_store.as_str(), join.right_store.as_str()];
+                stores.extend(join.held_store.as_deref());
+                self.push(part, "Processor", name, &format!("stores: [{}]", stores.join(", ")), vec![left, right])
+            }
+            StepKind::TableRekey { input, repartition, store } => {
+                let read = self.keyed("TOSTREAM", "", input, Some(repartition), part);
+                let detail = format!("stores: [{store}], changelog: {}", self.names.changelog(store));
+                self.processor("TABLE", &detail, read, part)
             }
             StepKind::Sink { input, format, .. } => {
                 let input = self.step(input, part);

@@ -131,7 +131,9 @@ impl Step {
             | Sink { input, .. }
             | Collect { input, .. } => vec![input],
             Aggregate(aggregate) => vec![&aggregate.input],
-            StreamTableJoin { left, right, .. } => vec![left, right],
+            StreamTableJoin { left, right, .. } | TableTableJoin { left, right, .. } => vec![left, right],
+            StreamStreamJoin(join) => vec![&join.left, &join.right],
+            TableRekey { input, .. } => vec![input],
         }
     }
 
@@ -141,6 +143,7 @@ impl Step {
             StepKind::SelectKey { repartition, .. }
             | StepKind::StreamGroupBy { repartition, .. }
             | StepKind::TableGroupBy { repartition, .. } => repartition.as_ref(),
+            StepKind::TableRekey { repartition, .. } => Some(repartition),
             _ => None,
         }
     }
@@ -184,10 +187,57 @@ pub enum StepKind {
     /// A stream's row with the table's row of the same key. The key is the stream's; value columns come by name from both
     /// sides' key and value columns. `outer`: a row without a match goes on, with nulls for the right side.
     StreamTableJoin { left: Box<Step>, right: Box<Step>, outer: bool },
+    /// Two tables of the same key. A change on either side is a change of the result; value columns as above.
+    TableTableJoin { left: Box<Step>, right: Box<Step>, kind: JoinKind },
+    /// Two streams of the same key, whose rows meet within a time.
+    StreamStreamJoin(StreamStreamJoinStep),
+    /// A table in another topic of its own, where its key is written in another format; kept in a store there, so that
+    /// changes carry the old row. The schema stays.
+    TableRekey { input: Box<Step>, repartition: Repartition, store: String },
     /// Writes a topic (persistent queries).
     Sink { input: Box<Step>, format: TopicFormat, timestamp: Option<TimestampColumn>, is_table: bool },
     /// Hands rows to a client (push queries).
     Collect { input: Box<Step>, limit: Option<u64> },
+}
+
+/// Which rows of a join go on without a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JoinKind {
+    Inner,
+    Left,
+    Right,
+    Full,
+}
+
+impl JoinKind {
+    /// Whether rows of the left go on without a match.
+    pub fn keeps_left(self) -> bool {
+        matches!(self, JoinKind::Left | JoinKind::Full)
+    }
+
+    /// Whether rows of the right go on without a match.
+    pub fn keeps_right(self) -> bool {
+        matches!(self, JoinKind::Right | JoinKind::Full)
+    }
+}
+
+/// A row of the left meets the rows of the right that are up to `before_ms` older and up to `after_ms` younger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StreamStreamJoinStep {
+    pub left: Box<Step>,
+    pub right: Box<Step>,
+    pub kind: JoinKind,
+    pub before_ms: i64,
+    pub after_ms: i64,
+    /// Set: rows without a match are held until the time is over and so much longer. `None`: they go on at once.
+    pub grace_ms: Option<i64>,
+    /// How long rows are kept for late ones.
+    pub retention_ms: i64,
+    /// Names of the stores of the sides' rows.
+    pub left_store: String,
+    pub right_store: String,
+    /// Name of the store of rows that are held for want of a match.
+    pub held_store: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -46,6 +46,11 @@ pub const SUPPRESS_STORE: &str = "AggregateSuppress";
 /// The store of a table that is read alone.
 pub const TABLE_STORE: &str = "KsqlTopic-Reduce";
 
+/// The store of a table on the left side of the join with that prefix.
+pub fn join_left_table_store(join_prefix: &str) -> String {
+    format!("KafkaTopic_{join_prefix}Left-Reduce")
+}
+
 /// The store of a table on the right side of the join with that prefix (`L_` for the first of three sources, …).
 pub fn join_table_store(join_prefix: &str) -> String {
     format!("KafkaTopic_{join_prefix}Right-Reduce")
@@ -54,6 +59,33 @@ pub fn join_table_store(join_prefix: &str) -> String {
 /// The join with that prefix, as it stands in the name of the repartition topic of its stream.
 pub fn join(join_prefix: &str) -> String {
     format!("{join_prefix}Join")
+}
+
+/// A side of the join with that prefix, as it stands in the name of the repartition topic of one of its streams.
+pub fn join_side(join_prefix: &str, side: &str) -> String {
+    format!("{join_prefix}Join-{side}")
+}
+
+/// A table on one side (`Left`, `Right`) of a join that needs its key in another format: as it stands in the name of its
+/// topic, and the store behind that.
+pub fn rekeyed_table(join_prefix: &str, side: &str) -> (String, String) {
+    (format!("{join_prefix}{side}SourceKeyed-SelectKey"), format!("{join_prefix}{side}SourceKeyed-Materialize"))
+}
+
+/// The stores of the left side, the right side and the held rows of a join of streams. Kafka Streams numbers them by the
+/// processors that stand before them: `first_node` is the number of the one that buffers the left side.
+pub fn stream_join_stores(first_node: usize, kind: super::JoinKind) -> [String; 3] {
+    use super::JoinKind::{Full, Inner, Left, Right};
+    let this = if kind == Full { "OUTERTHIS" } else { "JOINTHIS" };
+    let other = if kind == Inner { "JOINOTHER" } else { "OUTEROTHER" };
+    let store = |name: &str, node: usize| format!("KSTREAM-{name}-{node:010}-store");
+    let (this, other) = (store(this, first_node + 2), store(other, first_node + 3));
+    // A RIGHT join is a LEFT join with the sides exchanged.
+    let (left, right) = match kind {
+        Right => (other, this),
+        Inner | Left | Full => (this, other),
+    };
+    [left, right, store("OUTERSHARED", first_node + 2)]
 }
 
 #[cfg(test)]

@@ -23,7 +23,8 @@ fn write(plan: &QueryPlan, step: &Step, depth: usize, out: &mut String) {
         StepKind::StreamGroupBy { .. } | StepKind::TableGroupBy { .. } => ("GROUP_BY", "Aggregate.GroupBy"),
         StepKind::Aggregate(_) => ("AGGREGATE", "Aggregate.Aggregate"),
         StepKind::Suppress { .. } => ("SUPPRESS", "Suppress"),
-        StepKind::StreamTableJoin { .. } => ("JOIN", "Join"),
+        StepKind::StreamTableJoin { .. } | StepKind::TableTableJoin { .. } | StepKind::StreamStreamJoin(_) => ("JOIN", "Join"),
+        StepKind::TableRekey { .. } => ("REKEY", "SelectKey"),
         StepKind::Sink { .. } => ("SINK", plan.sink.as_deref().unwrap_or_default()),
     };
     let columns = step.schema.columns().enumerate().map(|(i, c)| {

@@ -1,0 +1,73 @@
+//! What a table holds for a key now, as the other side of a join asks it: an entry of one store with the steps behind it,
+//! or the join of two such tables.
+
+use super::FatalError;
+use super::derive::Derivation;
+use crate::plan::JoinKind;
+use crate::row::Row;
+use crate::state::Store;
+use crate::task::StoreIndex;
+use crate::types::Value;
+
+/// Where a column of a join's result comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Side {
+    Left(usize),
+    Right(usize),
+}
+
+/// The value columns of a join's row: the key's first, then those of `columns`; a side that is not there gives nulls.
+pub(super) fn joined(
+    mut values: Vec<Value>,
+    key: &[Value],
+    columns: &[Side],
+    left: Option<&[Value]>,
+    right: Option<&[Value]>,
+) -> Vec<Value> {
+    values.extend(key.iter().cloned());
+    values.extend(columns.iter().map(|column| {
+        let found = match column {
+            Side::Left(slot) => left.and_then(|l| l.get(*slot)),
+            Side::Right(slot) => right.and_then(|r| r.get(*slot)),
+        };
+        found.cloned().unwrap_or_default()
+    }));
+    values
+}
+
+/// A table that can be asked for the row of a key.
+pub(super) enum TableLookup {
+    Stored { store: StoreIndex, table: Derivation },
+    Joined { left: Box<TableLookup>, right: Box<TableLookup>, kind: JoinKind, key_width: usize, columns: Vec<Side> },
+}
+
+impl TableLookup {
+    /// The row of an encoded key (with its window behind it, where there is one); its time is that of the younger side.
+    pub fn row(&self, key: &[u8], stores: &mut [Store]) -> Result<Option<Row>, FatalError> {
+        match self {
+            TableLookup::Stored { store, table } => {
+                let found = stores[store.0].get(key, |value| value.map(|value| table.row(key, value)));
+                Ok(found.map_err(|e| FatalError(e.to_string()))?.transpose().map_err(FatalError)?.flatten())
+            }
+            TableLookup::Joined { left, right, kind, key_width, columns } => {
+                let (left, right) = (left.row(key, stores)?, right.row(key, stores)?);
+                let is_there = match (&left, &right) {
+                    (Some(_), Some(_)) => true,
+                    (Some(_), None) => kind.keeps_left(),
+                    (None, Some(_)) => kind.keeps_right(),
+                    (None, None) => false,
+                };
+                let Some(any) = left.as_ref().or(right.as_ref()).filter(|_| is_there) else { return Ok(None) };
+                let mut meta = any.meta.clone();
+                if let (Some(left), Some(right)) = (&left, &right) {
+                    meta.timestamp = left.meta.timestamp.max(right.meta.timestamp);
+                }
+                let side = |row: &Option<Row>| row.as_ref().map(|r| r.values.clone());
+                let (left_values, right_values) = (side(&left), side(&right));
+                let key = any.values.get(..*key_width).unwrap_or_default();
+                let values = joined(Vec::new(), key, columns, left_values.as_deref(), right_values.as_deref());
+                Ok(Some(Row { values, old: None, meta }))
+            }
+        }
+    }
+}
