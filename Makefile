@@ -19,6 +19,11 @@ demo: setup ## Shows a live table on the embedded log
 	@cargo build --release --workspace --bins --tests --examples
 	@sql-examples/demo/run.sh $(TIDEMILL)
 
+flights: setup ## Runs the flights of 2013 through joins and windows
+	@echo "building; the first time takes a while (RocksDB, librdkafka, DataFusion) …"
+	@cargo build --release --workspace --bins --tests --examples
+	@sql-examples/flights/run.sh $(TIDEMILL)
+
 test: ## Runs every test, the conformance cases and the checks
 	@.ci/setup test
 	@.ci/test
