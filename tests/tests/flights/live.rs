@@ -17,9 +17,12 @@ use crate::batch::{self, Days, Delays, HourKey};
 const PATIENCE: Duration = Duration::from_secs(120);
 const FLIGHTS: i64 = 336_776;
 
-/// The fetched files and the batch results, or `None` after saying that the test is skipped.
-fn expected(test: &str) -> Option<&'static (PathBuf, BTreeMap<HourKey, Delays>, Days)> {
-    static EXPECTED: OnceLock<Result<(PathBuf, BTreeMap<HourKey, Delays>, Days), BrokerError>> = OnceLock::new();
+/// The fetched files and the batch results.
+type Expected = (PathBuf, BTreeMap<HourKey, Delays>, Days);
+
+/// What must come out, or `None` after saying that the test is skipped.
+fn expected(test: &str) -> Option<&'static Expected> {
+    static EXPECTED: OnceLock<Result<Expected, BrokerError>> = OnceLock::new();
     let expected = EXPECTED.get_or_init(|| {
         let folder = flights::fetch()?;
         let (delays, days) = batch::compute(&folder);
