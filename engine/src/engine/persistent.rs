@@ -163,7 +163,8 @@ impl Engine {
         let id = plan.query_id.clone();
         let sink = plan.sink.clone().unwrap_or_default();
         let sink_topic = self.catalog().source(&sink).map(|s| s.format.topic.clone()).unwrap_or_default();
-        let start = crate::runtime::StartQuery { plan: plan.clone(), reset: session.offset_reset(), collector: None, paused };
+        let start =
+            crate::runtime::StartQuery { plan: plan.clone(), reset: session.offset_reset(), resets_tables: false, collector: None, paused };
         let handle = self.runtime.start_query(start).map_err(|error| {
             tracing::error!(query = id, %error, "query can't start");
             error.to_string()

@@ -83,6 +83,9 @@ impl<'a> TablePull<'a> {
     }
 
     fn run(mut self) -> Result<Vec<Vec<Value>>, EngineError> {
+        if self.is_full() {
+            return Ok(self.rows);
+        }
         match &self.plan.lookup {
             Lookup::Keys(keys) => {
                 for constraint in keys {

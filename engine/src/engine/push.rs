@@ -178,6 +178,8 @@ impl Engine {
         let handle = self.runtime.start_query(StartQuery {
             plan: plan.clone(),
             reset: session.offset_reset(),
+            // A table by itself shows only what changes from now on where that is asked for; one that is joined must be whole.
+            resets_tables: plan.sources.len() == 1 && session.get("auto.offset.reset").is_some(),
             collector: Some(shared.clone()),
             paused: false,
         })?;

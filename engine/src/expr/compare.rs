@@ -27,7 +27,9 @@ pub(super) fn compile(op: BinaryOp, left: &Expr, right: &Expr, scope: &Scope<'_>
     let constant = l.is_constant() && r.is_constant();
     let (Some(left_type), Some(right_type)) = (&l.sql_type, &r.sql_type) else {
         let span = if l.sql_type.is_none() { left.span } else { right.span };
-        return Err(ExprError::new("Comparison with NULL not supported. Use IS NULL or IS NOT NULL", span));
+        let shown = |compiled: &Compiled| compiled.sql_type.as_ref().map_or("NULL".to_owned(), |t| type_name(Some(t)).to_string());
+        let message = format!("Comparison with NULL not supported: {} {} {}. Use IS NULL or IS NOT NULL", shown(&l), op, shown(&r));
+        return Err(ExprError::new(message, span));
     };
     let Some(kind) = kind(left_type, right_type, op) else {
         let message = format!(

@@ -96,10 +96,11 @@ fn becomes(from: &SqlType, to: &SqlType) -> bool {
     }
 }
 
-/// A number as a wider one; a DECIMAL also as one of fewer digits, rounded. A DOUBLE becomes nothing else.
+/// A number as a wider one; a DECIMAL as one that has room for all of its digits. A DOUBLE becomes nothing else.
 fn number(value: &Value, from: &SqlType, to: &SqlType) -> Option<Value> {
     match to {
         SqlType::Decimal { precision, scale } => match value {
+            Value::Decimal(_) if matches!(from, SqlType::Decimal { scale: digits, .. } if digits > scale) => None,
             Value::Decimal(v) => decimal::fit(v, *precision, *scale).ok().map(Value::decimal),
             Value::Double(_) => None,
             _ => cast::conversion(from, to)?(value).ok(),

@@ -22,6 +22,8 @@ pub struct StartQuery {
     pub plan: Arc<QueryPlan>,
     /// Where a partition without a committed offset begins.
     pub reset: OffsetSpec,
+    /// Whether that holds for tables, too: whoever looks at one from now on asked for it. Else they are read from the beginning.
+    pub resets_tables: bool,
     /// Push queries: rows go here, nothing is committed, nothing is kept.
     pub collector: Option<Arc<dyn Collector>>,
     /// Begin paused.
@@ -180,7 +182,7 @@ impl Runtime {
             .map(|(index, source)| (TopicPartition { topic: source.topic.as_str().into(), partition }, index))
             .collect();
         let group: Option<Arc<str>> = (!ephemeral).then(|| self.group(&handle.id).into());
-        let offsets = self.start_offsets(group.as_deref(), sub, &lanes, start.reset)?;
+        let offsets = self.start_offsets(group.as_deref(), sub, &lanes, start)?;
         let key = self.next_task_key();
         let scheduled = Arc::new(AtomicBool::new(true));
         let reader = self.parts.log.subscribe(Subscription {
@@ -223,7 +225,7 @@ impl Runtime {
         group: Option<&str>,
         sub: &Prepared,
         lanes: &[(TopicPartition, usize)],
-        reset: OffsetSpec,
+        start: &StartQuery,
     ) -> Result<Vec<Offset>, StartError> {
         let partitions: Vec<TopicPartition> = lanes.iter().map(|(tp, _)| tp.clone()).collect();
         let committed = match group {
@@ -233,7 +235,8 @@ impl Runtime {
         let mut offsets = Vec::with_capacity(lanes.len());
         for ((tp, source), committed) in lanes.iter().zip(committed) {
             let source = &sub.spec.sources[*source];
-            let spec = if source.is_repartition || source.from_beginning { OffsetSpec::Earliest } else { reset };
+            let whole = source.is_repartition || source.from_beginning && !start.resets_tables;
+            let spec = if whole { OffsetSpec::Earliest } else { start.reset };
             offsets.push(match committed {
                 Some(offset) => offset,
                 None => self.parts.log.offsets(std::slice::from_ref(tp), spec)?.first().copied().unwrap_or_default(),

@@ -31,7 +31,13 @@ pub fn run(name: &Ident, text: String) -> Result<KsqlEntity, ApiError> {
         return Ok(entity(function.name, function.description, "SCALAR", signatures.collect()));
     }
     if let Some(function) = registry::aggregate(&name.name) {
-        let signatures = function.variants.iter().map(|v| signature(v.params, v.variadic, aggregated(v), v.description));
+        // COUNT(*) counts what any column would.
+        let variants = function.variants.iter().filter(|v| !v.params.is_empty());
+        let signatures = variants.map(|v| {
+            let mut signature = signature(v.params, v.variadic, aggregated(v), v.description);
+            name_columns(&mut signature, v.params.len().saturating_sub(v.constants));
+            signature
+        });
         return Ok(entity(function.name, function.description, "AGGREGATE", signatures.collect()));
     }
     if let Some(function) = registry::table(&name.name) {
@@ -53,6 +59,18 @@ fn signature(params: &[Param], variadic: Option<usize>, return_type: String, des
         arguments: params.iter().enumerate().map(argument).collect(),
         return_type,
         description,
+    }
+}
+
+/// ksqlDB calls the columns of an aggregate `val1`, `val2`, …; whatever may be of any type is a `T`.
+fn name_columns(signature: &mut Signature, columns: usize) {
+    let any = Spelled(&ParamType::Any).to_string();
+    for (i, argument) in signature.arguments.iter_mut().take(columns).enumerate() {
+        argument.name = format!("val{}", i + 1);
+    }
+    let types = signature.arguments.iter_mut().map(|a| &mut a.argument_type);
+    for spelled in types.chain(&mut signature.argument_types).filter(|t| **t == any) {
+        "T".clone_into(spelled);
     }
 }
 

@@ -14,13 +14,16 @@ pub(super) enum End {
 }
 
 const COLUMN: Param = param("column", ParamType::Var('T'), "The values.");
-const COUNT: Param = param("n", ParamType::Int, "How many values to keep, at least 1.");
+const LATEST_COUNT: Param = param("latestN", ParamType::Int, "How many values to keep, at least 1.");
+const EARLIEST_COUNT: Param = param("earliestN", ParamType::Int, "How many values to keep, at least 1.");
 const IGNORE_NULLS: Param = param("ignoreNulls", ParamType::Boolean, "Whether nulls are passed over; TRUE where it is not given.");
 
 pub(super) static ONE: [Param; 1] = [COLUMN];
 pub(super) static ONE_NULLS: [Param; 2] = [COLUMN, IGNORE_NULLS];
-pub(super) static MANY: [Param; 2] = [COLUMN, COUNT];
-pub(super) static MANY_NULLS: [Param; 3] = [COLUMN, COUNT, IGNORE_NULLS];
+pub(super) static LATEST: [Param; 2] = [COLUMN, LATEST_COUNT];
+pub(super) static LATEST_NULLS: [Param; 3] = [COLUMN, LATEST_COUNT, IGNORE_NULLS];
+pub(super) static EARLIEST: [Param; 2] = [COLUMN, EARLIEST_COUNT];
+pub(super) static EARLIEST_NULLS: [Param; 3] = [COLUMN, EARLIEST_COUNT, IGNORE_NULLS];
 
 /// Builds the variant that keeps one value; the literal, if any, is the flag.
 pub(super) fn build_one(call: &AggregateCall<'_>, end: End) -> Result<Box<dyn Aggregator>, String> {

@@ -16,11 +16,11 @@ pub static FUNCTION: AggregateFunction = AggregateFunction {
             by_offset::build_one(call, End::Earliest)
         })
         .with_constants(1),
-        AggregateVariant::new("The earliest n values that are not null.", &by_offset::MANY, |call| {
+        AggregateVariant::new("The earliest n values that are not null.", &by_offset::EARLIEST, |call| {
             by_offset::build_many(call, End::Earliest, "earliestN")
         })
         .with_constants(1),
-        AggregateVariant::new("The earliest n values, nulls too if asked for.", &by_offset::MANY_NULLS, |call| {
+        AggregateVariant::new("The earliest n values, nulls too if asked for.", &by_offset::EARLIEST_NULLS, |call| {
             by_offset::build_many(call, End::Earliest, "earliestN")
         })
         .with_constants(2),

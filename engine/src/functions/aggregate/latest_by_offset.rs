@@ -16,11 +16,11 @@ pub static FUNCTION: AggregateFunction = AggregateFunction {
             by_offset::build_one(call, End::Latest)
         })
         .with_constants(1),
-        AggregateVariant::new("The latest n values that are not null.", &by_offset::MANY, |call| {
+        AggregateVariant::new("The latest n values that are not null.", &by_offset::LATEST, |call| {
             by_offset::build_many(call, End::Latest, "latestN")
         })
         .with_constants(1),
-        AggregateVariant::new("The latest n values, nulls too if asked for.", &by_offset::MANY_NULLS, |call| {
+        AggregateVariant::new("The latest n values, nulls too if asked for.", &by_offset::LATEST_NULLS, |call| {
             by_offset::build_many(call, End::Latest, "latestN")
         })
         .with_constants(2),

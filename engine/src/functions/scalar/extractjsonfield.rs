@@ -12,7 +12,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
     examples: &[example("EXTRACTJSONFIELD('{\"a\": [1, 2]}', '$.a[1]')", "2")],
     variants: &[ScalarVariant::prepared(
         "A field or item.",
-        &[param("json", ParamType::String, "The JSON text."), param("path", ParamType::String, "The path.")],
+        &[param("input", ParamType::String, "The JSON text."), param("path", ParamType::String, "The path.")],
         STRING,
         |call| {
             let paths = Memo::new(call.constant(1), JsonPath::parse);

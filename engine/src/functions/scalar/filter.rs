@@ -16,7 +16,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
     variants: &[
         ScalarVariant::plain(
             "Of an array.",
-            &[ARRAY, param("lambda", ParamType::Lambda(&[ParamType::Var('T')], &ParamType::Boolean), "Says which items are kept.")],
+            &[ARRAY, param("function", ParamType::Lambda(&[ParamType::Var('T')], &ParamType::Boolean), "Says which items are kept.")],
             Returns::Type(ParamType::Array(&ParamType::Var('T'))),
             |args| {
                 let lambda = args.lambda(0)?;
@@ -34,7 +34,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
             &[
                 MAP,
                 param(
-                    "lambda",
+                    "biFunction",
                     ParamType::Lambda(&[ParamType::Var('K'), ParamType::Var('V')], &ParamType::Boolean),
                     "Says which entries are kept.",
                 ),

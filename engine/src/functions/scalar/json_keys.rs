@@ -13,7 +13,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
     examples: &[example("JSON_KEYS('{\"a\": 1, \"b\": 2}')", "[a, b]")],
     variants: &[ScalarVariant::plain(
         "The names.",
-        &[param("json", ParamType::String, "The JSON text.")],
+        &[param("jsonObj", ParamType::String, "The JSON text.")],
         Returns::Type(ParamType::Array(&ParamType::String)),
         |args| {
             let Some(Json::Object(fields)) = json::read(args.get(0)?)? else { return Ok(Value::Null) };

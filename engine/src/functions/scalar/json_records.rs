@@ -15,7 +15,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
     examples: &[example("JSON_RECORDS('{\"a\": \"x\", \"b\": [1]}')", "{a=x, b=[1]}")],
     variants: &[ScalarVariant::plain(
         "A map of names and texts.",
-        &[param("json", ParamType::String, "The JSON text.")],
+        &[param("jsonObj", ParamType::String, "The JSON text.")],
         Returns::Type(ParamType::Map(&ParamType::String, &ParamType::String)),
         |args| {
             let Some(Json::Object(fields)) = json::read(args.get(0)?)? else { return Ok(Value::Null) };

@@ -8,7 +8,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
     category: Category::String,
     description: "The string in small letters.",
     examples: &[example("LCASE('ABC')", "abc")],
-    variants: &[ScalarVariant::plain("In small letters.", &[param("source", ParamType::String, "The string.")], STRING, |args| {
+    variants: &[ScalarVariant::plain("In small letters.", &[param("input", ParamType::String, "The string.")], STRING, |args| {
         Ok(Value::string(args.get::<&str>(0)?.to_lowercase()))
     })],
 };

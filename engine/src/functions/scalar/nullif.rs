@@ -10,7 +10,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
     examples: &[example("NULLIF(1, 2)", "1"), example("NULLIF(1, 1)", "null")],
     variants: &[ScalarVariant::plain(
         "Null where the values are equal.",
-        &[param("expression1", ParamType::Var('T'), "The value."), param("expression2", ParamType::Var('T'), "What becomes null.")],
+        &[param("expr1", ParamType::Var('T'), "The value."), param("expr2", ParamType::Var('T'), "What becomes null.")],
         T,
         |args| Ok(if args.value(0) == args.value(1) { Value::Null } else { args.take(0) }),
     )

@@ -14,10 +14,10 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
         ScalarVariant::plain(
             "Of an array.",
             &[
-                ARRAY,
+                LIST,
                 STATE,
                 param(
-                    "lambda",
+                    "biFunction",
                     ParamType::Lambda(&[ParamType::Var('S'), ParamType::Var('T')], &ParamType::Var('S')),
                     "Makes the next state.",
                 ),
@@ -39,7 +39,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
                 MAP,
                 STATE,
                 param(
-                    "lambda",
+                    "triFunction",
                     ParamType::Lambda(&[ParamType::Var('S'), ParamType::Var('K'), ParamType::Var('V')], &ParamType::Var('S')),
                     "Makes the next state.",
                 ),
@@ -60,7 +60,8 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
     ],
 };
 
-const STATE: Param = param("state", ParamType::Var('S'), "The first state.");
+const LIST: Param = Param { name: "list", ..ARRAY };
+const STATE: Param = param("initialState", ParamType::Var('S'), "The first state.");
 
 #[cfg(test)]
 mod tests {

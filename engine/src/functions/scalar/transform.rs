@@ -16,7 +16,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
     variants: &[
         ScalarVariant::plain(
             "Of an array.",
-            &[ARRAY, param("lambda", ParamType::Lambda(&[ParamType::Var('T')], &ParamType::Var('R')), "Makes the new item of the old.")],
+            &[ARRAY, param("function", ParamType::Lambda(&[ParamType::Var('T')], &ParamType::Var('R')), "Makes the new item of the old.")],
             Returns::Type(ParamType::Array(&ParamType::Var('R'))),
             |args| {
                 let lambda = args.lambda(0)?;
@@ -32,12 +32,12 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
             &[
                 MAP,
                 param(
-                    "lambda1",
+                    "biFunction1",
                     ParamType::Lambda(&[ParamType::Var('K'), ParamType::Var('V')], &ParamType::Var('R')),
                     "Makes the new key.",
                 ),
                 param(
-                    "lambda2",
+                    "biFunction2",
                     ParamType::Lambda(&[ParamType::Var('K'), ParamType::Var('V')], &ParamType::Var('S')),
                     "Makes the new value.",
                 ),

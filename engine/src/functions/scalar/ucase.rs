@@ -8,7 +8,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
     category: Category::String,
     description: "The string in capitals.",
     examples: &[example("UCASE('straße')", "STRASSE")],
-    variants: &[ScalarVariant::plain("In capitals.", &[param("source", ParamType::String, "The string.")], STRING, |args| {
+    variants: &[ScalarVariant::plain("In capitals.", &[param("input", ParamType::String, "The string.")], STRING, |args| {
         Ok(Value::string(args.get::<&str>(0)?.to_uppercase()))
     })],
 };
