@@ -16,6 +16,9 @@ const SEND_TIMEOUT_MS: u64 = 60_000;
 const COMMIT_GRACE_S: u64 = 10;
 /// The records' time limit where the configuration does not say, milliseconds.
 const DELIVERY_TIMEOUT_MS: u64 = 120_000;
+/// How long an idle worker's producer is told not to linger, milliseconds: librdkafka's threads look at it when they are
+/// woken, which takes far less.
+const KICK_MS: u64 = 1;
 /// A flush first looks in small steps, microseconds, for a while, milliseconds; then in larger ones, milliseconds.
 const FLUSH_STEP_US: u64 = 100;
 const OWN_FLUSH_MS: u64 = 20;
@@ -34,6 +37,8 @@ pub(super) struct KafkaWriter {
     deletions: u64,
     /// Something was sent since the last flush.
     is_dirty: bool,
+    /// Something was sent since the producer was last told not to linger.
+    lingers: bool,
     delivery_timeout: Duration,
     state: StateSink,
 }
@@ -49,7 +54,7 @@ impl KafkaWriter {
         let producer = Producer::new(shared.producer()?);
         let deletions = shared.topics.deletions();
         let delivery_timeout = Duration::from_millis(delivery_ms);
-        Ok(KafkaWriter { shared, producer, topics: Vec::new(), deletions, is_dirty: false, delivery_timeout, state })
+        Ok(KafkaWriter { shared, producer, topics: Vec::new(), deletions, is_dirty: false, lingers: false, delivery_timeout, state })
     }
 
     /// Makes sure that there is a handle of this producer for the topic.
@@ -98,8 +103,10 @@ impl KafkaWriter {
     fn flush(&mut self) -> Result<(), LogError> {
         let began = Instant::now();
         let deadline = began + self.delivery_timeout + Duration::from_secs(COMMIT_GRACE_S);
-        // librdkafka's own flush looks every 10 ms only, as successes are not reported; but it cuts short a configured
-        // linger.
+        // Cuts the linger short. Its further steps are too large: successes are not reported, so it looks every 10 ms only.
+        if self.producer.queued() > 0 {
+            self.producer.flush(Duration::from_millis(KICK_MS));
+        }
         while self.producer.queued() > 0 && self.producer.fatal().is_none() && Instant::now() < deadline {
             if began.elapsed() < Duration::from_millis(OWN_FLUSH_MS) {
                 self.producer.poll(Duration::ZERO);
@@ -152,6 +159,7 @@ fn lost_records(lost: Option<Undelivered>, left: usize, fatal: Option<Failure>) 
 impl LogWriter for KafkaWriter {
     fn send(&mut self, topic: TopicHandle, record: OutRecord<'_>) -> Result<(), LogError> {
         self.is_dirty = true;
+        self.lingers = true;
         let index = usize::try_from(topic.0).unwrap_or(usize::MAX);
         let sent = match self.topics.get(index) {
             Some(Some(handle)) => self.producer.send(handle, record),
@@ -170,8 +178,8 @@ impl LogWriter for KafkaWriter {
     }
 
     fn hint_idle(&mut self) {
-        if self.is_dirty {
-            self.producer.poll(Duration::ZERO);
+        if std::mem::take(&mut self.lingers) {
+            self.producer.flush(Duration::from_millis(KICK_MS));
         }
     }
 
@@ -179,6 +187,7 @@ impl LogWriter for KafkaWriter {
         if self.is_dirty {
             self.flush()?;
             self.is_dirty = false;
+            self.lingers = false;
         }
         if !commit.state.is_empty() {
             (self.state)(commit.state).map_err(|error| LogError::Fatal(error.to_string()))?;
