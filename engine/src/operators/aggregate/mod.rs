@@ -43,22 +43,28 @@ pub(super) struct Entry {
 impl Entry {
     /// Decodes a stored entry.
     pub fn decode(bytes: &[u8]) -> Result<Self, FatalError> {
-        let mut values = Vec::with_capacity(4);
-        codec::decode_values(bytes, &mut values).map_err(|e| FatalError(e.to_string()))?;
-        let timestamp = match values.first() {
-            Some(Value::BigInt(timestamp)) => *timestamp,
-            _ => return Err(FatalError("an aggregate's entry lacks its timestamp".into())),
-        };
-        values.remove(0);
-        Ok(Entry { timestamp, states: values })
+        let mut entry = Entry::default();
+        entry.read(bytes)?;
+        Ok(entry)
+    }
+
+    /// Decodes a stored entry into this one.
+    pub fn read(&mut self, bytes: &[u8]) -> Result<(), FatalError> {
+        self.states.clear();
+        self.timestamp = codec::decode_entry(bytes, &[], &mut self.states).map_err(|e| FatalError(e.to_string()))?;
+        Ok(())
+    }
+
+    /// Takes another entry's place, with the later of both timestamps.
+    pub fn follow(&mut self, other: &Entry, timestamp: i64) {
+        self.timestamp = other.timestamp.max(timestamp);
+        self.states.clear();
+        self.states.extend_from_slice(&other.states);
     }
 
     /// Encodes the entry behind `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let mut values = Vec::with_capacity(self.states.len() + 1);
-        values.push(Value::BigInt(self.timestamp));
-        values.extend(self.states.iter().cloned());
-        codec::encode_values(&values, out);
+        codec::encode_entry(self.timestamp, &self.states, out);
     }
 }
 
@@ -69,7 +75,16 @@ impl Aggregates {
 
     /// The entry of an empty group.
     pub fn initial(&self, timestamp: i64) -> Entry {
-        Entry { timestamp, states: self.calls.iter().map(|c| c.aggregator.initial()).collect() }
+        let mut entry = Entry::default();
+        self.begin(timestamp, &mut entry);
+        entry
+    }
+
+    /// Makes an entry that of an empty group.
+    pub fn begin(&self, timestamp: i64, entry: &mut Entry) {
+        entry.timestamp = timestamp;
+        entry.states.clear();
+        entry.states.extend(self.calls.iter().map(|c| c.aggregator.initial()));
     }
 
     /// Adds a row to an entry, or takes it back. An aggregate that fails keeps its state, and the failure is reported.

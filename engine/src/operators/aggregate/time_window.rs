@@ -18,11 +18,14 @@ pub(in crate::operators) struct TimeWindowAggregate {
     pub grace_ms: i64,
     key: Vec<u8>,
     value: Vec<u8>,
+    found: Entry,
+    entry: Entry,
 }
 
 impl TimeWindowAggregate {
     pub fn new(aggregates: Aggregates, store: StoreIndex, size_ms: i64, advance_ms: i64, grace_ms: i64) -> Self {
-        TimeWindowAggregate { aggregates, store, size_ms, advance_ms: advance_ms.max(1), grace_ms, key: Vec::new(), value: Vec::new() }
+        let (key, value, found, entry) = Default::default();
+        TimeWindowAggregate { aggregates, store, size_ms, advance_ms: advance_ms.max(1), grace_ms, key, value, found, entry }
     }
 }
 
@@ -50,16 +53,29 @@ impl Operator for TimeWindowAggregate {
             self.key.truncate(key_length);
             codec::encode_window(window, &mut self.key);
             let store = &mut out.cx.stores[self.store.0];
-            let found = store.get(&self.key, |v| v.map(Entry::decode)).map_err(|e| FatalError(e.to_string()))?.transpose()?;
-            let mut entry = match &found {
-                Some(entry) => Entry { timestamp: entry.timestamp.max(timestamp), states: entry.states.clone() },
-                None => self.aggregates.initial(timestamp),
-            };
-            self.aggregates.apply(&mut entry, &row.values, &row.meta, false, out.cx);
+            // Where nobody asks for the old result, the entry is changed in place.
+            let wants_old = self.aggregates.wants_old;
+            let place = if wants_old { &mut self.found } else { &mut self.entry };
+            let found = store.get(&self.key, |v| v.map(|v| place.read(v))).map_err(|e| FatalError(e.to_string()))?.transpose()?.is_some();
+            if found && wants_old {
+                self.entry.follow(&self.found, timestamp);
+            } else if found {
+                self.entry.timestamp = self.entry.timestamp.max(timestamp);
+            } else {
+                self.aggregates.begin(timestamp, &mut self.entry);
+            }
+            self.aggregates.apply(&mut self.entry, &row.values, &row.meta, false, out.cx);
             self.value.clear();
-            entry.encode(&mut self.value);
+            self.entry.encode(&mut self.value);
             out.cx.stores[self.store.0].put(&self.key, Some(&self.value));
-            let change = self.aggregates.change(&row, Some(window), found.as_ref(), Some(&entry), entry.timestamp, out.cx);
+            let change = self.aggregates.change(
+                &row,
+                Some(window),
+                (found && wants_old).then_some(&self.found),
+                Some(&self.entry),
+                self.entry.timestamp,
+                out.cx,
+            );
             out.emit(change)?;
         }
         out.cx.recycle(row);

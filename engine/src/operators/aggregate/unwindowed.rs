@@ -11,11 +11,13 @@ pub(in crate::operators) struct UnwindowedAggregate {
     store: StoreIndex,
     key: Vec<u8>,
     value: Vec<u8>,
+    found: Entry,
+    entry: Entry,
 }
 
 impl UnwindowedAggregate {
     pub fn new(aggregates: Aggregates, store: StoreIndex) -> Self {
-        UnwindowedAggregate { aggregates, store, key: Vec::new(), value: Vec::new() }
+        UnwindowedAggregate { aggregates, store, key: Vec::new(), value: Vec::new(), found: Entry::default(), entry: Entry::default() }
     }
 }
 
@@ -28,23 +30,37 @@ impl Operator for UnwindowedAggregate {
         codec::encode_key(&row.values[..self.aggregates.key_width], &mut self.key);
         let store = &mut out.cx.stores[self.store.0];
         store.observe_time(row.meta.timestamp);
-        let found = store.get(&self.key, |v| v.map(Entry::decode)).map_err(|e| FatalError(e.to_string()))?.transpose()?;
-        let mut entry = match &found {
-            Some(entry) => Entry { timestamp: entry.timestamp.max(row.meta.timestamp), states: entry.states.clone() },
+        // Where nobody asks for the old result, the entry is changed in place.
+        let wants_old = self.aggregates.wants_old;
+        let place = if wants_old { &mut self.found } else { &mut self.entry };
+        let found = store.get(&self.key, |v| v.map(|v| place.read(v))).map_err(|e| FatalError(e.to_string()))?.transpose()?.is_some();
+        if found && wants_old {
+            self.entry.follow(&self.found, row.meta.timestamp);
+        } else if found {
+            self.entry.timestamp = self.entry.timestamp.max(row.meta.timestamp);
+        } else if row.meta.has_value {
+            self.aggregates.begin(row.meta.timestamp, &mut self.entry);
+        } else {
             // Nothing is there to undo: the row came before this query.
-            None if !row.meta.has_value => return Ok(()),
-            None => self.aggregates.initial(row.meta.timestamp),
-        };
-        if let (Some(old), true) = (&row.old, found.is_some()) {
-            self.aggregates.apply(&mut entry, old, &row.meta, true, out.cx);
+            return Ok(());
+        }
+        if let (Some(old), true) = (&row.old, found) {
+            self.aggregates.apply(&mut self.entry, old, &row.meta, true, out.cx);
         }
         if row.meta.has_value {
-            self.aggregates.apply(&mut entry, &row.values, &row.meta, false, out.cx);
+            self.aggregates.apply(&mut self.entry, &row.values, &row.meta, false, out.cx);
         }
         self.value.clear();
-        entry.encode(&mut self.value);
+        self.entry.encode(&mut self.value);
         out.cx.stores[self.store.0].put(&self.key, Some(&self.value));
-        let change = self.aggregates.change(&row, None, found.as_ref(), Some(&entry), entry.timestamp, out.cx);
+        let change = self.aggregates.change(
+            &row,
+            None,
+            (found && wants_old).then_some(&self.found),
+            Some(&self.entry),
+            self.entry.timestamp,
+            out.cx,
+        );
         out.cx.recycle(row);
         out.emit(change)
     }

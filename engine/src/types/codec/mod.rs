@@ -9,7 +9,7 @@ mod row;
 mod tests;
 
 pub use key::{decode_key, decode_windowed_key, encode_key, encode_window, encode_windowed_key};
-pub use row::{decode_values, encode_values};
+pub use row::{decode_entry, decode_values, encode_entry, encode_values};
 
 /// Bytes that are no encoded values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

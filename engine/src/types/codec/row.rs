@@ -44,6 +44,38 @@ pub fn encode_values(values: &[Value], out: &mut Vec<u8>) {
     }
 }
 
+/// As [`encode_values`] for a number and the values behind it: an entry of a store with its timestamp.
+pub fn encode_entry(timestamp: i64, values: &[Value], out: &mut Vec<u8>) {
+    out.push(VERSION);
+    encode(&Value::BigInt(timestamp), out);
+    for value in values {
+        encode(value, out);
+    }
+}
+
+/// Appends the values of an [`encode_entry`] to a vector and returns the timestamp. `wanted` says which of them are needed:
+/// the others become nulls and cost no more than a step over them; those past its end are all needed.
+///
+/// # Errors
+/// Where the bytes are no such entry; what was decoded before stays in the vector.
+pub fn decode_entry(bytes: &[u8], wanted: &[bool], out: &mut Vec<Value>) -> Result<i64, CodecError> {
+    let mut input = Input(bytes);
+    if input.byte()? != VERSION {
+        return Err(CodecError("unknown version"));
+    }
+    let Value::BigInt(timestamp) = decode(&mut input, 0)? else { return Err(CodecError("an entry lacks its timestamp")) };
+    let mut wanted = wanted.iter();
+    while !input.0.is_empty() {
+        if wanted.next().is_none_or(|wanted| *wanted) {
+            out.push(decode(&mut input, 0)?);
+        } else {
+            skip(&mut input)?;
+            out.push(Value::Null);
+        }
+    }
+    Ok(timestamp)
+}
+
 /// Appends the values of [`encode_values`] to a vector.
 ///
 /// # Errors
@@ -176,6 +208,21 @@ fn decode(input: &mut Input<'_>, depth: u32) -> Result<Value, CodecError> {
         STRUCT => Value::Struct(read_items(input, depth)?.into()),
         _ => return Err(CodecError("unknown tag")),
     })
+}
+
+/// Steps over a value: without a copy where it is a number or a text.
+fn skip(input: &mut Input<'_>) -> Result<(), CodecError> {
+    let mut ahead = Input(input.0);
+    let tag = ahead.byte()?;
+    match (tag & KIND_MASK, tag) {
+        (SHORT_STRING, _) => drop(ahead.bytes(usize::from(tag & SMALL_MASK))?),
+        (SMALL_BIG_INT | SMALL_INT, _) | (_, NULL | FALSE | TRUE) => {}
+        (_, STRING | BYTES) => drop(read_text(&mut ahead)?),
+        (_, INT | BIG_INT | TIME | DATE | TIMESTAMP) => drop(read_varint(&mut ahead)?),
+        _ => return decode(input, 0).map(drop),
+    }
+    *input = ahead;
+    Ok(())
 }
 
 fn read_varint(input: &mut Input<'_>) -> Result<u64, CodecError> {

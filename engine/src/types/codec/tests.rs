@@ -165,3 +165,30 @@ fn the_end_of_a_prefix() {
         assert_eq!(prefix_end(prefix).as_deref(), end);
     }
 }
+
+#[test]
+fn entries_come_back_with_their_timestamp_and_only_what_is_wanted() {
+    let mut rng = StdRng::seed_from_u64(5);
+    for round in 0..500 {
+        let values: Vec<Value> = (0..rng.random_range(0..8)).map(|_| random(rng.random_range(0..KINDS), 0, &mut rng)).collect();
+        let timestamp = rng.random();
+        let mut bytes = Vec::new();
+        encode_entry(timestamp, &values, &mut bytes);
+        let mut plain = Vec::new();
+        decode_values(&bytes, &mut plain).unwrap();
+        assert_eq!(plain.first(), Some(&Value::BigInt(timestamp)));
+        assert_eq!(plain[1..], values[..], "round {round}");
+        let wanted: Vec<bool> = (0..rng.random_range(0..8)).map(|_| rng.random()).collect();
+        let mut some = Vec::new();
+        assert_eq!(decode_entry(&bytes, &wanted, &mut some), Ok(timestamp));
+        let expected: Vec<Value> = values
+            .iter()
+            .enumerate()
+            .map(|(index, value)| if wanted.get(index) == Some(&false) { Value::Null } else { value.clone() })
+            .collect();
+        assert_eq!(some, expected, "round {round}");
+        for end in 0..bytes.len() {
+            let _ = decode_entry(&bytes[..end], &wanted, &mut Vec::new());
+        }
+    }
+}
