@@ -116,6 +116,10 @@ enum Cell {
 /// Makes the value columns (or the key) of a step's rows: computed ones, and copies by name.
 pub(super) struct Projector {
     cells: Vec<Cell>,
+    /// The copies among the cells: cell, slot of the input row, and whether no later cell copies that slot.
+    moves: Vec<(usize, usize, bool)>,
+    /// Whether any cell has an expression.
+    computes: bool,
     origin: Origin,
 }
 
@@ -146,7 +150,17 @@ impl Projector {
                 Cell::Copy(slot.ok_or_else(|| FatalError(format!("the plan's step has no column {name}")))?)
             });
         }
-        Ok(Projector { cells, origin })
+        let mut moves: Vec<(usize, usize, bool)> = Vec::new();
+        for (index, cell) in cells.iter().enumerate() {
+            if let Cell::Copy(slot) = cell {
+                for earlier in moves.iter_mut().filter(|earlier| earlier.1 == *slot) {
+                    earlier.2 = false;
+                }
+                moves.push((index, *slot, true));
+            }
+        }
+        let computes = cells.iter().any(|cell| matches!(cell, Cell::Computed { .. }));
+        Ok(Projector { cells, moves, computes, origin })
     }
 
     /// Appends the columns for a row. A column whose expression fails is null and reported.
@@ -155,16 +169,40 @@ impl Projector {
         for cell in &self.cells {
             out.push(match cell {
                 Cell::Copy(slot) => values.get(*slot).cloned().unwrap_or_default(),
-                Cell::Null => Value::Null,
-                Cell::Computed { expr, text, name, index } => match expr.eval_value(&env) {
-                    Ok(value) => value,
-                    Err(EvalError(cause)) => {
-                        let message = format!("Error computing expression {text} for column {name} with index {index}");
-                        self.origin.report_row(cx, values, meta, message, &cause);
-                        Value::Null
-                    }
-                },
+                other => self.compute(other, &env, meta, cx),
             });
+        }
+    }
+
+    /// As [`Projector::append`], for a row that nobody needs any more: columns are moved out of it rather than copied, but
+    /// for the first `kept`.
+    pub fn append_moving(&self, values: &mut [Value], kept: usize, meta: &RowMeta, cx: &mut TaskContext, out: &mut Vec<Value>) {
+        let first = out.len();
+        if self.computes {
+            let env = Env::new(values, meta);
+            for cell in &self.cells {
+                out.push(self.compute(cell, &env, meta, cx));
+            }
+        } else {
+            out.resize(first + self.cells.len(), Value::Null);
+        }
+        for (index, slot, is_last) in &self.moves {
+            if let (Some(place), Some(value)) = (out.get_mut(first + index), values.get_mut(*slot)) {
+                *place = if *is_last && *slot >= kept { std::mem::take(value) } else { value.clone() };
+            }
+        }
+    }
+
+    /// What a cell that is no copy holds; null for a copy.
+    fn compute(&self, cell: &Cell, env: &Env<'_>, meta: &RowMeta, cx: &mut TaskContext) -> Value {
+        let Cell::Computed { expr, text, name, index } = cell else { return Value::Null };
+        match expr.eval_value(env) {
+            Ok(value) => value,
+            Err(EvalError(cause)) => {
+                let message = format!("Error computing expression {text} for column {name} with index {index}");
+                self.origin.report_row(cx, env.values, meta, message, &cause);
+                Value::Null
+            }
         }
     }
 

@@ -21,7 +21,7 @@ pub(super) struct GroupBy {
 
 impl GroupBy {
     /// The grouped row, or `None` where it has no group.
-    fn group(&self, input: &[Value], meta: &RowMeta, cx: &mut TaskContext) -> Option<Vec<Value>> {
+    fn group(&self, input: &mut [Value], meta: &RowMeta, cx: &mut TaskContext) -> Option<Vec<Value>> {
         let mut values = cx.buffers.take(self.width);
         if let Err((text, cause)) = self.keys.try_append(input, meta, &mut values) {
             self.origin.report_row(cx, input, meta, format!("Group-by column with index 0 can't be computed: {text}"), &cause);
@@ -32,15 +32,15 @@ impl GroupBy {
             self.origin.report_row(cx, input, meta, message, "");
             return None;
         }
-        self.values.append(input, meta, cx, &mut values);
+        self.values.append_moving(input, 0, meta, cx, &mut values);
         Some(values)
     }
 }
 
 impl Operator for GroupBy {
     fn process(&mut self, _port: Port, mut row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
-        let new = if row.meta.has_value { self.group(&row.values, &row.meta, out.cx) } else { None };
-        let old = match (&row.old, self.is_table) {
+        let new = if row.meta.has_value { self.group(&mut row.values, &row.meta, out.cx) } else { None };
+        let old = match (&mut row.old, self.is_table) {
             (Some(old), true) => self.group(old, &row.meta, out.cx),
             _ => None,
         };

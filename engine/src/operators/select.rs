@@ -14,13 +14,16 @@ pub(super) struct Select {
 }
 
 impl Select {
-    fn compute(&self, input: &[Value], has_value: bool, meta: &RowMeta, cx: &mut TaskContext) -> Vec<Value> {
+    fn compute(&self, input: &mut [Value], has_value: bool, meta: &RowMeta, cx: &mut TaskContext) -> Vec<Value> {
         let mut out = cx.buffers.take(self.width);
-        out.extend(input.iter().take(self.key_width).cloned());
+        out.resize(self.key_width, Value::Null);
         if has_value {
-            self.values.append(input, meta, cx, &mut out);
+            self.values.append_moving(input, self.key_width, meta, cx, &mut out);
         } else {
             out.resize(self.width, Value::Null);
+        }
+        for (key, from) in out.iter_mut().zip(input).take(self.key_width) {
+            *key = std::mem::take(from);
         }
         out
     }
@@ -28,10 +31,10 @@ impl Select {
 
 impl Operator for Select {
     fn process(&mut self, _port: Port, mut row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
-        let values = self.compute(&row.values, row.meta.has_value, &row.meta, out.cx);
+        let values = self.compute(&mut row.values, row.meta.has_value, &row.meta, out.cx);
         out.cx.buffers.give(std::mem::replace(&mut row.values, values));
-        if let Some(old) = row.old.take() {
-            row.old = Some(self.compute(&old, true, &row.meta, out.cx));
+        if let Some(mut old) = row.old.take() {
+            row.old = Some(self.compute(&mut old, true, &row.meta, out.cx));
             out.cx.buffers.give(old);
         }
         out.emit(row)

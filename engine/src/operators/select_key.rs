@@ -26,7 +26,7 @@ impl Operator for SelectKey {
             _ => true,
         };
         if row.meta.has_value {
-            self.values.append(&row.values, &row.meta, out.cx, &mut values);
+            self.values.append_moving(&mut row.values, 0, &row.meta, out.cx, &mut values);
         } else {
             values.resize(self.width, Value::Null);
         }
