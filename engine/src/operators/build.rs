@@ -28,6 +28,7 @@ use crate::formats::topic::{SlotUse, TopicReader, TopicWriter};
 use crate::plan::{AggregateStep, NamedExpr, QueryPlan, Repartition, SourceStep, Step, StepKind, StreamStreamJoinStep, Windowing};
 use crate::state::{StoreKind, StoreSpec};
 use crate::task::StoreIndex;
+use crate::types::Column;
 
 /// The property that makes a record without a valid time end its query.
 const THROW_ON_INVALID_TIME: &str = "ksql.timestamp.throw.on.invalid";
@@ -279,7 +280,7 @@ impl Builder<'_> {
                 };
                 Ok(self.push(Box::new(operator), upstream))
             }
-            StepKind::StreamTableJoin { left, right, outer } => self.join(step, left, right, *outer),
+            StepKind::StreamTableJoin { left, right, outer } => self.join(step, left, right, *outer, needed),
             StepKind::TableTableJoin { left, right, kind } => {
                 let upstreams =
                     [self.step(left, false, false, &all_columns(left), true)?, self.step(right, false, false, &all_columns(right), true)?];
@@ -396,19 +397,23 @@ impl Builder<'_> {
         Ok(self.push(operator, upstream))
     }
 
-    fn join(&mut self, step: &Step, left: &Step, right: &Step, outer: bool) -> Result<Upstream, FatalError> {
-        let left_upstream = self.step(left, false, false, &all_columns(left), false)?;
-        // The table's changes end in its store; the join looks them up there.
+    fn join(&mut self, step: &Step, left: &Step, right: &Step, outer: bool, needed: &BTreeSet<String>) -> Result<Upstream, FatalError> {
+        let mut columns = sides(step, left, right)?;
+        for (side, column) in columns.iter_mut().zip(&step.schema.value) {
+            if !needed.contains(&column.name) {
+                *side = Side::Unread;
+            }
+        }
+        let is_read = |column: &&Column| needed.contains(&column.name) || left.schema.key.contains(column);
+        let of_left = left.schema.columns().filter(is_read).map(|c| c.name.clone()).collect();
+        let left_upstream = self.step(left, false, false, &of_left, false)?;
+        // The table's changes end in its store, all of their columns; the join looks them up there.
         let table_source = leaf(right);
         self.step(table_source, false, false, &all_columns(table_source), false)?;
-        let operator = StreamTableJoin {
-            table: self.lookup(right)?,
-            key_width: left.schema.key.len(),
-            columns: sides(step, left, right)?,
-            outer,
-            key: Vec::new(),
-        };
-        Ok(self.push(Box::new(operator), left_upstream))
+        let mut table = self.lookup(right)?;
+        let is_read = |slot: usize| columns.iter().any(|side| matches!(side, Side::Right(read) if *read == slot));
+        table.want_only((right.schema.key.len()..right.schema.width()).map(is_read).collect());
+        Ok(self.push(Box::new(StreamTableJoin::new(table, left.schema.key.len(), columns, outer)), left_upstream))
     }
 
     fn stream_join(&mut self, step: &Step, join: &StreamStreamJoinStep) -> Result<Upstream, FatalError> {

@@ -32,6 +32,8 @@ pub struct Derivation {
     windowed: bool,
     layout: Layout,
     stages: Vec<Stage>,
+    /// Which values of an entry are needed; all that lie past its end.
+    wanted: Vec<bool>,
 }
 
 impl Derivation {
@@ -44,10 +46,15 @@ impl Derivation {
                 windowed: windowed(step),
                 layout: Layout::Columns,
                 stages: Vec::new(),
+                wanted: Vec::new(),
             })),
-            StepKind::TableRekey { store, .. } => {
-                Ok(Some(Derivation { store: store.clone(), windowed: false, layout: Layout::Columns, stages: Vec::new() }))
-            }
+            StepKind::TableRekey { store, .. } => Ok(Some(Derivation {
+                store: store.clone(),
+                windowed: false,
+                layout: Layout::Columns,
+                stages: Vec::new(),
+                wanted: Vec::new(),
+            })),
             StepKind::Aggregate(aggregate) => {
                 let input = &aggregate.input;
                 let scope = Scope::new(&input.schema, input.windowed_key().is_some());
@@ -57,7 +64,8 @@ impl Derivation {
                     calls.push(compiled.map_err(|e| FatalError(e.to_string()))?);
                 }
                 let layout = Layout::States(calls);
-                Ok(Some(Derivation { store: aggregate.store.clone(), windowed: windowed(step), layout, stages: Vec::new() }))
+                let (store, windowed) = (aggregate.store.clone(), windowed(step));
+                Ok(Some(Derivation { store, windowed, layout, stages: Vec::new(), wanted: Vec::new() }))
             }
             StepKind::Filter { input, predicate } => {
                 let Some(mut derivation) = Self::of(input, plan)? else { return Ok(None) };
@@ -90,36 +98,46 @@ impl Derivation {
         self.windowed
     }
 
+    /// Says which value columns of the rows are needed (slot by slot, without the key); others may come out as null.
+    pub fn want_only(&mut self, wanted: Vec<bool>) {
+        if self.stages.is_empty() && matches!(self.layout, Layout::Columns) {
+            self.wanted = wanted;
+        }
+    }
+
     /// The row of an entry; `None` where a filter leaves it out.
     ///
     /// # Errors
     /// The entry can't be read.
     pub fn row(&self, key: &[u8], value: &[u8]) -> Result<Option<Row>, String> {
-        let mut row = Row { meta: RowMeta { has_key: true, has_value: true, ..RowMeta::default() }, ..Row::default() };
+        let mut row = Row::default();
+        Ok(self.read(key, value, &mut row)?.then_some(row))
+    }
+
+    /// As [`Self::row`], into a row that was used before; false where a filter leaves it out.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read(&self, key: &[u8], value: &[u8], row: &mut Row) -> Result<bool, String> {
+        row.values.clear();
+        row.meta = RowMeta { has_key: true, has_value: true, ..RowMeta::default() };
         if self.windowed {
             row.meta.window = Some(codec::decode_windowed_key(key, &mut row.values).map_err(|e| e.to_string())?);
         } else {
             codec::decode_key(key, &mut row.values).map_err(|e| e.to_string())?;
         }
-        let mut entry = Vec::new();
-        codec::decode_values(value, &mut entry).map_err(|e| e.to_string())?;
-        let mut entry = entry.into_iter();
-        match entry.next() {
-            Some(Value::BigInt(timestamp)) => row.meta.timestamp = timestamp,
-            _ => return Err("an entry lacks its timestamp".into()),
-        }
-        match &self.layout {
-            Layout::Columns => row.values.extend(entry),
-            Layout::States(calls) => {
-                let results = calls.iter().zip(entry).map(|(call, state)| call.aggregator.result(&state).unwrap_or_default());
-                row.values.extend(results);
+        let first = row.values.len();
+        row.meta.timestamp = codec::decode_entry(value, &self.wanted, &mut row.values).map_err(|e| e.to_string())?;
+        if let Layout::States(calls) = &self.layout {
+            for (call, state) in calls.iter().zip(row.values.iter_mut().skip(first)) {
+                *state = call.aggregator.result(state).unwrap_or_default();
             }
         }
         for stage in &self.stages {
             match stage {
                 Stage::Filter(predicate) => {
                     if !matches!(predicate(&Env::new(&row.values, &row.meta)), Ok(Some(true))) {
-                        return Ok(None);
+                        return Ok(false);
                     }
                 }
                 Stage::Select { key_width, values } => {
@@ -129,6 +147,6 @@ impl Derivation {
                 }
             }
         }
-        Ok(Some(row))
+        Ok(true)
     }
 }

@@ -4,7 +4,7 @@
 //! timestamp. A row with a null value is left out. INNER: no row without a match; LEFT: nulls for the table's columns. A
 //! null key matches nothing. Without state of its own.
 
-use super::table_lookup::{Side, TableLookup, joined};
+use super::table_lookup::{Side, TableLookup, joined_moving};
 use super::{FatalError, Operator, Output, Port};
 use crate::row::Row;
 use crate::types::codec;
@@ -15,30 +15,37 @@ pub(super) struct StreamTableJoin {
     /// The value columns.
     pub columns: Vec<Side>,
     pub outer: bool,
-    pub key: Vec<u8>,
+    key: Vec<u8>,
+    /// The table's row.
+    matched: Row,
+}
+
+impl StreamTableJoin {
+    pub fn new(table: TableLookup, key_width: usize, columns: Vec<Side>, outer: bool) -> Self {
+        StreamTableJoin { table, key_width, columns, outer, key: Vec::new(), matched: Row::default() }
+    }
 }
 
 impl Operator for StreamTableJoin {
-    fn process(&mut self, _port: Port, row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
+    fn process(&mut self, _port: Port, mut row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
         if !row.meta.has_value {
             out.cx.recycle(row);
             return Ok(());
         }
-        let mut matched = None;
+        let mut is_match = false;
         if row.meta.has_key {
             self.key.clear();
             codec::encode_key(&row.values[..self.key_width], &mut self.key);
-            matched = self.table.row(&self.key, &mut out.cx.stores)?;
+            is_match = self.table.read(&self.key, &mut out.cx.stores, &mut self.matched)?;
         }
-        if matched.is_none() && !self.outer {
+        if !is_match && !self.outer {
             out.cx.recycle(row);
             return Ok(());
         }
         let buffer = out.cx.buffers.take(self.key_width + self.columns.len());
-        let table = matched.as_ref().map(|m| m.values.as_slice());
-        let values = joined(buffer, &row.values[..self.key_width], &self.columns, Some(&row.values), table);
-        let meta = row.meta.clone();
-        out.cx.recycle(row);
-        out.emit(Row { values, old: None, meta })
+        let table = is_match.then_some(self.matched.values.as_mut_slice());
+        let values = joined_moving(buffer, self.key_width, &self.columns, &mut row.values, table);
+        out.cx.buffers.give(std::mem::replace(&mut row.values, values));
+        out.emit(row)
     }
 }

@@ -12,6 +12,8 @@ use crate::types::Value;
 /// Where a column of a join's result comes from.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Side {
+    /// Nobody reads the column.
+    Unread,
     Left(usize),
     Right(usize),
 }
@@ -27,10 +29,29 @@ pub(super) fn joined(
     values.extend(key.iter().cloned());
     values.extend(columns.iter().map(|column| {
         let found = match column {
+            Side::Unread => None,
             Side::Left(slot) => left.and_then(|l| l.get(*slot)),
             Side::Right(slot) => right.and_then(|r| r.get(*slot)),
         };
         found.cloned().unwrap_or_default()
+    }));
+    values
+}
+
+/// As [`joined`], from rows that nobody needs any more: columns are moved out of them. No slot is named by two columns.
+pub(super) fn joined_moving(
+    mut values: Vec<Value>,
+    key_width: usize,
+    columns: &[Side],
+    left: &mut [Value],
+    mut right: Option<&mut [Value]>,
+) -> Vec<Value> {
+    values.extend(left.iter().take(key_width).cloned());
+    values.extend(columns.iter().map(|column| match column {
+        Side::Unread => Value::Null,
+        Side::Left(slot) if *slot < key_width => left.get(*slot).cloned().unwrap_or_default(),
+        Side::Left(slot) => left.get_mut(*slot).map(std::mem::take).unwrap_or_default(),
+        Side::Right(slot) => right.as_mut().and_then(|right| right.get_mut(*slot)).map(std::mem::take).unwrap_or_default(),
     }));
     values
 }
@@ -42,6 +63,28 @@ pub(super) enum TableLookup {
 }
 
 impl TableLookup {
+    /// Says which value columns of the rows are needed (slot by slot, without the key); others may come out as null.
+    pub fn want_only(&mut self, wanted: Vec<bool>) {
+        if let TableLookup::Stored { table, .. } = self {
+            table.want_only(wanted);
+        }
+    }
+
+    /// As [`Self::row`], into a row that was used before; false where there is none.
+    pub fn read(&self, key: &[u8], stores: &mut [Store], row: &mut Row) -> Result<bool, FatalError> {
+        if let TableLookup::Stored { store, table } = self {
+            let found = stores[store.0].get(key, |value| value.map(|value| table.read(key, value, row)));
+            return Ok(found.map_err(|e| FatalError(e.to_string()))?.transpose().map_err(FatalError)?.unwrap_or(false));
+        }
+        Ok(match self.row(key, stores)? {
+            Some(found) => {
+                *row = found;
+                true
+            }
+            None => false,
+        })
+    }
+
     /// The row of an encoded key (with its window behind it, where there is one); its time is that of the younger side.
     pub fn row(&self, key: &[u8], stores: &mut [Store]) -> Result<Option<Row>, FatalError> {
         match self {
