@@ -96,11 +96,18 @@ fn decimals(op: BinaryOp, left: Compiled, right: Compiled, l: (u32, u32), r: (u3
     let (to, eval): ((u32, u32), Eval<D>) = match op {
         BinaryOp::Subtract => {
             let to = decimal::sum_type(l, r);
-            (to, both(left, right, move |a: D, b| decimal::fit_exact(&(&*a - &*b), to).map(Arc::new)))
+            (to, both(left, right, move |a: D, b| decimal::settle(&*a - &*b, to).map(Arc::new)))
         }
         BinaryOp::Multiply => {
             let to = decimal::product_type(l, r);
-            (to, both(left, right, move |a: D, b| decimal::fit_exact(&(&*a * &*b), to).map(Arc::new)))
+            let is_whole = |side: &Compiled| matches!(side.sql_type, Some(SqlType::Int | SqlType::BigInt)) && !side.is_constant();
+            if is_whole(&right) {
+                (to, times(left, right, to))
+            } else if is_whole(&left) {
+                (to, times(right, left, to))
+            } else {
+                (to, both(left, right, move |a: D, b| decimal::settle(&*a * &*b, to).map(Arc::new)))
+            }
         }
         BinaryOp::Divide => {
             let to = decimal::quotient_type(l, r);
@@ -112,10 +119,19 @@ fn decimals(op: BinaryOp, left: Compiled, right: Compiled, l: (u32, u32), r: (u3
         }
         _ => {
             let to = decimal::sum_type(l, r);
-            (to, both(left, right, move |a: D, b| decimal::fit_exact(&(&*a + &*b), to).map(Arc::new)))
+            (to, both(left, right, move |a: D, b| decimal::settle(&*a + &*b, to).map(Arc::new)))
         }
     };
     Compiled::typed(SqlType::Decimal { precision: to.0, scale: to.1 }, eval)
+}
+
+/// A decimal times a whole number, which need not become a decimal for it.
+fn times(left: Compiled, right: Compiled, to: (u32, u32)) -> Eval<Arc<BigDecimal>> {
+    let (left, right) = (Operand::<Arc<BigDecimal>>::new(left), Operand::<i64>::new(right));
+    Box::new(move |env| {
+        let (left, right) = (left.get_ref(env)?.ok_or_else(EvalError::null_operand)?, right.require(env)?);
+        decimal::times(&left, right, to).map(Arc::new).map(Some)
+    })
 }
 
 /// Strings one behind the other; a null is the text `null`.

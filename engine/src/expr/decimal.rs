@@ -69,6 +69,24 @@ pub(super) fn fit_exact(value: &BigDecimal, (precision, scale): (u32, u32)) -> R
     text::fit_decimal(value, precision, scale).map_err(EvalError::new)
 }
 
+/// As [`fit_exact`] for a number that mostly has the type's scale already, so that nothing is to be done.
+pub(super) fn settle(value: BigDecimal, (precision, scale): (u32, u32)) -> Result<BigDecimal, EvalError> {
+    let (unscaled, own_scale) = value.as_bigint_and_scale();
+    let fits =
+        own_scale == i64::from(scale) && unscaled.to_i128().is_some_and(|small| small == 0 || small.unsigned_abs().ilog10() < precision);
+    if fits { Ok(value) } else { fit_exact(&value, (precision, scale)) }
+}
+
+/// A decimal times a whole number.
+pub(super) fn times(value: &BigDecimal, factor: i64, to: (u32, u32)) -> Result<BigDecimal, EvalError> {
+    let (unscaled, scale) = value.as_bigint_and_scale();
+    let product = match unscaled.to_i64() {
+        Some(small) => BigInt::from(i128::from(small) * i128::from(factor)),
+        None => &*unscaled * factor,
+    };
+    settle(BigDecimal::new(product, scale), to)
+}
+
 /// The number rounded half up to a type's scale. Rounding may carry into one digit more than the type has, as in ksqlDB:
 /// 999.995 becomes 1000.00 as DECIMAL(5, 2).
 ///
