@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::aggregate::{Aggregates, SessionAggregate, TimeWindowAggregate, UnwindowedAggregate};
 use super::builder::{BuildEnv, Part, RecordReader, SinkSpec, SourceSpec, TaskGraph, TaskSpec};
+use super::coalesce::{self, Coalesce};
 use super::collect::Collect;
 use super::derive::Derivation;
 use super::exprs::{Origin, Projector, add_columns, parse, value_names};
@@ -108,7 +109,7 @@ fn retention_ms(aggregate: &AggregateStep) -> i64 {
 
 /// Builds the operators of one task.
 pub(super) fn graph(plan: &QueryPlan, spec: &TaskSpec, part: &Part<'_>, env: &BuildEnv) -> Result<TaskGraph, FatalError> {
-    let mut builder = Builder { plan, spec, env, nodes: Vec::new(), readers: Vec::new() };
+    let mut builder = Builder { plan, spec, env, nodes: Vec::new(), readers: Vec::new(), coalesces: false };
     let needed: BTreeSet<String> = part.root.schema.columns().map(|c| c.name.clone()).collect();
     let last = builder.step(part.root, true, part.writes_repartition, &needed, false)?;
     if let (true, Some(repartition)) = (part.writes_repartition, part.root.repartition()) {
@@ -120,7 +121,7 @@ pub(super) fn graph(plan: &QueryPlan, spec: &TaskSpec, part: &Part<'_>, env: &Bu
         builder.push(Box::new(sink), last);
     }
     let sources = builder.readers.into_iter().map(|(reader, to)| (reader, to.0, to.1)).collect();
-    Ok(TaskGraph { nodes: builder.nodes, sources })
+    Ok(TaskGraph { nodes: builder.nodes, sources, coalesces: builder.coalesces })
 }
 
 /// What rows come out of, to be joined to the next node.
@@ -136,6 +137,7 @@ struct Builder<'b> {
     env: &'b BuildEnv,
     nodes: Vec<Node>,
     readers: Vec<(Box<dyn RecordReader>, (usize, Port))>,
+    coalesces: bool,
 }
 
 impl Builder<'_> {
@@ -265,9 +267,22 @@ impl Builder<'_> {
                 };
                 Ok(self.push(Box::new(operator), upstream))
             }
-            StepKind::Aggregate(aggregate) => self.aggregate(step, aggregate, wants_old),
+            StepKind::Aggregate(aggregate) => {
+                let upstream = self.aggregate(step, aggregate, wants_old)?;
+                match coalesce::limit(self.plan) {
+                    Some(limit) => {
+                        self.coalesces = true;
+                        Ok(self.push(Box::new(Coalesce::new(step.schema.key.len(), limit)), upstream))
+                    }
+                    None => Ok(upstream),
+                }
+            }
             StepKind::Suppress { input, store, grace_ms } => {
-                let upstream = self.step(input, false, false, needed, false)?;
+                // Final results leave nothing to be coalesced.
+                let upstream = match &input.kind {
+                    StepKind::Aggregate(aggregate) => self.aggregate(input, aggregate, false)?,
+                    _ => self.step(input, false, false, needed, false)?,
+                };
                 let gap_ms = match &input.kind {
                     StepKind::Aggregate(AggregateStep { window: Some(Windowing::Session { gap_ms }), .. }) => Some(*gap_ms),
                     _ => None,

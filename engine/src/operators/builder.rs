@@ -62,6 +62,8 @@ pub struct TaskGraph {
     pub nodes: Vec<Node>,
     /// For each source: how records become rows, and the node and port that takes them.
     pub sources: Vec<(Box<dyn RecordReader>, usize, Port)>,
+    /// Whether any node holds rows back until the commit.
+    pub coalesces: bool,
 }
 
 /// Decodes a record into a row.

@@ -7,6 +7,7 @@
 mod aggregate;
 mod build;
 mod builder;
+mod coalesce;
 mod collect;
 pub mod derive;
 mod exprs;
@@ -48,6 +49,12 @@ pub trait Operator: Send {
     fn end_of_chunk(&mut self, _out: &mut Output<'_>) -> Result<(), FatalError> {
         Ok(())
     }
+    /// Called before what the task did since the last commit becomes durable: what is held back until then goes out here.
+    fn before_commit(&mut self, _out: &mut Output<'_>) -> Result<(), FatalError> {
+        Ok(())
+    }
+    /// Forgets what it holds besides its stores since the last commit: the input comes again.
+    fn roll_back(&mut self) {}
 }
 
 /// An operator and where its rows go.
@@ -86,11 +93,24 @@ pub fn process_from(nodes: &mut [Node], base: usize, index: usize, port: Port, r
 
 /// Tells every operator that a chunk has ended, sources first.
 pub fn end_chunk(nodes: &mut [Node], cx: &mut TaskContext) -> Result<(), FatalError> {
+    for_each(nodes, cx, |operator, out| operator.end_of_chunk(out))
+}
+
+/// Tells every operator that a commit is about to come, sources first.
+pub fn before_commit(nodes: &mut [Node], cx: &mut TaskContext) -> Result<(), FatalError> {
+    for_each(nodes, cx, |operator, out| operator.before_commit(out))
+}
+
+fn for_each(
+    nodes: &mut [Node],
+    cx: &mut TaskContext,
+    mut tell: impl FnMut(&mut dyn Operator, &mut Output<'_>) -> Result<(), FatalError>,
+) -> Result<(), FatalError> {
     for index in 0..nodes.len() {
         let (head, rest) = nodes.split_at_mut(index + 1);
         let node = &mut head[index];
         let mut output = Output { rest, base: index + 1, next: node.next, cx };
-        node.operator.end_of_chunk(&mut output)?;
+        tell(&mut *node.operator, &mut output)?;
     }
     Ok(())
 }

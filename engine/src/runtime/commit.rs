@@ -90,6 +90,9 @@ pub(super) fn roll_back(task: &mut Task) -> Result<(), String> {
     for store in &mut task.cx.stores {
         store.rollback();
     }
+    for node in &mut task.graph.nodes {
+        node.operator.roll_back();
+    }
     let committed = task.committed.clone();
     task.input.seek(&committed).map_err(|e| e.to_string())?;
     task.dirty = false;

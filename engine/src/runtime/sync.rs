@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::log::{Commit, Log, LogError, LogReader, OffsetSpec, RecordRef, Subscription, TopicPartition, TopicSpec};
-use crate::operators::{self, BuildEnv, Collector, FatalError, TaskGraph, TaskSpec, end_chunk, process_from};
+use crate::operators::{self, BuildEnv, Collector, FatalError, TaskGraph, TaskSpec, before_commit, end_chunk, process_from};
 use crate::plan::QueryPlan;
 use crate::processing_log::ProcessingLog;
 use crate::row::Header;
@@ -136,6 +136,10 @@ impl SyncQuery {
             let headers = (wants_headers && !headers.is_empty()).then(|| headers.into());
             if let Some(row) = reader.read(record, headers, partition, &mut task.cx)? {
                 process_from(&mut task.graph.nodes, 0, *node, *port, row, &mut task.cx)?;
+                // As if each record had a commit of its own: what comes out must not depend on chunks.
+                if task.graph.coalesces {
+                    before_commit(&mut task.graph.nodes, &mut task.cx)?;
+                }
             }
         }
         Ok(())

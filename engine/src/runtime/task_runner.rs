@@ -11,7 +11,7 @@ use super::commit::Changelog;
 use super::input::{Input, Next};
 use super::query_handle::QueryHandle;
 use crate::log::{LogError, LogWriter, Offset, TopicPartition};
-use crate::operators::{FatalError, TaskGraph, end_chunk, process_from};
+use crate::operators::{FatalError, TaskGraph, before_commit, end_chunk, process_from};
 use crate::task::TaskContext;
 
 /// A turn ends after this many records …
@@ -100,13 +100,27 @@ impl Task {
         if !self.input.has_waiting() {
             return (writer, Ok(Turn::Idle));
         }
+        self.with_writer(writer, Self::chunk)
+    }
+
+    /// Lets go what the operators hold back until a commit, which is to come at once.
+    pub(super) fn before_commit(&mut self, writer: Box<dyn LogWriter>) -> (Box<dyn LogWriter>, Result<(), TaskError>) {
+        self.with_writer(writer, |task, _| Ok(before_commit(&mut task.graph.nodes, &mut task.cx)?))
+    }
+
+    /// Lends the writer and the stores to the operators meanwhile; `work` counts the records that it read.
+    fn with_writer<T>(
+        &mut self,
+        writer: Box<dyn LogWriter>,
+        work: impl FnOnce(&mut Self, &mut usize) -> Result<T, TaskError>,
+    ) -> (Box<dyn LogWriter>, Result<T, TaskError>) {
         self.cx.writer = Some(writer);
         for store in &mut self.cx.stores {
             store.begin_chunk();
         }
         let before = (self.cx.rows_out, self.cx.errors);
         let mut records = 0;
-        let result = self.chunk(&mut records).map_err(|error| match self.cx.send_failure.take() {
+        let result = work(self, &mut records).map_err(|error| match self.cx.send_failure.take() {
             Some(LogError::Retriable(reason)) => TaskError::Interrupted(reason),
             _ => error,
         });

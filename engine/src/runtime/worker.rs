@@ -216,8 +216,10 @@ impl Worker {
                 self.writer = Some(writer);
                 result
             }
-            // The writer went down with the turn; a new one is made for the next.
-            Err(panic) => Err(TaskError::Fatal(format!("internal error: {}", panic_text(&*panic)))),
+            Err(panic) => {
+                self.lost_writer(key, &*panic);
+                return;
+            }
         };
         match result {
             Ok(Turn::More) => {
@@ -262,6 +264,14 @@ impl Worker {
         self.drop_query(&query);
     }
 
+    /// A task panicked, and the writer went down with it, with all that others had written since the last commit: they go
+    /// back to it, and a new writer is made for the next turn.
+    fn lost_writer(&mut self, key: TaskKey, panic: &(dyn std::any::Any + Send)) {
+        self.fail(key, format!("internal error: {}", panic_text(panic)));
+        self.dirty = false;
+        self.roll_back(&LogError::Retriable("the writer was lost with a query that failed".into()));
+    }
+
     fn drop_query(&mut self, query: &Arc<str>) {
         self.tasks.retain(|_, task| task.id.query != *query);
     }
@@ -270,13 +280,39 @@ impl Worker {
     fn commit(&mut self) {
         self.last_commit = Instant::now();
         self.dirty = false;
-        let writer = match self.writer.take().map_or_else(|| self.log.writer(), Ok) {
+        let mut writer = match self.writer.take().map_or_else(|| self.log.writer(), Ok) {
             Ok(writer) => writer,
             Err(error) => {
                 self.roll_back(&error);
                 return;
             }
         };
+        let mut failed = Vec::new();
+        for (key, task) in self.tasks.iter_mut().filter(|(_, task)| task.dirty && task.graph.coalesces) {
+            let result = match catch_unwind(AssertUnwindSafe(|| task.before_commit(writer))) {
+                Ok((lent, result)) => {
+                    writer = lent;
+                    result
+                }
+                Err(panic) => {
+                    let key = *key;
+                    self.lost_writer(key, &*panic);
+                    return;
+                }
+            };
+            match result {
+                Ok(()) => {}
+                Err(TaskError::Retriable(reason) | TaskError::Interrupted(reason)) => {
+                    self.writer = Some(writer);
+                    self.roll_back(&LogError::Retriable(reason));
+                    return;
+                }
+                Err(TaskError::Fatal(reason)) => failed.push((*key, reason)),
+            }
+        }
+        for (key, reason) in failed {
+            self.fail(key, reason);
+        }
         let mut moved: Vec<&mut Task> = self.tasks.values_mut().filter(|t| t.dirty).collect();
         match commit::commit(writer, &self.state, &mut moved) {
             Ok(writer) => self.writer = Some(writer),

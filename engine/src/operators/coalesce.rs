@@ -1,0 +1,154 @@
+//! Holding a table's changes back until the commit, so that of many changes of a key only the last goes on: what a query
+//! asks for with `cache.max.bytes.buffering` (or `statestore.cache.max.bytes`) above 0. Without it there is no such
+//! operator, and each change goes on at once.
+//!
+//! In: changes of an aggregation. Out, before a commit or when the held ones take too much memory: one change a key and
+//! window, in the order in which they changed first, from the old row of the first to the new row of the last. Without a
+//! store: what is held belongs to the commit that comes, and is thrown away where that is taken back.
+
+use indexmap::IndexMap;
+
+use super::{FatalError, Operator, Output, Port};
+use crate::plan::QueryPlan;
+use crate::row::Row;
+use crate::types::codec;
+
+/// What a held row takes besides its key, for the limit: bytes.
+const ROW_BYTES: usize = 256;
+/// Names of the property, the newer one first; each may begin with `ksql.streams.`.
+const PROPERTIES: &[&str] = &["statestore.cache.max.bytes", "cache.max.bytes.buffering"];
+
+pub(super) struct Coalesce {
+    key_width: usize,
+    /// Bytes that may be held.
+    limit: usize,
+    held: IndexMap<Vec<u8>, Row, foldhash::fast::FixedState>,
+    bytes: usize,
+    key: Vec<u8>,
+}
+
+/// How much a query may hold back, bytes; `None`: nothing.
+pub(super) fn limit(plan: &QueryPlan) -> Option<usize> {
+    let of = |name: &&str| {
+        let value = plan.properties.get(*name).or_else(|| plan.properties.get(&format!("ksql.streams.{name}")));
+        value.and_then(|value| value.trim().parse::<usize>().ok())
+    };
+    PROPERTIES.iter().find_map(of).filter(|limit| *limit > 0)
+}
+
+impl Coalesce {
+    pub fn new(key_width: usize, limit: usize) -> Self {
+        Coalesce { key_width, limit, held: IndexMap::default(), bytes: 0, key: Vec::new() }
+    }
+
+    fn release(&mut self, out: &mut Output<'_>) -> Result<(), FatalError> {
+        self.bytes = 0;
+        for (_, row) in self.held.drain(..) {
+            out.emit(row)?;
+        }
+        Ok(())
+    }
+}
+
+impl Operator for Coalesce {
+    fn process(&mut self, _port: Port, mut row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
+        self.key.clear();
+        codec::encode_key(&row.values[..self.key_width], &mut self.key);
+        if let Some(window) = row.meta.window {
+            codec::encode_window(window, &mut self.key);
+        }
+        match self.held.get_mut(&self.key) {
+            Some(held) => {
+                std::mem::swap(&mut row.old, &mut held.old);
+                std::mem::swap(&mut row, held);
+                out.cx.recycle(row);
+            }
+            None => {
+                self.bytes += self.key.len() + ROW_BYTES;
+                self.held.insert(self.key.clone(), row);
+            }
+        }
+        if self.bytes > self.limit { self.release(out) } else { Ok(()) }
+    }
+
+    fn before_commit(&mut self, out: &mut Output<'_>) -> Result<(), FatalError> {
+        self.release(out)
+    }
+
+    fn roll_back(&mut self) {
+        self.held.clear();
+        self.bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::operators::{Node, before_commit, process_from};
+    use crate::processing_log::NoProcessingLog;
+    use crate::row::RowMeta;
+    use crate::task::TaskContext;
+    use crate::types::Value;
+    use parking_lot::Mutex;
+    use std::sync::Arc;
+
+    /// Keeps key, old and new of what comes.
+    struct Seen(Arc<Mutex<Vec<[i64; 3]>>>);
+
+    impl Operator for Seen {
+        fn process(&mut self, _port: Port, row: Row, _out: &mut Output<'_>) -> Result<(), FatalError> {
+            let number = |value: Option<&Value>| if let Some(Value::BigInt(number)) = value { *number } else { -1 };
+            let old = number(row.old.as_ref().and_then(|old| old.get(1)));
+            self.0.lock().push([number(row.values.first()), old, number(row.values.get(1))]);
+            Ok(())
+        }
+    }
+
+    fn change(key: i64, old: Option<i64>, new: i64) -> Row {
+        let values = |value| vec![Value::BigInt(key), Value::BigInt(value)];
+        Row { values: values(new), old: old.map(values), meta: RowMeta { has_key: true, has_value: true, ..RowMeta::default() } }
+    }
+
+    fn run(limit: usize, steps: impl FnOnce(&mut Vec<Node>, &mut TaskContext)) -> Vec<[i64; 3]> {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let mut nodes = vec![
+            Node { operator: Box::new(Coalesce::new(1, limit)), next: Some((1, Port(0))) },
+            Node { operator: Box::new(Seen(seen.clone())), next: None },
+        ];
+        let mut cx = TaskContext::new(Vec::new(), Arc::new(SystemClock), Arc::new(NoProcessingLog), 0);
+        steps(&mut nodes, &mut cx);
+        std::mem::take(&mut *seen.lock())
+    }
+
+    fn feed(nodes: &mut [Node], cx: &mut TaskContext, rows: &[(i64, Option<i64>, i64)]) {
+        for (key, old, new) in rows {
+            process_from(nodes, 0, 0, Port(0), change(*key, *old, *new), cx).unwrap();
+        }
+    }
+
+    #[test]
+    fn many_changes_of_a_key_become_one_at_the_commit() {
+        let seen = run(1 << 20, |nodes, cx| {
+            feed(nodes, cx, &[(1, None, 1), (2, Some(5), 6), (1, Some(1), 2), (2, Some(6), 7), (1, Some(2), 3)]);
+            before_commit(nodes, cx).unwrap();
+            feed(nodes, cx, &[(1, Some(3), 4)]);
+            before_commit(nodes, cx).unwrap();
+            before_commit(nodes, cx).unwrap();
+        });
+        assert_eq!(seen, [[1, -1, 3], [2, 5, 7], [1, 3, 4]]);
+    }
+
+    #[test]
+    fn what_is_taken_back_never_goes_out_and_what_is_too_much_goes_out_early() {
+        let seen = run(1 << 20, |nodes, cx| {
+            feed(nodes, cx, &[(1, None, 1)]);
+            nodes[0].operator.roll_back();
+            feed(nodes, cx, &[(1, None, 2)]);
+            before_commit(nodes, cx).unwrap();
+        });
+        assert_eq!(seen, [[1, -1, 2]]);
+        let seen = run(1, |nodes, cx| feed(nodes, cx, &[(1, None, 1), (1, Some(1), 2)]));
+        assert_eq!(seen, [[1, -1, 1], [1, 1, 2]]);
+    }
+}
