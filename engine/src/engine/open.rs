@@ -44,7 +44,9 @@ impl Engine {
         let log: Arc<dyn Log> = match &config.log {
             LogChoice::Embedded => Arc::new(EmbeddedLog::open(state.clone(), Arc::new(SystemClock))?),
             LogChoice::Kafka { bootstrap_servers, client_properties } => {
-                Arc::new(KafkaLog::connect(bootstrap_servers, client_properties, Arc::new(|batch| batch.write()))?)
+                // Once the changelogs have it, the state here may follow.
+                let later = state.clone();
+                Arc::new(KafkaLog::connect(bootstrap_servers, client_properties, Arc::new(move |batch| later.write_later(batch)))?)
             }
         };
         Self::assemble(config, log, state, Arc::new(SystemClock))

@@ -190,6 +190,7 @@ impl Runtime {
             // A worker that panicked has said so already.
             let _ = thread.join();
         }
+        self.parts.state.settle();
         for (_, query) in self.queries.lock().drain() {
             query.handle.set_state(QueryState::Stopped);
         }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -14,11 +15,13 @@ use super::layers::StoreLayers;
 use super::memory::MemoryBacking;
 use super::records;
 use super::rocks::{Rocks, RocksBacking};
-use super::{StateError, Store, StoreKey, StoreKind, StoreSpec};
+use super::{StateBatch, StateError, StateWriter, Store, StoreKey, StoreKind, StoreSpec};
 use crate::log::{Offset, TopicPartition};
 
 /// The part of the overlay budget up to which a store is taken into memory when it is opened.
 const PRELOAD_SHARE: usize = 2048;
+/// One step of waiting for the background writer.
+const SETTLE_STEP: Duration = Duration::from_micros(500);
 
 /// How much memory the state may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,10 @@ pub(super) struct Db {
     limits: StateLimits,
     overlay_bytes: AtomicUsize,
     ids: Mutex<StoreIds>,
+    /// Made when it is first needed.
+    writer: OnceLock<StateWriter>,
+    /// What the background writer failed with, until somebody is told.
+    failure: Arc<Mutex<Option<StateError>>>,
 }
 
 struct StoreIds {
@@ -85,7 +92,41 @@ impl StateDb {
 
     fn new(backing: Arc<dyn Backing>, rocks: Option<Arc<Rocks>>, retention: RetentionTable, limits: StateLimits, ids: StoreIds) -> Self {
         let (overlay_bytes, ids) = (AtomicUsize::new(0), Mutex::new(ids));
-        StateDb(Arc::new(Db { backing, rocks, retention, limits, overlay_bytes, ids }))
+        let (writer, failure) = (OnceLock::new(), Arc::default());
+        StateDb(Arc::new(Db { backing, rocks, retention, limits, overlay_bytes, ids, writer, failure }))
+    }
+
+    /// Takes the state of a commit that has succeeded elsewhere (its changelog has it), to be written in the background.
+    ///
+    /// # Errors
+    /// What an earlier write said; `Storage` where there can be no thread.
+    pub fn write_later(&self, batch: StateBatch) -> Result<(), StateError> {
+        if let Some(error) = self.0.failure.lock().take() {
+            return Err(error);
+        }
+        let writer = match self.0.writer.get() {
+            Some(writer) => writer,
+            None => {
+                let started = StateWriter::start()?;
+                self.0.writer.get_or_init(|| started)
+            }
+        };
+        let failure = self.0.failure.clone();
+        let note = move |result: Result<(), StateError>| {
+            if let Err(error) = result {
+                tracing::error!(%error, "state can't be written");
+                failure.lock().get_or_insert(error);
+            }
+        };
+        writer.submit(batch, Box::new(note));
+        Ok(())
+    }
+
+    /// Waits until all that [`Self::write_later`] took is written.
+    pub fn settle(&self) {
+        while self.0.writer.get().is_some_and(|writer| writer.waiting() > 0) {
+            std::thread::sleep(SETTLE_STEP);
+        }
     }
 
     /// The RocksDB underneath, for the embedded log; `None` in memory.
@@ -95,6 +136,8 @@ impl StateDb {
 
     /// Opens one store of one task. At most one [`Store`] may be open for a key at a time.
     pub fn open_store(&self, key: &StoreKey, spec: &StoreSpec) -> Result<Store, StateError> {
+        // What an earlier store of this key wrote must be there.
+        self.settle();
         let id = self.0.store_id(&key.query, &key.store)?;
         let mut prefix = [0; 8];
         prefix[..4].copy_from_slice(&id.to_be_bytes());
@@ -147,6 +190,7 @@ impl StateDb {
 
     /// How far the query's state includes each partition: what [`super::StateBatch::set_position`] remembered.
     pub fn positions(&self, query: &str) -> Result<BTreeMap<TopicPartition, Offset>, StateError> {
+        self.settle();
         let prefix = records::position_prefix(query);
         let end = crate::types::codec::prefix_end(&prefix).unwrap_or_default();
         let mut positions = BTreeMap::new();
@@ -166,6 +210,7 @@ impl StateDb {
 
     /// Deletes all stores and positions of a query, whose tasks must have ended.
     pub fn drop_query(&self, query: &str) -> Result<(), StateError> {
+        self.settle();
         let mut ids = self.0.ids.lock();
         let dropped: Vec<((String, String), u32)> =
             ids.by_name.iter().filter(|((owner, _), _)| owner == query).map(|(name, id)| (name.clone(), *id)).collect();

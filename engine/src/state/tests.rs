@@ -490,3 +490,21 @@ fn the_background_writer_keeps_the_order() {
     assert_eq!(entries.len(), 500);
     assert!(entries.values().all(|value| value == &199u32.to_be_bytes()));
 }
+
+#[test]
+fn what_is_written_later_is_there_when_a_store_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = StateDb::open(folder.path(), StateLimits::default()).unwrap();
+    for round in 0..20u32 {
+        let mut store = open(&db, "q", StoreKind::KeyValue);
+        assert_eq!(all(&mut store).len(), round as usize * 1_000);
+        for key in round * 1_000..(round + 1) * 1_000 {
+            store.put(&key.to_be_bytes(), Some(b"x"));
+        }
+        let mut batch = StateBatch::default();
+        store.freeze().unwrap().append_to(&mut batch);
+        db.write_later(batch).unwrap();
+    }
+    db.drop_query("q").unwrap();
+    assert!(all(&mut open(&db, "q", StoreKind::KeyValue)).is_empty());
+}
