@@ -11,6 +11,9 @@ use tidemill_engine::log::{Batch, Log, OutRecord};
 use crate::input::{Input, PARTITIONS, text};
 use crate::limits::Waiting;
 
+/// Names of the measurements that the goal compares.
+pub const KAFKA: &str = "bare Kafka, one hop";
+pub const FILTER: &str = "a filter of Tidemill, two hops";
 /// Records a second.
 const RATE: u32 = 1_000;
 /// Before this nothing is counted, milliseconds: connections, first requests.
@@ -43,8 +46,8 @@ pub struct Latency {
 ///
 /// # Errors
 /// What the broker says, or that too few records came through.
-pub fn measure(input: &Input, copier: Copier, seconds: u64, name: &str) -> Result<Latency, String> {
-    let (from, to) = (format!("{name}-in"), format!("{name}-out"));
+pub fn measure(input: &Input, copier: Copier, seconds: u64) -> Result<Latency, String> {
+    let (from, to) = (format!("{copier:?}-in"), format!("{copier:?}-out"));
     input.create(&from)?;
     input.create(&to)?;
     let latency = between(input.bootstrap()?, Some(&*input.log), copier, &from, &to, seconds)?;

@@ -1,12 +1,14 @@
 //! `tidemill-bench`: measures the engine against bare librdkafka on a real broker, alternating, in one process's time.
 //!
 //! It starts an Apache Kafka of its own (or uses `--bootstrap-servers`), loads Nexmark once, runs every workload so many
-//! times in turn, and prints medians as a table and JSON. A run whose output is not what it must be does not count.
+//! times in turn, then does the same on the embedded log, and prints medians as Markdown tables and JSON. A run whose output is not what it must be does not count.
 
+mod check;
 mod cpu;
 mod host;
 mod http;
 mod input;
+mod kafka_streams;
 mod latency;
 mod limits;
 mod pull;
@@ -16,19 +18,17 @@ mod server;
 mod serving;
 mod workload;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tempfile::TempDir;
 use tidemill_engine::engine::{Engine, EngineConfig};
 use tidemill_tests::broker::{Broker, BrokerError};
 
 use input::{Input, Place, text};
 use latency::Copier;
 use limits::{BareConsume, BareCopy, LogCopy, LogRead};
-use report::{Report, Row};
+use report::{Report, Row, Section};
 use workload::Workload;
 
 /// Measures the engine against bare librdkafka on a real broker.
@@ -46,12 +46,15 @@ struct Arguments {
     /// Seconds of each latency measurement; 0 for none.
     #[arg(long, default_value_t = 10)]
     latency_seconds: u64,
+    /// Where to measure: `kafka`, `embedded`, or both.
+    #[arg(long, value_delimiter = ',', default_values_t = [Place::KAFKA.to_owned(), Place::EMBEDDED.to_owned()])]
+    logs: Vec<String>,
     /// A running cluster instead of a broker of our own; its topics `bids` and `auctions` are loaded if they are not there.
     #[arg(long)]
     bootstrap_servers: Option<String>,
-    /// Measure on the embedded log instead of a broker.
-    #[arg(long, conflicts_with = "bootstrap_servers")]
-    embedded: bool,
+    /// Run q1, q2 and count by Kafka Streams on the same broker, too (fetches it with mvn).
+    #[arg(long)]
+    kafka_streams: bool,
     /// Run the queries in this process instead of a server's.
     #[arg(long)]
     in_process: bool,
@@ -79,10 +82,17 @@ fn main() -> ExitCode {
 
 #[allow(clippy::print_stdout)] // The table is what this program is for.
 fn run(arguments: &Arguments) -> Result<(), String> {
-    let (_broker, _folder, place) = place(arguments)?;
-    eprintln!("loading {} bids …", arguments.bids);
-    let input = Input::load(place, arguments.bids, arguments.property.iter().cloned().collect())?;
-    let report = measure(arguments, &input)?;
+    if let Some(unknown) = arguments.logs.iter().find(|log| ![Place::KAFKA, Place::EMBEDDED].contains(&log.as_str())) {
+        return Err(format!("--logs takes {} and {}, not '{unknown}'", Place::KAFKA, Place::EMBEDDED));
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut report = Report { cores, ..Report::default() };
+    if arguments.logs.iter().any(|log| log == Place::KAFKA) {
+        on_kafka(arguments, &mut report)?;
+    }
+    if arguments.logs.iter().any(|log| log == Place::EMBEDDED) {
+        on_embedded(arguments, &mut report)?;
+    }
     println!("{}", report.table());
     if let Some(path) = &arguments.json {
         let json = serde_json::to_string_pretty(&report.json()).map_err(text)?;
@@ -95,34 +105,68 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-/// The log to measure on, with what must live as long.
-fn place(arguments: &Arguments) -> Result<(Option<Broker>, Option<TempDir>, Place), String> {
-    let in_process = arguments.in_process;
-    if arguments.embedded {
-        let folder = tempfile::Builder::new().prefix("tidemill-bench-").tempdir().map_err(text)?;
-        let engine = Engine::open(EngineConfig::new(folder.path())).map_err(text)?;
-        return Ok((None, Some(folder), Place::Embedded(engine)));
-    }
-    if let Some(bootstrap) = arguments.bootstrap_servers.clone() {
-        return Ok((None, None, Place::Kafka { bootstrap, in_process }));
-    }
-    eprintln!("starting Apache Kafka …");
-    let broker = Broker::start().map_err(|(BrokerError::Missing(reason) | BrokerError::Failed(reason))| reason)?;
-    let bootstrap = broker.bootstrap();
-    Ok((Some(broker), None, Place::Kafka { bootstrap, in_process }))
-}
-
-fn workloads(only: &[String], place: &Place) -> Vec<Box<dyn Workload>> {
-    let mut all: Vec<Box<dyn Workload>> = vec![Box::new(LogCopy), Box::new(LogRead { readers: 1 }), Box::new(LogRead { readers: 10 })];
-    if matches!(place, Place::Kafka { .. }) {
-        all.splice(0..0, [Box::new(BareCopy) as Box<dyn Workload>, Box::new(BareConsume)]);
-    }
+fn on_kafka(arguments: &Arguments, report: &mut Report) -> Result<(), String> {
+    let (_broker, bootstrap) = match arguments.bootstrap_servers.clone() {
+        Some(bootstrap) => (None, bootstrap),
+        None => {
+            eprintln!("starting Apache Kafka …");
+            let broker = Broker::start().map_err(|(BrokerError::Missing(reason) | BrokerError::Failed(reason))| reason)?;
+            let bootstrap = broker.bootstrap();
+            (Some(broker), bootstrap)
+        }
+    };
+    let input = load(arguments, Place::Kafka { bootstrap, in_process: arguments.in_process })?;
+    let mut all: Vec<Box<dyn Workload>> = vec![
+        Box::new(BareCopy),
+        Box::new(BareConsume),
+        Box::new(LogCopy),
+        Box::new(LogRead { readers: 1 }),
+        Box::new(LogRead { readers: 10 }),
+    ];
     all.extend(queries::QUERIES.iter().map(|query| Box::new(*query) as Box<dyn Workload>));
-    all.into_iter().filter(|workload| only.is_empty() || only.iter().any(|name| name == workload.name())).collect()
+    if arguments.kafka_streams {
+        all.extend(kafka_streams::TOPOLOGIES.iter().map(|topology| Box::new(*topology) as Box<dyn Workload>));
+    }
+    report.sections.push(measure(arguments, &input, "Apache Kafka", all));
+    (report.bids, report.bid_bytes) = (input.bids, input.bid_bytes);
+    let seconds = arguments.latency_seconds;
+    if seconds > 0 {
+        report.idle_cpu_ms = Some(limits::idle_cpu(&input, seconds)?);
+        let copiers =
+            [(latency::KAFKA, Copier::None), ("bare librdkafka, two hops", Copier::Bare), ("the engine's log, two hops", Copier::Log)];
+        for (name, copier) in copiers {
+            report.latencies.insert(name, latency::measure(&input, copier, seconds)?);
+        }
+        report.latencies.insert(latency::FILTER, serving::filter(&input, seconds)?);
+    }
+    Ok(())
 }
 
-fn measure(arguments: &Arguments, input: &Input) -> Result<Report, String> {
-    let mut workloads = workloads(&arguments.only, &input.place);
+fn on_embedded(arguments: &Arguments, report: &mut Report) -> Result<(), String> {
+    let folder = tempfile::Builder::new().prefix("tidemill-bench-").tempdir().map_err(text)?;
+    let engine = Engine::open(EngineConfig::new(folder.path())).map_err(text)?;
+    let input = load(arguments, Place::Embedded(engine))?;
+    let mut all: Vec<Box<dyn Workload>> = vec![Box::new(LogCopy), Box::new(LogRead { readers: 1 })];
+    all.extend(queries::QUERIES.iter().map(|query| Box::new(*query) as Box<dyn Workload>));
+    report.sections.push(measure(arguments, &input, "Embedded log", all));
+    (report.bids, report.bid_bytes) = (input.bids, input.bid_bytes);
+    if arguments.latency_seconds > 0 {
+        match serving::measure(arguments.latency_seconds) {
+            Ok(served) => report.served = Some(served),
+            Err(error) => eprintln!("the server was not measured: {error}"),
+        }
+    }
+    Ok(())
+}
+
+fn load(arguments: &Arguments, place: Place) -> Result<Input, String> {
+    eprintln!("loading {} bids …", arguments.bids);
+    Input::load(place, arguments.bids, arguments.property.iter().cloned().collect())
+}
+
+/// Runs all workloads in turn, as often as asked for.
+fn measure(arguments: &Arguments, input: &Input, log: &'static str, mut workloads: Vec<Box<dyn Workload>>) -> Section {
+    workloads.retain(|workload| arguments.only.is_empty() || arguments.only.iter().any(|name| name == workload.name()));
     let mut rows: Vec<Row> = workloads
         .iter()
         .map(|workload| Row { name: workload.name(), describe: workload.describe(), goal: workload.goal(), runs: vec![], failures: vec![] })
@@ -133,33 +177,15 @@ fn measure(arguments: &Arguments, input: &Input) -> Result<Report, String> {
             number += 1;
             match workload.run(input, number) {
                 Ok(run) => {
-                    eprintln!("round {round}: {:<6} {:>6.0} k rec/s {:>6.2} µs CPU", row.name, run.krps(), run.cpu_us());
+                    eprintln!("{log}, round {round}: {:<9} {:>6.0} k rec/s {:>6.2} µs CPU", row.name, run.krps(), run.cpu_us());
                     row.runs.push(run);
                 }
                 Err(error) => {
-                    eprintln!("round {round}: {:<6} does not count: {error}", row.name);
+                    eprintln!("{log}, round {round}: {:<9} does not count: {error}", row.name);
                     row.failures.push(error);
                 }
             }
         }
     }
-    let mut latencies = BTreeMap::new();
-    let mut idle_cpu_ms = None;
-    let mut served = None;
-    let seconds = arguments.latency_seconds;
-    if seconds > 0 && !arguments.embedded {
-        idle_cpu_ms = Some(limits::idle_cpu(input, seconds)?);
-        for (name, copier) in [("kafka", Copier::None), ("bare", Copier::Bare), ("log", Copier::Log)] {
-            latencies.insert(name, latency::measure(input, copier, seconds, name)?);
-        }
-        match serving::measure(input, seconds) {
-            Ok((latency, measured)) => {
-                latencies.insert("filter", latency);
-                served = Some(measured);
-            }
-            Err(error) => eprintln!("the server was not measured: {error}"),
-        }
-    }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Ok(Report { bids: input.bids, bid_bytes: input.bid_bytes, cores, rows, latencies, idle_cpu_ms, served })
+    Section { log, rows }
 }

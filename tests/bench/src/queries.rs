@@ -1,22 +1,19 @@
 //! The Nexmark queries on a real server process: statements over HTTP, results counted in the sink topic.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
+use crate::check::{Check, CountKey};
 use crate::host::{self, Host};
 use crate::input::{Input, text};
-use crate::limits::Waiting;
-
 use crate::workload::{Goal, Measurement, Workload};
 
 /// A query may take this long, seconds.
 const PATIENCE_S: u64 = 300;
 /// How often the sink is looked at, milliseconds.
-const LOOK_MS: u64 = 10;
-/// The output is complete when it has not changed for this long, milliseconds, where its exact size is not known.
-const QUIET_MS: u64 = 1_500;
+const LOOK_MS: u64 = 15;
+/// The output is complete when it has not changed for this long, milliseconds, where its exact size is not known: more
+/// than the 2 seconds between commits.
+const QUIET_MS: u64 = 2_500;
 
 /// The bids as a stream keyed by auction, the auctions as a table.
 const SOURCES: &str = "
@@ -25,19 +22,6 @@ const SOURCES: &str = "
     CREATE TABLE IF NOT EXISTS auctions (id BIGINT PRIMARY KEY, item_name VARCHAR, description VARCHAR, initial_bid BIGINT, reserve BIGINT,
         date_time BIGINT, expires BIGINT, seller BIGINT, category BIGINT, extra VARCHAR)
         WITH (KAFKA_TOPIC='auctions', KEY_FORMAT='KAFKA', VALUE_FORMAT='JSON');";
-
-/// How the output is checked.
-#[derive(Debug, Clone, Copy)]
-enum Check {
-    /// So many records.
-    Records(fn(&Input) -> u64),
-    /// Between so many records: the join at equal times may go either way.
-    Between(fn(&Input) -> (u64, u64)),
-    /// One record for each bid, and the last count of each key adds up to the bids.
-    EachCount,
-    /// As many records as there happen to be; the last count of each key adds up to the bids.
-    LastCounts,
-}
 
 /// One query.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +53,7 @@ pub const QUERIES: &[Query] = &[
         sql: "CREATE STREAM q1 WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, auction, bidder, 0.908 * price AS price,
               channel, url, date_time, extra FROM bids EMIT CHANGES;",
         properties: EACH,
-        check: Check::Records(|input| input.bids),
+        check: Check::Converted,
         goal: Some(Goal { limit: "L1", throughput: 0.75, cpu: Some(1.4) }),
     },
     Query {
@@ -79,7 +63,7 @@ pub const QUERIES: &[Query] = &[
         sql: "CREATE STREAM q2 WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, auction, price FROM bids
               WHERE auction % 123 = 0 EMIT CHANGES;",
         properties: EACH,
-        check: Check::Records(|input| input.expected.q2),
+        check: Check::Filtered,
         goal: goal("L3", 0.8),
     },
     Query {
@@ -89,7 +73,7 @@ pub const QUERIES: &[Query] = &[
         sql: "CREATE TABLE counted WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, COUNT(*) AS n FROM bids
               GROUP BY auction_key EMIT CHANGES;",
         properties: EACH,
-        check: Check::EachCount,
+        check: Check::Counts { by: CountKey::Auction, each: true },
         goal: None,
     },
     Query {
@@ -99,7 +83,7 @@ pub const QUERIES: &[Query] = &[
         sql: "CREATE TABLE counted WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, COUNT(*) AS n FROM bids
               GROUP BY auction_key EMIT CHANGES;",
         properties: COALESCED,
-        check: Check::LastCounts,
+        check: Check::Counts { by: CountKey::Auction, each: false },
         goal: goal("L3", 0.8),
     },
     Query {
@@ -109,7 +93,7 @@ pub const QUERIES: &[Query] = &[
         sql: "CREATE TABLE wcounted WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, COUNT(*) AS n FROM bids
               WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 1 DAY) GROUP BY auction_key EMIT CHANGES;",
         properties: EACH,
-        check: Check::EachCount,
+        check: Check::Counts { by: CountKey::AuctionWindow, each: true },
         goal: goal("L1", 0.4),
     },
     Query {
@@ -119,7 +103,7 @@ pub const QUERIES: &[Query] = &[
         sql: "CREATE TABLE wcounted WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, COUNT(*) AS n FROM bids
               WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 1 DAY) GROUP BY auction_key EMIT CHANGES;",
         properties: COALESCED,
-        check: Check::LastCounts,
+        check: Check::Counts { by: CountKey::AuctionWindow, each: false },
         goal: None,
     },
     Query {
@@ -129,7 +113,7 @@ pub const QUERIES: &[Query] = &[
         sql: "CREATE TABLE q12 WITH (KAFKA_TOPIC='{sink}') AS SELECT bidder, COUNT(*) AS n FROM bids
               WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 1 DAY) GROUP BY bidder EMIT CHANGES;",
         properties: EACH,
-        check: Check::EachCount,
+        check: Check::Counts { by: CountKey::BidderWindow, each: true },
         goal: goal("L1", 0.4),
     },
     Query {
@@ -140,7 +124,7 @@ pub const QUERIES: &[Query] = &[
               a.item_name, a.description, a.initial_bid, a.reserve, a.seller, a.category
               FROM bids b JOIN auctions a ON b.auction_key = a.id EMIT CHANGES;",
         properties: EACH,
-        check: Check::Between(|input| input.expected.q20),
+        check: Check::Joined,
         goal: goal("L3", 0.5),
     },
 ];
@@ -181,12 +165,7 @@ impl Query {
         let process = host.process();
         let (cpu, began) = (process.cpu(), Instant::now());
         host.execute(&self.sql.replace("{sink}", sink), self.properties)?;
-        let (least, most) = match self.check {
-            Check::Records(count) => (count(input), Some(count(input))),
-            Check::EachCount => (input.bids, Some(input.bids)),
-            Check::Between(range) => (range(input).0, None),
-            Check::LastCounts => (1, None),
-        };
+        let (least, most) = input.expected.records(self.check);
         let done = wait_for(input, sink, least, most, || process.cpu())?;
         let measured = Measurement {
             records: input.bids,
@@ -194,25 +173,23 @@ impl Query {
             wall: done.at.duration_since(began),
             cpu: done.cpu.saturating_sub(cpu),
         };
-        match self.check {
-            Check::Records(_) => {}
-            Check::Between(range) if (range(input).0..=range(input).1).contains(&done.records) => {}
-            Check::Between(range) => return Err(format!("{} records instead of {:?}", done.records, range(input))),
-            Check::EachCount | Check::LastCounts => check_counts(input, sink, done.records)?,
-        }
+        self.check.verify(input, sink, done.records)?;
         Ok(measured)
     }
 }
 
 /// The moment of the last output.
-struct Done {
-    at: Instant,
-    cpu: Duration,
-    records: u64,
+pub struct Done {
+    pub at: Instant,
+    pub cpu: Duration,
+    pub records: u64,
 }
 
 /// Waits until the sink holds exactly `most` records, or, where that is not known, at least so many and no more come.
-fn wait_for(input: &Input, sink: &str, least: u64, most: Option<u64>, cpu: impl Fn() -> Duration) -> Result<Done, String> {
+///
+/// # Errors
+/// Where they do not come, or too many do.
+pub fn wait_for(input: &Input, sink: &str, least: u64, most: Option<u64>, cpu: impl Fn() -> Duration) -> Result<Done, String> {
     let deadline = Instant::now() + Duration::from_secs(PATIENCE_S);
     let mut last = Done { at: Instant::now(), cpu: Duration::ZERO, records: 0 };
     loop {
@@ -228,26 +205,4 @@ fn wait_for(input: &Input, sink: &str, least: u64, most: Option<u64>, cpu: impl 
             _ => std::thread::sleep(Duration::from_millis(LOOK_MS)),
         }
     }
-}
-
-/// The last count of each key (and window) adds up to the bids.
-fn check_counts(input: &Input, sink: &str, records: u64) -> Result<(), String> {
-    let mut waiting = Waiting::new(&*input.log, sink)?;
-    let mut last: HashMap<Vec<u8>, u64> = HashMap::new();
-    let mut read = 0;
-    while read < records {
-        let Some(arrived) = waiting.poll()? else {
-            waiting.sleep(Duration::from_secs(10))?;
-            continue;
-        };
-        for index in arrived.first..arrived.batch.len() {
-            let record = arrived.batch.record(index);
-            let value: Value = serde_json::from_slice(record.value.unwrap_or_default()).map_err(text)?;
-            let count = value.get("N").and_then(Value::as_u64).ok_or("a result without its count")?;
-            last.insert(record.key.unwrap_or_default().to_vec(), count);
-            read += 1;
-        }
-    }
-    let sum: u64 = last.values().sum();
-    if sum == input.bids { Ok(()) } else { Err(format!("the counts add up to {sum} instead of {}", input.bids)) }
 }

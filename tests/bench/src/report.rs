@@ -28,12 +28,96 @@ impl Row {
     }
 }
 
+/// The rows that were measured on one log.
+pub struct Section {
+    /// `Apache Kafka` or `Embedded log`.
+    pub log: &'static str,
+    pub rows: Vec<Row>,
+}
+
+impl Section {
+    fn row(&self, name: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.name == name)
+    }
+
+    /// What a row is held against; where there is no bare client (embedded), the log by itself.
+    fn limit(&self, row: &Row) -> Option<&Row> {
+        let goal = row.goal?;
+        let own = if goal.limit == "L1" { "log" } else { "read" };
+        self.row(goal.limit).or_else(|| self.row(own)).filter(|limit| limit.name != row.name)
+    }
+
+    /// Throughput and CPU of a row as shares of its limit's.
+    fn shares(&self, row: &Row) -> (Option<f64>, Option<f64>) {
+        let limit = self.limit(row);
+        let ratio = |own: Option<f64>, other: Option<f64>| Some(own? / other?);
+        (ratio(row.krps(), limit.and_then(Row::krps)), ratio(row.cpu_us(), limit.and_then(Row::cpu_us)))
+    }
+
+    fn table(&self) -> String {
+        let mut out = format!(
+            "### {}\n\n| | thousand records a second | engine CPU, µs a record | records out | throughput, of the limit | CPU, of the limit | what |\n|---|---:|---:|---:|---|---|---|\n",
+            self.log
+        );
+        for row in &self.rows {
+            let number = |value: Option<f64>, digits: usize| value.map_or("–".into(), |value| format!("{value:.digits$}"));
+            let (throughput, cpu) = self.shares(row);
+            let limit = self.limit(row).map_or("", |limit| limit.name);
+            let goal = row.goal.filter(|goal| goal.limit == limit);
+            let share = throughput.map_or(String::new(), |share| {
+                let wanted = goal.map_or(String::new(), |goal| format!(" (goal {}{})", goal.throughput, mark(share >= goal.throughput)));
+                format!("{share:.2} × {limit}{wanted}")
+            });
+            let cpu_share = cpu.map_or(String::new(), |share| {
+                let wanted = goal.and_then(|goal| goal.cpu).map_or(String::new(), |most| format!(" (goal {most}{})", mark(share <= most)));
+                format!("{share:.2} ×{wanted}")
+            });
+            let output = row.runs.last().map_or(0, |run| run.output);
+            let (krps, cpu_us) = (number(row.krps(), 0), number(row.cpu_us(), 2));
+            out += &format!("| {} | {krps} | {cpu_us} | {output} | {share} | {cpu_share} | {} |\n", row.name, row.describe);
+        }
+        for row in &self.rows {
+            for failure in &row.failures {
+                out += &format!("\nA run of {} did not count: {failure}\n", row.name);
+            }
+        }
+        out
+    }
+
+    fn json(&self) -> Value {
+        let rows = self.rows.iter().map(|row| {
+            let (throughput, cpu) = self.shares(row);
+            json!({
+                "name": row.name,
+                "what": row.describe,
+                "k_records_per_s": row.krps(),
+                "cpu_us_per_record": row.cpu_us(),
+                "output": row.runs.last().map(|run| run.output),
+                "limit": self.limit(row).map(|limit| limit.name),
+                "share_of_limit": throughput,
+                "goal": row.goal.map(|goal| goal.throughput),
+                "cpu_of_limit": cpu,
+                "cpu_goal": row.goal.and_then(|goal| goal.cpu),
+                "runs": row.runs.iter().map(|run| json!({ "wall_s": run.wall.as_secs_f64(), "cpu_s": run.cpu.as_secs_f64() })).collect::<Vec<_>>(),
+                "failures": row.failures,
+            })
+        });
+        json!({ "log": self.log, "rows": rows.collect::<Vec<_>>() })
+    }
+}
+
+/// Whether a goal was reached.
+fn mark(reached: bool) -> &'static str {
+    if reached { " ✓" } else { " ✗" }
+}
+
 /// Everything that one invocation measured.
+#[derive(Default)]
 pub struct Report {
     pub bids: u64,
     pub bid_bytes: u64,
     pub cores: usize,
-    pub rows: Vec<Row>,
+    pub sections: Vec<Section>,
     pub latencies: BTreeMap<&'static str, Latency>,
     /// CPU time of a reader that waits, milliseconds a second.
     pub idle_cpu_ms: Option<f64>,
@@ -42,106 +126,69 @@ pub struct Report {
 }
 
 impl Report {
-    fn row(&self, name: &str) -> Option<&Row> {
-        self.rows.iter().find(|row| row.name == name)
-    }
-
-    /// Throughput and CPU of a row as shares of its limit's.
-    fn shares(&self, row: &Row) -> (Option<f64>, Option<f64>) {
-        let limit = row.goal.and_then(|goal| self.row(goal.limit));
-        let ratio = |own: Option<f64>, other: Option<f64>| Some(own? / other?);
-        (ratio(row.krps(), limit.and_then(Row::krps)), ratio(row.cpu_us(), limit.and_then(Row::cpu_us)))
-    }
-
-    /// The table for people.
+    /// The tables for people, in Markdown.
     pub fn table(&self) -> String {
         let mut out = format!(
-            "{} bids of {} bytes on average, 4 partitions, {} cores shared with the broker\n\n{:<8} {:>10} {:>10} {:>10}  {:<22} {}\n",
-            self.bids, self.bid_bytes, self.cores, "", "k rec/s", "CPU µs", "output", "against", "what"
+            "{} bids of {} bytes on average in 4 partitions; {} cores shared with the broker; medians of {} runs, alternating.\n\n",
+            self.bids,
+            self.bid_bytes,
+            self.cores,
+            self.sections.iter().flat_map(|section| &section.rows).map(|row| row.runs.len()).max().unwrap_or(0)
         );
-        for row in &self.rows {
-            let number = |value: Option<f64>, digits: usize| value.map_or("-".into(), |value| format!("{value:.digits$}"));
-            let (throughput, cpu) = self.shares(row);
-            let against = row.goal.map_or(String::new(), |goal| {
-                format!("{} × {} (goal {}), CPU {} ×", number(throughput, 2), goal.limit, goal.throughput, number(cpu, 2))
-            });
-            let output = row.runs.last().map_or(0, |run| run.output);
-            out += &format!(
-                "{:<8} {:>10} {:>10} {:>10}  {:<22} {}\n",
-                row.name,
-                number(row.krps(), 0),
-                number(row.cpu_us(), 2),
-                output,
-                against,
-                row.describe
-            );
-            for failure in &row.failures {
-                out += &format!("         a run did not count: {failure}\n");
-            }
+        for section in &self.sections {
+            out += &section.table();
+            out += "\n";
         }
         if !self.latencies.is_empty() {
-            out += &format!(
-                "\nfrom produce to output, {}, milliseconds\n{:<8} {:>8} {:>8} {:>8} {:>8}\n",
-                crate::latency::rate(),
-                "",
-                "p50",
-                "p90",
-                "p99",
-                "max"
-            );
+            let rate = crate::latency::rate();
+            out += &format!("### Latency\n\n| from produce to output, {rate}, ms | p50 | p90 | p99 | max |\n|---|---:|---:|---:|---:|\n");
             for (name, Latency { p50, p90, p99, max, .. }) in &self.latencies {
-                out += &format!("{name:<8} {p50:>8.2} {p90:>8.2} {p99:>8.2} {max:>8.2}\n");
+                out += &format!("| {name} | {p50:.2} | {p90:.2} | {p99:.2} | {max:.2} |\n");
+            }
+            if let (Some(bare), Some(filter)) = (self.latencies.get(crate::latency::KAFKA), self.latencies.get(crate::latency::FILTER)) {
+                let above = filter.p99 - bare.p99;
+                out += &format!("\nThe filter's p99 is {above:.2} ms above bare Kafka's (goal 5{}).\n", mark(above <= 5.0));
             }
         }
         if let Some(idle) = self.idle_cpu_ms {
-            out += &format!("\na reader that waits takes {idle:.1} ms of CPU a second\n");
+            out += &format!("\nA reader that waits takes {idle:.1} ms of CPU a second.\n");
         }
-        if let Some(Served { started_ms, idle_mb, pulls }) = &self.served {
-            out += &format!("\na server on the embedded log answers {started_ms:.0} ms after its start and takes {idle_mb:.0} MB idle\n");
+        if let Some(Served { started_ms, idle_mb, pulls, pull_limit }) = &self.served {
+            let connections = crate::pull::CONNECTIONS;
+            out += "\n### Server on the embedded log\n\n| | | goal |\n|---|---:|---|\n";
+            out += &format!("| start to `/info`, ms | {started_ms:.0} | 300{} |\n", mark(*started_ms <= 300.0));
+            out += &format!("| resident memory when idle, MB | {idle_mb:.0} | 60{} |\n", mark(*idle_mb <= 60.0));
+            let per_second = pulls.per_second;
             out += &format!(
-                "pull queries by key over HTTP/1.1 at {} connections: {:.0} a second, p50 {:.2} ms, p99 {:.2} ms\n",
-                crate::pull::CONNECTIONS,
-                pulls.per_second,
-                pulls.p50_ms,
-                pulls.p99_ms
+                "| pull queries by key a second, HTTP/1.1, {connections} connections | {per_second:.0} | 20000{} |\n",
+                mark(per_second >= 20_000.0)
             );
+            out += &format!("| … p50, ms | {:.2} | |\n| … p99, ms | {:.2} | |\n", pulls.p50_ms, pulls.p99_ms);
+            out += &format!("| … server CPU a query, µs | {:.1} | |\n", pulls.cpu_us);
+            out += &format!("| for scale: `GET /info` a second, the same way | {:.0} | |\n", pull_limit.per_second);
         }
         out
     }
 
     /// The same for programs.
     pub fn json(&self) -> Value {
-        let rows: Vec<Value> = self
-            .rows
-            .iter()
-            .map(|row| {
-                let (throughput, cpu) = self.shares(row);
-                json!({
-                    "name": row.name,
-                    "what": row.describe,
-                    "k_records_per_s": row.krps(),
-                    "cpu_us_per_record": row.cpu_us(),
-                    "output": row.runs.last().map(|run| run.output),
-                    "limit": row.goal.map(|goal| goal.limit),
-                    "share_of_limit": throughput,
-                    "goal": row.goal.map(|goal| goal.throughput),
-                    "cpu_of_limit": cpu,
-                    "cpu_goal": row.goal.and_then(|goal| goal.cpu),
-                    "runs": row.runs.iter().map(|run| json!({ "wall_s": run.wall.as_secs_f64(), "cpu_s": run.cpu.as_secs_f64() })).collect::<Vec<_>>(),
-                    "failures": row.failures,
-                })
-            })
-            .collect();
         let latencies: BTreeMap<&str, Value> = self
             .latencies
             .iter()
             .map(|(name, l)| (*name, json!({ "records": l.records, "p50_ms": l.p50, "p90_ms": l.p90, "p99_ms": l.p99, "max_ms": l.max })))
             .collect();
         let served = self.served.map(|served| {
-            let Served { started_ms, idle_mb, pulls } = served;
-            json!({ "started_ms": started_ms, "idle_mb": idle_mb, "pulls_per_s": pulls.per_second, "pull_p50_ms": pulls.p50_ms, "pull_p99_ms": pulls.p99_ms })
+            let Served { started_ms, idle_mb, pulls, pull_limit } = served;
+            json!({
+                "started_ms": started_ms, "idle_mb": idle_mb, "pulls_per_s": pulls.per_second, "pull_p50_ms": pulls.p50_ms,
+                "pull_p99_ms": pulls.p99_ms, "pull_cpu_us": pulls.cpu_us, "info_per_s": pull_limit.per_second,
+            })
         });
-        json!({ "bids": self.bids, "bid_bytes": self.bid_bytes, "cores": self.cores, "rows": rows, "latency": latencies, "idle_cpu_ms_per_s": self.idle_cpu_ms, "server": served })
+        let sections: Vec<Value> = self.sections.iter().map(Section::json).collect();
+        json!({
+            "bids": self.bids, "bid_bytes": self.bid_bytes, "cores": self.cores, "logs": sections, "latency": latencies,
+            "idle_cpu_ms_per_s": self.idle_cpu_ms, "server": served,
+        })
     }
 }
 
@@ -174,9 +221,17 @@ mod tests {
     fn medians_are_held_against_the_limit() {
         let goal = Goal { limit: "L1", throughput: 0.75, cpu: None };
         let rows = vec![row("L1", &[900, 1_000, 5_000], None), row("q1", &[2_000, 1_000, 3_000], Some(goal))];
-        let report = Report { bids: 1, bid_bytes: 1, cores: 2, rows, latencies: BTreeMap::new(), idle_cpu_ms: None, served: None };
-        assert_eq!(report.shares(&report.rows[1]).0, Some(0.5));
-        assert!(report.table().contains("0.50 × L1"));
-        assert_eq!(report.json()["rows"][1]["share_of_limit"], 0.5);
+        let section = Section { log: "Apache Kafka", rows };
+        assert_eq!(section.shares(&section.rows[1]).0, Some(0.5));
+        assert!(section.table().contains("0.50 × L1 (goal 0.75 ✗)"));
+        let report = Report { sections: vec![section], ..Report::default() };
+        assert_eq!(report.json()["logs"][0]["rows"][1]["share_of_limit"], 0.5);
+    }
+
+    #[test]
+    fn without_a_bare_client_the_log_is_the_limit() {
+        let goal = Goal { limit: "L1", throughput: 0.75, cpu: None };
+        let section = Section { log: "embedded log", rows: vec![row("log", &[1_000], None), row("q1", &[2_000], Some(goal))] };
+        assert!(section.table().contains("0.50 × log |"));
     }
 }

@@ -14,6 +14,10 @@ const KEYS: u64 = 1_000;
 const ROWS: u64 = 100;
 /// How long the table may take to hold them, seconds.
 const FILL_TIMEOUT_S: u64 = 60;
+/// What an answer with a row holds.
+const ROW: &str = "\"row\"";
+/// The longest measurement of the limit, seconds.
+const LIMIT_SECONDS: u64 = 3;
 /// How long an idle server rests before its memory is taken, milliseconds.
 const REST_MS: u64 = 500;
 
@@ -24,18 +28,26 @@ pub struct Served {
     pub started_ms: f64,
     pub idle_mb: f64,
     pub pulls: Pulls,
+    /// `GET /info` by the same client: what HTTP alone takes here.
+    pub pull_limit: Pulls,
 }
 
+/// A server on the embedded log: its start, its memory, pull queries.
+///
 /// # Errors
 /// What the server says.
-pub fn measure(input: &Input, seconds: u64) -> Result<(Latency, Served), String> {
+pub fn measure(seconds: u64) -> Result<Served, String> {
     let server = Server::start(None, "bench_idle_")?;
     let started_ms = server.started_in.as_secs_f64() * 1e3;
     std::thread::sleep(Duration::from_millis(REST_MS));
     let idle_mb = server.process().resident_bytes() as f64 / 1e6;
     let pulls = pulls(&server, seconds)?;
-    drop(server);
-    Ok((filter(input, seconds)?, Served { started_ms, idle_mb, pulls }))
+    let pull_limit = pull::measure(server.address, &server.process(), &[request_info()], "KsqlServerInfo", seconds.min(LIMIT_SECONDS))?;
+    Ok(Served { started_ms, idle_mb, pulls, pull_limit })
+}
+
+fn request_info() -> String {
+    "GET /info HTTP/1.1\r\nHost: bench\r\n\r\n".to_owned()
 }
 
 /// Pull queries by key on the embedded log, while nothing else runs.
@@ -52,16 +64,21 @@ fn pulls(server: &Server, seconds: u64) -> Result<Pulls, String> {
     let sql = "SELECT * FROM clicked WHERE id = {key};";
     let deadline = Instant::now() + Duration::from_secs(FILL_TIMEOUT_S);
     // A short look tells whether every key is there.
-    while let Err(error) = pull::measure(server.address, sql, &(0..KEYS).collect::<Vec<_>>(), 1) {
+    let requests = pull::requests(sql, 0..KEYS);
+    let process = server.process();
+    while let Err(error) = pull::measure(server.address, &process, &requests, ROW, 1) {
         if Instant::now() > deadline {
             return Err(error);
         }
     }
-    pull::measure(server.address, sql, &(0..KEYS).collect::<Vec<_>>(), seconds)
+    pull::measure(server.address, &process, &requests, ROW, seconds)
 }
 
 /// The latency of a filter between two topics of the real broker.
-fn filter(input: &Input, seconds: u64) -> Result<Latency, String> {
+///
+/// # Errors
+/// What the server says, or that too few records came through.
+pub fn filter(input: &Input, seconds: u64) -> Result<Latency, String> {
     let (from, to) = ("filter-in", "filter-out");
     input.create(from)?;
     input.create(to)?;

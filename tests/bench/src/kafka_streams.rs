@@ -1,0 +1,129 @@
+//! Kafka Streams on the same broker, for scale: the Maven project beside this crate, built into the cache folder once.
+//!
+//! Its clock starts when the topology starts: the JVM's own start, about a second, is left out.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use tidemill_tests::broker::cache_folder;
+
+use crate::check::{Check, CountKey};
+use crate::cpu::Process;
+use crate::input::{Input, text};
+use crate::queries::wait_for;
+use crate::workload::{Measurement, Workload};
+
+/// The project's files, by their path within it.
+const PROJECT: &[(&str, &str)] = &[
+    ("pom.xml", include_str!("../kafka-streams/pom.xml")),
+    ("src/main/java/tidemill/bench/Topologies.java", include_str!("../kafka-streams/src/main/java/tidemill/bench/Topologies.java")),
+];
+/// What the program prints when it begins.
+const STARTED: &str = "started";
+/// Heap of its JVM.
+const HEAP: &str = "-Xmx512m";
+
+/// One topology of the project.
+#[derive(Debug, Clone, Copy)]
+pub struct Topology {
+    name: &'static str,
+    describe: &'static str,
+    /// Its name in the project.
+    topology: &'static str,
+    check: Check,
+}
+
+/// All of them.
+pub const TOPOLOGIES: &[Topology] = &[
+    Topology { name: "streams-q1", describe: "Kafka Streams: q1", topology: "q1", check: Check::Converted },
+    Topology { name: "streams-q2", describe: "Kafka Streams: q2", topology: "q2", check: Check::Filtered },
+    Topology {
+        name: "streams-count",
+        describe: "Kafka Streams: count by key, each change",
+        topology: "count",
+        check: Check::Counts { by: CountKey::Auction, each: true },
+    },
+];
+
+impl Workload for Topology {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn describe(&self) -> &'static str {
+        self.describe
+    }
+
+    fn run(&mut self, input: &Input, run: usize) -> Result<Measurement, String> {
+        let project = build()?;
+        let id = format!("{}-{}-{run}", self.name, std::process::id());
+        let sink = format!("{id}-sink");
+        input.create(&sink)?;
+        let measured = self.measure(input, &project, &id, &sink);
+        for topic in input.log.list_topics().map_err(text)?.into_iter().filter(|topic| topic.name.starts_with(&id)) {
+            input.delete(&topic.name)?;
+        }
+        measured
+    }
+}
+
+impl Topology {
+    fn measure(&self, input: &Input, project: &Path, id: &str, sink: &str) -> Result<Measurement, String> {
+        let state = tempfile::Builder::new().prefix("tidemill-streams-").tempdir().map_err(text)?;
+        let mut command = Command::new("java");
+        command.args([HEAP, "-XX:+UseSerialGC", "-cp"]).arg(format!("{0}/target/classes:{0}/libs/*", project.display()));
+        command.arg("tidemill.bench.Topologies").args([input.bootstrap()?, self.topology, sink, id]).arg(state.path());
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map(Running).map_err(text)?;
+        let mut line = String::new();
+        let output = child.0.stdout.take().ok_or("no output of Kafka Streams")?;
+        BufReader::new(output).read_line(&mut line).map_err(text)?;
+        if line.trim() != STARTED {
+            return Err("Kafka Streams did not start".into());
+        }
+        let process = Process::of(child.0.id());
+        let (cpu, began) = (process.cpu(), Instant::now());
+        let (least, most) = input.expected.records(self.check);
+        let done = wait_for(input, sink, least, most, || process.cpu())?;
+        drop(child);
+        self.check.verify(input, sink, done.records)?;
+        let (wall, cpu) = (done.at.duration_since(began), done.cpu.saturating_sub(cpu));
+        Ok(Measurement { records: input.bids, output: done.records, wall, cpu })
+    }
+}
+
+/// Killed when dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Compiles the project, unless that was done before, and returns its folder.
+fn build() -> Result<PathBuf, String> {
+    let folder = cache_folder().join("kafka-streams-bench");
+    let is_same = |(path, content): &(&str, &str)| fs::read_to_string(folder.join(path)).is_ok_and(|found| found == *content);
+    if PROJECT.iter().all(is_same) && folder.join("target/classes").is_dir() {
+        return Ok(folder);
+    }
+    eprintln!("building the Kafka Streams topologies …");
+    let _ = fs::remove_dir_all(&folder);
+    for (path, content) in PROJECT {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().unwrap_or(&folder)).map_err(text)?;
+        fs::write(path, content).map_err(text)?;
+    }
+    let mut mvn = Command::new("mvn");
+    mvn.args(["-q", "-B", "compile", "dependency:copy-dependencies", "-DoutputDirectory=libs"]).current_dir(&folder).stdin(Stdio::null());
+    let output = mvn.output().map_err(|error| format!("mvn: {error}"))?;
+    if output.status.success() {
+        return Ok(folder);
+    }
+    let _ = fs::remove_dir_all(&folder);
+    Err(format!("mvn failed: {}", String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or("no reason given")))
+}
