@@ -71,16 +71,23 @@ fn serve(args: &ServerArgs) -> Result<(), String> {
         .thread_name("http")
         .build()
         .map_err(|e| format!("the runtime can't start: {e}"))?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         // Before anything is opened, so that no signal is missed.
         let end = end_signal().map_err(|e| format!("signals can't be watched: {e}"))?;
-        let running = Server::start(config).await.map_err(|e| e.to_string())?;
+        let mut end = std::pin::pin!(end);
+        let running = tokio::select! {
+            running = Server::start(config) => running.map_err(|e| e.to_string())?,
+            // The start may be waiting for a broker.
+            signal = &mut end => return Err(format!("{signal} came before the start was done")),
+        };
         let signal = end.await;
         tracing::info!("{signal}: ending");
         running.shutdown().await;
         tracing::info!("ended");
         Ok(())
-    })
+    });
+    runtime.shutdown_background();
+    result
 }
 
 /// The name of the signal that ends the server.

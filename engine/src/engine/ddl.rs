@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tidemill_parser::ast::{AlterSource, CreateSource, DataType, Ident, SpannedStatement, Statement};
 
 use super::command::{Action, CommandOutcome};
-use super::{CommandState, Engine, EngineError, SessionProperties};
+use super::{CommandState, Engine, EngineError, LogAway, SessionProperties};
 use crate::analyze::{self, Action as SourceAction};
 use crate::catalog::{Source, SourceKind};
 use crate::log::{LogError, TopicSpec};
@@ -49,9 +49,10 @@ impl Engine {
     ) -> Result<CommandOutcome, EngineError> {
         let catalog = self.catalog();
         let kind = SourceKind::from(create.kind);
-        let topics = self.topic_lookup();
+        let away = LogAway::default();
+        let topics = self.topic_lookup_unless(Some(&away));
         let context = self.context(&catalog, session, &topics);
-        let declared = analyze::create_source(create, &context)?;
+        let declared = away.or(analyze::create_source(create, &context))?;
         if declared.action == SourceAction::Keep
             && let Some(existing) = catalog.source(&create.name.name)
         {

@@ -20,15 +20,16 @@ mod queries;
 mod settle;
 mod stream_scan;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::analyze::{AnalysisContext, TopicInfo};
+use crate::analyze::{AnalysisContext, AnalysisError, TopicInfo};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::log::{Log, OffsetSpec};
+use crate::log::{Log, LogError, OffsetSpec};
 use crate::runtime::Runtime;
 
 pub use command::CommandOutcome;
@@ -84,6 +85,17 @@ impl SessionProperties {
     }
 }
 
+/// Why the log could not say whether a topic exists.
+#[derive(Default)]
+struct LogAway(Cell<Option<LogError>>);
+
+impl LogAway {
+    /// A statement that was refused while the log was away may be right: say that instead.
+    fn or<T>(&self, result: Result<T, AnalysisError>) -> Result<T, EngineError> {
+        result.map_err(|error| self.0.take().map_or_else(|| error.into(), EngineError::from))
+    }
+}
+
 impl Engine {
     /// The catalog as it stands.
     pub fn catalog(&self) -> Arc<Catalog> {
@@ -129,13 +141,20 @@ impl Engine {
     /// Commits everything, ends all queries and threads. Calls after that fail.
     pub fn shutdown(&self) {
         self.queries.close_push_queries();
+        self.log.closing();
         self.runtime.shutdown();
     }
 
     /// What analysis may ask about topics.
     fn topic_lookup(&self) -> impl Fn(&str) -> Option<TopicInfo> + '_ {
-        |name| {
-            let info = self.log.describe_topic(name).ok().flatten()?;
+        self.topic_lookup_unless(None)
+    }
+
+    /// As [`Self::topic_lookup`]; where the log can't answer, the reason goes to `away`.
+    fn topic_lookup_unless<'a>(&'a self, away: Option<&'a LogAway>) -> impl Fn(&str) -> Option<TopicInfo> + 'a {
+        move |name| {
+            let found = self.log.describe_topic(name);
+            let info = found.map_err(|error| away.map(|away| away.0.set(Some(error)))).ok().flatten()?;
             let retention_ms = info.config.get("retention.ms").and_then(|v| v.parse().ok());
             Some(TopicInfo { partitions: info.partitions, replicas: info.replicas, retention_ms })
         }

@@ -1,6 +1,7 @@
 //! Opening an engine: log, state, runtime, then the command log replayed.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
@@ -19,6 +20,11 @@ use crate::plan::QueryPlan;
 use crate::processing_log::{LOG_STREAM, NoProcessingLog, ProcessingLog, ProcessingLogWriter, stream_columns};
 use crate::runtime::{Runtime, RuntimeConfig, RuntimeParts};
 use crate::state::StateDb;
+
+/// How long the start waits for a log that is away, how long for one answer, and how long between two questions.
+const LOG_PATIENCE: Duration = Duration::from_secs(60);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+const PING_PAUSE: Duration = Duration::from_millis(100);
 
 /// A query that the command log says should run.
 struct Pending {
@@ -46,7 +52,9 @@ impl Engine {
             LogChoice::Kafka { bootstrap_servers, client_properties } => {
                 // Once the changelogs have it, the state here may follow.
                 let later = state.clone();
-                Arc::new(KafkaLog::connect(bootstrap_servers, client_properties, Arc::new(move |batch| later.write_later(batch)))?)
+                let log = KafkaLog::connect(bootstrap_servers, client_properties, Arc::new(move |batch| later.write_later(batch)))?;
+                wait_for(&log)?;
+                Arc::new(log)
             }
         };
         Self::assemble(config, log, state, Arc::new(SystemClock))
@@ -222,6 +230,21 @@ impl Engine {
         let statement = tidemill_parser::parse_statement(&text)?;
         self.execute(&statement, &self.session(&Default::default()))?;
         Ok(())
+    }
+}
+
+/// Waits for a log that may be starting as well.
+fn wait_for(log: &dyn Log) -> Result<(), EngineError> {
+    let deadline = Instant::now() + LOG_PATIENCE;
+    loop {
+        match log.ping(PING_TIMEOUT) {
+            Ok(()) => return Ok(()),
+            Err(LogError::Retriable(_)) if Instant::now() < deadline => std::thread::sleep(PING_PAUSE),
+            Err(LogError::Retriable(reason)) => {
+                return Err(LogError::Retriable(format!("no answer within {} s: {reason}", LOG_PATIENCE.as_secs())).into());
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use tidemill_parser::ast::{CreateAs, Ident, InsertSelect, SpannedStatement};
 use super::command::{Action, CommandOutcome, query_number};
 use super::ddl::{closed, exists_already};
 use super::queries::{PersistentQuery, QueryKind};
-use super::{CommandState, Engine, EngineError, SessionProperties};
+use super::{CommandState, Engine, EngineError, LogAway, SessionProperties};
 use crate::analyze::{self, Action as SourceAction};
 use crate::catalog::SourceKind;
 
@@ -31,8 +31,9 @@ impl Engine {
             let prefix = if kind == SourceKind::Stream { "CSAS" } else { "CTAS" };
             format!("{prefix}_{name}_{}", self.next_query_number(commands))
         });
-        let topics = self.topic_lookup();
-        let planned = analyze::create_as(create, &self.context(&catalog, session, &topics), &id)?;
+        let away = LogAway::default();
+        let topics = self.topic_lookup_unless(Some(&away));
+        let planned = away.or(analyze::create_as(create, &self.context(&catalog, session, &topics), &id))?;
         let source = match planned.sink {
             Some((source, SourceAction::Keep)) => {
                 return Ok(exists_already(catalog.source(name).unwrap_or(&Arc::new(source)), kind, statement));

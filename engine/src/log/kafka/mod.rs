@@ -22,6 +22,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -61,11 +62,18 @@ struct Shared {
     topics: Topics,
     groups: Arc<Groups>,
     committer: Committer,
+    /// The process is about to end.
+    closing: AtomicBool,
     /// Made ahead of the next writer: a new idempotent producer needs half a second before it sends.
     next_producer: Mutex<Option<Arc<Client>>>,
 }
 
 impl Shared {
+    /// The process ends and no broker answers: what is not delivered now never will be, and is read again after the start.
+    fn gives_up(&self) -> bool {
+        self.closing.load(Ordering::Acquire) && self.health.outage().is_some()
+    }
+
     /// A client that writes, and another one made ready for the next that asks.
     fn producer(&self) -> Result<Arc<Client>, LogError> {
         let next = Client::producer(&self.properties.for_role(Role::Producer), &self.health)?;
@@ -91,7 +99,8 @@ impl KafkaLog {
         let coordinators = Coordinators::new(Arc::clone(&admin));
         let (topics, groups) = (Topics::new(Arc::clone(&admin)), Arc::new(Groups::new(Arc::clone(&admin), coordinators)));
         let committer = Committer::new(Arc::clone(&groups))?;
-        let shared = Arc::new(Shared { properties, health, admin, topics, groups, committer, next_producer });
+        let shared =
+            Arc::new(Shared { properties, health, admin, topics, groups, committer, closing: AtomicBool::new(false), next_producer });
         Ok(KafkaLog { shared, hub, state, cluster_id: Mutex::new(None) })
     }
 }
@@ -117,6 +126,10 @@ impl Log for KafkaLog {
             *known = admin::cluster_id(&self.shared.admin, Duration::from_secs(CLUSTER_ID_TIMEOUT_S));
         }
         known.clone().unwrap_or_default()
+    }
+
+    fn closing(&self) {
+        self.shared.closing.store(true, Ordering::Release);
     }
 
     fn create_topic(&self, spec: &TopicSpec) -> Result<(), LogError> {

@@ -81,7 +81,7 @@ impl KafkaWriter {
         loop {
             let index = self.open(topic)?;
             let Some(Some(handle)) = self.topics.get(index) else { return Err(LogError::Fatal("a topic handle is missing".into())) };
-            if failure.is_queue_full() && Instant::now() < deadline {
+            if failure.is_queue_full() && Instant::now() < deadline && !self.shared.gives_up() {
                 self.producer.poll(Duration::from_millis(STEP_MS));
             } else if failure.is_unknown_topic() && !was_refreshed {
                 was_refreshed = true;
@@ -107,7 +107,7 @@ impl KafkaWriter {
         if self.producer.queued() > 0 {
             self.producer.flush(Duration::from_millis(KICK_MS));
         }
-        while self.producer.queued() > 0 && self.producer.fatal().is_none() && Instant::now() < deadline {
+        while self.producer.queued() > 0 && self.producer.fatal().is_none() && Instant::now() < deadline && !self.shared.gives_up() {
             if began.elapsed() < Duration::from_millis(OWN_FLUSH_MS) {
                 self.producer.poll(Duration::ZERO);
                 std::thread::sleep(Duration::from_micros(FLUSH_STEP_US));
