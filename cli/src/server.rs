@@ -10,6 +10,9 @@ use crate::logging;
 /// What is logged where TIDEMILL_LOG says nothing.
 const DEFAULT_FILTER: &str = "info";
 
+/// Threads for statements, scans of tables and streams, and whatever else waits for a disk or a broker; more requests queue.
+const MAX_BLOCKING_THREADS: usize = 64;
+
 #[derive(Debug, Args)]
 pub struct ServerArgs {
     /// Properties file, with ksqlDB's names
@@ -69,6 +72,7 @@ fn serve(args: &ServerArgs) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("http")
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
         .build()
         .map_err(|e| format!("the runtime can't start: {e}"))?;
     let result = runtime.block_on(async {

@@ -64,6 +64,10 @@ impl RawStatement {
 
     /// Gives explained statements their texts.
     fn fill_explained(&self, statement: &mut Statement) {
+        // Places cost a walk through the script, which few statements need.
+        if !matches!(statement, Statement::Explain(Explain::Statement(_))) {
+            return;
+        }
         let mut offsets = Offsets::new(&self.script);
         let mut statement = statement;
         let last = offsets.clone().advance(sql_span(self.span).end);

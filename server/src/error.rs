@@ -20,6 +20,8 @@ impl ErrorCode {
     /// A query where it can't be answered.
     pub const WRONG_ENDPOINT: ErrorCode = ErrorCode(40002);
     pub const NOT_FOUND: ErrorCode = ErrorCode(40400);
+    /// The client stopped sending.
+    pub const REQUEST_TIMEOUT: ErrorCode = ErrorCode(40800);
     pub const BODY_TOO_LARGE: ErrorCode = ErrorCode(41300);
     pub const ASSERTION_FAILED: ErrorCode = ErrorCode(41700);
     pub const NO_SCHEMA_REGISTRY: ErrorCode = ErrorCode(42801);

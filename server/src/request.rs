@@ -1,6 +1,7 @@
 //! Bodies of requests: what they may hold, and what is said of those that can't be read.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -13,18 +14,25 @@ use crate::error::{ApiError, ErrorCode};
 /// that it reads the answer instead of failing to write.
 const MAX_OVERRUN: usize = 8;
 
+/// How long a client may pause while it sends a body.
+const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Properties or variables of a session.
 pub type Settings = BTreeMap<String, String>;
 
 /// Reads a whole body.
 ///
 /// # Errors
-/// It is longer than `max_bytes`, or the connection broke.
+/// It is longer than `max_bytes`, it stops coming, or the connection broke.
 pub async fn read_body(body: Incoming, max_bytes: usize) -> Result<Bytes, ApiError> {
     let mut body = body;
     let mut read = BytesMut::new();
     let mut length = 0usize;
-    while let Some(frame) = body.frame().await {
+    let idle = || {
+        let seconds = BODY_IDLE_TIMEOUT.as_secs();
+        ApiError::generic(ErrorCode::REQUEST_TIMEOUT, format!("The request's body did not go on for {seconds} seconds"))
+    };
+    while let Some(frame) = tokio::time::timeout(BODY_IDLE_TIMEOUT, body.frame()).await.map_err(|_| idle())? {
         let frame = frame.map_err(|error| ApiError::bad_request(format!("The request's body could not be read: {error}")))?;
         let Ok(data) = frame.into_data() else { continue };
         length = length.saturating_add(data.len());

@@ -27,8 +27,8 @@ pub async fn query(app: Arc<App>, body: &[u8], format: RowFormat) -> Reply {
     if request.ksql.is_empty() {
         return ApiError::bad_request("\"ksql\" field must be populated").reply();
     }
-    let request = QueryRequest { sql: request.ksql, properties: request.properties, variables: request.variables };
-    let prepared = match query::prepare(&app, &request) {
+    let request = Arc::new(QueryRequest { sql: request.ksql, properties: request.properties, variables: request.variables });
+    let prepared = match query::prepare(&app, &request).await {
         Ok(prepared) => prepared,
         Err(error) => return error.reply(),
     };

@@ -21,8 +21,8 @@ pub async fn query_stream(app: Arc<App>, body: &[u8], format: RowFormat) -> Repl
         Ok(request) => request,
         Err(error) => return error.chunked_reply(),
     };
-    let request = QueryRequest { sql: request.sql, properties: request.properties, variables: request.variables };
-    let prepared = match query::prepare(&app, &request) {
+    let request = Arc::new(QueryRequest { sql: request.sql, properties: request.properties, variables: request.variables });
+    let prepared = match query::prepare(&app, &request).await {
         Ok(prepared) => prepared,
         Err(error) => return error.chunked_reply(),
     };

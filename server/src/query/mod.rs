@@ -42,11 +42,24 @@ pub struct PreparedQuery {
     pub text: String,
 }
 
+/// Longest text that is parsed where the connection is served, bytes; longer ones go to another thread.
+const MAX_INLINE_BYTES: usize = 16 << 10;
+
 /// Parts, substitutes and parses.
 ///
 /// # Errors
 /// Not exactly one statement, or one that can't be parsed.
-pub fn prepare(app: &App, request: &QueryRequest) -> Result<PreparedQuery, ApiError> {
+pub async fn prepare(app: &Arc<App>, request: &Arc<QueryRequest>) -> Result<PreparedQuery, ApiError> {
+    if request.sql.len() <= MAX_INLINE_BYTES {
+        return parse(app, request);
+    }
+    let (app, request) = (app.clone(), request.clone());
+    tokio::task::spawn_blocking(move || parse(&app, &request))
+        .await
+        .map_err(|error| ApiError::generic(ErrorCode::SERVER_ERROR, format!("parsing the query broke off: {error}")))?
+}
+
+fn parse(app: &App, request: &QueryRequest) -> Result<PreparedQuery, ApiError> {
     let raw = split_script(&request.sql);
     let [raw] = raw.as_slice() else {
         let message = format!("Expected exactly one KSQL statement; found {} instead", raw.len());

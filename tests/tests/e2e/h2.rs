@@ -44,14 +44,23 @@ impl Http2 {
         self.post_text(path, &body.to_string())
     }
 
+    /// As [`Http2::post`]; `None` where the server went away.
+    pub fn try_post(&mut self, path: &str, body: &Json) -> Option<Answer> {
+        self.sent(path, &body.to_string()).ok()
+    }
+
     pub fn post_text(&mut self, path: &str, body: &str) -> Answer {
+        self.sent(path, body).unwrap_or_else(|e| panic!("{path}: {e}"))
+    }
+
+    fn sent(&mut self, path: &str, body: &str) -> hyper::Result<Answer> {
         let request = hyper::Request::post(format!("http://{}{path}", self.address))
             .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
             .expect("a request");
         let sent = self.sender.send_request(request);
         let response = self.runtime.block_on(async { tokio::time::timeout(HEAD_PATIENCE, sent).await });
-        let response = response.expect("an answer in time").unwrap_or_else(|e| panic!("{path}: {e}"));
-        Answer { status: response.status().as_u16(), runtime: self.runtime.clone(), body: response.into_body() }
+        let response = response.expect("an answer in time")?;
+        Ok(Answer { status: response.status().as_u16(), runtime: self.runtime.clone(), body: response.into_body() })
     }
 }
 
@@ -66,6 +75,12 @@ impl Answer {
                 return Some(String::from_utf8_lossy(&data).into_owned());
             }
         }
+    }
+
+    /// The whole body; `None` where the server went away.
+    pub fn try_text(&mut self) -> Option<String> {
+        let whole = self.runtime.block_on((&mut self.body).collect()).ok()?;
+        Some(String::from_utf8_lossy(&whole.to_bytes()).into_owned())
     }
 
     /// What is left of the body.

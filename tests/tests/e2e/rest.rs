@@ -196,9 +196,17 @@ fn sigterm_ends_push_queries_in_order() {
     let mut printed = client.post("/query", &json!({"ksql": "PRINT s;"}));
     lines.frame(PATIENCE).expect("a header");
     older.frame(PATIENCE).expect("a header");
+    let address = server.address();
+    // Waits much longer than the server may take to end.
+    let waiting = std::thread::spawn(move || {
+        let body = json!({"ksql": "ASSERT TOPIC nobody TIMEOUT 100 SECONDS;"});
+        Http2::connect(address).try_post("/ksql", &body).is_none_or(|mut answer| answer.try_text().is_none())
+    });
+    std::thread::sleep(Duration::from_millis(200));
     let started = std::time::Instant::now();
     assert_eq!(server.terminate(), Some(0));
-    assert!(started.elapsed() < PATIENCE, "push queries do not hold the end up");
+    assert!(started.elapsed() < PATIENCE, "neither push queries nor a statement that waits hold the end up");
+    assert!(waiting.join().expect("a client"), "the statement did not wait");
     assert!(lines.lines(PATIENCE).is_empty());
     assert!(older.text(PATIENCE).ends_with("{\"finalMessage\":\"Query Completed\"}]"));
     assert_eq!(printed.text(PATIENCE), "");
