@@ -2,13 +2,16 @@
 //!
 //! On an atomic log (embedded) that is one write: exactly once. On Kafka the order is records and changelogs, then state,
 //! then offsets: at least once, since a crash in between repeats input whose results are already there, and loses none.
+//! State itself includes each record once: it remembers the input positions that it stands for, in its database and at the
+//! end of each commit in its changelog (see [`super::changelog`]).
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::changelog::Changelog;
 use super::task_runner::Task;
-use crate::log::{Commit, LogError, LogWriter, Offset, OutRecord, PartitionId, TopicHandle, TopicPartition};
-use crate::state::{FrozenOverlay, StateBatch, StateDb};
+use crate::log::{Commit, LogError, LogWriter};
+use crate::state::{StateBatch, StateDb, Store};
 
 /// On an atomic log results become visible by the commit, so a busy worker commits this often.
 const ATOMIC_COMMIT_INTERVAL: Duration = Duration::from_millis(10);
@@ -40,15 +43,7 @@ pub(super) fn commit(mut writer: Box<dyn LogWriter>, state: &StateDb, tasks: &mu
     let mut offsets = Vec::with_capacity(tasks.len());
     let mut batch = StateBatch::default();
     for task in tasks.iter_mut() {
-        let now_ms = task.cx.clock.now_ms();
-        for (store, changelog) in task.cx.stores.iter_mut().zip(&mut task.changelogs) {
-            let Some(frozen) = store.freeze() else { continue };
-            if let Some(changelog) = changelog {
-                changelog.append(&mut *writer, &frozen, task.id.partition, now_ms)?;
-                batch.set_position(state, &task.id.query, &changelog.partition, changelog.position);
-            }
-            frozen.append_to(&mut batch);
-        }
+        freeze(task, &mut *writer, state, &mut batch)?;
         if let Some(group) = &task.group {
             offsets.push((group.clone(), task.positions()));
         }
@@ -56,33 +51,36 @@ pub(super) fn commit(mut writer: Box<dyn LogWriter>, state: &StateDb, tasks: &mu
     writer.commit(Commit { offsets, state: batch })?;
     for task in tasks {
         task.dirty = false;
+        task.changelogs.iter_mut().flatten().for_each(Changelog::commit_succeeded);
         task.committed = task.positions().into_iter().map(|(_, offset)| offset).collect();
         task.handle.metrics.commits.fetch_add(1, Ordering::Relaxed);
     }
     Ok(writer)
 }
 
-/// Where a store's changes go besides its own database.
-pub(super) struct Changelog {
-    pub partition: TopicPartition,
-    pub handle: TopicHandle,
-    /// The next offset: the changelog has one writer, so it is counted, not asked for.
-    pub position: Offset,
-}
-
-impl Changelog {
-    fn append(&mut self, writer: &mut dyn LogWriter, frozen: &FrozenOverlay, partition: PartitionId, now_ms: i64) -> Result<(), LogError> {
-        let mut result = Ok(());
-        let (handle, position) = (self.handle, &mut self.position);
-        frozen.for_each_change(|key, value| {
-            if result.is_ok() {
-                let record = OutRecord { partition, timestamp: now_ms, key: Some(key), value, headers: &[] };
-                result = writer.send(handle, record);
-                position.0 += 1;
-            }
-        });
-        result
+/// Freezes a task's stores into the batch and sends their changes to their changelogs.
+fn freeze(task: &mut Task, writer: &mut dyn LogWriter, state: &StateDb, batch: &mut StateBatch) -> Result<(), LogError> {
+    let now_ms = task.cx.clock.now_ms();
+    let frozen: Vec<_> = task.cx.stores.iter_mut().map(Store::freeze).collect();
+    if frozen.iter().all(Option::is_none) {
+        return Ok(());
     }
+    let inputs = task.positions();
+    for ((store, changelog), frozen) in task.cx.stores.iter().zip(&mut task.changelogs).zip(&frozen) {
+        if let Some(changelog) = changelog {
+            changelog.append(&mut *writer, store, frozen.as_deref(), &inputs, now_ms)?;
+            batch.set_position(state, &task.id.query, &changelog.partition, changelog.position);
+        }
+    }
+    if task.changelogs.iter().any(Option::is_some) {
+        for (input, next) in &inputs {
+            batch.set_position(state, &task.id.query, input, *next);
+        }
+    }
+    for frozen in frozen.iter().flatten() {
+        frozen.append_to(batch);
+    }
+    Ok(())
 }
 
 /// Takes a task back to its last commit: what it kept since is thrown away, what it read since is read again.
@@ -93,6 +91,7 @@ pub(super) fn roll_back(task: &mut Task) -> Result<(), String> {
     for node in &mut task.graph.nodes {
         node.operator.roll_back();
     }
+    task.changelogs.iter_mut().flatten().for_each(Changelog::roll_back);
     let committed = task.committed.clone();
     task.input.seek(&committed).map_err(|e| e.to_string())?;
     task.dirty = false;

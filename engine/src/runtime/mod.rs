@@ -2,6 +2,7 @@
 //!
 //! Invariant: no thread belongs to a query. A thousand idle queries cost memory, not threads.
 
+mod changelog;
 mod commit;
 mod input;
 mod query_handle;

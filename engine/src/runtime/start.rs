@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::commit::Changelog;
+use super::changelog::Changelog;
 use super::input::Input;
 use super::query_handle::QueryHandle;
+use super::restore::{self, Positions};
 use super::task_runner::{Task, TaskId};
 use super::worker::Message;
-use super::{RunningQuery, Runtime, restore};
+use super::{RunningQuery, Runtime};
 use crate::log::{LogError, Offset, OffsetSpec, PartitionId, Subscription, TopicHandle, TopicPartition, TopicSpec};
 use crate::operators::{self, BuildEnv, Collector, TaskSpec};
 use crate::plan::QueryPlan;
-use crate::state::{StateDb, StoreKey, StoreReader};
+use crate::state::{StateBatch, StateDb, StoreKey, StoreReader};
 use crate::task::TaskContext;
 
 /// A query to start.
@@ -156,15 +157,20 @@ impl Runtime {
         // What a push query keeps is gone with it.
         let state = if ephemeral { StateDb::in_memory() } else { self.parts.state.clone() };
         let positions = state.positions(&handle.id)?;
+        // The input that all stores include.
+        let mut included: Option<Positions> = None;
         for (spec, changelog) in sub.spec.stores.iter().zip(&sub.changelogs) {
             let key = StoreKey { query: handle.id.clone(), store: spec.name.clone(), partition };
             let mut store = state.open_store(&key, spec)?;
             changelogs.push(match changelog {
                 Some((topic, topic_handle)) => {
                     let partition = TopicPartition { topic: topic.as_str().into(), partition };
-                    let known = positions.get(&partition).copied();
-                    let position = restore::restore(&*self.parts.log, &state, &mut store, &partition, known)?;
-                    Some(Changelog { partition, handle: *topic_handle, position })
+                    let restored = restore::restore(&*self.parts.log, &state, &mut store, &partition, &positions)?;
+                    included = Some(match included {
+                        Some(others) => both(&others, &restored.inputs),
+                        None => restored.inputs,
+                    });
+                    Some(Changelog::new(partition, *topic_handle, restored.end))
                 }
                 None => None,
             });
@@ -182,7 +188,14 @@ impl Runtime {
             .map(|(index, source)| (TopicPartition { topic: source.topic.as_str().into(), partition }, index))
             .collect();
         let group: Option<Arc<str>> = (!ephemeral).then(|| self.group(&handle.id).into());
-        let offsets = self.start_offsets(group.as_deref(), sub, &lanes, start)?;
+        let (offsets, is_new) = self.start_offsets(group.as_deref(), sub, &lanes, start, &included.unwrap_or_default())?;
+        if changelogs.iter().any(Option::is_some) {
+            let mut batch = StateBatch::default();
+            for ((input, _), next) in lanes.iter().zip(&offsets) {
+                batch.set_position(&state, &handle.id, input, *next);
+            }
+            batch.write()?;
+        }
         let key = self.next_task_key();
         let scheduled = Arc::new(AtomicBool::new(true));
         let reader = self.parts.log.subscribe(Subscription {
@@ -203,7 +216,8 @@ impl Runtime {
             group,
             scheduled,
             committed: offsets,
-            dirty: false,
+            // A restart before the first commit begins at the same place.
+            dirty: is_new,
         };
         Ok((key, task))
     }
@@ -218,30 +232,38 @@ impl Runtime {
         })
     }
 
-    /// Where each lane begins: the committed offset, else where the query was told to begin; tables and repartition
-    /// topics from their first record.
+    /// Where each lane begins: the committed offset, or behind what the stores include where that is further (a crash came
+    /// between the two). Else where the query was told to begin; tables and repartition topics from their first record. And
+    /// whether any of it has to be committed yet.
     fn start_offsets(
         &self,
         group: Option<&str>,
         sub: &Prepared,
         lanes: &[(TopicPartition, usize)],
         start: &StartQuery,
-    ) -> Result<Vec<Offset>, StartError> {
+        included: &Positions,
+    ) -> Result<(Vec<Offset>, bool), StartError> {
         let partitions: Vec<TopicPartition> = lanes.iter().map(|(tp, _)| tp.clone()).collect();
         let committed = match group {
             Some(group) => self.parts.log.committed(group, &partitions)?,
             None => vec![None; partitions.len()],
         };
+        let is_new = group.is_some() && committed.iter().any(Option::is_none);
         let mut offsets = Vec::with_capacity(lanes.len());
         for ((tp, source), committed) in lanes.iter().zip(committed) {
             let source = &sub.spec.sources[*source];
             let whole = source.is_repartition || source.from_beginning && !start.resets_tables;
             let spec = if whole { OffsetSpec::Earliest } else { start.reset };
-            offsets.push(match committed {
+            offsets.push(match committed.max(included.get(tp).copied()) {
                 Some(offset) => offset,
                 None => self.parts.log.offsets(std::slice::from_ref(tp), spec)?.first().copied().unwrap_or_default(),
             });
         }
-        Ok(offsets)
+        Ok((offsets, is_new))
     }
+}
+
+/// What both include of the partitions that both know.
+fn both(a: &Positions, b: &Positions) -> Positions {
+    a.iter().filter_map(|(input, next)| b.get(input).map(|other| (input.clone(), *next.min(other)))).collect()
 }

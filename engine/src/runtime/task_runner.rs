@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::commit::Changelog;
+use super::changelog::Changelog;
 use super::input::{Input, Next};
 use super::query_handle::QueryHandle;
 use crate::log::{LogError, LogWriter, Offset, TopicPartition};

@@ -127,6 +127,7 @@ impl Worker {
             Message::Add(key, task) => {
                 task.handle.set_state(QueryState::Running);
                 task.scheduled.store(true, Ordering::Release);
+                self.dirty |= task.dirty;
                 self.tasks.insert(key, *task);
                 self.ready.push_back(key);
             }

@@ -104,14 +104,11 @@ impl FrozenOverlay {
     }
 
     /// Every changed entry once, with its last value (`None`: deleted), in order of first change: what the changelog
-    /// gets. The last one has an empty key and carries the stream time. [`super::Store::restore`] takes them back.
+    /// gets. [`super::Store::put`] takes them back.
     pub fn for_each_change(&self, mut f: impl FnMut(&[u8], Option<&[u8]>)) {
         for &slot in self.overlay.dirty() {
             let (key, value) = self.overlay.entry(slot);
             f(key, value);
-        }
-        if self.stream_time != i64::MIN {
-            f(&[], Some(&self.stream_time.to_be_bytes()));
         }
     }
 

@@ -168,21 +168,6 @@ impl Store {
         })
     }
 
-    /// Takes a changelog's entry (see [`FrozenOverlay::for_each_change`]).
-    ///
-    /// # Errors
-    /// `Corrupt` where the entry can't have come from a store.
-    pub fn restore(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), StateError> {
-        if !key.is_empty() {
-            self.put(key, value);
-            return Ok(());
-        }
-        let bytes =
-            value.and_then(|value| <[u8; 8]>::try_from(value).ok()).ok_or_else(|| self.core.corrupt("stream time in the changelog"))?;
-        self.observe_time(i64::from_be_bytes(bytes));
-        Ok(())
-    }
-
     /// Throws away everything since the last commit that was written or given to a [`super::StateWriter`], and goes back
     /// to its stream time. Later frozen overlays never will be written.
     pub fn rollback(&mut self) {

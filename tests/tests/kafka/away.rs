@@ -36,7 +36,7 @@ fn counted(rows: &[serde_json::Value]) -> i64 {
     rows.iter().map(|row| row[2].as_i64().unwrap_or(0)).sum()
 }
 
-/// The tables hold every record up to `count`; counts may be higher.
+/// The tables hold every record up to `count`; behind the repartition, counts may be higher.
 fn check(server: &ServerProcess, count: i64) {
     let last = |rest: i64, of: i64| (count - 1 - rest) / of * of + rest;
     for (table, of) in [("latest", IDS), ("groups", 3)] {

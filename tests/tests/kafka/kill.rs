@@ -1,5 +1,5 @@
-//! kill -9 and recovery on Kafka, at least once: the same queries come back, no record is lost, and what does not depend on
-//! how often a record is counted is exact. With the data folder gone, everything comes back from Kafka.
+//! kill -9 and recovery on Kafka, at least once: the same queries come back, no record is lost, and tables over a topic count
+//! each of its records once. With the data folder gone, everything comes back from Kafka.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -20,7 +20,7 @@ const IDS: i64 = 17;
 /// Groups of the clicks, by a column that is not their key.
 const GROUPS: i64 = 5;
 /// What happens to the server, one after the other, while records come: how long it ran, and whether its folder goes too.
-const KILLS: [(u64, bool); 5] = [(300, false), (2_900, false), (1_700, true), (2_400, false), (3_100, true)];
+const KILLS: [(u64, bool); 6] = [(300, false), (2_900, false), (2_000, true), (2_400, false), (3_100, true), (2_005, false)];
 
 /// Adds clicks until told to stop; how many there are.
 fn click(log: &dyn Log, topic: &str, stop: &AtomicBool) -> i64 {
@@ -94,7 +94,8 @@ fn kill_9_loses_nothing() {
     assert_eq!(settled(&server, count), tables);
 }
 
-/// The tables once every click is in them: exact but for the counts, which may be higher.
+/// The tables once every click is in them. State includes each record of its input once, so counts of clicks are exact;
+/// clicks that went through a repartition topic may be in that topic more than once.
 fn settled(server: &ServerProcess, count: i64) -> BTreeMap<String, Vec<Json>> {
     // The last, and the least, number up to `count` that leaves `rest` when divided by `of`.
     let last = |rest: i64, of: i64| (count - 1 - rest) / of * of + rest;
@@ -109,9 +110,12 @@ fn settled(server: &ServerProcess, count: i64) -> BTreeMap<String, Vec<Json>> {
             let row = rows.iter().find(|row| row[0] == format!("{prefix}{rest}")).expect("a row");
             assert_eq!(row[2], rest, "{table}: {row}");
             let counted = row[3].as_i64().expect("a count");
-            assert!(counted >= many(rest, of), "{table}: {row}, at least {}", many(rest, of));
+            match table {
+                "latest" => assert_eq!(counted, many(rest, of), "{table}: {row}"),
+                _ => assert!(counted >= many(rest, of), "{table}: {row}, at least {}", many(rest, of)),
+            }
             if counted > many(rest, of) {
-                println!("{table}: {row} was counted {} times too often", counted - many(rest, of));
+                println!("{table}: {row} counts {} clicks again", counted - many(rest, of));
             }
         }
         tables.insert(table.to_owned(), sorted(rows));
