@@ -15,7 +15,8 @@ trap cleanup EXIT
 trap 'exit 130' INT TERM
 
 # Port 0: any free one; the server's first line says which.
-TIDEMILL_LOG=info "$tidemill" server --listen 127.0.0.1:0 --data-dir "$folder/data" >"$folder/server.log" 2>&1 &
+: >"$folder/server.log"
+TIDEMILL_LOG=info "$tidemill" server --listen 127.0.0.1:0 --data-dir "$folder/data" >>"$folder/server.log" 2>&1 &
 server=$!
 url=
 for _ in $(seq 1 200); do
