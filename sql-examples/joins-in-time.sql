@@ -47,3 +47,23 @@ INSERT INTO people (id, name, team) VALUES ('3', 'edsger', 'paths');
 
 SELECT * FROM rooms WHERE room = 'attic';
 SELECT * FROM rooms WHERE room = 'cellar';
+
+-- A foreign key: the room of each desk is the key of another table, with other partitions. A room that moves takes its
+-- desks along, and a desk that moves changes its floor.
+CREATE TABLE plan (room STRING PRIMARY KEY, floor INT)
+  WITH (KAFKA_TOPIC = 'plan', PARTITIONS = 3, VALUE_FORMAT = 'JSON');
+CREATE TABLE placed AS
+  SELECT d.id AS id, d.room AS room, p.floor AS floor
+  FROM desks d JOIN plan p ON d.room = p.room
+  EMIT CHANGES;
+CREATE TABLE floors AS
+  SELECT floor, COUNT(*) AS desks FROM placed GROUP BY floor EMIT CHANGES;
+
+INSERT INTO plan (room, floor) VALUES ('attic', 5);
+INSERT INTO plan (room, floor) VALUES ('cellar', -1);
+INSERT INTO plan (room, floor) VALUES ('attic', 4);
+INSERT INTO desks (id, room) VALUES ('4', 'cellar');
+
+SELECT * FROM floors WHERE floor = 4;
+SELECT * FROM floors WHERE floor = -1;
+SELECT * FROM floors WHERE floor = 5;

@@ -1,6 +1,6 @@
 //! The clauses of a query, read one by one: names are resolved, structure is checked, types are not yet known.
 
-use tidemill_parser::ast::{Emit, Expr, ExprKind, Query, Span};
+use tidemill_parser::ast::{ColumnRef, Emit, Expr, ExprKind, Query, Span};
 
 use super::aggregation::{self, Aggregation};
 use super::aliases::Aliases;
@@ -285,6 +285,14 @@ fn key_columns(
         return (partition_columns(scope, exprs, items), KeyOrigin::PartitionBy);
     }
     match tree {
+        Tree::Join(node) if node.is_foreign_key => {
+            let name_of = |e: &Expr| match &e.kind {
+                ExprKind::Column(ColumnRef { source: Some(alias), name }) => scope.internal_name(&alias.name, &name.name),
+                _ => node.key_name.clone(),
+            };
+            let keys = node.keys.iter().map(|e| KeyColumn { exprs: vec![e.clone()], internal: name_of(e) });
+            (keys.collect(), KeyOrigin::ForeignKey)
+        }
         Tree::Join(node) => {
             let columns: Vec<Expr> = node.keys.iter().filter(|e| matches!(e.kind, ExprKind::Column(_))).cloned().collect();
             let internal = node.key_name.clone();

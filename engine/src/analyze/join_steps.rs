@@ -14,8 +14,8 @@ use super::scope::{Side, qualified};
 use super::steps::{self, Shown};
 use super::typing::Place;
 use crate::catalog::SourceKind;
-use crate::plan::{FormatSpec, JoinKind, NamedExpr, Step, StepKind, StreamStreamJoinStep, names};
-use crate::types::{Column, Schema};
+use crate::plan::{FormatSpec, JoinKind, NamedExpr, Repartition, Step, StepKind, StreamStreamJoinStep, TopicFormat, names};
+use crate::types::{Column, Schema, SqlType};
 
 /// A side of a join on its way.
 pub(crate) struct Joined {
@@ -43,9 +43,19 @@ const REPARTITION_NODES: usize = 4;
 const STREAM_JOIN_NODES: usize = 5;
 const STREAM_TABLE_JOIN_NODES: usize = 1;
 const TABLE_JOIN_NODES: usize = 3;
+const FOREIGN_KEY_JOIN_NODES: usize = 13;
 
 /// How long a join without a GRACE PERIOD waits for late rows.
 const DEFAULT_JOIN_GRACE_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// The messages between the parts of a foreign-key join, which are for them alone.
+fn message_column() -> Column {
+    Column::new("MESSAGE", SqlType::Bytes)
+}
+
+fn message_format() -> FormatSpec {
+    FormatSpec { name: "KAFKA".to_string(), unwrapped: true, delimiter: None }
+}
 
 fn stream_join(left: Box<Step>, right: Box<Step>, kind: JoinKind, within: Within, nodes: usize) -> StreamStreamJoinStep {
     let Within { mut before_ms, mut after_ms, grace_ms } = within;
@@ -88,6 +98,9 @@ impl Joiner<'_> {
         let scope = &self.builder.clauses.scope;
         let is_table = |tree: &Tree| tree.kind(scope) == SourceKind::Table;
         let right_is_table = is_table(&Tree::Leaf(node.right));
+        if node.is_foreign_key {
+            return self.foreign_key_join(node, problems);
+        }
         let left = match &node.left {
             Tree::Leaf(index) => self.source(*index, Some(names::join_left_table_store(&node.prefix)), problems)?,
             Tree::Join(inner) => self.join(inner, problems)?,
@@ -130,6 +143,53 @@ impl Joiner<'_> {
         };
         let step = Step { kind, schema: Schema { key, value } };
         Some(Joined { step, key_format, partitions, keys: node.keys.clone(), nodes: nodes + own_nodes })
+    }
+
+    /// A join of two tables on a foreign key of the left one.
+    fn foreign_key_join(&self, node: &Node, problems: &mut Problems) -> Option<Joined> {
+        let left = self.source(node.left.first(), Some(names::join_left_table_store(&node.prefix)), problems)?;
+        let right = self.source(node.right, Some(names::join_table_store(&node.prefix)), problems)?;
+        let nodes = left.nodes + right.nodes;
+        let [subscriptions, responses, subscription_store, result_store] = names::foreign_key_join(nodes);
+        let key = left.step.schema.key.clone();
+        let mut value = steps::pick(&left.step.schema, &self.needed, &key);
+        value.extend(steps::pick(&right.step.schema, &self.needed, &key));
+        let result = Schema { key: key.clone(), value };
+        let outer = node.kind == parsed::Left;
+        let expr = self.builder.clauses.scope.internal(&node.left_expr);
+        let foreign_key = right.step.schema.key.first()?.clone();
+        let named = NamedExpr { name: foreign_key.name.clone(), expr: expr.to_string() };
+        let topic = |step: &str, key: FormatSpec, partitions| Repartition {
+            format: TopicFormat { topic: self.builder.names.internal(step), key, value: message_format(), windowed_key: None },
+            partitions: Some(partitions),
+        };
+        let subscribe = Step {
+            kind: StepKind::ForeignKeySubscribe {
+                input: Box::new(left.step),
+                key: named,
+                outer,
+                repartition: topic(&subscriptions, right.key_format, right.partitions),
+            },
+            schema: Schema { key: vec![foreign_key], value: vec![message_column()] },
+        };
+        let join = Step {
+            kind: StepKind::ForeignKeyJoin {
+                left: Box::new(subscribe),
+                right: Box::new(right.step),
+                outer,
+                result: result.clone(),
+                store: subscription_store,
+                repartition: topic(&responses, left.key_format.clone(), left.partitions),
+            },
+            schema: Schema { key, value: vec![message_column()] },
+        };
+        Some(Joined {
+            step: Step { kind: StepKind::ForeignKeyResolve { input: Box::new(join), store: result_store }, schema: result },
+            key_format: left.key_format,
+            partitions: left.partitions,
+            keys: node.keys.clone(),
+            nodes: nodes + FOREIGN_KEY_JOIN_NODES,
+        })
     }
 
     /// The streams of a join, each with the join's key, in the key format of the one that has it already.

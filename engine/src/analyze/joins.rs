@@ -7,7 +7,7 @@ use tidemill_parser::ast::{BinaryOp, ColumnRef, Expr, ExprKind, Join, JoinKind, 
 use super::error::{Problem, Problems};
 use super::formats;
 use super::rewrite;
-use super::scope::{Clause, Scope, Side};
+use super::scope::{Clause, Scope, Side, qualified};
 use super::typing;
 use super::windows;
 use crate::catalog::{SourceKind, WindowType};
@@ -34,6 +34,8 @@ pub(crate) struct Node {
     pub key_name: String,
     /// The key column is none of the sources'.
     pub is_synthetic: bool,
+    /// Tables joined on something other than the left one's key, which stays the result's key.
+    pub is_foreign_key: bool,
     /// Qualified.
     pub left_expr: Expr,
     pub right_expr: Expr,
@@ -131,13 +133,15 @@ impl Reader<'_, '_> {
             let message = format!("Invalid join condition: types don't match. Got {l}{{{first}}} = {r}{{{second}}}.");
             return self.refuse(message, join.on.span);
         }
-        self.check_kinds(join, &criteria, &left, right_side)?;
+        let is_foreign_key = self.check_kinds(join, &criteria, &left, right_side)?;
         self.check_windows(&left, right_side, join.span)?;
         let within = self.within(join)?;
         let column_name = column_key_name(scope, &criteria.left, &criteria.right);
-        let is_synthetic = join.kind == JoinKind::Full || column_name.is_none();
+        let is_synthetic = !is_foreign_key && (join.kind == JoinKind::Full || column_name.is_none());
         let key_name = column_name.filter(|_| !is_synthetic).unwrap_or_else(|| synthetic_key(scope));
+        let left_keys = left_key_columns(scope, &left);
         let keys = match &left {
+            _ if is_foreign_key => left_keys,
             _ if is_synthetic => vec![Expr::column(key_name.clone())],
             Tree::Join(node) if node.keys.contains(&criteria.left) => [node.keys.clone(), vec![criteria.right.clone()]].concat(),
             _ => vec![criteria.left.clone(), criteria.right.clone()],
@@ -154,6 +158,7 @@ impl Reader<'_, '_> {
             within,
             key_name,
             is_synthetic,
+            is_foreign_key,
             left_expr: criteria.left,
             right_expr: criteria.right,
             keys,
@@ -164,12 +169,6 @@ impl Reader<'_, '_> {
     fn refuse<T>(&mut self, message: impl Into<String>, span: Span) -> Option<T> {
         self.problems.add(Problem::new(message).at(span));
         None
-    }
-
-    /// Refuses a join of a later version, and goes on: there may be more to say of the others.
-    fn not_built(&mut self, what: &str, span: Span) -> Option<()> {
-        self.problems.add(Problem::new(format!("{what} are not supported by this version of Tidemill.")).at(span));
-        Some(())
     }
 
     fn expr_type(&mut self, expr: &Expr) -> Option<crate::types::SqlType> {
@@ -232,7 +231,8 @@ impl Reader<'_, '_> {
         Some(Criteria { left: (**l).clone(), right: (**r).clone(), first: (**first).clone(), second: (**second).clone(), flipped })
     }
 
-    fn check_kinds(&mut self, join: &Join, criteria: &Criteria, left: &Tree, right: &Side) -> Option<()> {
+    /// Whether these sources can be joined so; `Some(true)`: they are tables joined on a foreign key.
+    fn check_kinds(&mut self, join: &Join, criteria: &Criteria, left: &Tree, right: &Side) -> Option<bool> {
         let left_side = self.scope.sides.get(left.first())?;
         let is_right_key = is_only_key(&criteria.right, right);
         let got = format!("{} = {}", criteria.first, criteria.second);
@@ -256,7 +256,7 @@ impl Reader<'_, '_> {
                     return self.refuse(message, join.on.span);
                 }
                 match join.kind {
-                    JoinKind::Inner | JoinKind::Left => Some(()),
+                    JoinKind::Inner | JoinKind::Left => Some(false),
                     JoinKind::Right => self.refuse(format!("Invalid join type encountered: {words}"), join.span),
                     JoinKind::Full => self
                         .refuse(format!("Invalid join type: full-outer join not supported for stream-table join. Got {named}."), join.span),
@@ -268,7 +268,7 @@ impl Reader<'_, '_> {
             }
             (SourceKind::Stream, SourceKind::Stream) => match &join.within {
                 None => self.refuse("Stream-Stream joins must have a WITHIN clause specified. None was provided.", join.span),
-                Some(_) => Some(()),
+                Some(_) => Some(false),
             },
             (SourceKind::Table, SourceKind::Table) => {
                 if join.within.is_some() {
@@ -285,7 +285,7 @@ impl Reader<'_, '_> {
                     Tree::Join(node) => node.keys.contains(&criteria.left),
                 };
                 match (on_left_key, join.kind) {
-                    (true, _) => Some(()),
+                    (true, _) => Some(false),
                     (false, _) if matches!(left, Tree::Join(_)) => {
                         let message = format!(
                             "Invalid join condition: foreign-key table-table joins are not supported as part of n-way joins. Got {got}."
@@ -298,7 +298,10 @@ impl Reader<'_, '_> {
                             format!("Invalid join type: full-outer join not supported for foreign-key table-table join. Got {named}.");
                         self.refuse(message, join.span)
                     }
-                    (false, _) => self.not_built("Foreign-key joins", join.span),
+                    (false, _) if left_side.source.is_windowed() => {
+                        self.refuse("Foreign-key joins of windowed tables are not supported.", join.span)
+                    }
+                    (false, _) => Some(true),
                 }
             }
         }
@@ -352,6 +355,12 @@ fn sources_of(expr: &Expr) -> BTreeSet<&str> {
         true
     });
     found
+}
+
+/// The key columns of the left-most source, qualified.
+fn left_key_columns(scope: &Scope, left: &Tree) -> Vec<Expr> {
+    let side = scope.sides.get(left.first());
+    side.into_iter().flat_map(|s| s.source.schema.key.iter().map(|c| qualified(&s.alias, &c.name))).collect()
 }
 
 /// Whether the expression is the source's one key column.

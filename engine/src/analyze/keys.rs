@@ -14,6 +14,8 @@ pub(crate) enum KeyOrigin {
     PartitionBy,
     GroupBy,
     Join,
+    /// A join on a foreign key: the key of the left table stays.
+    ForeignKey,
 }
 
 /// A column of the key before the projection.
@@ -36,13 +38,13 @@ pub(crate) fn matched(
     problems: &mut Problems,
 ) -> Vec<(String, Option<usize>)> {
     let mut found = Vec::new();
-    let mut missing = false;
+    let mut missing: Vec<&KeyColumn> = Vec::new();
     for key in keys {
         let carrying = key.exprs.iter().map(|e| positions(e, items)).find(|p| !p.is_empty()).unwrap_or_default();
         let names = |p: &[usize]| p.iter().filter_map(|i| items.get(*i)).map(|i| i.name.clone()).collect::<Vec<_>>();
         match carrying.as_slice() {
             [] => {
-                missing = true;
+                missing.push(key);
                 found.push((key.internal.clone(), None));
             }
             [first, ..] => {
@@ -61,8 +63,11 @@ pub(crate) fn matched(
             }
         }
     }
-    if missing {
-        problems.add(missing_keys(keys, origin, scope, sink));
+    if !missing.is_empty() {
+        problems.add(match origin {
+            KeyOrigin::ForeignKey => missing_primary_keys(&missing, scope),
+            _ => missing_keys(keys, origin, scope, sink),
+        });
     }
     found
 }
@@ -71,18 +76,29 @@ fn positions(expr: &Expr, items: &[Item]) -> Vec<usize> {
     items.iter().enumerate().filter(|(_, item)| item.expr == *expr).map(|(i, _)| i).collect()
 }
 
+fn missing_primary_keys(missing: &[&KeyColumn], scope: &Scope) -> Problem {
+    let table = scope.sides.first().map(|s| s.source.name.as_str()).unwrap_or_default();
+    let names: Vec<String> = missing.iter().flat_map(|k| &k.exprs).map(|e| format!("`{}`", rewrite::unqualified(e))).collect();
+    let plural = if names.len() > 1 { "s" } else { "" };
+    Problem::new(format!(
+        "Primary key column{plural} missing in projection. For foreign-key table-table joins, the projection must include all primary key \
+         columns from the left input table (`{table}`). Missing column{plural}: {}.",
+        names.join(", ")
+    ))
+}
+
 fn missing_keys(keys: &[KeyColumn], origin: KeyOrigin, scope: &Scope, sink: &str) -> Problem {
     let synthetic = |e: &Expr| matches!(&e.kind, ExprKind::Column(ColumnRef { source: None, name }) if scope.free.contains(&name.name));
     let shown = |e: &Expr| match origin {
         KeyOrigin::Source | KeyOrigin::GroupBy => rewrite::unqualified(e).to_string(),
-        KeyOrigin::PartitionBy | KeyOrigin::Join => e.to_string(),
+        KeyOrigin::PartitionBy | KeyOrigin::Join | KeyOrigin::ForeignKey => e.to_string(),
     };
     let all: Vec<String> = keys.iter().flat_map(|k| &k.exprs).map(shown).collect();
     let (what, names, example) = match origin {
         KeyOrigin::Source => ("key column", list(&all, "and"), all.join(", ")),
         KeyOrigin::PartitionBy => ("partitioning expression", list(&all, "and"), all.join(", ")),
         KeyOrigin::GroupBy => ("grouping expression", list(&all, "and"), all.join(", ")),
-        KeyOrigin::Join => ("join expression", list(&all, "or"), all.first().cloned().unwrap_or_default()),
+        KeyOrigin::Join | KeyOrigin::ForeignKey => ("join expression", list(&all, "or"), all.first().cloned().unwrap_or_default()),
     };
     let plural = if all.len() > 1 { "s" } else { "" };
     let mut message = format!(

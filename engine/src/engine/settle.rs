@@ -61,7 +61,7 @@ impl Engine {
     fn partitions_read(&self, query: &PersistentQuery) -> Result<Vec<TopicPartition>, LogError> {
         let catalog = self.catalog();
         let sources = query.plan.sources.iter().filter_map(|name| catalog.source(name)).map(|s| s.format.topic.clone());
-        let internal = self.runtime().internal_topics(&query.plan).into_iter().filter(|topic| topic.ends_with("-repartition"));
+        let internal = self.runtime().internal_topics(&query.plan).into_iter().filter(|topic| !topic.ends_with("-changelog"));
         let mut partitions = Vec::new();
         for topic in sources.chain(internal) {
             let Some(info) = self.log().describe_topic(&topic)? else { continue };

@@ -7,9 +7,10 @@ use super::builder::{BuildEnv, Part, RecordReader, SinkSpec, SourceSpec, TaskGra
 use super::coalesce::{self, Coalesce};
 use super::collect::Collect;
 use super::derive::Derivation;
-use super::exprs::{Origin, Projector, add_columns, parse, value_names};
+use super::exprs::{Origin, Projector, add_columns, compile, parse, value_names};
 use super::filter::Filter;
 use super::flat_map::FlatMap;
+use super::foreign_key::{ForeignKeyJoin, Resolve, Subscribe};
 use super::group_by::GroupBy;
 use super::repartition::{RepartitionReader, RepartitionSink};
 use super::select::Select;
@@ -29,7 +30,7 @@ use crate::formats::topic::{SlotUse, TopicReader, TopicWriter};
 use crate::plan::{AggregateStep, NamedExpr, QueryPlan, Repartition, SourceStep, Step, StepKind, StreamStreamJoinStep, Windowing};
 use crate::state::{StoreKind, StoreSpec};
 use crate::task::StoreIndex;
-use crate::types::Column;
+use crate::types::{Column, Schema};
 
 /// The property that makes a record without a valid time end its query.
 const THROW_ON_INVALID_TIME: &str = "ksql.timestamp.throw.on.invalid";
@@ -84,6 +85,9 @@ fn describe(step: &Step, is_root: bool, writes_topic: bool, spec: &mut TaskSpec)
                 None => StoreKind::KeyValue,
             };
             spec.stores.push(store(&aggregate.store, kind));
+        }
+        StepKind::ForeignKeyJoin { store: name, .. } | StepKind::ForeignKeyResolve { store: name, .. } => {
+            spec.stores.push(store(name, StoreKind::KeyValue));
         }
         StepKind::Suppress { store: name, .. } => spec.stores.push(store(name, StoreKind::Ordered)),
         StepKind::StreamStreamJoin(join) => {
@@ -212,8 +216,9 @@ impl Builder<'_> {
                 let scope = Scope::new(&input.schema, input.windowed_key().is_some());
                 let compiled = expr::compile_predicate(&parse(predicate)?, &scope).map_err(|e| FatalError(e.to_string()))?;
                 let step_name = if matches!(input.kind, StepKind::Aggregate(_)) { "Aggregate.HavingFilter" } else { "WhereFilter" };
-                let operator =
-                    Filter { predicate: compiled, text: predicate.clone(), is_table, origin: self.origin(step_name).over(&input.schema) };
+                let knows_old = !matches!(input.kind, StepKind::ForeignKeyResolve { .. });
+                let origin = self.origin(step_name).over(&input.schema);
+                let operator = Filter { predicate: compiled, text: predicate.clone(), is_table, knows_old, origin };
                 Ok(self.push(Box::new(operator), upstream))
             }
             StepKind::Select { input, items, .. } => {
@@ -304,12 +309,50 @@ impl Builder<'_> {
                     right: self.lookup(right)?,
                     kind: *kind,
                     key_width: step.schema.key.len(),
-                    columns: sides(step, left, right)?,
+                    columns: sides(&step.schema, left, right)?,
                     key: Vec::new(),
                 };
                 Ok(self.push_behind(Box::new(operator), &upstreams))
             }
             StepKind::StreamStreamJoin(join) => self.stream_join(step, join),
+            StepKind::ForeignKeySubscribe { input, key, outer, .. } => {
+                let upstream = self.step(input, false, false, &all_columns(input), true)?;
+                let operator = Subscribe {
+                    key: compile(&key.expr, input)?,
+                    text: key.expr.clone(),
+                    key_width: input.schema.key.len(),
+                    outer: *outer,
+                    origin: self.origin("Join"),
+                };
+                Ok(self.push(Box::new(operator), upstream))
+            }
+            StepKind::ForeignKeyJoin { left, right, outer, result, store, .. } => {
+                let upstreams = [
+                    self.step(left, false, false, &all_columns(left), false)?,
+                    self.step(right, false, false, &all_columns(right), false)?,
+                ];
+                let subscriber =
+                    left.inputs().first().copied().ok_or_else(|| FatalError("a foreign-key join lacks its left table".into()))?;
+                let operator = ForeignKeyJoin {
+                    subscriptions: self.store(store)?,
+                    right: self.lookup(right)?,
+                    left_key_width: step.schema.key.len(),
+                    columns: sides(result, subscriber, right)?,
+                    outer: *outer,
+                    key: Vec::new(),
+                };
+                Ok(self.push_behind(Box::new(operator), &upstreams))
+            }
+            StepKind::ForeignKeyResolve { input, store } => {
+                let upstream = self.step(input, false, false, &all_columns(input), false)?;
+                let operator = Resolve {
+                    store: self.store(store)?,
+                    key_width: step.schema.key.len(),
+                    width: step.schema.value.len(),
+                    key: Vec::new(),
+                };
+                Ok(self.push(Box::new(operator), upstream))
+            }
             // What it writes is read again by `repartition_source`.
             StepKind::TableRekey { input, .. } => self.step(input, false, false, &all_columns(input), false),
             StepKind::Sink { input, format, timestamp, is_table } => {
@@ -413,7 +456,7 @@ impl Builder<'_> {
     }
 
     fn join(&mut self, step: &Step, left: &Step, right: &Step, outer: bool, needed: &BTreeSet<String>) -> Result<Upstream, FatalError> {
-        let mut columns = sides(step, left, right)?;
+        let mut columns = sides(&step.schema, left, right)?;
         for (side, column) in columns.iter_mut().zip(&step.schema.value) {
             if !needed.contains(&column.name) {
                 *side = Side::Unread;
@@ -443,7 +486,7 @@ impl Builder<'_> {
             grace_ms: join.grace_ms.unwrap_or(0),
             retention_ms: join.retention_ms,
             key_width: step.schema.key.len(),
-            columns: sides(step, &join.left, &join.right)?,
+            columns: sides(&step.schema, &join.left, &join.right)?,
             is_windowed: step.windowed_key().is_some(),
             key: Vec::new(),
             buffer: Vec::new(),
@@ -459,7 +502,7 @@ impl Builder<'_> {
                 right: Box::new(self.lookup(right)?),
                 kind: *kind,
                 key_width: table.schema.key.len(),
-                columns: sides(table, left, right)?,
+                columns: sides(&table.schema, left, right)?,
             });
         }
         let derivation = Derivation::of(table, self.plan)?;
@@ -474,13 +517,13 @@ fn all_columns(step: &Step) -> BTreeSet<String> {
 }
 
 /// Where the value columns of a join come from: by name, from the left before the right.
-fn sides(step: &Step, left: &Step, right: &Step) -> Result<Vec<Side>, FatalError> {
+fn sides(result: &Schema, left: &Step, right: &Step) -> Result<Vec<Side>, FatalError> {
     let side = |name: &str| match (left.schema.slot(name), right.schema.slot(name)) {
         (Some(slot), _) => Ok(Side::Left(slot)),
         (None, Some(slot)) => Ok(Side::Right(slot)),
         (None, None) => Err(FatalError(format!("neither side of the join has a column {name}"))),
     };
-    step.schema.value.iter().map(|column| side(&column.name)).collect()
+    result.value.iter().map(|column| side(&column.name)).collect()
 }
 
 /// Names of the key expressions that read nothing but the input's key.
@@ -508,7 +551,7 @@ fn leaf(step: &Step) -> &Step {
 fn is_table(step: &Step) -> bool {
     match &step.kind {
         StepKind::TableSource(_) | StepKind::Aggregate(_) | StepKind::Suppress { .. } | StepKind::TableGroupBy { .. } => true,
-        StepKind::TableTableJoin { .. } | StepKind::TableRekey { .. } => true,
+        StepKind::TableTableJoin { .. } | StepKind::TableRekey { .. } | StepKind::ForeignKeyResolve { .. } => true,
         StepKind::StreamSource(_) | StepKind::StreamTableJoin { .. } | StepKind::StreamStreamJoin(_) | StepKind::StreamGroupBy { .. } => {
             false
         }

@@ -22,6 +22,8 @@ enum Stage {
 enum Layout {
     /// The value columns themselves.
     Columns,
+    /// The value columns, then a version; the version alone where there is no row.
+    Versioned { width: usize },
     /// One state an aggregate.
     States(Vec<CompiledAggregate>),
 }
@@ -52,6 +54,13 @@ impl Derivation {
                 store: store.clone(),
                 windowed: false,
                 layout: Layout::Columns,
+                stages: Vec::new(),
+                wanted: Vec::new(),
+            })),
+            StepKind::ForeignKeyResolve { store, .. } => Ok(Some(Derivation {
+                store: store.clone(),
+                windowed: false,
+                layout: Layout::Versioned { width: step.schema.value.len() },
                 stages: Vec::new(),
                 wanted: Vec::new(),
             })),
@@ -128,9 +137,18 @@ impl Derivation {
         }
         let first = row.values.len();
         row.meta.timestamp = codec::decode_entry(value, &self.wanted, &mut row.values).map_err(|e| e.to_string())?;
-        if let Layout::States(calls) = &self.layout {
-            for (call, state) in calls.iter().zip(row.values.iter_mut().skip(first)) {
-                *state = call.aggregator.result(state).unwrap_or_default();
+        match &self.layout {
+            Layout::Columns => {}
+            Layout::Versioned { width } => {
+                if row.values.len() <= first + width {
+                    return Ok(false);
+                }
+                row.values.truncate(first + width);
+            }
+            Layout::States(calls) => {
+                for (call, state) in calls.iter().zip(row.values.iter_mut().skip(first)) {
+                    *state = call.aggregator.result(state).unwrap_or_default();
+                }
             }
         }
         for stage in &self.stages {

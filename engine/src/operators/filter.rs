@@ -1,8 +1,8 @@
 //! WHERE and HAVING.
 //!
 //! Stream: a row goes on if the predicate is true; one with a null value never does. Table: a row that stops matching
-//! becomes a tombstone; one that neither matches nor did before is left out. Without state; the old row comes with the
-//! change. A predicate that fails is false, and reported.
+//! becomes a tombstone; one that neither matches nor did before is left out (straight behind a foreign-key join it is a
+//! tombstone, too, as in Kafka Streams, which does not know there). Without state; the old row comes with the change. A predicate that fails is false, and reported.
 
 use super::exprs::Origin;
 use super::{FatalError, Operator, Output, Port};
@@ -15,6 +15,8 @@ pub(super) struct Filter {
     pub predicate: Eval<bool>,
     pub text: String,
     pub is_table: bool,
+    /// Whether a table's change says what it replaces. Where not, each row that does not match is a tombstone.
+    pub knows_old: bool,
     pub origin: Origin,
 }
 
@@ -48,7 +50,7 @@ impl Operator for Filter {
             out.cx.buffers.give(old);
         }
         if !matches {
-            if !matched {
+            if !matched && self.knows_old {
                 out.cx.recycle(row);
                 return Ok(());
             }

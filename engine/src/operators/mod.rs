@@ -13,6 +13,7 @@ pub mod derive;
 mod exprs;
 mod filter;
 mod flat_map;
+mod foreign_key;
 mod group_by;
 pub mod materialized;
 mod repartition;

@@ -138,6 +138,25 @@ impl Explainer<'_> {
                 let detail = format!("stores: [{store}], changelog: {}", self.names.changelog(store));
                 self.processor("TABLE", &detail, read, part)
             }
+            StepKind::ForeignKeySubscribe { input, key, repartition, .. } => {
+                self.keyed("FK-JOIN-SUBSCRIBE", &format!("keys: [{}]", key.expr), input, Some(repartition), part)
+            }
+            StepKind::ForeignKeyJoin { left, right, store, repartition, .. } => {
+                self.parts.push(Part::default());
+                let before = self.parts.len() - 1;
+                let right = self.step(right, before);
+                let left = self.step(left, before);
+                let name = self.name("KTABLE-FK-JOIN");
+                let joined = self.push(before, "Processor", name, &format!("stores: [{store}]"), vec![left, right]);
+                let sink = self.name("KSTREAM-SINK");
+                self.push(before, "Sink", sink, &format!("topic: {}", repartition.format.topic), vec![joined]);
+                let source = self.name("KSTREAM-SOURCE");
+                self.push(part, "Source", source, &format!("topics: [{}]", repartition.format.topic), vec![])
+            }
+            StepKind::ForeignKeyResolve { input, store } => {
+                let input = self.step(input, part);
+                self.processor("FK-JOIN-RESOLVE", &format!("stores: [{store}]"), input, part)
+            }
             StepKind::Sink { input, format, .. } => {
                 let input = self.step(input, part);
                 let name = self.name("KSTREAM-SINK");

@@ -133,7 +133,8 @@ impl Step {
             Aggregate(aggregate) => vec![&aggregate.input],
             StreamTableJoin { left, right, .. } | TableTableJoin { left, right, .. } => vec![left, right],
             StreamStreamJoin(join) => vec![&join.left, &join.right],
-            TableRekey { input, .. } => vec![input],
+            TableRekey { input, .. } | ForeignKeySubscribe { input, .. } | ForeignKeyResolve { input, .. } => vec![input],
+            ForeignKeyJoin { left, right, .. } => vec![left, right],
         }
     }
 
@@ -143,7 +144,9 @@ impl Step {
             StepKind::SelectKey { repartition, .. }
             | StepKind::StreamGroupBy { repartition, .. }
             | StepKind::TableGroupBy { repartition, .. } => repartition.as_ref(),
-            StepKind::TableRekey { repartition, .. } => Some(repartition),
+            StepKind::TableRekey { repartition, .. }
+            | StepKind::ForeignKeySubscribe { repartition, .. }
+            | StepKind::ForeignKeyJoin { repartition, .. } => Some(repartition),
             _ => None,
         }
     }
@@ -194,6 +197,14 @@ pub enum StepKind {
     /// A table in another topic of its own, where its key is written in another format; kept in a store there, so that
     /// changes carry the old row. The schema stays.
     TableRekey { input: Box<Step>, repartition: Repartition, store: String },
+    /// First part of a join of tables on a foreign key: each change of the left table (`input`) goes as a message to where
+    /// the right table keeps that key. The schema is the foreign key and the message.
+    ForeignKeySubscribe { input: Box<Step>, key: NamedExpr, outer: bool, repartition: Repartition },
+    /// Second part: keeps the rows of the left (the input of `left`, which subscribes) by foreign key beside the right
+    /// table, joins them to columns of `result`, and sends each result to where the left keeps its key.
+    ForeignKeyJoin { left: Box<Step>, right: Box<Step>, outer: bool, result: Schema, store: String, repartition: Repartition },
+    /// Third part: keeps the results by the left's key, and leaves out those that come too late.
+    ForeignKeyResolve { input: Box<Step>, store: String },
     /// Writes a topic (persistent queries).
     Sink { input: Box<Step>, format: TopicFormat, timestamp: Option<TimestampColumn>, is_table: bool },
     /// Hands rows to a client (push queries).

@@ -31,6 +31,11 @@ impl Names {
         format!("{}-{step}-repartition", self.prefix)
     }
 
+    /// Another topic between two steps.
+    pub fn internal(&self, step: &str) -> String {
+        format!("{}-{step}-topic", self.prefix)
+    }
+
     /// The changelog topic of a store.
     pub fn changelog(&self, store: &str) -> String {
         format!("{}-{store}-changelog", self.prefix)
@@ -86,6 +91,18 @@ pub fn stream_join_stores(first_node: usize, kind: super::JoinKind) -> [String; 
         Inner | Left | Full => (this, other),
     };
     [left, right, store("OUTERSHARED", first_node + 2)]
+}
+
+/// The topics and stores of a join on a foreign key, numbered as Kafka Streams numbers them: messages from the left,
+/// results for it, the left's rows by foreign key, the results by the left's key.
+pub fn foreign_key_join(first_node: usize) -> [String; 4] {
+    let name = |what: &str, node: usize| format!("KTABLE-FK-JOIN-{what}-{node:010}");
+    [
+        name("SUBSCRIPTION-REGISTRATION", first_node),
+        name("SUBSCRIPTION-RESPONSE", first_node + 8),
+        name("SUBSCRIPTION-STATE-STORE", first_node + 4),
+        name("OUTPUT-STATE-STORE", first_node + 12),
+    ]
 }
 
 #[cfg(test)]

@@ -25,6 +25,9 @@ fn write(plan: &QueryPlan, step: &Step, depth: usize, out: &mut String) {
         StepKind::Suppress { .. } => ("SUPPRESS", "Suppress"),
         StepKind::StreamTableJoin { .. } | StepKind::TableTableJoin { .. } | StepKind::StreamStreamJoin(_) => ("JOIN", "Join"),
         StepKind::TableRekey { .. } => ("REKEY", "SelectKey"),
+        StepKind::ForeignKeySubscribe { .. } => ("FK_SUBSCRIBE", "Join"),
+        StepKind::ForeignKeyJoin { .. } => ("FK_JOIN", "Join"),
+        StepKind::ForeignKeyResolve { .. } => ("FK_RESOLVE", "Join"),
         StepKind::Sink { .. } => ("SINK", plan.sink.as_deref().unwrap_or_default()),
     };
     let columns = step.schema.columns().enumerate().map(|(i, c)| {

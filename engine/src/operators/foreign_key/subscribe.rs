@@ -1,0 +1,65 @@
+//! First part: what changes in the left table is told to the right one.
+//!
+//! In: changes of the left table with their old rows. Out: rows whose key is the foreign key and whose value is a message.
+//! A row that names another key than before is forgotten there, silently, before it is told to the new one. A foreign key
+//! that is null, or whose expression fails (which is reported), matches nothing: the message has no key then, and whichever
+//! partition gets it answers. Without state.
+
+use super::message::{Instruction, Subscription};
+use crate::expr::{Compiled, Env};
+use crate::operators::exprs::Origin;
+use crate::operators::{FatalError, Operator, Output, Port};
+use crate::row::{Row, RowMeta};
+use crate::types::Value;
+
+pub(in crate::operators) struct Subscribe {
+    pub key: Compiled,
+    /// The expression, for messages.
+    pub text: String,
+    /// Columns of the left's key.
+    pub key_width: usize,
+    /// Rows of the left go on without a match.
+    pub outer: bool,
+    pub origin: Origin,
+}
+
+impl Subscribe {
+    fn foreign_key(&self, values: &[Value], meta: &RowMeta, out: &mut Output<'_>) -> Value {
+        self.key.eval_value(&Env::new(values, meta)).unwrap_or_else(|error| {
+            let message = format!("Error computing the foreign key {}", self.text);
+            self.origin.report(out.cx, meta, message, &error.0);
+            Value::Null
+        })
+    }
+
+    fn send(&self, key: Value, instruction: Instruction, row: &[Value], meta: &RowMeta, out: &mut Output<'_>) -> Result<(), FatalError> {
+        let message = Subscription { instruction, version: meta.offset, row: row.to_vec() };
+        let mut values = out.cx.buffers.take(2);
+        let meta = RowMeta { has_key: !key.is_null(), has_value: true, ..meta.clone() };
+        values.extend([key, message.encode()]);
+        out.emit(Row { values, old: None, meta })
+    }
+}
+
+impl Operator for Subscribe {
+    fn process(&mut self, _port: Port, row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
+        let old_key = row.old.as_ref().map(|old| self.foreign_key(old, &row.meta, out));
+        let new_key = row.meta.has_value.then(|| self.foreign_key(&row.values, &row.meta, out));
+        let left_key = &row.values[..self.key_width];
+        match (old_key, new_key) {
+            (None, None) => {}
+            (Some(old), None) => self.send(old, Instruction::Delete, left_key, &row.meta, out)?,
+            // Nothing could ever match it.
+            (None, Some(Value::Null)) if !self.outer => {}
+            (None, Some(new)) => self.send(new, Instruction::Insert, &row.values, &row.meta, out)?,
+            (Some(old), Some(new)) => {
+                if old != new && !old.is_null() {
+                    self.send(old, Instruction::Forget, left_key, &row.meta, out)?;
+                }
+                self.send(new, Instruction::Update, &row.values, &row.meta, out)?;
+            }
+        }
+        out.cx.recycle(row);
+        Ok(())
+    }
+}
