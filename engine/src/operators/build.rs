@@ -225,7 +225,9 @@ impl Builder<'_> {
                 let columns = inputs_of(&value_names(&step.schema), items, needed, &[])?;
                 let upstream = self.step(input, false, false, &columns, wants_old)?;
                 let values = Projector::new(&value_names(&step.schema), items, input, Some(needed), self.origin("Project"))?;
-                let operator = Select { key_width: step.schema.key.len(), width: step.schema.width(), values };
+                let key_width = step.schema.key.len();
+                let in_place = values.stays_in_place(key_width);
+                let operator = Select { key_width, width: step.schema.width(), values, in_place };
                 Ok(self.push(Box::new(operator), upstream))
             }
             StepKind::SelectKey { input, keys, .. } => {

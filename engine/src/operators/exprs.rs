@@ -193,6 +193,41 @@ impl Projector {
         }
     }
 
+    /// Whether every copied column stays in its slot where the first cell's is `first`: then [`Self::update`] will do.
+    pub fn stays_in_place(&self, first: usize) -> bool {
+        self.cells.iter().enumerate().all(|(index, cell)| !matches!(cell, Cell::Copy(slot) if *slot != first + index))
+    }
+
+    /// Turns a row into the result in place: the columns from slot `first` on (see [`Self::stays_in_place`]).
+    pub fn update(&self, values: &mut Vec<Value>, first: usize, meta: &RowMeta, cx: &mut TaskContext) {
+        if self.computes {
+            // All are computed from the row as it is now, then put in.
+            let mut computed = cx.buffers.take(self.cells.len());
+            let env = Env::new(values, meta);
+            computed.extend(
+                self.cells.iter().filter(|cell| matches!(cell, Cell::Computed { .. })).map(|cell| self.compute(cell, &env, meta, cx)),
+            );
+            values.resize(first + self.cells.len(), Value::Null);
+            let mut results = computed.drain(..);
+            for (cell, place) in self.cells.iter().zip(values.iter_mut().skip(first)) {
+                match cell {
+                    Cell::Copy(_) => {}
+                    Cell::Null => *place = Value::Null,
+                    Cell::Computed { .. } => *place = results.next().unwrap_or_default(),
+                }
+            }
+            drop(results);
+            cx.buffers.give(computed);
+        } else {
+            values.resize(first + self.cells.len(), Value::Null);
+            for (cell, place) in self.cells.iter().zip(values.iter_mut().skip(first)) {
+                if let Cell::Null = cell {
+                    *place = Value::Null;
+                }
+            }
+        }
+    }
+
     /// What a cell that is no copy holds; null for a copy.
     fn compute(&self, cell: &Cell, env: &Env<'_>, meta: &RowMeta, cx: &mut TaskContext) -> Value {
         let Cell::Computed { expr, text, name, index } = cell else { return Value::Null };

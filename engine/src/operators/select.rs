@@ -11,6 +11,8 @@ pub(super) struct Select {
     pub key_width: usize,
     pub width: usize,
     pub values: Projector,
+    /// The copied columns stay where they are, and so does the row.
+    pub in_place: bool,
 }
 
 impl Select {
@@ -31,6 +33,13 @@ impl Select {
 
 impl Operator for Select {
     fn process(&mut self, _port: Port, mut row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
+        if self.in_place && row.meta.has_value {
+            self.values.update(&mut row.values, self.key_width, &row.meta, out.cx);
+            if let Some(old) = &mut row.old {
+                self.values.update(old, self.key_width, &row.meta, out.cx);
+            }
+            return out.emit(row);
+        }
         let values = self.compute(&mut row.values, row.meta.has_value, &row.meta, out.cx);
         out.cx.buffers.give(std::mem::replace(&mut row.values, values));
         if let Some(mut old) = row.old.take() {

@@ -19,6 +19,8 @@ const DELIVERY_TIMEOUT_MS: u64 = 120_000;
 /// How long an idle worker's producer is told not to linger, milliseconds: librdkafka's threads look at it when they are
 /// woken, which takes far less.
 const KICK_MS: u64 = 1;
+/// Beyond so many records since the worker was last idle it is busy, and more are about to come: they may linger.
+const MAX_KICKED_RECORDS: usize = 256;
 /// A flush first looks in small steps, microseconds, for a while, milliseconds; then in larger ones, milliseconds.
 const FLUSH_STEP_US: u64 = 100;
 const OWN_FLUSH_MS: u64 = 20;
@@ -37,8 +39,8 @@ pub(super) struct KafkaWriter {
     deletions: u64,
     /// Something was sent since the last flush.
     is_dirty: bool,
-    /// Something was sent since the producer was last told not to linger.
-    lingers: bool,
+    /// Records sent since the worker was last idle.
+    sent: usize,
     delivery_timeout: Duration,
     state: StateSink,
 }
@@ -54,7 +56,7 @@ impl KafkaWriter {
         let producer = Producer::new(shared.producer()?);
         let deletions = shared.topics.deletions();
         let delivery_timeout = Duration::from_millis(delivery_ms);
-        Ok(KafkaWriter { shared, producer, topics: Vec::new(), deletions, is_dirty: false, lingers: false, delivery_timeout, state })
+        Ok(KafkaWriter { shared, producer, topics: Vec::new(), deletions, is_dirty: false, sent: 0, delivery_timeout, state })
     }
 
     /// Makes sure that there is a handle of this producer for the topic.
@@ -159,7 +161,7 @@ fn lost_records(lost: Option<Undelivered>, left: usize, fatal: Option<Failure>) 
 impl LogWriter for KafkaWriter {
     fn send(&mut self, topic: TopicHandle, record: OutRecord<'_>) -> Result<(), LogError> {
         self.is_dirty = true;
-        self.lingers = true;
+        self.sent += 1;
         let index = usize::try_from(topic.0).unwrap_or(usize::MAX);
         let sent = match self.topics.get(index) {
             Some(Some(handle)) => self.producer.send(handle, record),
@@ -178,7 +180,7 @@ impl LogWriter for KafkaWriter {
     }
 
     fn hint_idle(&mut self) {
-        if std::mem::take(&mut self.lingers) {
+        if (1..=MAX_KICKED_RECORDS).contains(&std::mem::take(&mut self.sent)) {
             self.producer.flush(Duration::from_millis(KICK_MS));
         }
     }
@@ -187,7 +189,7 @@ impl LogWriter for KafkaWriter {
         if self.is_dirty {
             self.flush()?;
             self.is_dirty = false;
-            self.lingers = false;
+            self.sent = 0;
         }
         if !commit.state.is_empty() {
             (self.state)(commit.state).map_err(|error| LogError::Fatal(error.to_string()))?;
