@@ -2,8 +2,8 @@
 
 use std::ffi::{c_int, c_void};
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -185,6 +185,7 @@ unsafe fn drain(
         messages: messages.into_boxed_slice(),
         bytes,
         headers: Mutex::new(()),
+        has_headers: OnceLock::new(),
         _client: Arc::clone(client),
     });
     (count, Drained { batch, failure: failed })
@@ -267,6 +268,8 @@ pub struct MessageBatch {
     bytes: usize,
     /// Headers are parsed on first use, which changes the message: one thread at a time.
     headers: Mutex<()>,
+    /// Whether any record has headers, once somebody asked: mostly none has, and no more is to be done for each.
+    has_headers: OnceLock<bool>,
     /// Messages must be destroyed before their client.
     _client: Arc<Client>,
 }
@@ -292,6 +295,13 @@ impl MessageBatch {
     pub fn partition(&self, index: usize) -> i32 {
         // SAFETY: as above.
         unsafe { self.messages[index].as_ref().partition }
+    }
+
+    fn has_headers(&self) -> bool {
+        *self.has_headers.get_or_init(|| {
+            let _alone = self.headers.lock();
+            self.messages.iter().any(|message| headers_of(*message).is_some())
+        })
     }
 
     /// One past the last record.
@@ -322,15 +332,14 @@ impl Batch for MessageBatch {
     }
 
     fn headers(&self, index: usize) -> Vec<Header> {
-        let message = self.messages[index];
-        let _alone = self.headers.lock();
-        let mut headers = std::ptr::null_mut();
         let mut out = Vec::new();
-        // SAFETY: the message is valid; the headers belong to it; name and value live as long as it does and are copied.
+        if !self.has_headers() {
+            return out;
+        }
+        let _alone = self.headers.lock();
+        let Some(headers) = headers_of(self.messages[index]) else { return out };
+        // SAFETY: the headers belong to the message, which is valid; name and value live as long as it does and are copied.
         unsafe {
-            if rd::rd_kafka_message_headers(message.as_ptr(), &raw mut headers) != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-                return out;
-            }
             for at in 0.. {
                 let (mut name, mut value, mut size) = (std::ptr::null(), std::ptr::null(), 0);
                 let code = rd::rd_kafka_header_get_all(headers, at, &raw mut name, &raw mut value, &raw mut size);
@@ -343,6 +352,14 @@ impl Batch for MessageBatch {
         }
         out
     }
+}
+
+/// The headers of a message, which own nothing of their own; `None` where there are none. The caller holds the batch's lock.
+fn headers_of(message: NonNull<rd::rd_kafka_message_t>) -> Option<*mut rd::rd_kafka_headers_t> {
+    let mut headers = std::ptr::null_mut();
+    // SAFETY: messages are valid until their batch is dropped.
+    let code = unsafe { rd::rd_kafka_message_headers(message.as_ptr(), &raw mut headers) };
+    (code == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR).then_some(headers)
 }
 
 impl Drop for MessageBatch {
