@@ -38,7 +38,7 @@ impl Handler for App {
         // Judged before the body is read: a client that wants another form need not send it.
         let Some(post) = post_of(&path, &head.headers) else { return reply::not_found() };
         if head.version < Version::HTTP_11 && matches!(post, Post::Query(_) | Post::QueryStream(_)) {
-            return ApiError::bad_request("This endpoint is only available when using HTTP1.1 or HTTP2").reply();
+            return ApiError::bad_request("This endpoint is only available when using HTTP1.1 or HTTP2").bare_reply();
         }
         let body = match read_body(body, self.config.max_body_bytes).await {
             Ok(body) => body,

@@ -67,7 +67,11 @@ impl Server {
         let app = Arc::new(App::new(engine.clone(), config, host));
         if let Some(file) = queries_file {
             let app = app.clone();
-            tokio::task::spawn_blocking(move || run_queries_file(&app, &file)).await.map_err(broken)??;
+            let ran = tokio::task::spawn_blocking(move || {
+                // The queries that it did start must not outlive the start.
+                run_queries_file(&app, &file).inspect_err(|_| app.engine.shutdown())
+            });
+            ran.await.map_err(broken)??;
         }
         for listener in listeners {
             connections.serve(listener, app.clone());

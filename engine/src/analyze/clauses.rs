@@ -79,8 +79,11 @@ pub(crate) fn read(
     ctx: &AnalysisContext<'_>,
     problems: &mut Problems,
 ) -> Result<Clauses, AnalysisError> {
+    let before = problems.count();
     let mut scope = Scope::of(&query.from, ctx.catalog, problems);
-    problems.check()?;
+    if problems.count() > before {
+        return Err(problems.error());
+    }
     let aggregated = query.group_by.is_some() || calls_aggregate(query);
     if aggregated && query.window.is_some() && !scope.sides.iter().any(|s| s.source.is_windowed()) {
         scope.free.extend(["WINDOWSTART", "WINDOWEND"].map(String::from));

@@ -54,6 +54,20 @@ fn understood(create: &CreateAs, query: Query, ctx: &AnalysisContext<'_>) -> Opt
     Some(format!("{};", Statement::CreateAs(CreateAs { query, properties, ..create.clone() })))
 }
 
+/// Advice on joins in time: how late rows may come is better said than guessed.
+fn advice(relation: &Relation) -> Vec<String> {
+    let Relation::Join(join) = relation else { return Vec::new() };
+    let mut advice = advice(&join.left);
+    if join.within.as_ref().is_some_and(|w| w.grace.is_none()) && advice.is_empty() {
+        advice.push(
+            "DEPRECATION NOTICE: a stream-stream join without a GRACE PERIOD takes rows that are up to 24 hours late, and ksqlDB \
+             announced that it will refuse it. Say how late rows may come: WITHIN 1 HOUR GRACE PERIOD 10 MINUTES."
+                .to_owned(),
+        );
+    }
+    advice
+}
+
 fn left_most(relation: &Relation) -> &Ident {
     match relation {
         Relation::Source { name, .. } => name,
@@ -96,7 +110,7 @@ fn plan_create_as(
     let schema = step.schema.clone();
     let root = into_sink(step, &source.format, source.timestamp.clone(), kind);
     let plan = plan(query_id, source.statement.clone(), &clauses, Some(source.name.clone()), root, ctx);
-    Ok(PlannedQuery { plan, sink: Some((source, action)), schema, kind, window, warnings: vec![] })
+    Ok(PlannedQuery { plan, sink: Some((source, action)), schema, kind, window, warnings: advice(&create.query.from) })
 }
 
 /// A source that several queries write, or that a query made which does something else now, can't be replaced.
@@ -164,7 +178,7 @@ pub fn insert_select(
     let schema = step.schema.clone();
     let root = into_sink(step, &target.format, target.timestamp.clone(), target.kind);
     let plan = plan(query_id, statement.to_string(), &clauses, Some(target.name.clone()), root, ctx);
-    Ok(PlannedQuery { plan, sink: None, schema, kind: SourceKind::Stream, window, warnings: vec![] })
+    Ok(PlannedQuery { plan, sink: None, schema, kind: SourceKind::Stream, window, warnings: advice(&insert.query.from) })
 }
 
 /// Plans a push query: `SELECT … EMIT CHANGES`. `statement` is its text.

@@ -10,10 +10,11 @@ use crate::request::KsqlRequest;
 use crate::rows::RowFormat;
 
 /// What can be answered, by media type; the first is taken where the client does not care.
-pub const OFFERED: [(&str, RowFormat); 3] = [
+pub const OFFERED: [(&str, RowFormat); 4] = [
     ("application/vnd.ksqlapi.delimited.v1", RowFormat::Delimited),
     ("application/json", RowFormat::KsqlV1),
     ("application/vnd.ksql.v1+json", RowFormat::KsqlV1),
+    ("application/vnd.ksql.v1+protobuf", RowFormat::KsqlV1Protobuf),
 ];
 
 /// Without an Accept header.

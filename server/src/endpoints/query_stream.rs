@@ -10,10 +10,11 @@ use crate::request::QueryStreamRequest;
 use crate::rows::RowFormat;
 
 /// What can be answered, by media type; the first is taken where the client does not care.
-pub const OFFERED: [(&str, RowFormat); 3] = [
+pub const OFFERED: [(&str, RowFormat); 4] = [
     ("application/vnd.ksqlapi.delimited.v1", RowFormat::Delimited),
     ("application/json", RowFormat::JsonArray),
     ("application/vnd.ksql.v1+json", RowFormat::KsqlV1),
+    ("application/vnd.ksql.v1+protobuf", RowFormat::KsqlV1Protobuf),
 ];
 
 pub async fn query_stream(app: Arc<App>, body: &[u8], format: RowFormat) -> Reply {

@@ -116,7 +116,7 @@ impl Iterator for Rows {
         if self.done {
             return None;
         }
-        if self.final_message.is_none() && self.format == RowFormat::KsqlV1 {
+        if self.final_message.is_none() && self.format.is_older() {
             return Some(self.gathered());
         }
         if let Some(mut first) = self.first.take() {

@@ -1,11 +1,13 @@
-//! The three forms of a query's answer: lines, one JSON array, and ksqlDB's older array of `header`, `row` and
-//! `finalMessage` objects. Each form says what stands before, between and behind the rows.
+//! The forms of a query's answer: lines, one JSON array, and ksqlDB's older array of `header`, `row` and `finalMessage`
+//! objects, whose rows may also be Protocol Buffers. Each form says what stands before, between and behind the rows.
 
 use hyper::header::HeaderValue;
 use serde::Serialize;
+use tidemill_engine::types::text::write_base64;
 use tidemill_engine::types::{SqlType, Value};
 
 use super::json::{RowWriter, string};
+use super::protobuf;
 use crate::error::ApiError;
 use crate::reply::to_json;
 
@@ -18,6 +20,8 @@ pub enum RowFormat {
     JsonArray,
     /// `application/vnd.ksql.v1+json`: one array of objects.
     KsqlV1,
+    /// `application/vnd.ksql.v1+protobuf`: the same with the rows as messages in base64, and their schema in the header.
+    KsqlV1Protobuf,
 }
 
 /// What stands before the rows.
@@ -44,22 +48,32 @@ struct HeaderLine<'a> {
 }
 
 impl RowFormat {
+    /// Whether rows are objects of one array.
+    pub fn is_older(self) -> bool {
+        matches!(self, RowFormat::KsqlV1 | RowFormat::KsqlV1Protobuf)
+    }
+
     pub fn content_type(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             RowFormat::Delimited => "application/vnd.ksqlapi.delimited.v1",
             RowFormat::JsonArray => "application/json",
             RowFormat::KsqlV1 => "application/vnd.ksql.v1+json",
+            RowFormat::KsqlV1Protobuf => "application/vnd.ksql.v1+protobuf",
         })
     }
 
     /// What comes first. `more`: something will follow for certain or may.
     pub fn header(self, header: &Header, out: &mut Vec<u8>) {
         match self {
-            RowFormat::KsqlV1 => {
+            RowFormat::KsqlV1 | RowFormat::KsqlV1Protobuf => {
                 out.extend_from_slice(b"[{\"header\":{\"queryId\":");
                 string(&header.query_id, out);
                 out.extend_from_slice(b",\"schema\":");
                 string(&schema_text(header), out);
+                if self == RowFormat::KsqlV1Protobuf {
+                    out.extend_from_slice(b",\"protoSchema\":");
+                    string(&protobuf::schema(header.columns.iter().map(|(name, sql_type, _)| (name.as_str(), sql_type))), out);
+                }
                 out.extend_from_slice(b"}}");
             }
             RowFormat::Delimited | RowFormat::JsonArray => {
@@ -98,13 +112,24 @@ impl RowFormat {
                 }
                 out.extend_from_slice(b"}}");
             }
+            RowFormat::KsqlV1Protobuf => {
+                let mut message = Vec::new();
+                protobuf::message(values, writer.types(), &mut message);
+                out.extend_from_slice(b"{\"row\":{\"protobufBytes\":\"");
+                write_base64(&message, out);
+                out.push(b'"');
+                if tombstone {
+                    out.extend_from_slice(b",\"tombstone\":true");
+                }
+                out.extend_from_slice(b"}}");
+            }
         }
     }
 
     /// What stands behind the header and behind a row when something follows.
     pub fn separator(self) -> &'static [u8] {
         match self {
-            RowFormat::KsqlV1 => b",\n",
+            RowFormat::KsqlV1 | RowFormat::KsqlV1Protobuf => b",\n",
             _ => b"",
         }
     }
@@ -121,7 +146,7 @@ impl RowFormat {
                 out.push(b',');
                 out.extend_from_slice(&json);
             }
-            RowFormat::KsqlV1 => {
+            RowFormat::KsqlV1 | RowFormat::KsqlV1Protobuf => {
                 out.extend_from_slice(b"{\"errorMessage\":");
                 out.extend_from_slice(&json);
                 out.push(b'}');
@@ -131,7 +156,7 @@ impl RowFormat {
 
     /// Why the query ended, after a separator; only the older form says it.
     pub fn final_message(self, message: &str, out: &mut Vec<u8>) {
-        if self == RowFormat::KsqlV1 {
+        if self.is_older() {
             out.extend_from_slice(b"{\"finalMessage\":");
             string(message, out);
             out.push(b'}');
@@ -142,7 +167,7 @@ impl RowFormat {
     pub fn end(self) -> &'static [u8] {
         match self {
             RowFormat::Delimited => b"",
-            RowFormat::JsonArray | RowFormat::KsqlV1 => b"]",
+            RowFormat::JsonArray | RowFormat::KsqlV1 | RowFormat::KsqlV1Protobuf => b"]",
         }
     }
 }

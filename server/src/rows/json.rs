@@ -20,6 +20,11 @@ impl RowWriter {
         RowWriter { types }
     }
 
+    /// Types of the columns.
+    pub fn types(&self) -> &[SqlType] {
+        &self.types
+    }
+
     /// Appends `[v1,v2,…]`.
     pub fn row(&self, values: &[Value], out: &mut Vec<u8>) {
         out.push(b'[');

@@ -2,6 +2,7 @@
 
 mod format;
 mod json;
+mod protobuf;
 
 pub use format::{Header, RowFormat};
 pub use json::RowWriter;

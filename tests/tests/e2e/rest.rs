@@ -211,3 +211,47 @@ fn sigterm_ends_push_queries_in_order() {
     assert!(older.text(PATIENCE).ends_with("{\"finalMessage\":\"Query Completed\"}]"));
     assert_eq!(printed.text(PATIENCE), "");
 }
+
+#[test]
+fn refused_statements_come_back_as_they_were_understood() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = server(&folder);
+    for (sql, code, understood) in [
+        (
+            "CREATE STREAM x AS SELECT k, nope FROM s;",
+            40001,
+            "CREATE STREAM X WITH (CLEANUP_POLICY='delete', KAFKA_TOPIC='X', PARTITIONS=1, REPLICAS=1, RETENTION_MS=604800000) AS \
+             SELECT\n  S.K K,\n  NOPE NOPE\nFROM S S\nEMIT CHANGES;",
+        ),
+        (
+            "CREATE TABLE y (v INT) WITH (kafka_topic='s', value_format='JSON');",
+            40001,
+            "CREATE TABLE Y (V INTEGER) WITH (CLEANUP_POLICY='compact', KAFKA_TOPIC='s', KEY_FORMAT='KAFKA', VALUE_FORMAT='JSON');",
+        ),
+        // Not understood: as it was written.
+        ("CREATE STREAM z (k NOSUCHTYPE KEY) WITH (kafka_topic='s', value_format='JSON');", 40001, ""),
+        ("INSERT INTO s (k, n) VALUES ('secret', 'text');", 40001, "INSERT INTO `S` (`K`, `N`) VALUES ('[value]', '[value]');"),
+    ] {
+        let (status, text) = server.request("POST", "/ksql", Some(&json!({ "ksql": sql }))).expect("an answer");
+        let error: Json = serde_json::from_str(&text).expect("JSON");
+        assert_eq!((status, error["error_code"].as_u64()), (400, Some(code)), "{sql}: {text}");
+        let expected = if understood.is_empty() { sql } else { understood };
+        assert_eq!(error["statementText"], expected, "{sql}: {text}");
+    }
+}
+
+#[test]
+fn a_table_of_others_is_looked_up_where_it_is_declared_as_a_source() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = server(&folder);
+    server.ksql("CREATE TABLE plain (k STRING PRIMARY KEY, c BIGINT) WITH (KAFKA_TOPIC='T', VALUE_FORMAT='JSON');");
+    server.ksql("CREATE SOURCE TABLE kept (k STRING PRIMARY KEY, c BIGINT) WITH (KAFKA_TOPIC='T', VALUE_FORMAT='JSON');");
+    insert(&server, &[("a", 1), ("a", 2)]);
+    server.pull_until("SELECT * FROM kept WHERE k = 'a';", PATIENCE, |rows| rows == [json!(["a", 2])]);
+    let (status, text) = server.request("POST", "/query-stream", Some(&json!({"sql": "SELECT * FROM plain;"}))).expect("an answer");
+    assert!(status == 400 && text.contains("isn't queryable"), "{text}");
+    let queries = server.ksql("SHOW QUERIES;").to_string();
+    assert!(queries.contains("CST_KEPT_"), "{queries}");
+    server.ksql("DROP TABLE kept;");
+    assert!(!server.ksql("SHOW QUERIES;").to_string().contains("CST_KEPT_"));
+}

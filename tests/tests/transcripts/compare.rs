@@ -296,3 +296,71 @@ fn shortened(text: &str) -> String {
         None => text.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::Request;
+
+    /// What of an answer was not as recorded; both are bodies of /query-stream or /ksql.
+    fn found(recorded: &str, ours: &str, any_row_order: bool) -> Vec<String> {
+        let request = Request {
+            protocol: Protocol::Http11,
+            method: "POST".to_owned(),
+            path: "/query-stream".to_owned(),
+            headers: Vec::new(),
+            body: Some(b"{\"sql\":\"SELECT nope FROM s;\"}".to_vec()),
+        };
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        let is_document = recorded.contains("@type");
+        let body = if is_document { exact::parse(recorded) } else { None };
+        let chunks = (!is_document).then(|| vec![recorded.to_owned()]);
+        let expected = Expected { status: 200, headers: headers.clone(), body, chunks, still_open: false };
+        let exchange = Exchange { name: String::new(), request, expected, meanwhile: Vec::new() };
+        let answer = Answer { status: 200, headers, chunks: vec![ours.as_bytes().to_vec()], still_open: false };
+        let rules = Rules { any_row_order, address: ([127, 0, 0, 1], 1).into() };
+        compare(&exchange, &answer, &rules)
+    }
+
+    const ROWS: &str = "{\"queryId\":\"query_1795230607573\",\"columnNames\":[\"K\",\"D\"]}\n[\"a\",1.50]\n[\"b\",{\"X\":1,\"Y\":2}]\n";
+
+    #[test]
+    fn what_may_vary_may() {
+        let ours = ROWS.replace("query_1795230607573", "query_1799999999999").replace("\"X\":1,\"Y\":2", "\"Y\":2,\"X\":1");
+        assert_eq!(found(ROWS, &ours, false), Vec::<String>::new());
+        let reordered = "{\"queryId\":\"query_1\",\"columnNames\":[\"K\",\"D\"]}\n[\"b\",{\"X\":1,\"Y\":2}]\n[\"a\",1.50]\n";
+        assert!(found(ROWS, reordered, true).is_empty() && !found(ROWS, reordered, false).is_empty());
+        let streams = r#"[{"@type":"streams","streams":[{"name":"A"},{"name":"B"}]}]"#;
+        assert!(found(streams, r#"[{"@type":"streams","streams":[{"name":"B"},{"name":"A"}]}]"#, false).is_empty());
+    }
+
+    #[test]
+    fn planted_differences_are_found() {
+        for (from, to) in [
+            ("[\"a\",1.50]\n", ""),
+            ("[\"a\",1.50]\n", "[\"a\",1.50]\n[\"a\",1.50]\n"),
+            ("1.50", "1.5"),
+            ("\"X\":1", "\"X\":1.0"),
+            ("\"K\",\"D\"", "\"D\",\"K\""),
+            ("query_", "transient_S_"),
+            (",\"Y\":2", ""),
+            (",\"Y\":2", ",\"Y\":2,\"Z\":3"),
+            ("\"a\"", "\"A\""),
+        ] {
+            assert!(!found(ROWS, &ROWS.replace(from, to), true).is_empty(), "{from} → {to}");
+        }
+        let error =
+            r#"{"@type":"statement_error","error_code":40001,"message":"SELECT column 'NOPE' cannot be resolved.","statementText":"x"}"#;
+        for (from, to) in [
+            ("40001", "40000"),
+            ("'NOPE'", "a column"),
+            ("statement_error", "generic_error"),
+            ("\"x\"", "\"y\""),
+            ("{\"@type\":\"statement_error\",", "{\"first\":1,\"@type\":\"statement_error\","),
+        ] {
+            assert!(!found(error, &error.replace(from, to), false).is_empty(), "{from} → {to}");
+        }
+        assert!(found(error, &error.replace("cannot be resolved", "is no column of s"), false).is_empty());
+        assert!(!found("{\"a\":1}", "no JSON", false).is_empty());
+    }
+}
