@@ -32,7 +32,7 @@ mod typing;
 mod windows;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use context::{AnalysisContext, TopicInfo};
 pub use create_source::{Action, Declared, create_source};

@@ -5,6 +5,8 @@
 mod changelog;
 mod commit;
 mod input;
+#[cfg(test)]
+mod join_tests;
 mod query_handle;
 mod restore;
 mod start;

@@ -5,4 +5,4 @@ mod inserts;
 mod plans;
 mod pulls;
 mod queries;
-mod world;
+pub(crate) mod world;
