@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use bigdecimal::BigDecimal;
 use serde_json::Value as Json;
+use tidemill_engine::types::{Column, SqlType};
 
 /// How far doubles may be apart …
 const DOUBLE_TOLERANCE: f64 = 1e-6;
@@ -50,6 +51,28 @@ fn at(path: &str, expected: &Json, actual: &Json) -> Option<String> {
     }
 }
 
+/// The first decimal of a row that is written with another number of digits behind the point than expected.
+pub fn scale_difference<'c>(columns: impl Iterator<Item = &'c Column>, expected: &Json, actual: &Json) -> Option<String> {
+    let decimals = columns.filter(|c| matches!(c.sql_type, SqlType::Decimal { .. }));
+    decimals.map(|c| c.name.as_str()).find_map(|name| {
+        let wanted = expected.as_object()?.iter().find(|(field, _)| *field == name || field.to_uppercase() == name);
+        let (wanted, found) = (digits(wanted?.1)?, digits(actual.get(name)?)?);
+        // A whole number may stand for any scale.
+        (wanted > 0 && wanted != found).then(|| format!("$.{name}: expected {wanted} digits behind the point, got {found}"))
+    })
+}
+
+/// Digits behind the point of a number without an exponent, quoted or not.
+fn digits(value: &Json) -> Option<usize> {
+    let text = match value {
+        Json::Number(number) => number.to_string(),
+        Json::String(text) => text.clone(),
+        _ => return None,
+    };
+    BigDecimal::from_str(&text).ok().filter(|_| !text.contains(['e', 'E']))?;
+    Some(text.split_once('.').map_or(0, |(_, fraction)| fraction.len()))
+}
+
 fn same_number(expected: &str, actual: &str) -> bool {
     if expected == actual {
         return true;
@@ -70,6 +93,16 @@ fn same_number(expected: &str, actual: &str) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn decimals_have_their_scale() {
+        let columns = [Column::new("D", SqlType::Decimal { precision: 6, scale: 2 }), Column::new("N", SqlType::Double)];
+        for (expected, agree) in [("1.50", true), ("1.5", false), ("1.500", false), ("2", true)] {
+            let expected: Json = serde_json::from_str(&format!("{{\"d\": {expected}, \"N\": 1.0}}")).unwrap();
+            let actual: Json = serde_json::from_str("{\"D\": 1.50, \"N\": 1}").unwrap();
+            assert_eq!(scale_difference(columns.iter(), &expected, &actual).is_none(), agree, "{expected}");
+        }
+    }
 
     #[test]
     fn agreement_and_difference() {

@@ -21,7 +21,7 @@ use tidemill_parser::ast::{InsertValues, SpannedStatement, Statement};
 
 use super::case::{Case, RecordSpec};
 use super::codec::{Side, with_window, without_window};
-use super::compare::difference;
+use super::compare::{difference, scale_difference};
 use super::post;
 
 /// The service id that cases were written for.
@@ -463,6 +463,9 @@ impl World {
         }
         let value = value_side.to_json(actual.value.as_deref())?;
         if let Some(difference) = difference(&expected.value, &value) {
+            return Err(format!("value: {difference}"));
+        }
+        if let Some(difference) = scale_difference(value_side.columns.iter(), &expected.value, &value) {
             return Err(format!("value: {difference}"));
         }
         // The time of an insert is the wall clock's.
