@@ -196,6 +196,8 @@ pub trait Log: Send + Sync {
     fn topic(&self, name: &str) -> Result<(TopicHandle, u32), LogError>;
     fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn LogReader>, LogError>;
     fn writer(&self) -> Result<Box<dyn LogWriter>, LogError>;
+    /// Nobody will read the records before these offsets again: they may go, some time soon.
+    fn delete_before(&self, _offsets: GroupOffsets) {}
     /// The process is about to end: from now on nothing waits for a log that is away.
     fn closing(&self) {}
     /// Whether the log answers; for GET /healthcheck.

@@ -15,8 +15,13 @@ use super::{RunningQuery, Runtime};
 use crate::log::{LogError, Offset, OffsetSpec, PartitionId, Subscription, TopicHandle, TopicPartition, TopicSpec};
 use crate::operators::{self, BuildEnv, Collector, TaskSpec};
 use crate::plan::QueryPlan;
-use crate::state::{StateBatch, StateDb, StoreKey, StoreReader};
+use crate::state::{StateBatch, StateDb, StoreKey, StoreKind, StoreReader};
 use crate::task::TaskContext;
+
+/// How much longer than its windows a changelog keeps records, milliseconds.
+const CHANGELOG_GRACE_MS: i64 = 24 * 3600 * 1000;
+/// From here on (a thousand years) windows are kept for ever, milliseconds.
+const MAX_CHANGELOG_RETENTION_MS: i64 = 1000 * 366 * CHANGELOG_GRACE_MS;
 
 /// A query to start.
 pub struct StartQuery {
@@ -118,8 +123,14 @@ impl Runtime {
         for store in &spec.stores {
             changelogs.push(if store.changelog && !ephemeral && !log.is_atomic() {
                 let name = format!("{}-{}-changelog", self.group(query), store.name);
-                self.ensure_topic(&name, partitions, &[("cleanup.policy", "compact")])?;
-                let (handle, _) = log.topic(&name)?;
+                self.ensure_topic(&name, partitions, &changelog_config(store.kind))?;
+                let (handle, existing) = log.topic(&name)?;
+                if existing < partitions {
+                    return Err(StartError::NotCopartitioned(format!(
+                        "the topics that the query reads have {partitions} partitions now, its state in {name} has {existing}: drop the \
+                         query and create it again"
+                    )));
+                }
                 Some((name, handle))
             } else {
                 None
@@ -131,11 +142,11 @@ impl Runtime {
     }
 
     /// Makes an internal topic unless it is there.
-    fn ensure_topic(&self, name: &str, partitions: u32, config: &[(&str, &str)]) -> Result<(), StartError> {
+    fn ensure_topic(&self, name: &str, partitions: u32, config: &[(&str, impl AsRef<str>)]) -> Result<(), StartError> {
         if self.parts.log.describe_topic(name)?.is_some() {
             return Ok(());
         }
-        let config: BTreeMap<String, String> = config.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let config: BTreeMap<String, String> = config.iter().map(|(k, v)| ((*k).to_owned(), v.as_ref().to_owned())).collect();
         let spec = TopicSpec { name: name.to_owned(), partitions, replicas: self.config.replicas, config };
         match self.parts.log.create_topic(&spec) {
             Ok(()) | Err(LogError::TopicExists(_)) => Ok(()),
@@ -211,6 +222,7 @@ impl Runtime {
             input: Input::new(reader, &offsets, Duration::from_millis(self.config.max_task_idle_ms)),
             lanes,
             wants_headers: sub.spec.sources.iter().map(|s| s.wants_headers).collect(),
+            is_repartition: sub.spec.sources.iter().map(|s| s.is_repartition).collect(),
             changelogs,
             writes: sub.writes.clone(),
             group,
@@ -266,4 +278,15 @@ impl Runtime {
 /// What both include of the partitions that both know.
 fn both(a: &Positions, b: &Positions) -> Positions {
     a.iter().filter_map(|(input, next)| b.get(input).map(|other| (input.clone(), *next.min(other)))).collect()
+}
+
+/// A changelog keeps the last value of each key. Windows go with time, a day after their retention, as Kafka Streams does it.
+fn changelog_config(kind: StoreKind) -> Vec<(&'static str, String)> {
+    match kind {
+        StoreKind::Windowed { retention_ms } if retention_ms < MAX_CHANGELOG_RETENTION_MS => {
+            let retention_ms = retention_ms.max(0) + CHANGELOG_GRACE_MS;
+            vec![("cleanup.policy", "compact,delete".to_owned()), ("retention.ms", retention_ms.to_string())]
+        }
+        _ => vec![("cleanup.policy", "compact".to_owned())],
+    }
 }

@@ -52,6 +52,8 @@ pub(super) struct Task {
     pub lanes: Vec<(TopicPartition, usize)>,
     /// For each source of the graph: whether it reads headers.
     pub wants_headers: Vec<bool>,
+    /// For each source of the graph: whether it is a repartition topic, which only this query reads.
+    pub is_repartition: Vec<bool>,
     /// For each store: its changelog, where it has one.
     pub changelogs: Vec<Option<Changelog>>,
     /// Every topic that the task writes, changelogs included.
@@ -181,6 +183,12 @@ impl Task {
         self.input.advance(lane, count);
         self.dirty = true;
         Ok(())
+    }
+
+    /// Records before these offsets were processed and committed, and nobody else reads them.
+    pub(super) fn done_with(&self) -> impl Iterator<Item = (TopicPartition, Offset)> {
+        let lanes = self.lanes.iter().zip(&self.committed).filter(|((_, source), _)| self.is_repartition[*source]);
+        lanes.map(|((partition, _), committed)| (partition.clone(), *committed))
     }
 
     /// The next offset to process of each partition.

@@ -20,6 +20,8 @@ use crate::state::StateDb;
 /// How long a task rests after its log was away, at first; doubled up to [`MAX_BACKOFF`].
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
+/// How often the log is told which records of repartition topics are done with.
+const PURGE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long an idle worker sleeps at the most.
 const MAX_SLEEP: Duration = Duration::from_secs(3600);
 
@@ -60,6 +62,7 @@ pub(super) struct Worker {
     later: Vec<(Instant, TaskKey)>,
     writer: Option<Box<dyn LogWriter>>,
     last_commit: Instant,
+    last_purge: Instant,
     dirty: bool,
     backoff: Duration,
     /// When tasks that found the log away are tried again.
@@ -78,6 +81,7 @@ impl Worker {
             later: Vec::new(),
             writer: None,
             last_commit: Instant::now(),
+            last_purge: Instant::now(),
             dirty: false,
             backoff: MIN_BACKOFF,
             rest_until: Instant::now(),
@@ -317,7 +321,11 @@ impl Worker {
         let mut moved: Vec<&mut Task> = self.tasks.values_mut().filter(|t| t.dirty).collect();
         match commit::commit(writer, &self.state, &mut moved) {
             Ok(writer) => self.writer = Some(writer),
-            Err(error) => self.roll_back(&error),
+            Err(error) => return self.roll_back(&error),
+        }
+        if self.last_purge.elapsed() >= PURGE_INTERVAL {
+            self.last_purge = Instant::now();
+            self.log.delete_before(self.tasks.values().flat_map(Task::done_with).collect());
         }
     }
 

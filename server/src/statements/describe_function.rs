@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn signatures_follow_from_the_data() {
         assert_eq!(described("ucase"), ["(VARCHAR) VARCHAR"]);
-        assert_eq!(described("COUNT").last().map(String::as_str), Some("(ANY) BIGINT"));
+        assert_eq!(described("COUNT").last().map(String::as_str), Some("(T) BIGINT"));
         assert!(described("LATEST_BY_OFFSET").contains(&"(T) T".to_owned()));
         assert!(described("FILTER").contains(&"(ARRAY<T>, LAMBDA (T) => BOOLEAN) ARRAY<T>".to_owned()));
         assert!(run(&Ident::new("NO_SUCH_FN"), String::new()).is_err());

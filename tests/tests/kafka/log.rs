@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -189,4 +189,22 @@ fn a_wrong_property_is_named() {
         let error = tidemill_engine::log::kafka::KafkaLog::connect("127.0.0.1:1", &properties, state()).err().expect("refused").to_string();
         assert!(error.contains(bare), "{error}");
     }
+}
+
+#[test]
+fn what_was_processed_goes() {
+    let Some(log) = shared_log("what_was_processed_goes") else { return };
+    let topic = new_topic(&log, "processed", 2);
+    fill(&log, &topic, 0, 0, 1_000);
+    fill(&log, &topic, 1, 0, 10);
+    let both = [partition(&topic, 0), partition(&topic, 1)];
+    log.delete_before(vec![(both[0].clone(), Offset(10)), (both[1].clone(), Offset(5))]);
+    log.delete_before(vec![(both[0].clone(), Offset(700))]);
+    let began = Instant::now();
+    while log.offsets(&both, OffsetSpec::Earliest).expect("offsets") != [Offset(700), Offset(5)] {
+        assert!(began.elapsed() < PATIENCE, "the records remain");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let mut reader = Waiting::new(&log, vec![(both[0].clone(), Offset(0))]);
+    assert_eq!(reader.take(300).first().map(|read| read.offset), Some(700), "a reader goes on where records are");
 }

@@ -6,5 +6,6 @@ mod harness;
 mod kill;
 mod log;
 mod outage;
+mod refused;
 mod sharing;
 mod support;

@@ -38,7 +38,8 @@ use self::sweep::Sweeper;
 use self::topic::{Partition, Topic, TopicRecord};
 use self::writer::EmbeddedWriter;
 use super::{
-    Batch, Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Subscription, TopicHandle, TopicInfo, TopicPartition, TopicSpec,
+    Batch, GroupOffsets, Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Subscription, TopicHandle, TopicInfo, TopicPartition,
+    TopicSpec,
 };
 use crate::clock::Clock;
 use crate::state::rocks::{Family, Rocks};
@@ -63,6 +64,8 @@ struct Inner {
     topics: RwLock<Topics>,
     /// Ranges of blocks that were deleted and whose disk space the sweep is to free.
     deleted: Mutex<Vec<(Vec<u8>, Vec<u8>)>>,
+    /// Records before these offsets may go.
+    processed: Mutex<BTreeMap<TopicPartition, Offset>>,
 }
 
 #[derive(Default)]
@@ -81,7 +84,16 @@ impl EmbeddedLog {
         let rocks = db.rocks().cloned().ok_or_else(|| LogError::Fatal("the embedded log needs a data folder".into()))?;
         let cluster_id = cluster_id(&rocks)?;
         let topics = RwLock::new(load_topics(&rocks)?);
-        let inner = Arc::new(Inner { db, rocks, clock, cluster_id, cache: BlockCache::default(), topics, deleted: Mutex::default() });
+        let inner = Arc::new(Inner {
+            db,
+            rocks,
+            clock,
+            cluster_id,
+            cache: BlockCache::default(),
+            topics,
+            deleted: Mutex::default(),
+            processed: Mutex::default(),
+        });
         inner.load_offsets()?;
         let sweeper = Sweeper::start(inner.clone()).map_err(|error| LogError::Fatal(format!("no thread for the log's sweep: {error}")))?;
         Ok(EmbeddedLog { inner, _sweeper: Arc::new(sweeper) })
@@ -221,6 +233,10 @@ impl Topics {
 impl Log for EmbeddedLog {
     fn is_atomic(&self) -> bool {
         true
+    }
+
+    fn delete_before(&self, offsets: GroupOffsets) {
+        self.inner.processed.lock().extend(offsets);
     }
 
     fn kind(&self) -> &'static str {

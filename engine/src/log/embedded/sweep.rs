@@ -11,7 +11,7 @@ use rocksdb::WriteBatch;
 use super::block::Block;
 use super::topic::{Partition, Topic};
 use super::{Inner, fatal, keys};
-use crate::log::LogError;
+use crate::log::{LogError, TopicPartition};
 use crate::state::rocks::Family;
 
 /// How often the sweep runs.
@@ -67,7 +67,12 @@ impl Inner {
                     break;
                 }
                 if let Some(retention_ms) = topic.cleanup.retention_ms {
-                    self.expire(partition, now_ms.saturating_sub(retention_ms))?;
+                    let before_ms = now_ms.saturating_sub(retention_ms);
+                    self.expire(partition, |block| block.max_timestamp() < before_ms && block.appended_ms() < before_ms)?;
+                }
+                let processed = TopicPartition { topic: topic.name.clone(), partition: partition.index };
+                if let Some(before) = self.processed.lock().remove(&processed) {
+                    self.expire(partition, |block| block.end() <= before.0)?;
                 }
                 if topic.cleanup.compact {
                     self.compact(partition, now_ms.saturating_sub(topic.cleanup.tombstone_ms), &stop)?;
@@ -86,14 +91,13 @@ impl Inner {
         self.deleted.lock().pop()
     }
 
-    /// Removes the blocks at the beginning of a partition whose records and writing are all before `before_ms`.
-    fn expire(&self, partition: &Partition, before_ms: i64) -> Result<(), LogError> {
+    /// Removes the blocks at the beginning of a partition that are done with.
+    fn expire(&self, partition: &Partition, is_done: impl Fn(&Block) -> bool) -> Result<(), LogError> {
         let start = partition.start();
         let mut new_start = start;
         let mut blocks = 0;
         self.scan_blocks(partition, start, &mut |base, value| {
-            let expired =
-                Block::parse(base, value.to_vec()).filter(|block| block.max_timestamp() < before_ms && block.appended_ms() < before_ms);
+            let expired = Block::parse(base, value.to_vec()).filter(&is_done);
             if let Some(block) = &expired {
                 new_start = new_start.max(block.end());
                 blocks += 1;

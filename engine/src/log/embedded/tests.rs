@@ -259,6 +259,26 @@ fn old_records_expire() {
 }
 
 #[test]
+fn what_was_processed_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = StateDb::open(folder.path(), StateLimits::default()).unwrap();
+    let log = EmbeddedLog::open(db, Arc::new(ManualClock::default())).unwrap();
+    create(&log, "t", 2, &[]);
+    let mut writer = log.writer().unwrap();
+    for _ in 0..4 {
+        send(&log, &mut *writer, "t", b"k", None, 0);
+        commit(&mut *writer, StateBatch::default()).unwrap();
+    }
+    let earliest = || log.offsets(&[partition("t", 0)], OffsetSpec::Earliest).unwrap()[0].0;
+    for (before, expected) in [(0, 0), (3, 3), (1, 3), (4, 4)] {
+        log.delete_before(vec![(partition("t", 0), Offset(before))]);
+        log.sweep().unwrap();
+        assert_eq!(earliest(), expected);
+    }
+    assert_eq!(log.offsets(&[partition("t", 0)], OffsetSpec::Latest).unwrap(), [Offset(4)]);
+}
+
+#[test]
 fn compaction_keeps_the_last_of_each_key() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::default());

@@ -16,6 +16,7 @@ mod hub;
 mod partition;
 mod placement;
 mod properties;
+mod purge;
 mod reader;
 mod topics;
 mod writer;
@@ -27,7 +28,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::{Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Subscription, TopicHandle, TopicInfo, TopicPartition, TopicSpec};
+use super::{
+    GroupOffsets, Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Subscription, TopicHandle, TopicInfo, TopicPartition, TopicSpec,
+};
 use crate::state::{StateBatch, StateError};
 use committer::Committer;
 use coordinators::Coordinators;
@@ -36,6 +39,7 @@ use groups::Groups;
 use health::Health;
 use hub::{Hub, Watch};
 use properties::{ClientProperties, Role};
+use purge::Purger;
 use reader::KafkaReader;
 use topics::Topics;
 use writer::KafkaWriter;
@@ -50,6 +54,7 @@ const CLUSTER_ID_TIMEOUT_S: u64 = 10;
 pub struct KafkaLog {
     shared: Arc<Shared>,
     hub: Arc<Hub>,
+    purger: Purger,
     state: StateSink,
     cluster_id: Mutex<Option<String>>,
 }
@@ -101,7 +106,7 @@ impl KafkaLog {
         let committer = Committer::new(Arc::clone(&groups))?;
         let shared =
             Arc::new(Shared { properties, health, admin, topics, groups, committer, closing: AtomicBool::new(false), next_producer });
-        Ok(KafkaLog { shared, hub, state, cluster_id: Mutex::new(None) })
+        Ok(KafkaLog { purger: Purger::start(Arc::clone(&shared.admin))?, shared, hub, state, cluster_id: Mutex::new(None) })
     }
 }
 
@@ -128,6 +133,10 @@ impl Log for KafkaLog {
         known.clone().unwrap_or_default()
     }
 
+    fn delete_before(&self, offsets: GroupOffsets) {
+        self.purger.add(offsets);
+    }
+
     fn closing(&self) {
         self.shared.closing.store(true, Ordering::Release);
     }
@@ -137,6 +146,7 @@ impl Log for KafkaLog {
     }
 
     fn delete_topic(&self, name: &str) -> Result<(), LogError> {
+        self.purger.forget(name);
         self.shared.topics.delete(name)
     }
 

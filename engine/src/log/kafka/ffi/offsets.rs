@@ -208,3 +208,16 @@ fn in_order<'a>(partitions: &'a [TopicPartition], elements: &'a [Element]) -> im
         )),
     })
 }
+
+/// Deletes the records before an offset of each partition; those that are gone already are no failure.
+pub fn delete_records(client: &Arc<Client>, before: &[(TopicPartition, Offset)], timeout: Duration) -> Result<(), Failure> {
+    let answers = Answers::to(client, rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DELETERECORDS, timeout)?;
+    let list = List::new(before.iter().map(|(partition, offset)| (partition, offset.0)))?;
+    // SAFETY: the list is valid and copied into the request, which is copied by the call and freed here.
+    unsafe {
+        let request = rd::rd_kafka_DeleteRecords_new(list.0.as_ptr());
+        rd::rd_kafka_DeleteRecords(answers.rk(), [request].as_mut_ptr(), 1, answers.options(), answers.queue());
+        rd::rd_kafka_DeleteRecords_destroy(request);
+    }
+    answers.only().map(|_| ())
+}
