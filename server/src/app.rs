@@ -6,10 +6,11 @@ use std::time::Instant;
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 use tidemill_engine::engine::Engine;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::config::ServerConfig;
 use crate::entities::CommandStatus;
+use crate::error::{ApiError, ErrorCode};
 
 /// Statuses of commands that are remembered for `GET /status`; the oldest go first.
 const MAX_STATUSES: usize = 10_000;
@@ -25,6 +26,8 @@ pub struct App {
     pub started: Instant,
     /// Patterns of topics that SHOW TOPICS leaves out.
     pub hidden_topics: Vec<regex::Regex>,
+    /// One for each push query and PRINT that may still begin.
+    push_permits: Arc<Semaphore>,
     statuses: Mutex<IndexMap<String, CommandStatus>>,
     /// Set once the service was ended by `/ksql/terminate`, or the process is told to end.
     closing: watch::Sender<bool>,
@@ -35,6 +38,7 @@ impl App {
     pub fn new(engine: Arc<Engine>, config: ServerConfig, host: String) -> Self {
         let patterns = config.value("ksql.hidden.topics").unwrap_or_default();
         let hidden_topics = patterns.split(',').filter_map(|p| regex::Regex::new(&format!("^(?:{})$", p.trim())).ok()).collect();
+        let push_permits = Arc::new(Semaphore::new(config.max_push_queries.min(Semaphore::MAX_PERMITS)));
         let cluster_id = engine.log().cluster_id();
         App {
             cluster_id,
@@ -43,6 +47,7 @@ impl App {
             host,
             started: Instant::now(),
             hidden_topics,
+            push_permits,
             statuses: Mutex::default(),
             closing: watch::Sender::new(false),
             last_query_ms: Mutex::new(0),
@@ -66,6 +71,22 @@ impl App {
     /// Every remembered command with its status.
     pub fn statuses(&self) -> IndexMap<String, &'static str> {
         self.statuses.lock().iter().map(|(id, status)| (id.clone(), status.status)).collect()
+    }
+
+    /// Leave to stream rows to a client for as long as it is held.
+    ///
+    /// # Errors
+    /// There are as many streams as there may be.
+    pub fn push_permit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        self.push_permits.clone().try_acquire_owned().map_err(|_| {
+            ApiError::generic(
+                ErrorCode::TOO_MANY_PUSH_QUERIES,
+                format!(
+                    "Maximum number of push queries exceeded: {} run, as many as ksql.max.push.queries allows. Close one first",
+                    self.config.max_push_queries
+                ),
+            )
+        })
     }
 
     pub fn close(&self) {

@@ -17,6 +17,8 @@ pub struct ErrorCode(pub u32);
 impl ErrorCode {
     pub const BAD_REQUEST: ErrorCode = ErrorCode(40000);
     pub const BAD_STATEMENT: ErrorCode = ErrorCode(40001);
+    /// No more streams of rows at a time.
+    pub const TOO_MANY_PUSH_QUERIES: ErrorCode = ErrorCode(40003);
     /// A query where it can't be answered.
     pub const WRONG_ENDPOINT: ErrorCode = ErrorCode(40002);
     pub const NOT_FOUND: ErrorCode = ErrorCode(40400);

@@ -139,6 +139,8 @@ pub struct ServerConfig {
     pub overrides: OverrideRules,
     pub max_connections: usize,
     pub max_body_bytes: usize,
+    /// Push queries and PRINTs at a time.
+    pub max_push_queries: usize,
     /// What has no effect, to be said once.
     pub warnings: Vec<String>,
 }
@@ -157,6 +159,7 @@ impl ServerConfig {
             overrides: OverrideRules::new(&read.text("ksql.properties.overrides.denylist"), allowlist.as_deref()),
             max_connections: read.number("tidemill.http.max.connections"),
             max_body_bytes: read.number("tidemill.http.max.body.bytes"),
+            max_push_queries: read.number("ksql.max.push.queries"),
             warnings,
             values,
         })

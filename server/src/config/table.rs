@@ -86,7 +86,7 @@ pub static PROPERTIES: &[Property] = &[
     inert("ksql.server.install.dir", "", Kind::Text, "There is nothing to install.").hidden(),
     inert("ksql.verticle.instances", "0", COUNT, "Network threads are chosen by the runtime.").hidden(),
     inert("ksql.worker.pool.size", "100", COUNT, "Network threads are chosen by the runtime.").hidden(),
-    inert("ksql.max.push.queries", "100", COUNT, "Push queries are bounded by connections.").hidden(),
+    server("ksql.max.push.queries", "1000", COUNT, "Push queries and PRINTs at a time; more are refused.").hidden(),
     inert("ksql.server.command.response.timeout.ms", "5000", MS, "Statements answer when they are done.").hidden(),
     inert("ksql.idle.connection.timeout.seconds", "86400", MS, "Idle connections stay.").hidden(),
     inert("ksql.logging.server.rate.limited.response.codes", "", Kind::Text, "Requests are not logged one by one.").hidden(),

@@ -10,8 +10,7 @@ use tidemill_engine::formats::FormatDetector;
 use tidemill_engine::log::{ArrivedBatch, LogError, LogReader, OffsetSpec, Subscription, TopicPartition};
 use tidemill_engine::types::text::{to_text, write_timestamp};
 use tidemill_parser::ast::Print;
-use tokio::sync::Notify;
-use tokio::sync::watch;
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 
 use crate::app::App;
 use crate::error::{ApiError, ErrorCode};
@@ -64,6 +63,7 @@ impl PrintOptions {
 /// # Errors
 /// There is no such topic, or the log is away.
 pub async fn print(app: Arc<App>, print: Print, text: String, options: PrintOptions) -> Result<Reply, ApiError> {
+    let permit = app.push_permit()?;
     let closing = app.closing();
     let unknown_topic = options.unknown_topic;
     let opened = tokio::task::spawn_blocking(move || open(&app, &print).map(|reader| (reader, print))).await;
@@ -84,6 +84,7 @@ pub async fn print(app: Arc<App>, print: Print, text: String, options: PrintOpti
         left: print.limit,
         ready: Vec::new().into_iter(),
         closing,
+        _permit: permit,
     };
     Ok(reply::stream(options.content_type, ReplyBody::stream(stream::unfold(printing, Printing::next))))
 }
@@ -128,6 +129,7 @@ struct Printing {
     left: Option<u64>,
     ready: std::vec::IntoIter<Bytes>,
     closing: watch::Receiver<bool>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Printing {

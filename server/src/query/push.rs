@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures::stream;
 use tidemill_engine::engine::{PushQuery, PushRow};
 use tidemill_parser::ast::Query;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
 use crate::error::{ApiError, ErrorCode};
@@ -19,6 +20,7 @@ use crate::statements::Session;
 /// The query or a property of it is refused.
 pub async fn push(app: Arc<App>, query: Box<Query>, text: String, properties: &Settings, format: RowFormat) -> Result<Reply, ApiError> {
     let session = Session::new(&app, properties, Settings::new()).map_err(|error| ApiError::overrides(&error, &text))?;
+    let permit = app.push_permit()?;
     let started = {
         let (app, text) = (app.clone(), text.clone());
         tokio::task::spawn_blocking(move || app.engine.push_query(&query, &text, session.properties()))
@@ -31,7 +33,7 @@ pub async fn push(app: Arc<App>, query: Box<Query>, text: String, properties: &S
     let mut first = Vec::new();
     format.header(&header, &mut first);
     first.extend_from_slice(format.separator());
-    let sending = Sending { writer: header.row_writer(), query: Some(query), format, ready: Some(first), closing: false };
+    let sending = Sending { writer: header.row_writer(), query: Some(query), format, ready: Some(first), closing: false, _permit: permit };
     Ok(reply::stream(Some(format.content_type()), ReplyBody::stream(stream::unfold(sending, Sending::next))))
 }
 
@@ -44,6 +46,7 @@ struct Sending {
     ready: Option<Vec<u8>>,
     /// Only what closes the answer is left.
     closing: bool,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Sending {

@@ -213,6 +213,32 @@ fn sigterm_ends_push_queries_in_order() {
 }
 
 #[test]
+fn push_queries_have_a_limit() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = folder.path().join("server.properties");
+    std::fs::write(&config, "ksql.max.push.queries=2\n").expect("a file");
+    let server = ServerProcess::start(&folder.path().join("data"), &["--config", &config.display().to_string()]);
+    server.ksql(STATEMENTS);
+    let mut client = Http2::connect(server.address());
+    let select = json!({"sql": "SELECT * FROM s EMIT CHANGES;"});
+    let mut first = client.post("/query-stream", &select);
+    first.frame(PATIENCE).expect("a header");
+    let printing = client.post("/query", &json!({"ksql": "PRINT s;"}));
+    for (path, body) in [("/query-stream", select.clone()), ("/query", json!({"ksql": "PRINT s;"}))] {
+        let (status, text) = server.request("POST", path, Some(&body)).expect("an answer");
+        assert!(status == 400 && text.contains("40003") && text.contains("ksql.max.push.queries"), "{text}");
+    }
+    // Pull queries are not meant.
+    assert!(server.pull("SELECT * FROM t;").is_empty());
+    drop(printing);
+    let started = std::time::Instant::now();
+    while client.post("/query-stream", &select).status != 200 {
+        assert!(started.elapsed() < PATIENCE, "a PRINT that was left still counts");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
 fn refused_statements_come_back_as_they_were_understood() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let server = server(&folder);
