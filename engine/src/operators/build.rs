@@ -1,36 +1,32 @@
 //! Building the operators of a task from the steps of its sub-topology. One arm a step.
 
+mod joins;
+
 use std::collections::BTreeSet;
 
+use self::joins::all_columns;
 use super::aggregate::{Aggregates, SessionAggregate, TimeWindowAggregate, UnwindowedAggregate};
 use super::builder::{BuildEnv, Part, RecordReader, SinkSpec, SourceSpec, TaskGraph, TaskSpec};
 use super::coalesce::{self, Coalesce};
 use super::collect::Collect;
-use super::derive::Derivation;
-use super::exprs::{Origin, Projector, add_columns, compile, parse, value_names};
+use super::exprs::{Origin, Projector, add_columns, parse, value_names};
 use super::filter::Filter;
 use super::flat_map::FlatMap;
-use super::foreign_key::{ForeignKeyJoin, Resolve, Subscribe};
 use super::group_by::GroupBy;
 use super::repartition::{RepartitionReader, RepartitionSink};
 use super::select::Select;
 use super::select_key::SelectKey;
 use super::sink::Sink;
 use super::source::{HeaderSlot, SourceErrors, SourceReader};
-use super::stream_stream_join::StreamStreamJoin;
-use super::stream_table_join::StreamTableJoin;
 use super::suppress::Suppress;
-use super::table_lookup::{Side, TableLookup};
 use super::table_source::TableSource;
-use super::table_table_join::TableTableJoin;
 use super::{FatalError, Node, Operator, Port};
 use crate::expr::{self, Scope};
 use crate::formats::TimestampExtractor;
 use crate::formats::topic::{SlotUse, TopicReader, TopicWriter};
-use crate::plan::{AggregateStep, NamedExpr, QueryPlan, Repartition, SourceStep, Step, StepKind, StreamStreamJoinStep, Windowing};
+use crate::plan::{AggregateStep, NamedExpr, QueryPlan, Repartition, SourceStep, Step, StepKind, Windowing};
 use crate::state::{StoreKind, StoreSpec};
 use crate::task::StoreIndex;
-use crate::types::{Column, Schema};
 
 /// The property that makes a record without a valid time end its query.
 const THROW_ON_INVALID_TIME: &str = "ksql.timestamp.throw.on.invalid";
@@ -302,59 +298,14 @@ impl Builder<'_> {
                 };
                 Ok(self.push(Box::new(operator), upstream))
             }
-            StepKind::StreamTableJoin { left, right, outer } => self.join(step, left, right, *outer, needed),
-            StepKind::TableTableJoin { left, right, kind } => {
-                let upstreams =
-                    [self.step(left, false, false, &all_columns(left), true)?, self.step(right, false, false, &all_columns(right), true)?];
-                let operator = TableTableJoin {
-                    left: self.lookup(left)?,
-                    right: self.lookup(right)?,
-                    kind: *kind,
-                    key_width: step.schema.key.len(),
-                    columns: sides(&step.schema, left, right)?,
-                    key: Vec::new(),
-                };
-                Ok(self.push_behind(Box::new(operator), &upstreams))
-            }
+            StepKind::StreamTableJoin { left, right, outer } => self.stream_table_join(step, left, right, *outer, needed),
+            StepKind::TableTableJoin { left, right, kind } => self.table_join(step, left, right, *kind),
             StepKind::StreamStreamJoin(join) => self.stream_join(step, join),
-            StepKind::ForeignKeySubscribe { input, key, outer, .. } => {
-                let upstream = self.step(input, false, false, &all_columns(input), true)?;
-                let operator = Subscribe {
-                    key: compile(&key.expr, input)?,
-                    text: key.expr.clone(),
-                    key_width: input.schema.key.len(),
-                    outer: *outer,
-                    origin: self.origin("Join"),
-                };
-                Ok(self.push(Box::new(operator), upstream))
-            }
+            StepKind::ForeignKeySubscribe { input, key, outer, .. } => self.foreign_key_subscribe(input, key, *outer),
             StepKind::ForeignKeyJoin { left, right, outer, result, store, .. } => {
-                let upstreams = [
-                    self.step(left, false, false, &all_columns(left), false)?,
-                    self.step(right, false, false, &all_columns(right), false)?,
-                ];
-                let subscriber =
-                    left.inputs().first().copied().ok_or_else(|| FatalError("a foreign-key join lacks its left table".into()))?;
-                let operator = ForeignKeyJoin {
-                    subscriptions: self.store(store)?,
-                    right: self.lookup(right)?,
-                    left_key_width: step.schema.key.len(),
-                    columns: sides(result, subscriber, right)?,
-                    outer: *outer,
-                    key: Vec::new(),
-                };
-                Ok(self.push_behind(Box::new(operator), &upstreams))
+                self.foreign_key_join(step, left, right, *outer, result, store)
             }
-            StepKind::ForeignKeyResolve { input, store } => {
-                let upstream = self.step(input, false, false, &all_columns(input), false)?;
-                let operator = Resolve {
-                    store: self.store(store)?,
-                    key_width: step.schema.key.len(),
-                    width: step.schema.value.len(),
-                    key: Vec::new(),
-                };
-                Ok(self.push(Box::new(operator), upstream))
-            }
+            StepKind::ForeignKeyResolve { input, store } => self.foreign_key_resolve(step, input, store),
             // What it writes is read again by `repartition_source`.
             StepKind::TableRekey { input, .. } => self.step(input, false, false, &all_columns(input), false),
             StepKind::Sink { input, format, timestamp, is_table } => {
@@ -456,78 +407,7 @@ impl Builder<'_> {
         };
         Ok(self.push(operator, upstream))
     }
-
-    fn join(&mut self, step: &Step, left: &Step, right: &Step, outer: bool, needed: &BTreeSet<String>) -> Result<Upstream, FatalError> {
-        let mut columns = sides(&step.schema, left, right)?;
-        for (side, column) in columns.iter_mut().zip(&step.schema.value) {
-            if !needed.contains(&column.name) {
-                *side = Side::Unread;
-            }
-        }
-        let is_read = |column: &&Column| needed.contains(&column.name) || left.schema.key.contains(column);
-        let of_left = left.schema.columns().filter(is_read).map(|c| c.name.clone()).collect();
-        let left_upstream = self.step(left, false, false, &of_left, false)?;
-        // The table's changes end in its store, all of their columns; the join looks them up there.
-        let table_source = leaf(right);
-        self.step(table_source, false, false, &all_columns(table_source), false)?;
-        let mut table = self.lookup(right)?;
-        let is_read = |slot: usize| columns.iter().any(|side| matches!(side, Side::Right(read) if *read == slot));
-        table.want_only((right.schema.key.len()..right.schema.width()).map(is_read).collect());
-        Ok(self.push(Box::new(StreamTableJoin::new(table, left.schema.key.len(), columns, outer)), left_upstream))
-    }
-
-    fn stream_join(&mut self, step: &Step, join: &StreamStreamJoinStep) -> Result<Upstream, FatalError> {
-        let left = self.step(&join.left, false, false, &all_columns(&join.left), false)?;
-        let right = self.step(&join.right, false, false, &all_columns(&join.right), false)?;
-        let operator = StreamStreamJoin {
-            stores: [self.store(&join.left_store)?, self.store(&join.right_store)?],
-            held: join.held_store.as_deref().map(|name| self.store(name)).transpose()?,
-            kind: join.kind,
-            before_ms: join.before_ms,
-            after_ms: join.after_ms,
-            grace_ms: join.grace_ms.unwrap_or(0),
-            retention_ms: join.retention_ms,
-            key_width: step.schema.key.len(),
-            columns: sides(&step.schema, &join.left, &join.right)?,
-            is_windowed: step.windowed_key().is_some(),
-            key: Vec::new(),
-            buffer: Vec::new(),
-        };
-        Ok(self.push_behind(Box::new(operator), &[left, right]))
-    }
-
-    /// How a join asks a table for the row of a key.
-    fn lookup(&self, table: &Step) -> Result<TableLookup, FatalError> {
-        if let StepKind::TableTableJoin { left, right, kind } = &table.kind {
-            return Ok(TableLookup::Joined {
-                left: Box::new(self.lookup(left)?),
-                right: Box::new(self.lookup(right)?),
-                kind: *kind,
-                key_width: table.schema.key.len(),
-                columns: sides(&table.schema, left, right)?,
-            });
-        }
-        let derivation = Derivation::of(table, self.plan)?;
-        let table = derivation.ok_or_else(|| FatalError("the table of a join is not kept in a store".into()))?;
-        Ok(TableLookup::Stored { store: self.store(table.store())?, table })
-    }
 }
-
-/// Names of all columns of a step.
-fn all_columns(step: &Step) -> BTreeSet<String> {
-    step.schema.columns().map(|c| c.name.clone()).collect()
-}
-
-/// Where the value columns of a join come from: by name, from the left before the right.
-fn sides(result: &Schema, left: &Step, right: &Step) -> Result<Vec<Side>, FatalError> {
-    let side = |name: &str| match (left.schema.slot(name), right.schema.slot(name)) {
-        (Some(slot), _) => Ok(Side::Left(slot)),
-        (None, Some(slot)) => Ok(Side::Right(slot)),
-        (None, None) => Err(FatalError(format!("neither side of the join has a column {name}"))),
-    };
-    result.value.iter().map(|column| side(&column.name)).collect()
-}
-
 /// Names of the key expressions that read nothing but the input's key.
 fn reading_keys(keys: &[NamedExpr], input: &Step) -> Result<BTreeSet<String>, FatalError> {
     let mut names = BTreeSet::new();
@@ -539,14 +419,6 @@ fn reading_keys(keys: &[NamedExpr], input: &Step) -> Result<BTreeSet<String>, Fa
         }
     }
     Ok(names)
-}
-
-/// The source at the end of a chain of steps.
-fn leaf(step: &Step) -> &Step {
-    match step.inputs().first() {
-        Some(input) => leaf(input),
-        None => step,
-    }
 }
 
 /// Whether rows of a step are a table's changes.

@@ -1,0 +1,159 @@
+//! Building the joins of a task. One function a step.
+
+use std::collections::BTreeSet;
+
+use super::{Builder, Upstream};
+use crate::operators::FatalError;
+use crate::operators::derive::Derivation;
+use crate::operators::exprs::compile;
+use crate::operators::foreign_key::{ForeignKeyJoin, Resolve, Subscribe};
+use crate::operators::stream_stream_join::StreamStreamJoin;
+use crate::operators::stream_table_join::StreamTableJoin;
+use crate::operators::table_lookup::{Side, TableLookup};
+use crate::operators::table_table_join::TableTableJoin;
+use crate::plan::{JoinKind, NamedExpr, Step, StepKind, StreamStreamJoinStep};
+use crate::types::{Column, Schema};
+
+impl Builder<'_> {
+    pub(super) fn stream_table_join(
+        &mut self,
+        step: &Step,
+        left: &Step,
+        right: &Step,
+        outer: bool,
+        needed: &BTreeSet<String>,
+    ) -> Result<Upstream, FatalError> {
+        let mut columns = sides(&step.schema, left, right)?;
+        for (side, column) in columns.iter_mut().zip(&step.schema.value) {
+            if !needed.contains(&column.name) {
+                *side = Side::Unread;
+            }
+        }
+        let is_read = |column: &&Column| needed.contains(&column.name) || left.schema.key.contains(column);
+        let of_left = left.schema.columns().filter(is_read).map(|c| c.name.clone()).collect();
+        let left_upstream = self.step(left, false, false, &of_left, false)?;
+        // The table's changes end in its store, all of their columns; the join looks them up there.
+        let table_source = leaf(right);
+        self.step(table_source, false, false, &all_columns(table_source), false)?;
+        let mut table = self.lookup(right)?;
+        let is_read = |slot: usize| columns.iter().any(|side| matches!(side, Side::Right(read) if *read == slot));
+        table.want_only((right.schema.key.len()..right.schema.width()).map(is_read).collect());
+        Ok(self.push(Box::new(StreamTableJoin::new(table, left.schema.key.len(), columns, outer)), left_upstream))
+    }
+
+    pub(super) fn stream_join(&mut self, step: &Step, join: &StreamStreamJoinStep) -> Result<Upstream, FatalError> {
+        let left = self.step(&join.left, false, false, &all_columns(&join.left), false)?;
+        let right = self.step(&join.right, false, false, &all_columns(&join.right), false)?;
+        let operator = StreamStreamJoin {
+            stores: [self.store(&join.left_store)?, self.store(&join.right_store)?],
+            held: join.held_store.as_deref().map(|name| self.store(name)).transpose()?,
+            kind: join.kind,
+            before_ms: join.before_ms,
+            after_ms: join.after_ms,
+            grace_ms: join.grace_ms.unwrap_or(0),
+            retention_ms: join.retention_ms,
+            key_width: step.schema.key.len(),
+            columns: sides(&step.schema, &join.left, &join.right)?,
+            is_windowed: step.windowed_key().is_some(),
+            key: Vec::new(),
+            buffer: Vec::new(),
+        };
+        Ok(self.push_behind(Box::new(operator), &[left, right]))
+    }
+
+    /// How a join asks a table for the row of a key.
+    fn lookup(&self, table: &Step) -> Result<TableLookup, FatalError> {
+        if let StepKind::TableTableJoin { left, right, kind } = &table.kind {
+            return Ok(TableLookup::Joined {
+                left: Box::new(self.lookup(left)?),
+                right: Box::new(self.lookup(right)?),
+                kind: *kind,
+                key_width: table.schema.key.len(),
+                columns: sides(&table.schema, left, right)?,
+            });
+        }
+        let derivation = Derivation::of(table, self.plan)?;
+        let table = derivation.ok_or_else(|| FatalError("the table of a join is not kept in a store".into()))?;
+        Ok(TableLookup::Stored { store: self.store(table.store())?, table })
+    }
+
+    pub(super) fn table_join(&mut self, step: &Step, left: &Step, right: &Step, kind: JoinKind) -> Result<Upstream, FatalError> {
+        let upstreams =
+            [self.step(left, false, false, &all_columns(left), true)?, self.step(right, false, false, &all_columns(right), true)?];
+        let operator = TableTableJoin {
+            left: self.lookup(left)?,
+            right: self.lookup(right)?,
+            kind: kind,
+            key_width: step.schema.key.len(),
+            columns: sides(&step.schema, left, right)?,
+            key: Vec::new(),
+        };
+        Ok(self.push_behind(Box::new(operator), &upstreams))
+    }
+
+    pub(super) fn foreign_key_subscribe(&mut self, input: &Step, key: &NamedExpr, outer: bool) -> Result<Upstream, FatalError> {
+        let upstream = self.step(input, false, false, &all_columns(input), true)?;
+        let operator = Subscribe {
+            key: compile(&key.expr, input)?,
+            text: key.expr.clone(),
+            key_width: input.schema.key.len(),
+            outer: outer,
+            origin: self.origin("Join"),
+        };
+        Ok(self.push(Box::new(operator), upstream))
+    }
+
+    /// `result` names the columns of the joined rows.
+    pub(super) fn foreign_key_join(
+        &mut self,
+        step: &Step,
+        left: &Step,
+        right: &Step,
+        outer: bool,
+        result: &Schema,
+        store: &str,
+    ) -> Result<Upstream, FatalError> {
+        let upstreams =
+            [self.step(left, false, false, &all_columns(left), false)?, self.step(right, false, false, &all_columns(right), false)?];
+        let subscriber = left.inputs().first().copied().ok_or_else(|| FatalError("a foreign-key join lacks its left table".into()))?;
+        let operator = ForeignKeyJoin {
+            subscriptions: self.store(store)?,
+            right: self.lookup(right)?,
+            left_key_width: step.schema.key.len(),
+            columns: sides(result, subscriber, right)?,
+            outer: outer,
+            key: Vec::new(),
+        };
+        Ok(self.push_behind(Box::new(operator), &upstreams))
+    }
+
+    pub(super) fn foreign_key_resolve(&mut self, step: &Step, input: &Step, store: &str) -> Result<Upstream, FatalError> {
+        let upstream = self.step(input, false, false, &all_columns(input), false)?;
+        let operator =
+            Resolve { store: self.store(store)?, key_width: step.schema.key.len(), width: step.schema.value.len(), key: Vec::new() };
+        Ok(self.push(Box::new(operator), upstream))
+    }
+}
+
+/// Names of all columns of a step.
+pub(super) fn all_columns(step: &Step) -> BTreeSet<String> {
+    step.schema.columns().map(|c| c.name.clone()).collect()
+}
+
+/// Where the value columns of a join come from: by name, from the left before the right.
+fn sides(result: &Schema, left: &Step, right: &Step) -> Result<Vec<Side>, FatalError> {
+    let side = |name: &str| match (left.schema.slot(name), right.schema.slot(name)) {
+        (Some(slot), _) => Ok(Side::Left(slot)),
+        (None, Some(slot)) => Ok(Side::Right(slot)),
+        (None, None) => Err(FatalError(format!("neither side of the join has a column {name}"))),
+    };
+    result.value.iter().map(|column| side(&column.name)).collect()
+}
+
+/// The source at the end of a chain of steps.
+fn leaf(step: &Step) -> &Step {
+    match step.inputs().first() {
+        Some(input) => leaf(input),
+        None => step,
+    }
+}
