@@ -83,7 +83,7 @@ impl Builder<'_> {
         let operator = TableTableJoin {
             left: self.lookup(left)?,
             right: self.lookup(right)?,
-            kind: kind,
+            kind,
             key_width: step.schema.key.len(),
             columns: sides(&step.schema, left, right)?,
             key: Vec::new(),
@@ -97,7 +97,7 @@ impl Builder<'_> {
             key: compile(&key.expr, input)?,
             text: key.expr.clone(),
             key_width: input.schema.key.len(),
-            outer: outer,
+            outer,
             origin: self.origin("Join"),
         };
         Ok(self.push(Box::new(operator), upstream))
@@ -121,7 +121,7 @@ impl Builder<'_> {
             right: self.lookup(right)?,
             left_key_width: step.schema.key.len(),
             columns: sides(result, subscriber, right)?,
-            outer: outer,
+            outer,
             key: Vec::new(),
         };
         Ok(self.push_behind(Box::new(operator), &upstreams))
