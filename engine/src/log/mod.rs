@@ -159,6 +159,13 @@ pub trait LogWriter: Send {
     fn send(&mut self, topic: TopicHandle, record: OutRecord<'_>) -> Result<(), LogError>;
     /// The worker has nothing more at hand: let what was sent go now rather than linger.
     fn hint_idle(&mut self);
+    /// Waits until everything sent so far is delivered, where that may come before the commit.
+    ///
+    /// # Errors
+    /// As for [`Self::commit`].
+    fn flush(&mut self) -> Result<(), LogError> {
+        Ok(())
+    }
     /// Makes everything sent so far, the state and the offsets durable.
     ///
     /// # Errors

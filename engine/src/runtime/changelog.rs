@@ -23,28 +23,29 @@ impl Changelog {
         Changelog { partition, handle, position: end, committed: end }
     }
 
-    /// Sends a commit's changes, if any, and its mark.
-    pub(super) fn append(
-        &mut self,
-        writer: &mut dyn LogWriter,
-        store: &Store,
-        frozen: Option<&FrozenOverlay>,
-        inputs: &GroupOffsets,
-        now_ms: i64,
-    ) -> Result<(), LogError> {
-        let partition: PartitionId = self.partition.partition;
+    /// Sends a commit's changes.
+    pub(super) fn append(&mut self, writer: &mut dyn LogWriter, frozen: &FrozenOverlay, now_ms: i64) -> Result<(), LogError> {
         let mut result = Ok(());
-        let mut send = |key: &[u8], value: Option<&[u8]>| {
+        frozen.for_each_change(&mut |key: &[u8], value: Option<&[u8]>| {
             if result.is_ok() {
-                result = writer.send(self.handle, OutRecord { partition, timestamp: now_ms, key: Some(key), value, headers: &[] });
-                self.position.0 += 1;
+                result = self.send(writer, key, value, now_ms);
             }
-        };
-        if let Some(frozen) = frozen {
-            frozen.for_each_change(&mut send);
-        }
-        send(&[], Some(&Mark { stream_time: store.stream_time(), inputs: inputs.clone() }.encode()));
+        });
         result
+    }
+
+    /// Sends a commit's mark. All that the commit stands for must have been delivered: what is missing from a topic when
+    /// the mark is there will never be written.
+    pub(super) fn mark(&mut self, writer: &mut dyn LogWriter, store: &Store, inputs: &GroupOffsets, now_ms: i64) -> Result<(), LogError> {
+        let mark = Mark { stream_time: store.stream_time(), inputs: inputs.clone() }.encode();
+        self.send(writer, &[], Some(&mark), now_ms)
+    }
+
+    fn send(&mut self, writer: &mut dyn LogWriter, key: &[u8], value: Option<&[u8]>, now_ms: i64) -> Result<(), LogError> {
+        let partition: PartitionId = self.partition.partition;
+        writer.send(self.handle, OutRecord { partition, timestamp: now_ms, key: Some(key), value, headers: &[] })?;
+        self.position.0 += 1;
+        Ok(())
     }
 
     pub(super) fn commit_succeeded(&mut self) {

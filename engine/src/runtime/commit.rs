@@ -42,10 +42,22 @@ impl CommitPolicy {
 pub(super) fn commit(mut writer: Box<dyn LogWriter>, state: &StateDb, tasks: &mut [&mut Task]) -> Result<Box<dyn LogWriter>, LogError> {
     let mut offsets = Vec::with_capacity(tasks.len());
     let mut batch = StateBatch::default();
-    for task in tasks.iter_mut() {
-        freeze(task, &mut *writer, state, &mut batch)?;
+    let mut to_mark = Vec::new();
+    for (index, task) in tasks.iter_mut().enumerate() {
+        if freeze(task, &mut *writer, &mut batch)? && task.changelogs.iter().any(Option::is_some) {
+            to_mark.push(index);
+        }
         if let Some(group) = &task.group {
             offsets.push((group.clone(), task.positions()));
+        }
+    }
+    if !to_mark.is_empty() {
+        // A restart does not read the input before a mark again: first everything must be there that came of it.
+        writer.flush()?;
+    }
+    for index in to_mark {
+        if let Some(task) = tasks.get_mut(index) {
+            mark(task, &mut *writer, state, &mut batch)?;
         }
     }
     writer.commit(Commit { offsets, state: batch })?;
@@ -58,27 +70,33 @@ pub(super) fn commit(mut writer: Box<dyn LogWriter>, state: &StateDb, tasks: &mu
     Ok(writer)
 }
 
-/// Freezes a task's stores into the batch and sends their changes to their changelogs.
-fn freeze(task: &mut Task, writer: &mut dyn LogWriter, state: &StateDb, batch: &mut StateBatch) -> Result<(), LogError> {
+/// Freezes a task's stores into the batch and sends their changes to their changelogs; false where nothing has changed.
+fn freeze(task: &mut Task, writer: &mut dyn LogWriter, batch: &mut StateBatch) -> Result<bool, LogError> {
     let now_ms = task.cx.clock.now_ms();
     let frozen: Vec<_> = task.cx.stores.iter_mut().map(Store::freeze).collect();
-    if frozen.iter().all(Option::is_none) {
-        return Ok(());
-    }
-    let inputs = task.positions();
-    for ((store, changelog), frozen) in task.cx.stores.iter().zip(&mut task.changelogs).zip(&frozen) {
-        if let Some(changelog) = changelog {
-            changelog.append(&mut *writer, store, frozen.as_deref(), &inputs, now_ms)?;
-            batch.set_position(state, &task.id.query, &changelog.partition, changelog.position);
-        }
-    }
-    if task.changelogs.iter().any(Option::is_some) {
-        for (input, next) in &inputs {
-            batch.set_position(state, &task.id.query, input, *next);
+    for (changelog, frozen) in task.changelogs.iter_mut().zip(&frozen) {
+        if let (Some(changelog), Some(frozen)) = (changelog, frozen) {
+            changelog.append(writer, frozen, now_ms)?;
         }
     }
     for frozen in frozen.iter().flatten() {
         frozen.append_to(batch);
+    }
+    Ok(frozen.iter().any(Option::is_some))
+}
+
+/// Ends the commit in each of the task's changelogs, and remembers which input its state stands for.
+fn mark(task: &mut Task, writer: &mut dyn LogWriter, state: &StateDb, batch: &mut StateBatch) -> Result<(), LogError> {
+    let now_ms = task.cx.clock.now_ms();
+    let inputs = task.positions();
+    for (store, changelog) in task.cx.stores.iter().zip(&mut task.changelogs) {
+        if let Some(changelog) = changelog {
+            changelog.mark(&mut *writer, store, &inputs, now_ms)?;
+            batch.set_position(state, &task.id.query, &changelog.partition, changelog.position);
+        }
+    }
+    for (input, next) in &inputs {
+        batch.set_position(state, &task.id.query, input, *next);
     }
     Ok(())
 }

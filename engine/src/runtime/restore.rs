@@ -210,7 +210,8 @@ mod tests {
             let frozen = store.freeze().unwrap();
             if is_whole {
                 let mut changelog = Changelog::new(self.changelog.clone(), self.topic, Offset(0));
-                changelog.append(&mut *writer, store, Some(&frozen), &vec![(self.input.clone(), Offset(next))], 0).unwrap();
+                changelog.append(&mut *writer, &frozen, 0).unwrap();
+                changelog.mark(&mut *writer, store, &vec![(self.input.clone(), Offset(next))], 0).unwrap();
             } else {
                 frozen.for_each_change(|key, value| {
                     let record = OutRecord { partition: 0, timestamp: 0, key: Some(key), value, headers: &[] };

@@ -102,7 +102,7 @@ impl KafkaWriter {
     }
 
     /// Waits until everything sent is delivered.
-    fn flush(&mut self) -> Result<(), LogError> {
+    fn deliver(&mut self) -> Result<(), LogError> {
         let began = Instant::now();
         let deadline = began + self.delivery_timeout + Duration::from_secs(COMMIT_GRACE_S);
         // Cuts the linger short. Its further steps are too large: successes are not reported, so it looks every 10 ms only.
@@ -185,12 +185,17 @@ impl LogWriter for KafkaWriter {
         }
     }
 
-    fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
+    fn flush(&mut self) -> Result<(), LogError> {
         if self.is_dirty {
-            self.flush()?;
+            self.deliver()?;
             self.is_dirty = false;
             self.sent = 0;
         }
+        Ok(())
+    }
+
+    fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
+        self.flush()?;
         if !commit.state.is_empty() {
             (self.state)(commit.state).map_err(|error| LogError::Fatal(error.to_string()))?;
         }
