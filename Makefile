@@ -32,8 +32,8 @@ lint: setup ## rustfmt and clippy, warnings denied
 	@cargo fmt --all --check
 	@cargo clippy --release --workspace --all-targets -- -D warnings
 
-bench: build ## Measures against bare librdkafka, with a real broker
-	@$(CARGO_TARGET_DIR)/release/tidemill-bench
+bench: build ## Measures on a real broker and on the embedded log (BENCH="--help" for flags)
+	@$(CARGO_TARGET_DIR)/release/tidemill-bench $(BENCH)
 
 clean: ## Removes the build output
 	@rm -rf $(CARGO_TARGET_DIR)
