@@ -148,3 +148,34 @@ fn altered_conformance_cases_fail() {
     let sample: Vec<Case> = cases.iter().step_by(5).cloned().collect();
     assert!(cases.is_empty() || check(&sample) > 3_000);
 }
+
+/// A difference is held to what it lists, and ends as soon as the case passes.
+#[test]
+fn differences_are_no_excuse() {
+    let case = own_cases().into_iter().find(|c| c.outputs.len() == 1).unwrap();
+    let mut wrong = case.clone();
+    assert!(ALTERATIONS.iter().any(|(what, alter)| *what == "another value" && alter(&mut wrong.outputs[0])));
+    let record = |spec: &RecordSpec| {
+        let mut record = json!({"topic": spec.topic, "key": spec.key, "value": spec.value});
+        if let Some(window) = &spec.window {
+            record["window"] =
+                json!({"start": window.start, "end": window.end, "type": if window.is_session { "session" } else { "time" }});
+        }
+        record
+    };
+    let listed = |outputs: Json| {
+        let path = std::env::temp_dir().join(format!("tidemill-differences-{}.json", std::process::id()));
+        std::fs::write(&path, json!([{"file": case.file, "name": case.name, "reason": "why", "outputs": outputs}]).to_string()).unwrap();
+        let differences = Differences::load(&path);
+        std::fs::remove_file(&path).unwrap();
+        differences
+    };
+    let verdict =
+        |case: &Case, differences: &Differences| run_parallel(std::slice::from_ref(case), STRAIGHT, differences)[0].verdict.clone();
+    let (right_list, wrong_list) =
+        (listed(json!([record(&case.outputs[0])])).unwrap(), listed(json!([record(&wrong.outputs[0])])).unwrap());
+    assert_eq!(verdict(&wrong, &right_list), Verdict::Different("why".into()));
+    assert!(matches!(verdict(&wrong, &wrong_list), Verdict::Failed(reason) if reason.starts_with("differs on purpose, but not as listed")));
+    assert!(matches!(verdict(&case, &right_list), Verdict::Failed(reason) if reason.contains("but passes")));
+    assert!(listed(json!([])).is_err(), "a difference says what comes out instead");
+}
