@@ -4,6 +4,7 @@ mod demo;
 mod examples;
 mod h2;
 mod kill;
+mod kill_joins;
 mod layers;
 mod processing_log;
 mod rest;
