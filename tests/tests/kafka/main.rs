@@ -4,6 +4,7 @@ mod away;
 mod drive;
 mod harness;
 mod kill;
+mod kill_joins;
 mod log;
 mod outage;
 mod refused;
