@@ -78,7 +78,8 @@ impl QueryHandle {
 
     pub fn state(&self) -> QueryState {
         match &*self.state.read() {
-            QueryState::Running if self.paused.load(Ordering::Acquire) => QueryState::Paused,
+            // Paused before its tasks came to run: they never will until it is resumed.
+            QueryState::Running | QueryState::Restoring if self.paused.load(Ordering::Acquire) => QueryState::Paused,
             state => state.clone(),
         }
     }

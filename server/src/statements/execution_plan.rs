@@ -3,12 +3,29 @@
 use std::fmt::Write;
 
 use tidemill_engine::plan::{QueryPlan, Step, StepKind};
+use tidemill_engine::types::Column;
 
 /// ``> [ SINK ] | Schema: K STRING KEY, … | Logger: CSAS_S_1.S``, a line a step.
 pub fn text(plan: &QueryPlan) -> String {
     let mut out = String::new();
     write(plan, &plan.root, 0, &mut out);
     out
+}
+
+/// What every record brings with it. Behind a source it can be read by name, and so can the key, as a value.
+const METADATA: [&str; 3] = ["ROWTIME BIGINT", "ROWPARTITION INTEGER", "ROWOFFSET BIGINT"];
+
+fn reads_metadata(step: &Step) -> bool {
+    match &step.kind {
+        StepKind::StreamSource(_) | StepKind::TableSource(_) => true,
+        StepKind::Filter { input, .. } => reads_metadata(input),
+        _ => false,
+    }
+}
+
+/// A column with its type; names inside of types go without quotes, as ksqlDB has them here.
+fn column(column: &Column) -> String {
+    format!("{} {}", column.name, column.sql_type.to_string().replace('`', ""))
 }
 
 fn write(plan: &QueryPlan, step: &Step, depth: usize, out: &mut String) {
@@ -30,11 +47,15 @@ fn write(plan: &QueryPlan, step: &Step, depth: usize, out: &mut String) {
         StepKind::ForeignKeyResolve { .. } => ("FK_RESOLVE", "Join"),
         StepKind::Sink { .. } => ("SINK", plan.sink.as_deref().unwrap_or_default()),
     };
-    let columns = step.schema.columns().enumerate().map(|(i, c)| {
-        let key = if i < step.schema.key.len() { " KEY" } else { "" };
-        format!("{} {}{key}", c.name, c.sql_type)
-    });
-    let schema = columns.collect::<Vec<_>>().join(", ");
+    let mut columns: Vec<String> = step.schema.columns().map(column).collect();
+    for key in columns.iter_mut().take(step.schema.key.len()) {
+        key.push_str(" KEY");
+    }
+    if reads_metadata(step) {
+        columns.extend(METADATA.map(str::to_owned));
+        columns.extend(step.schema.key.iter().map(column));
+    }
+    let schema = columns.join(", ");
     let _ = writeln!(out, "{} > [ {kind} ] | Schema: {schema} | Logger: {}.{logger}", "\t\t".repeat(depth), plan.query_id);
     for input in step.inputs() {
         write(plan, input, depth + 1, out);

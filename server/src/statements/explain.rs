@@ -32,7 +32,13 @@ pub fn query(app: &App, id: &Ident, text: String) -> Result<KsqlEntity, ApiError
 pub fn statement(app: &App, session: &Session, inner: &SpannedStatement, text: String) -> Result<KsqlEntity, ApiError> {
     let explained = app.engine.explain(inner, session.properties()).map_err(|error| ApiError::engine(error, &text))?;
     let Explained { plan, schema, window, is_persistent } = explained;
-    let consumer_group_id = app.engine.runtime().group(&plan.query_id);
+    // What a push query would be known by to the broker; ours commits nothing, so no group comes into being.
+    let consumer_group_id = if is_persistent {
+        app.engine.runtime().group(&plan.query_id)
+    } else {
+        let names = tidemill_engine::plan::names::Names::transient(&app.engine.config().service_id, &plan.query_id);
+        format!("{}_{}", names.prefix(), app.engine.clock().now_ms())
+    };
     let query_description = QueryDescription {
         id: plan.query_id.clone(),
         statement_text: format!("{};", inner.text.trim_end_matches(';')),

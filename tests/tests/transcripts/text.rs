@@ -21,6 +21,7 @@ pub fn normal_id(text: &str) -> String {
 
 fn normal_word(word: &str) -> String {
     if let Some((class, hash)) = word.split_once('@')
+        && (6..=8).contains(&hash.len())
         && hash.chars().all(|c| c.is_ascii_hexdigit())
     {
         return class.to_owned();
@@ -32,10 +33,14 @@ fn normal_word(word: &str) -> String {
     for known in ["transient_", "query_", "CSAS_", "CTAS_", "CST_", "INSERTQUERY_"] {
         // Names of consumer groups hold the id behind a prefix.
         let Some(at) = word.find(known) else { continue };
-        if let Some((stem, number)) = word[at..].rsplit_once('_')
+        let mut stem = &word[at..];
+        while let Some((rest, number)) = stem.rsplit_once('_')
             && !number.is_empty()
             && number.chars().all(|c| c.is_ascii_digit())
         {
+            stem = rest;
+        }
+        if at + stem.len() < word.len() {
             return format!("{}{stem}_<n>", &word[..at]);
         }
     }
@@ -81,7 +86,9 @@ fn numbers_of_a_run_are_taken_out() {
     assert_eq!(normal_id("CSAS_Q1_9.Project"), "CSAS_Q1_<n>.Project");
     assert_eq!(normal_id("_confluent-ksql-rec_query_CTAS_CT_13"), normal_id("_confluent-ksql-rec_query_CTAS_CT_7"));
     assert_eq!(normal_id("query_1795230607573"), "query_<n>");
+    assert_eq!(normal_id("_x-transient_transient_S_23_17"), "_x-transient_transient_S_<n>");
     assert_eq!(normal_id("KsqlConfig@7f902dd5 b"), "KsqlConfig b");
+    assert_eq!(normal_id("[k2@1599998400000/-]"), "[k2@1599998400000/-]");
     assert_eq!(normal_text("rowtime: 2026/11/21 02:58:12.625 Z, key: k1"), "rowtime: <now>, key: k1\n");
     assert_ne!(normal_text("rowtime: 2020/11/21 02:58:12.625 Z, key: k1"), normal_text("rowtime: 2020/11/21 02:58:12.626 Z, key: k1"));
 }
