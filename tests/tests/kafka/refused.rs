@@ -93,5 +93,14 @@ fn a_query_whose_topic_is_deleted_ends_alone() {
     fill(&log, &topic, 0, 1_000, 1_003);
     // The constant key goes through a repartition topic, which may have records of the failed commit twice.
     server.pull_until("SELECT c FROM kept WHERE one = 1;", NOTICED_WITHIN, |rows| rows[0][0].as_i64().is_some_and(|c| c >= 33));
+
+    // Without its source a query ends as well, and says why.
+    log.delete_topic(&topic).expect("the topic goes");
+    let began = Instant::now();
+    while state("KEPT") != "ERROR" {
+        assert!(began.elapsed() < NOTICED_WITHIN, "the missing topic was not noticed:\n{}", server.log());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(server.log().contains(&format!("topic '{topic}' (partition ")), "{}", server.log());
     assert_eq!(server.terminate(), Some(0));
 }

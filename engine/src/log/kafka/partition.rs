@@ -11,6 +11,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -21,6 +22,9 @@ use crate::log::{Batch, LogError, TopicPartition};
 
 /// The most records of one batch: large enough to pay for its fixed costs, small enough to stay in the cache.
 const BATCH_RECORDS: usize = 1_024;
+/// For how long brokers must say that a topic does not exist until that is believed, and the longest silence in between.
+const MISSING_PATIENCE: Duration = Duration::from_secs(10);
+const MISSING_GAP: Duration = Duration::from_secs(5);
 /// What a buffered record costs beside its key and value, bytes.
 const RECORD_OVERHEAD_BYTES: usize = 128;
 
@@ -60,6 +64,23 @@ struct State {
     cursors: Vec<Cursor>,
     members: Vec<Member>,
     last_member: u64,
+    missing: Missing,
+}
+
+/// Since when a broker has been saying that the topic does not exist.
+#[derive(Default)]
+struct Missing(Option<(Instant, Instant)>);
+
+impl Missing {
+    /// The broker says so now; whether it has been saying so for long enough.
+    fn is_believed(&mut self, now: Instant) -> bool {
+        let (first, last) = self.0.get_or_insert((now, now));
+        if now.duration_since(*last) > MISSING_GAP {
+            *first = now;
+        }
+        *last = now;
+        now.duration_since(*first) >= MISSING_PATIENCE
+    }
 }
 
 /// One fetch position on one client.
@@ -249,6 +270,10 @@ impl SharedPartition {
     fn failed(&self, state: &mut State, lane: usize, failure: super::errors::Failure) -> Result<Option<Served>, LogError> {
         let TopicPartition { topic, partition } = &self.name;
         if failure.is_unknown_topic() {
+            // A broker that starts may not know of its topics yet.
+            if !state.missing.is_believed(Instant::now()) {
+                return Ok(None);
+            }
             let gone = LogError::Fatal(format!("topic '{topic}' (partition {partition}) has gone"));
             for member in state.members.iter_mut().filter(|member| member.lane == Some(lane)) {
                 member.failed = Some(gone.clone());
@@ -341,4 +366,21 @@ fn first_at(batch: &MessageBatch, offset: i64) -> usize {
 thread_local! {
     /// Where a drain puts its pointers before they move into a batch of the right size.
     static SCRATCH: RefCell<Box<[*mut rdkafka::bindings::rd_kafka_message_t]>> = RefCell::new(scratch(BATCH_RECORDS));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_gone_when_it_is_missing_for_long() {
+        let began = Instant::now();
+        let at = |seconds| began + Duration::from_secs(seconds);
+        let mut missing = Missing::default();
+        let believed: Vec<u64> = (0..=12).filter(|second| missing.is_believed(at(*second))).collect();
+        assert_eq!(believed, [10, 11, 12]);
+        // It was there meanwhile, or nobody answered.
+        assert!(!missing.is_believed(at(20)));
+        assert!(!missing.is_believed(at(24)));
+    }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rdkafka::bindings as rd;
 
-use super::{Client, Topic, last_error, message_code, slice_of, text_of};
+use super::{Client, Topic, last_error, message_code, missing_topic, slice_of, text_of};
 use crate::log::kafka::errors::Failure;
 use crate::log::{Batch, Offset, RecordRef};
 use crate::row::Header;
@@ -157,6 +157,7 @@ unsafe fn drain(
     scratch: &mut [*mut rd::rd_kafka_message_t],
     timeout_ms: c_int,
 ) -> (usize, Drained) {
+    let _ = missing_topic();
     // SAFETY: the queue is valid and the array has room for as many pointers as it is said to have.
     let count = unsafe { rd::rd_kafka_consume_batch_queue(queue.as_ptr(), timeout_ms, scratch.as_mut_ptr(), scratch.len()) };
     let Ok(count) = usize::try_from(count) else {
@@ -165,7 +166,7 @@ unsafe fn drain(
     let arrived = scratch.get(..count).unwrap_or_default();
     let mut messages = Vec::with_capacity(count);
     let mut bytes = 0;
-    let mut failed = None;
+    let mut failed = missing_topic();
     for message in arrived.iter().filter_map(|message| NonNull::new(*message)) {
         // SAFETY: each message is valid and ours until it is destroyed, here or by the batch.
         unsafe {

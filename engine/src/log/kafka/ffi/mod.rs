@@ -13,6 +13,7 @@ pub mod consume;
 pub mod offsets;
 pub mod produce;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::NonNull;
@@ -27,6 +28,12 @@ use super::errors::Failure;
 use super::health::Health;
 use crate::log::LogError;
 
+/// How librdkafka says that a topic or partition does not exist.
+const UNKNOWN: [rd::rd_kafka_resp_err_t; 3] = [
+    rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+    rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+    rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
+];
 /// Room for librdkafka's error texts, bytes.
 const ERROR_TEXT_BYTES: usize = 512;
 
@@ -155,6 +162,18 @@ impl Drop for Topic {
     }
 }
 
+thread_local! {
+    /// The last error line that librdkafka wrote on this thread. That a topic has gone is told to nobody else: taking
+    /// messages from the partition's queue writes it to the log, on the thread that takes them.
+    static SAID: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+/// Forgets what was said on this thread so far; if it was that a topic or partition does not exist, that.
+fn missing_topic() -> Option<Failure> {
+    let said = SAID.take()?;
+    UNKNOWN.iter().any(|code| said.contains(&failure(*code).text)).then(|| Failure::new(UNKNOWN[0], said))
+}
+
 /// librdkafka's log lines. Runs on its threads.
 unsafe extern "C" fn on_log(rk: *const rd::rd_kafka_t, level: c_int, facility: *const c_char, line: *const c_char) {
     if rk.is_null() {
@@ -164,7 +183,11 @@ unsafe extern "C" fn on_log(rk: *const rd::rd_kafka_t, level: c_int, facility: *
     unsafe {
         let context = rd::rd_kafka_opaque(rk).cast::<Context>();
         if let Some(context) = context.as_ref() {
-            context.health.line(level, &text_of(facility), &text_of(line));
+            let (facility, line) = (text_of(facility), text_of(line));
+            context.health.line(level, &facility, &line);
+            if facility == "ERROR" {
+                let _ = SAID.try_with(|said| said.replace(Some(line)));
+            }
         }
     }
 }
