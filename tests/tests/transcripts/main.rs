@@ -32,7 +32,7 @@ fn exchanges_match_those_recorded() {
     let folder = std::env::var_os("TIDEMILL_TRANSCRIPTS_DIR").map_or(default, PathBuf::from);
     let mut files: Vec<PathBuf> = match std::fs::read_dir(&folder) {
         Ok(entries) => entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| p.extension().is_some_and(|e| e == "jsonl")).collect(),
-        Err(_) => return say(&format!("SKIPPED: exchanges_match_those_recorded: there is no folder {}", folder.display())),
+        Err(_) => return say(&format!("\nSKIPPED: exchanges_match_those_recorded: there is no folder {}", folder.display())),
     };
     files.sort();
     let wanted = std::env::var("TIDEMILL_TRANSCRIPTS").ok();
