@@ -20,6 +20,8 @@ pub const PARTITIONS: u32 = 4;
 pub const BIDS: &str = "bids";
 /// Auctions, keyed by their id.
 pub const AUCTIONS: &str = "auctions";
+/// The time of the first event, milliseconds: always the same, so that topics that were loaded before can be used again.
+const BASE_TIME_MS: u64 = 1_735_689_600_000;
 /// Records of one commit while loading.
 const COMMIT_RECORDS: u64 = 50_000;
 
@@ -72,7 +74,7 @@ impl Input {
         }
         let mut loader = Loader::new(&*input.log)?;
         let (mut json, mut written, mut bytes) = (String::new(), 0, 0);
-        for event in EventGenerator::new(NexmarkConfig::default()) {
+        for event in EventGenerator::new(NexmarkConfig { base_time: BASE_TIME_MS, ..NexmarkConfig::default() }) {
             json.clear();
             match &event {
                 Event::Bid(_) if written == bids => break,
@@ -114,7 +116,7 @@ impl Input {
         }
     }
 
-    /// Creates a topic that keeps everything: Nexmark's times lie years back.
+    /// Creates a topic that keeps everything: the events' times lie in the past.
     ///
     /// # Errors
     /// What the broker says.
