@@ -118,11 +118,11 @@ pub const QUERIES: &[Query] = &[
     },
     Query {
         name: "q20",
-        describe: "bids joined with the auctions table",
+        describe: "bids joined with the auctions table, those of one category in five",
         drop: "DROP STREAM q20 DELETE TOPIC;",
         sql: "CREATE STREAM q20 WITH (KAFKA_TOPIC='{sink}') AS SELECT b.auction_key, b.bidder, b.price, b.channel, b.url,
               a.item_name, a.description, a.initial_bid, a.reserve, a.seller, a.category
-              FROM bids b JOIN auctions a ON b.auction_key = a.id EMIT CHANGES;",
+              FROM bids b JOIN auctions a ON b.auction_key = a.id WHERE a.category = 10 EMIT CHANGES;",
         properties: EACH,
         check: Check::Joined,
         goal: goal("L3", 0.5),
