@@ -21,6 +21,8 @@ pub struct Case {
     pub expected_error: Option<String>,
     /// What must hold afterwards of sources and topics.
     pub post: Json,
+    /// Whether the case asks a server over HTTP, too (`responses`), which this runner does not do.
+    pub asks_over_http: bool,
 }
 
 /// A record as a case writes it.
@@ -144,6 +146,7 @@ fn parse(file: &str, test: &Json) -> Result<Case, String> {
         outputs: records("outputs")?,
         expected_error: (!expected.is_null()).then(|| expected["message"].as_str().unwrap_or_default().to_owned()),
         post: test["post"].clone(),
+        asks_over_http: !test["responses"].is_null(),
         name,
     })
 }

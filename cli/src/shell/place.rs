@@ -1,7 +1,7 @@
 //! Where an error stands for its reader. Statements are sent one by one, so the places in a server's messages count from
 //! the statement's start; here they become places of the file, with the line quoted.
 
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
 use regex::Regex;
 use tidemill_parser::ast::Location;
@@ -9,12 +9,15 @@ use tidemill_parser::ast::Location;
 /// How long a quoted line may be, in characters, before it is left out.
 const MAX_QUOTED: usize = 160;
 
+/// The two ways in which messages name a place. The pattern is a constant: the tests below would not get past a bad one.
+static PLACE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\bline (\d+):(\d+): |\bLine: (\d+), Col: (\d+): ").expect("a valid pattern"));
+
 /// A message about a statement, made into one about the file or the typed text that the statement stands in.
 ///
 /// `start` is where the statement `text` begins. With a `file` the result begins with `file:line:column: `, without one
 /// the message keeps its place.
 pub fn located(message: &str, text: &str, start: Location, file: Option<&str>) -> String {
-    let place = place_pattern().captures(message).and_then(|found| {
+    let place = PLACE.captures(message).and_then(|found| {
         let number = |i: usize| found.get(i).and_then(|m| m.as_str().parse::<u32>().ok());
         let line = number(1).or_else(|| number(3))?;
         let column = number(2).or_else(|| number(4))?;
@@ -45,12 +48,6 @@ pub fn located(message: &str, text: &str, start: Location, file: Option<&str>) -
         shown.push_str(&format!("\n  {quoted}\n  {indent}^"));
     }
     shown
-}
-
-fn place_pattern() -> &'static Regex {
-    static PATTERN: OnceLock<Regex> = OnceLock::new();
-    #[allow(clippy::expect_used, reason = "a constant pattern, covered by the tests below")]
-    PATTERN.get_or_init(|| Regex::new(r"\bline (\d+):(\d+): |\bLine: (\d+), Col: (\d+): ").expect("a valid pattern"))
 }
 
 #[cfg(test)]

@@ -45,14 +45,7 @@ impl Engine {
         let statement_text = source.statement.clone();
         let action = Action::StartQuery { plan: Arc::new(planned.plan), sink: Some(Box::new(source)), replaces };
         let sequence_number = self.append_and_apply(commands, &statement_text, session, action)?;
-        Ok(CommandOutcome {
-            statement_text,
-            command_id: format!("{}/`{name}`/create", kind.lower()),
-            message: format!("Created query with ID {id}"),
-            query_id: Some(id),
-            sequence_number: Some(sequence_number),
-            warnings: planned.warnings,
-        })
+        Ok(CommandOutcome { warnings: planned.warnings, ..query_created(kind, name, id, statement_text, sequence_number) })
     }
 
     pub(super) fn insert_select(
@@ -77,14 +70,8 @@ impl Engine {
         let action = Action::StartQuery { plan: Arc::new(planned.plan), sink: None, replaces: None };
         let statement_text = closed(&statement.text);
         let sequence_number = self.append_and_apply(commands, &statement_text, session, action)?;
-        Ok(CommandOutcome {
-            statement_text,
-            command_id: format!("{}/`{}`/create", kind.lower(), insert.target.name),
-            message: format!("Created query with ID {id}"),
-            query_id: Some(id),
-            sequence_number: Some(sequence_number),
-            warnings: planned.warnings,
-        })
+        let created = query_created(kind, &insert.target.name, id, statement_text, sequence_number);
+        Ok(CommandOutcome { warnings: planned.warnings, ..created })
     }
 
     pub(super) fn terminate(
@@ -181,6 +168,18 @@ impl Engine {
             materialized: Default::default(),
         };
         self.queries.add(query);
+    }
+}
+
+/// What is answered where a statement has started a query that writes `target`.
+fn query_created(kind: SourceKind, target: &str, query_id: String, statement_text: String, sequence_number: i64) -> CommandOutcome {
+    CommandOutcome {
+        statement_text,
+        command_id: format!("{}/`{target}`/create", kind.lower()),
+        message: format!("Created query with ID {query_id}"),
+        query_id: Some(query_id),
+        sequence_number: Some(sequence_number),
+        warnings: Vec::new(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use indexmap::IndexMap;
 use parking_lot::RwLock;
 
+use crate::catalog::Catalog;
 use crate::operators::materialized::{self, MaterializedReader};
 use crate::plan::QueryPlan;
 use crate::runtime::{QueryHandle, QueryState};
@@ -41,6 +42,14 @@ impl PersistentQuery {
     /// How the table that the query makes is looked up; `None`: it keeps no store.
     pub fn materialized(&self) -> Option<Arc<MaterializedReader>> {
         self.materialized.get_or_init(|| materialized::reader(&self.plan).map(Arc::new)).clone()
+    }
+
+    /// Topics that the query reads from outside, in the order of its sources.
+    pub fn source_topics(&self, catalog: &Catalog) -> Vec<String> {
+        let mut topics: Vec<String> =
+            self.plan.sources.iter().filter_map(|name| catalog.source(name)).map(|s| s.format.topic.clone()).collect();
+        topics.dedup();
+        topics
     }
 
     pub fn state(&self) -> QueryState {

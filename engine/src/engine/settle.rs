@@ -1,10 +1,9 @@
 //! Waiting for the queries to catch up: what a script needs between its inserts and its question.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Engine, PersistentQuery};
-use crate::log::{LogError, Offset, OffsetSpec, PartitionId, TopicPartition};
+use crate::log::{LogError, Offset, OffsetSpec, TopicPartition};
 use crate::runtime::QueryState;
 
 /// How long to wait before looking again.
@@ -59,15 +58,12 @@ impl Engine {
 
     /// Every partition that a query reads: its sources' and those of its repartition topics.
     fn partitions_read(&self, query: &PersistentQuery) -> Result<Vec<TopicPartition>, LogError> {
-        let catalog = self.catalog();
-        let sources = query.plan.sources.iter().filter_map(|name| catalog.source(name)).map(|s| s.format.topic.clone());
+        let sources = query.source_topics(&self.catalog()).into_iter();
         let internal = self.runtime().internal_topics(&query.plan).into_iter().filter(|topic| !topic.ends_with("-changelog"));
         let mut partitions = Vec::new();
         for topic in sources.chain(internal) {
-            let Some(info) = self.log().describe_topic(&topic)? else { continue };
-            let topic: Arc<str> = topic.into();
-            let numbers = (0..info.partitions).filter_map(|p| PartitionId::try_from(p).ok());
-            partitions.extend(numbers.map(|partition| TopicPartition { topic: topic.clone(), partition }));
+            let info = self.log().describe_topic(&topic)?;
+            partitions.extend(info.into_iter().flat_map(|info| info.all_partitions()));
         }
         Ok(partitions)
     }

@@ -67,6 +67,15 @@ pub struct TopicInfo {
     pub config: BTreeMap<String, String>,
 }
 
+impl TopicInfo {
+    /// Every partition of the topic, from 0.
+    pub fn all_partitions(&self) -> Vec<TopicPartition> {
+        let topic: Arc<str> = self.name.as_str().into();
+        let numbers = (0..self.partitions).filter_map(|number| PartitionId::try_from(number).ok());
+        numbers.map(|partition| TopicPartition { topic: topic.clone(), partition }).collect()
+    }
+}
+
 /// A record as it lies in a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordRef<'a> {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::stream;
 use hyper::header::HeaderValue;
 use tidemill_engine::formats::FormatDetector;
-use tidemill_engine::log::{ArrivedBatch, LogError, LogReader, OffsetSpec, Subscription, TopicPartition};
+use tidemill_engine::log::{ArrivedBatch, LogError, LogReader, OffsetSpec, Subscription};
 use tidemill_engine::types::text::{to_text, write_timestamp};
 use tidemill_parser::ast::Print;
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
@@ -99,9 +99,8 @@ struct Opened {
 fn open(app: &App, print: &Print) -> Result<Option<Opened>, LogError> {
     let log = app.engine.log();
     let Some(info) = log.describe_topic(&print.topic.name)? else { return Ok(None) };
-    let topic: Arc<str> = info.name.as_str().into();
-    let numbers: Vec<i32> = (0..info.partitions).filter_map(|p| i32::try_from(p).ok()).collect();
-    let partitions: Vec<TopicPartition> = numbers.iter().map(|p| TopicPartition { topic: topic.clone(), partition: *p }).collect();
+    let partitions = info.all_partitions();
+    let numbers: Vec<i32> = partitions.iter().map(|p| p.partition).collect();
     let spec = if print.from_beginning { OffsetSpec::Earliest } else { OffsetSpec::Latest };
     let offsets = log.offsets(&partitions, spec)?;
     let arrived = Arc::new(Notify::new());

@@ -110,7 +110,7 @@ fn overridden(app: &App, properties: &Settings) -> Settings {
 /// One task for each partition of the topics read.
 fn tasks(app: &App, query: &PersistentQuery, group: &str) -> Vec<TaskMetadata> {
     let mut tasks: BTreeMap<i32, Vec<OffsetsOfTopic>> = BTreeMap::new();
-    for topic in queries::source_topics(&app.engine, query) {
+    for topic in query.source_topics(&app.engine.catalog()) {
         for offsets in queries::partition_offsets(&app.engine, group, &topic) {
             tasks.entry(offsets.partition).or_default().push(OffsetsOfTopic {
                 topic_partition_entity: TopicPartitionEntity { topic: topic.clone(), partition: offsets.partition },

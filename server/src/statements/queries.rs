@@ -1,11 +1,10 @@
 //! What is said of a query in several statements: its state, its line in a list, its offsets.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tidemill_engine::engine::{Engine, PersistentQuery, QueryKind};
-use tidemill_engine::log::{OffsetSpec, TopicPartition};
+use tidemill_engine::log::OffsetSpec;
 use tidemill_engine::runtime::QueryState;
 
 use crate::entities::{PartitionOffsets, QueryOffsets, RunningQuery, TopicOffsets};
@@ -79,11 +78,7 @@ pub fn sinks(query: &PersistentQuery) -> (Vec<String>, Vec<String>) {
 pub fn partition_offsets(engine: &Engine, group: &str, topic: &str) -> Vec<PartitionOffsets> {
     let log = engine.log();
     let Ok(Some(info)) = log.describe_topic(topic) else { return Vec::new() };
-    let name: Arc<str> = topic.into();
-    let partitions: Vec<TopicPartition> = (0..info.partitions)
-        .filter_map(|p| i32::try_from(p).ok())
-        .map(|partition| TopicPartition { topic: name.clone(), partition })
-        .collect();
+    let partitions = info.all_partitions();
     let ends = |spec| log.offsets(&partitions, spec).unwrap_or_default();
     let (first, last) = (ends(OffsetSpec::Earliest), ends(OffsetSpec::Latest));
     let committed = log.committed(group, &partitions).unwrap_or_default();
@@ -97,18 +92,11 @@ pub fn partition_offsets(engine: &Engine, group: &str, topic: &str) -> Vec<Parti
     offsets.collect()
 }
 
-/// Topics that a query reads from outside, in the order of its sources.
-pub fn source_topics(engine: &Engine, query: &PersistentQuery) -> Vec<String> {
-    let catalog = engine.catalog();
-    let mut topics: Vec<String> = query.plan.sources.iter().filter_map(|s| catalog.source(s)).map(|s| s.format.topic.clone()).collect();
-    topics.dedup();
-    topics
-}
-
 /// How far a query has read.
 pub fn offsets(engine: &Engine, query: &PersistentQuery) -> QueryOffsets {
     let group_id = engine.runtime().group(&query.id);
-    let topic_summaries = source_topics(engine, query)
+    let topic_summaries = query
+        .source_topics(&engine.catalog())
         .into_iter()
         .map(|topic| TopicOffsets { offsets: partition_offsets(engine, &group_id, &topic), kafka_topic: topic })
         .collect();

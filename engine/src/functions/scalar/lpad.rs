@@ -1,6 +1,6 @@
 //! LPAD: a string or bytes padded on the left.
 
-use super::pad::{Side, pad};
+use super::pad::{self, LENGTH, Side};
 use super::prelude::*;
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
@@ -14,29 +14,16 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
             "A string.",
             &[param("input", ParamType::String, "The string."), LENGTH, param("padding", ParamType::String, "What it is padded with.")],
             STRING,
-            string,
+            |args| pad::string(args, Side::Left),
         ),
         ScalarVariant::plain(
             "Bytes.",
             &[param("input", ParamType::Bytes, "The bytes."), LENGTH, param("padding", ParamType::Bytes, "What they are padded with.")],
             BYTES,
-            bytes,
+            |args| pad::bytes(args, Side::Left),
         ),
     ],
 };
-
-const LENGTH: Param = param("targetLen", ParamType::Int, "The length that comes out, at most 2^24.");
-
-fn string(args: &mut Args<'_>) -> Outcome {
-    let units = |text: &str| text.encode_utf16().collect::<Vec<u16>>();
-    let padded = pad(&units(args.get(0)?), args.get(1)?, &units(args.get(2)?), Side::Left)?;
-    Ok(padded.map_or(Value::Null, |units| Value::string(String::from_utf16_lossy(&units))))
-}
-
-fn bytes(args: &mut Args<'_>) -> Outcome {
-    let padded = pad(args.get::<&[u8]>(0)?, args.get(1)?, args.get(2)?, Side::Left)?;
-    Ok(padded.map_or(Value::Null, Value::bytes))
-}
 
 #[cfg(test)]
 mod tests {
