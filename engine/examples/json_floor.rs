@@ -85,7 +85,7 @@ fn layout(wanted: &[&str], upper: bool) -> Layout {
     let mut slots = 0..;
     let fields = columns().into_iter().map(|(name, sql_type)| {
         let slot = if wanted.contains(&name) { slots.next() } else { None };
-        Field { column: Column::new(if upper { name.to_uppercase() } else { name.to_string() }, sql_type), slot }
+        Field::new(Column::new(if upper { name.to_uppercase() } else { name.to_string() }, sql_type), slot)
     });
     Layout { fields: fields.collect(), unwrapped: false, is_key: false, delimiter: None }
 }
@@ -152,8 +152,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ];
     let types = [SqlType::BigInt, SqlType::BigInt, SqlType::Double, SqlType::String, SqlType::BigInt];
     let names = ["AUCTION", "BIDDER", "PRICE", "CHANNEL", "DATETIME"];
-    let fields =
-        names.into_iter().zip(types).enumerate().map(|(i, (name, sql_type))| Field { column: Column::new(name, sql_type), slot: Some(i) });
+    let fields = names.into_iter().zip(types).enumerate().map(|(i, (name, sql_type))| Field::new(Column::new(name, sql_type), Some(i)));
     let mut encoder = json.encoder(&Layout { fields: fields.collect(), unwrapped: false, is_key: false, delimiter: None })?;
     let mut out = Vec::new();
     let what = "encode 5 columns";

@@ -26,8 +26,20 @@ pub struct RowMeta {
     pub has_key: bool,
     /// False: the record's value is null; for a table this is a tombstone.
     pub has_value: bool,
-    /// Only where the query reads them.
-    pub headers: Option<Arc<[Header]>>,
+    pub headers: Headers,
+}
+
+/// The headers that go with a row.
+#[derive(Debug, Clone, Default)]
+pub enum Headers {
+    /// It has none, or nobody asks for them.
+    #[default]
+    None,
+    /// Those of the record at hand: looked up by [`crate::task::TaskContext::headers`] where they are needed, which is
+    /// mostly behind a filter. An operator that keeps rows for longer than the record is there must
+    /// [own](crate::task::TaskContext::own_headers) them.
+    OfRecord,
+    Own(Arc<[Header]>),
 }
 
 /// A window's bounds in milliseconds: `[start, end)` for time windows, `[start, end]` for sessions.
@@ -48,6 +60,7 @@ pub struct Header {
 /// first few.
 #[derive(Debug, Default)]
 pub struct RowBuffers {
+    /// All nulls, of any width.
     free: Vec<Vec<Value>>,
 }
 
@@ -59,6 +72,7 @@ impl RowBuffers {
     pub fn take(&mut self, width: usize) -> Vec<Value> {
         match self.free.pop() {
             Some(mut buffer) => {
+                buffer.clear();
                 buffer.reserve(width);
                 buffer
             }
@@ -68,15 +82,19 @@ impl RowBuffers {
 
     /// A buffer of `width` nulls.
     pub fn take_nulls(&mut self, width: usize) -> Vec<Value> {
-        let mut buffer = self.take(width);
-        buffer.resize(width, Value::Null);
+        let mut buffer = self.free.pop().unwrap_or_default();
+        if buffer.len() != width {
+            buffer.clear();
+            buffer.resize(width, Value::Null);
+        }
         buffer
     }
 
     /// Takes a buffer back.
     pub fn give(&mut self, mut buffer: Vec<Value>) {
         if self.free.len() < MAX_FREE_BUFFERS {
-            buffer.clear();
+            // It stays as long as it is: mostly the next row is as wide.
+            buffer.iter_mut().for_each(Value::set_null);
             self.free.push(buffer);
         }
     }

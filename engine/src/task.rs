@@ -1,13 +1,15 @@
 //! What a task lends to its operators while it processes a chunk. (The task itself, which reads batches and commits, is
 //! in [`crate::runtime`].)
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::log::{LogError, LogWriter, OutRecord, TopicHandle};
+use crate::formats::Carried;
+use crate::log::{Batch, LogError, LogWriter, OutRecord, TopicHandle};
 use crate::operators::FatalError;
 use crate::processing_log::{ProcessingError, ProcessingLog};
-use crate::row::{Row, RowBuffers};
+use crate::row::{Header, Headers, Row, RowBuffers};
 use crate::state::Store;
 
 /// Index of a store within its task: the order of [`crate::operators::TaskSpec::stores`].
@@ -36,6 +38,10 @@ pub struct TaskContext {
     pub arrival: i64,
     /// Why a record could not be sent, which tells whether the task may try again from its last commit.
     pub send_failure: Option<LogError>,
+    /// The batch of the record at hand, and its index there, where rows may ask for its headers.
+    pub record: Option<(Arc<dyn Batch>, usize)>,
+    /// What goes from the record at hand into the sink's records as it stands.
+    pub carried: Carried,
     /// Row buffers that are free to be used again.
     pub buffers: RowBuffers,
 }
@@ -64,6 +70,8 @@ impl TaskContext {
             bytes_in: 0,
             arrival: 0,
             send_failure: None,
+            record: None,
+            carried: Carried::default(),
             buffers: RowBuffers::default(),
         }
     }
@@ -73,6 +81,23 @@ impl TaskContext {
         self.buffers.give(row.values);
         if let Some(old) = row.old {
             self.buffers.give(old);
+        }
+    }
+
+    /// The headers of a row whose record is at hand.
+    pub fn headers<'a>(&self, headers: &'a Headers) -> Cow<'a, [Header]> {
+        match headers {
+            Headers::None => Cow::Borrowed(&[]),
+            Headers::OfRecord => Cow::Owned(self.record.as_ref().map(|(batch, index)| batch.headers(*index)).unwrap_or_default()),
+            Headers::Own(headers) => Cow::Borrowed(headers),
+        }
+    }
+
+    /// Lets a row be kept for longer than its record is at hand.
+    pub fn own_headers(&self, headers: &mut Headers) {
+        if let Headers::OfRecord = headers {
+            let found = self.headers(headers);
+            *headers = if found.is_empty() { Headers::None } else { Headers::Own(found.into()) };
         }
     }
 

@@ -10,7 +10,7 @@ use super::{Engine, EngineError};
 use crate::analyze::{OutputColumn, PlannedQuery};
 use crate::log::{LogError, LogReader, OffsetSpec, Subscription, TopicPartition};
 use crate::operators::{self, BuildEnv, Collector, TaskGraph, end_chunk, process_from};
-use crate::row::Row;
+use crate::row::{Headers, Row};
 use crate::state::{StateDb, StoreKey};
 use crate::task::TaskContext;
 use crate::types::Value;
@@ -108,7 +108,8 @@ impl Engine {
                             return Ok(());
                         }
                         position = crate::log::Offset(record.offset.0 + 1);
-                        let headers = if wants_headers { arrived.batch.shared_headers(index) } else { None };
+                        let headers = if wants_headers { Headers::OfRecord } else { Headers::None };
+                        cx.record = wants_headers.then(|| (Arc::clone(&arrived.batch), index));
                         let Some((decoder, node, port)) = graph.sources.first_mut() else { return Ok(()) };
                         let row = decoder.read(record, headers, partition.partition, &mut cx).map_err(|e| EngineError::internal(e.0))?;
                         if let Some(row) = row {

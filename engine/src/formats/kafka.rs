@@ -153,7 +153,7 @@ mod tests {
     use crate::formats::Field;
 
     fn layout(sql_type: SqlType) -> Layout {
-        let fields = vec![Field { column: Column::new("C", sql_type), slot: Some(0) }];
+        let fields = vec![Field::new(Column::new("C", sql_type), Some(0))];
         Layout { fields, unwrapped: true, is_key: false, delimiter: None }
     }
 

@@ -4,6 +4,7 @@
 //! only those that the query reads; an encoder appends to a reused buffer. Neither allocates for what it skips.
 //! Operators don't call formats themselves: [`TopicReader`] and [`TopicWriter`] join key, value and window to a row.
 
+mod carried;
 mod check;
 mod delimited;
 mod detect;
@@ -16,6 +17,7 @@ mod windowed_key;
 
 use crate::types::{Column, Value};
 
+pub use carried::{Carried, Span};
 pub use check::{check_schema, describe_columns};
 pub use delimited::parse_delimiter;
 pub use detect::FormatDetector;
@@ -51,6 +53,15 @@ impl EncodeError {
 pub struct Field {
     pub column: Column,
     pub slot: Option<usize>,
+    /// The number among the carried values, where the column may be one (see [`Carried`]).
+    pub carried: Option<usize>,
+}
+
+impl Field {
+    /// A field that is not carried.
+    pub fn new(column: Column, slot: Option<usize>) -> Self {
+        Field { column, slot, carried: None }
+    }
 }
 
 /// What a format is asked to read or write.
@@ -72,6 +83,15 @@ pub trait Decoder: Send {
     /// # Errors
     /// The payload is not of this format, or a value does not fit its column's type. Slots may have been written then.
     fn decode(&mut self, payload: &[u8], row: &mut [Value]) -> Result<bool, DecodeError>;
+
+    /// As [`Decoder::decode`], for a format that [carries](Format::carries): says where carried values stand. `spans` come
+    /// empty, one for each carried field.
+    ///
+    /// # Errors
+    /// As there.
+    fn decode_carrying(&mut self, payload: &[u8], row: &mut [Value], _spans: &mut [Span]) -> Result<bool, DecodeError> {
+        self.decode(payload, row)
+    }
 }
 
 /// Writes columns of a row as a payload.
@@ -81,6 +101,14 @@ pub trait Encoder: Send {
     /// # Errors
     /// A value that the format can't write.
     fn encode(&mut self, row: &[Value], out: &mut Vec<u8>) -> Result<bool, EncodeError>;
+
+    /// As [`Encoder::encode`], for a format that [carries](Format::carries): copies the values that are carried.
+    ///
+    /// # Errors
+    /// As there.
+    fn encode_carrying(&mut self, row: &[Value], _carried: &Carried, out: &mut Vec<u8>) -> Result<bool, EncodeError> {
+        self.encode(row, out)
+    }
 }
 
 /// A format: what it can do, and the makers of its decoder and encoder. One `static` a file, one line in [`ALL`].
@@ -93,6 +121,10 @@ pub trait Format: Send + Sync {
     fn supports_wrapping(&self) -> (bool, bool);
     /// Whether a single value column stands unwrapped where nothing is said.
     fn unwrapped_by_default(&self) -> bool;
+    /// Whether values can go from one payload of this format into another as they stand.
+    fn carries(&self) -> bool {
+        false
+    }
     /// Whether the format can hold the column.
     ///
     /// # Errors

@@ -6,7 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{
-    DecodeError, Decoder, EncodeError, Encoder, Field, Format, Layout, append_window, by_name, is_known_later, split_window, window_bytes,
+    Carried, DecodeError, Decoder, EncodeError, Encoder, Field, Format, Layout, append_window, by_name, is_known_later, split_window,
+    window_bytes,
 };
 use crate::plan::{FormatSpec, TopicFormat, WindowedKey};
 use crate::row::Row;
@@ -17,6 +18,8 @@ use crate::types::{Column, Schema, Value};
 pub enum SlotUse {
     /// Decoded.
     Read,
+    /// Carried under this number, or decoded where the value would be written differently.
+    Carried(usize),
     /// In the record, but nobody reads it: left null.
     Unread,
     /// Not in the record at all (columns of headers, pseudo-columns): left null for the caller to fill.
@@ -65,6 +68,8 @@ pub struct TopicReader {
     value: Box<dyn Decoder>,
     windowed: Option<WindowedKey>,
     width: usize,
+    /// How many columns are carried.
+    carries: usize,
 }
 
 impl TopicReader {
@@ -79,7 +84,11 @@ impl TopicReader {
         let fields = |columns: &[Column], first: usize| {
             let in_record = columns.iter().zip(first..).zip(uses.iter().skip(first)).filter(|(_, slot_use)| **slot_use != SlotUse::Absent);
             in_record
-                .map(|((column, slot), slot_use)| Field { column: column.clone(), slot: (*slot_use == SlotUse::Read).then_some(slot) })
+                .map(|((column, slot), slot_use)| match slot_use {
+                    SlotUse::Unread | SlotUse::Absent => Field::new(column.clone(), None),
+                    SlotUse::Read => Field::new(column.clone(), Some(slot)),
+                    SlotUse::Carried(index) => Field { column: column.clone(), slot: Some(slot), carried: Some(*index) },
+                })
                 .collect()
         };
         let key = if schema.key.is_empty() {
@@ -95,7 +104,13 @@ impl TopicReader {
             value: value_format.decoder(&layout)?,
             windowed: format.windowed_key,
             width: schema.width(),
+            carries: uses.iter().filter(|slot_use| matches!(slot_use, SlotUse::Carried(_))).count(),
         })
+    }
+
+    /// Slots of the rows.
+    pub fn width(&self) -> usize {
+        self.width
     }
 
     /// Reads a record into `row`: all its slots, `has_key`, `has_value` and `window`. The rest of the row's meta and its
@@ -104,8 +119,43 @@ impl TopicReader {
     /// # Errors
     /// The key or the value is not what the topic's format and schema say. The row's content is undefined then.
     pub fn read(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, row: &mut Row) -> Result<(), ReadError> {
-        row.values.clear();
-        row.values.resize(self.width, Value::Null);
+        self.read_value(key, value, row, |decoder, bytes, row| decoder.decode(bytes, row))
+    }
+
+    /// As [`Self::read`], and tells `carried` what it need not decode.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read_carrying(
+        &mut self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        row: &mut Row,
+        carried: &mut Carried,
+    ) -> Result<(), ReadError> {
+        let spans = carried.begin(self.carries);
+        if self.carries == 0 {
+            return self.read(key, value, row);
+        }
+        self.read_value(key, value, row, |decoder, bytes, row| decoder.decode_carrying(bytes, row, spans))?;
+        carried.keep(value.unwrap_or_default());
+        Ok(())
+    }
+
+    #[inline]
+    fn read_value(
+        &mut self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        row: &mut Row,
+        decode: impl FnOnce(&mut dyn Decoder, &[u8], &mut [Value]) -> Result<bool, DecodeError>,
+    ) -> Result<(), ReadError> {
+        if row.values.len() == self.width {
+            row.values.iter_mut().for_each(Value::set_null);
+        } else {
+            row.values.clear();
+            row.values.resize(self.width, Value::Null);
+        }
         row.meta.window = None;
         row.meta.has_key = false;
         if let (Some(decoder), Some(mut bytes)) = (&mut self.key, key) {
@@ -119,7 +169,7 @@ impl TopicReader {
         }
         row.meta.has_value = match value {
             Some(bytes) => {
-                let decoded = self.value.decode(bytes, &mut row.values);
+                let decoded = decode(&mut *self.value, bytes, &mut row.values);
                 decoded.map_err(|cause| ReadError { part: RecordPart::Value, topic: self.topic.clone(), cause })?
             }
             None => false,
@@ -162,8 +212,17 @@ impl TopicWriter {
     /// # Errors
     /// An unknown format, or one that can't hold the columns.
     pub fn new(format: &TopicFormat, schema: &Schema) -> Result<Self, String> {
+        Self::carrying(format, schema, |_| None)
+    }
+
+    /// As [`Self::new`], for rows some of whose columns are carried: `number` says under which number, by the slot.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn carrying(format: &TopicFormat, schema: &Schema, number: impl Fn(usize) -> Option<usize>) -> Result<Self, String> {
         let fields = |columns: &[Column], first: usize| {
-            columns.iter().zip(first..).map(|(column, slot)| Field { column: column.clone(), slot: Some(slot) }).collect()
+            let field = |(column, slot): (&Column, usize)| Field { column: column.clone(), slot: Some(slot), carried: number(slot) };
+            columns.iter().zip(first..).map(field).collect()
         };
         let key = if schema.key.is_empty() {
             None
@@ -188,10 +247,21 @@ impl TopicWriter {
     /// # Errors
     /// A value that the format can't write.
     pub fn write(&mut self, row: &Row) -> Result<Encoded<'_>, WriteError> {
+        self.write_carrying(row, &Carried::default())
+    }
+
+    /// As [`Self::write`], with the columns that are carried.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_carrying(&mut self, row: &Row, carried: &Carried) -> Result<Encoded<'_>, WriteError> {
         let has_key = self.write_key(row).map_err(|cause| self.failed(RecordPart::Key, cause))?;
         self.value_bytes.clear();
         let has_value = row.meta.has_value
-            && self.value.encode(&row.values, &mut self.value_bytes).map_err(|cause| self.failed(RecordPart::Value, cause))?;
+            && self
+                .value
+                .encode_carrying(&row.values, carried, &mut self.value_bytes)
+                .map_err(|cause| self.failed(RecordPart::Value, cause))?;
         Ok(Encoded {
             key: has_key.then_some(self.key_bytes.as_slice()),
             value: has_value.then_some(self.value_bytes.as_slice()),

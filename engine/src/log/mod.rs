@@ -96,11 +96,6 @@ pub trait Batch: Send + Sync {
     fn record(&self, index: usize) -> RecordRef<'_>;
     /// The headers of the record at an index below `len`; costly, so apart.
     fn headers(&self, index: usize) -> Vec<Header>;
-    /// The same, to go with a row; `None` where there are none.
-    fn shared_headers(&self, index: usize) -> Option<Arc<[Header]>> {
-        let headers = self.headers(index);
-        (!headers.is_empty()).then(|| headers.into())
-    }
 }
 
 /// A batch and the partition that it comes from.

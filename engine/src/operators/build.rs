@@ -2,11 +2,12 @@
 
 mod joins;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::joins::all_columns;
 use super::aggregate::{Aggregates, SessionAggregate, TimeWindowAggregate, UnwindowedAggregate};
 use super::builder::{BuildEnv, Part, RecordReader, SinkSpec, SourceSpec, TaskGraph, TaskSpec};
+use super::carry::carried_columns;
 use super::coalesce::{self, Coalesce};
 use super::collect::Collect;
 use super::exprs::{Origin, Projector, add_columns, parse, value_names};
@@ -109,7 +110,8 @@ fn retention_ms(aggregate: &AggregateStep) -> i64 {
 
 /// Builds the operators of one task.
 pub(super) fn graph(plan: &QueryPlan, spec: &TaskSpec, part: &Part<'_>, env: &BuildEnv) -> Result<TaskGraph, FatalError> {
-    let mut builder = Builder { plan, spec, env, nodes: Vec::new(), readers: Vec::new(), coalesces: false };
+    let carried = carried_columns(part.root)?;
+    let mut builder = Builder { plan, spec, env, nodes: Vec::new(), readers: Vec::new(), coalesces: false, carried };
     let needed: BTreeSet<String> = part.root.schema.columns().map(|c| c.name.clone()).collect();
     let last = builder.step(part.root, true, part.writes_repartition, &needed, false)?;
     if let (true, Some(repartition)) = (part.writes_repartition, part.root.repartition()) {
@@ -138,6 +140,8 @@ struct Builder<'b> {
     nodes: Vec<Node>,
     readers: Vec<(Box<dyn RecordReader>, (usize, Port))>,
     coalesces: bool,
+    /// The sink's columns that are carried, each with the stream's.
+    carried: BTreeMap<String, String>,
 }
 
 impl Builder<'_> {
@@ -165,6 +169,11 @@ impl Builder<'_> {
     fn store(&self, name: &str) -> Result<StoreIndex, FatalError> {
         let found = self.spec.stores.iter().position(|s| &*s.name == name);
         found.map(StoreIndex).ok_or_else(|| FatalError(format!("the task has no store {name}")))
+    }
+
+    /// The number of a stream's column among the carried ones.
+    fn carried(&self, column: &str) -> Option<usize> {
+        self.carried.values().collect::<BTreeSet<_>>().into_iter().position(|carried| carried == column)
     }
 
     fn origin(&self, step: &str) -> Origin {
@@ -208,7 +217,10 @@ impl Builder<'_> {
                 let mut columns = needed.clone();
                 add_columns(predicate, &mut columns)?;
                 let is_table = is_table(input);
-                let upstream = self.step(input, false, false, &columns, wants_old || is_table)?;
+                let upstream = match &input.kind {
+                    StepKind::StreamTableJoin { .. } => self.stream_table_join(input, &columns, Some(predicate))?,
+                    _ => self.step(input, false, false, &columns, wants_old || is_table)?,
+                };
                 let scope = Scope::new(&input.schema, input.windowed_key().is_some());
                 let compiled = expr::compile_predicate(&parse(predicate)?, &scope).map_err(|e| FatalError(e.to_string()))?;
                 let step_name = if matches!(input.kind, StepKind::Aggregate(_)) { "Aggregate.HavingFilter" } else { "WhereFilter" };
@@ -298,7 +310,7 @@ impl Builder<'_> {
                 };
                 Ok(self.push(Box::new(operator), upstream))
             }
-            StepKind::StreamTableJoin { left, right, outer } => self.stream_table_join(step, left, right, *outer, needed),
+            StepKind::StreamTableJoin { .. } => self.stream_table_join(step, needed, None),
             StepKind::TableTableJoin { left, right, kind } => self.table_join(step, left, right, *kind),
             StepKind::StreamStreamJoin(join) => self.stream_join(step, join),
             StepKind::ForeignKeySubscribe { input, key, outer, .. } => self.foreign_key_subscribe(input, key, *outer),
@@ -312,7 +324,9 @@ impl Builder<'_> {
                 let upstream = self.step(input, false, false, needed, false)?;
                 let (topic, partitions) = self.topic(0)?;
                 let timestamp = timestamp.as_ref().map(|t| TimestampExtractor::new(t, &step.schema)).transpose().map_err(FatalError)?;
-                let writer = TopicWriter::new(format, &step.schema).map_err(FatalError)?;
+                let names: Vec<&String> = step.schema.columns().map(|column| &column.name).collect();
+                let number = |slot: usize| self.carried(self.carried.get(*names.get(slot)?)?);
+                let writer = TopicWriter::carrying(format, &step.schema, number).map_err(FatalError)?;
                 let origin = self.origin(&format!("{}.serializer", self.plan.sink.as_deref().unwrap_or("Sink")));
                 Ok(self.push(Box::new(Sink { writer, timestamp, topic, partitions, is_table: *is_table, origin }), upstream))
             }
@@ -352,6 +366,8 @@ impl Builder<'_> {
             if let (Some((_, key)), false) = (header, is_key) {
                 headers.push(HeaderSlot { slot, key: key.clone() });
                 uses.push(SlotUse::Absent);
+            } else if let (Some(number), false) = (self.carried(&column.name), is_key || is_table) {
+                uses.push(SlotUse::Carried(number));
             } else if is_key || is_time || needed.contains(&column.name) {
                 uses.push(SlotUse::Read);
             } else {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{FatalError, Node, Port, build as construct};
 use crate::log::{RecordRef, TopicHandle};
 use crate::plan::{QueryPlan, Step};
-use crate::row::{Header, Row};
+use crate::row::{Headers, Row};
 use crate::state::StoreSpec;
 use crate::task::TaskContext;
 
@@ -68,9 +68,8 @@ pub struct TaskGraph {
 
 /// Decodes a record into a row.
 pub trait RecordReader: Send {
-    /// `None`: the record was skipped (and reported, if it was bad). `headers` are those of the record, `None` where it has
-    /// none or nobody asked for them.
-    fn read(&mut self, record: RecordRef<'_>, headers: Option<Arc<[Header]>>, partition: i32, cx: &mut TaskContext) -> ReadResult;
+    /// `None`: the record was skipped (and reported, if it was bad). `headers` are those of the record.
+    fn read(&mut self, record: RecordRef<'_>, headers: Headers, partition: i32, cx: &mut TaskContext) -> ReadResult;
 }
 
 /// What became of a record; an error ends the query.

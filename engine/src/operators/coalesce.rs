@@ -52,6 +52,7 @@ impl Coalesce {
 
 impl Operator for Coalesce {
     fn process(&mut self, _port: Port, mut row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
+        out.cx.own_headers(&mut row.meta.headers);
         self.key.clear();
         codec::encode_key(&row.values[..self.key_width], &mut self.key);
         if let Some(window) = row.meta.window {

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::FatalError;
+use super::early_test::EarlyTest;
 use super::exprs::{Origin, Projector, parse, value_names};
 use crate::expr::{self, CompiledAggregate, Env, Eval, Scope};
 use crate::plan::{QueryPlan, Step, StepKind, WindowedKey};
@@ -36,6 +37,8 @@ pub struct Derivation {
     stages: Vec<Stage>,
     /// Which values of an entry are needed; all that lie past its end.
     wanted: Vec<bool>,
+    /// What is asked of them first.
+    early: Option<EarlyTest>,
 }
 
 impl Derivation {
@@ -49,6 +52,7 @@ impl Derivation {
                 layout: Layout::Columns,
                 stages: Vec::new(),
                 wanted: Vec::new(),
+                early: None,
             })),
             StepKind::TableRekey { store, .. } => Ok(Some(Derivation {
                 store: store.clone(),
@@ -56,6 +60,7 @@ impl Derivation {
                 layout: Layout::Columns,
                 stages: Vec::new(),
                 wanted: Vec::new(),
+                early: None,
             })),
             StepKind::ForeignKeyResolve { store, .. } => Ok(Some(Derivation {
                 store: store.clone(),
@@ -63,6 +68,7 @@ impl Derivation {
                 layout: Layout::Versioned { width: step.schema.value.len() },
                 stages: Vec::new(),
                 wanted: Vec::new(),
+                early: None,
             })),
             StepKind::Aggregate(aggregate) => {
                 let input = &aggregate.input;
@@ -74,7 +80,7 @@ impl Derivation {
                 }
                 let layout = Layout::States(calls);
                 let (store, windowed) = (aggregate.store.clone(), windowed(step));
-                Ok(Some(Derivation { store, windowed, layout, stages: Vec::new(), wanted: Vec::new() }))
+                Ok(Some(Derivation { store, windowed, layout, stages: Vec::new(), wanted: Vec::new(), early: None }))
             }
             StepKind::Filter { input, predicate } => {
                 let Some(mut derivation) = Self::of(input, plan)? else { return Ok(None) };
@@ -114,6 +120,28 @@ impl Derivation {
         }
     }
 
+    /// Leaves a projection that only renames and reorders columns to the caller, who reads the columns where they are
+    /// stored: for each column of the rows its slot in the rows that come out from now on, all different. `None` where there
+    /// is no such projection, or more behind it.
+    pub fn take_renaming(&mut self) -> Option<Vec<usize>> {
+        let [Stage::Select { key_width, values }] = self.stages.as_slice() else { return None };
+        let mut slots: Vec<usize> = (0..*key_width).collect();
+        slots.extend(values.copied_slots()?);
+        let distinct: BTreeSet<usize> = slots.iter().copied().collect();
+        if distinct.len() < slots.len() || !matches!(self.layout, Layout::Columns) {
+            return None;
+        }
+        self.stages.clear();
+        Some(slots)
+    }
+
+    /// Leaves out rows that the test refuses.
+    pub(super) fn test_early(&mut self, test: EarlyTest) {
+        if self.stages.is_empty() && matches!(self.layout, Layout::Columns) {
+            self.early = Some(test);
+        }
+    }
+
     /// The row of an entry; `None` where a filter leaves it out.
     ///
     /// # Errors
@@ -136,6 +164,13 @@ impl Derivation {
             codec::decode_key(key, &mut row.values).map_err(|e| e.to_string())?;
         }
         let first = row.values.len();
+        if let Some(early) = &self.early {
+            codec::decode_entry(value, &early.wanted, &mut row.values).map_err(|e| e.to_string())?;
+            if early.refuses(&row.values, &row.meta) {
+                return Ok(false);
+            }
+            row.values.truncate(first);
+        }
         row.meta.timestamp = codec::decode_entry(value, &self.wanted, &mut row.values).map_err(|e| e.to_string())?;
         match &self.layout {
             Layout::Columns => {}

@@ -118,6 +118,8 @@ pub(super) struct Projector {
     cells: Vec<Cell>,
     /// The copies among the cells: cell, slot of the input row, and whether no later cell copies that slot.
     moves: Vec<(usize, usize, bool)>,
+    /// The cells that are no copies.
+    changes: Vec<usize>,
     /// Whether any cell has an expression.
     computes: bool,
     origin: Origin,
@@ -160,7 +162,8 @@ impl Projector {
             }
         }
         let computes = cells.iter().any(|cell| matches!(cell, Cell::Computed { .. }));
-        Ok(Projector { cells, moves, computes, origin })
+        let changes = (0..cells.len()).filter(|index| !matches!(cells[*index], Cell::Copy(_))).collect();
+        Ok(Projector { cells, moves, changes, computes, origin })
     }
 
     /// Appends the columns for a row. A column whose expression fails is null and reported.
@@ -198,32 +201,35 @@ impl Projector {
         self.cells.iter().enumerate().all(|(index, cell)| !matches!(cell, Cell::Copy(slot) if *slot != first + index))
     }
 
+    /// The slots of the input row that the columns are copies of; `None` where one is computed.
+    pub fn copied_slots(&self) -> Option<Vec<usize>> {
+        self.cells.iter().map(|cell| if let Cell::Copy(slot) = cell { Some(*slot) } else { None }).collect()
+    }
+
     /// Turns a row into the result in place: the columns from slot `first` on (see [`Self::stays_in_place`]).
     pub fn update(&self, values: &mut Vec<Value>, first: usize, meta: &RowMeta, cx: &mut TaskContext) {
-        if self.computes {
-            // All are computed from the row as it is now, then put in.
-            let mut computed = cx.buffers.take(self.cells.len());
-            let env = Env::new(values, meta);
-            computed.extend(
-                self.cells.iter().filter(|cell| matches!(cell, Cell::Computed { .. })).map(|cell| self.compute(cell, &env, meta, cx)),
-            );
-            values.resize(first + self.cells.len(), Value::Null);
-            let mut results = computed.drain(..);
-            for (cell, place) in self.cells.iter().zip(values.iter_mut().skip(first)) {
-                match cell {
-                    Cell::Copy(_) => {}
-                    Cell::Null => *place = Value::Null,
-                    Cell::Computed { .. } => *place = results.next().unwrap_or_default(),
+        let width = first + self.cells.len();
+        match self.changes.as_slice() {
+            [] => values.resize(width, Value::Null),
+            [only] => {
+                let result = self.cells.get(*only).map(|cell| self.compute(cell, &Env::new(values, meta), meta, cx));
+                values.resize(width, Value::Null);
+                if let Some(place) = values.get_mut(first + only) {
+                    *place = result.unwrap_or_default();
                 }
             }
-            drop(results);
-            cx.buffers.give(computed);
-        } else {
-            values.resize(first + self.cells.len(), Value::Null);
-            for (cell, place) in self.cells.iter().zip(values.iter_mut().skip(first)) {
-                if let Cell::Null = cell {
-                    *place = Value::Null;
+            several => {
+                // All are computed from the row as it is now, then put in.
+                let mut results = cx.buffers.take(several.len());
+                let env = Env::new(values, meta);
+                results.extend(several.iter().filter_map(|index| self.cells.get(*index)).map(|cell| self.compute(cell, &env, meta, cx)));
+                values.resize(width, Value::Null);
+                for (index, result) in several.iter().zip(results.drain(..)) {
+                    if let Some(place) = values.get_mut(first + index) {
+                        *place = result;
+                    }
                 }
+                cx.buffers.give(results);
             }
         }
     }

@@ -7,9 +7,11 @@
 mod aggregate;
 mod build;
 mod builder;
+mod carry;
 mod coalesce;
 mod collect;
 pub mod derive;
+mod early_test;
 mod exprs;
 mod filter;
 mod flat_map;

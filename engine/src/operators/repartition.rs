@@ -4,13 +4,11 @@
 //! row (null where there is none), and the old row, which the aggregation has to undo, travels in a header in the same
 //! format, last behind the record's own headers.
 
-use std::sync::Arc;
-
 use super::source::{SourceErrors, fill_meta};
 use super::{FatalError, Operator, Output, Port, ReadResult, RecordReader};
 use crate::formats::topic::{TopicReader, TopicWriter};
 use crate::log::{OutRecord, RecordRef, TopicHandle, partition_for};
-use crate::row::{Header, Row};
+use crate::row::{Header, Headers, Row};
 use crate::task::TaskContext;
 
 /// The header that carries the old row.
@@ -27,7 +25,7 @@ pub(super) struct RepartitionSink {
 
 impl Operator for RepartitionSink {
     fn process(&mut self, _port: Port, mut row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
-        let mut headers = row.meta.headers.as_deref().unwrap_or_default().to_vec();
+        let mut headers = out.cx.headers(&row.meta.headers).into_owned();
         if let (Some(old), Some(old_writer)) = (row.old.take(), &mut self.old_writer) {
             let mut meta = row.meta.clone();
             meta.has_value = true;
@@ -53,25 +51,28 @@ pub(super) struct RepartitionReader {
 }
 
 impl RecordReader for RepartitionReader {
-    fn read(&mut self, record: RecordRef<'_>, headers: Option<Arc<[Header]>>, partition: i32, cx: &mut TaskContext) -> ReadResult {
-        let mut row = Row { values: cx.buffers.take(0), ..Row::default() };
+    fn read(&mut self, record: RecordRef<'_>, headers: Headers, partition: i32, cx: &mut TaskContext) -> ReadResult {
+        let mut row = Row { values: cx.buffers.take_nulls(self.reader.width()), ..Row::default() };
         if let Err(error) = self.reader.read(record.key, record.value, &mut row) {
             self.errors.report(cx, &error, record, partition);
             return Ok(None);
         }
         fill_meta(&mut row, record, partition, cx);
-        row.meta.headers = headers;
-        if self.is_table
-            && let Some((old_value, own)) = row.meta.headers.as_deref().and_then(<[Header]>::split_last)
-            && old_value.key == OLD_ROW
-        {
-            let mut old = Row { values: cx.buffers.take(0), ..Row::default() };
+        if !self.is_table {
+            row.meta.headers = headers;
+            return Ok(Some(row));
+        }
+        let found = cx.headers(&headers).into_owned();
+        if let Some((old_value, own)) = found.split_last().filter(|(last, _)| last.key == OLD_ROW) {
+            let mut old = Row { values: cx.buffers.take_nulls(self.reader.width()), ..Row::default() };
             if let Err(error) = self.reader.read(record.key, old_value.value.as_deref(), &mut old) {
                 self.errors.report(cx, &error, record, partition);
                 return Ok(None);
             }
             row.old = Some(old.values);
-            row.meta.headers = (!own.is_empty()).then(|| own.into());
+            row.meta.headers = if own.is_empty() { Headers::None } else { Headers::Own(own.into()) };
+        } else {
+            row.meta.headers = headers;
         }
         Ok(Some(row))
     }

@@ -37,10 +37,10 @@ impl Operator for Sink {
                 }
             },
         };
-        match self.writer.write(&row) {
+        match self.writer.write_carrying(&row, &out.cx.carried) {
             Ok(encoded) => {
                 let partition = partition_for(encoded.partition_key(), self.partitions, &mut out.cx.null_key_counter);
-                let headers = row.meta.headers.as_deref().unwrap_or_default();
+                let headers = &out.cx.headers(&row.meta.headers);
                 out.cx.send(self.topic, OutRecord { partition, timestamp, key: encoded.key, value: encoded.value, headers })?;
             }
             Err(error) => out.cx.report(ProcessingError {

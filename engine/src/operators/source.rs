@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use super::{FatalError, ReadResult, RecordReader};
-use crate::formats::TimestampExtractor;
 use crate::formats::topic::{ReadError, RecordPart, TopicReader};
+use crate::formats::{Carried, TimestampExtractor};
 use crate::log::RecordRef;
 use crate::processing_log::{ProcessingError, ProcessingErrorKind};
-use crate::row::{Header, Row};
+use crate::row::{Header, Headers, Row};
 use crate::task::{TaskContext, arrival_of};
 use crate::types::{Value, text};
 
@@ -73,9 +73,16 @@ pub(super) struct SourceReader {
 }
 
 impl RecordReader for SourceReader {
-    fn read(&mut self, record: RecordRef<'_>, headers: Option<Arc<[Header]>>, partition: i32, cx: &mut TaskContext) -> ReadResult {
-        let mut row = Row { values: cx.buffers.take(0), ..Row::default() };
-        if let Err(error) = self.reader.read(record.key, record.value, &mut row) {
+    fn read(&mut self, record: RecordRef<'_>, headers: Headers, partition: i32, cx: &mut TaskContext) -> ReadResult {
+        let mut row = Row { values: cx.buffers.take_nulls(self.reader.width()), ..Row::default() };
+        let read = if cx.reports_rows() {
+            // Reports bear all columns.
+            cx.carried = Carried::default();
+            self.reader.read(record.key, record.value, &mut row)
+        } else {
+            self.reader.read_carrying(record.key, record.value, &mut row, &mut cx.carried)
+        };
+        if let Err(error) = read {
             self.errors.report(cx, &error, record, partition);
             return Ok(None);
         }
@@ -110,10 +117,12 @@ impl RecordReader for SourceReader {
         if row.meta.timestamp < 0 {
             return Ok(None);
         }
-        for column in &self.headers {
-            let value = header_value(column.key.as_deref(), headers.as_deref().unwrap_or_default());
-            if let Some(slot) = row.values.get_mut(column.slot) {
-                *slot = value;
+        if !self.headers.is_empty() {
+            let found = cx.headers(&headers);
+            for column in &self.headers {
+                if let Some(slot) = row.values.get_mut(column.slot) {
+                    *slot = header_value(column.key.as_deref(), &found);
+                }
             }
         }
         row.meta.headers = headers;

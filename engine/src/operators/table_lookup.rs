@@ -3,6 +3,7 @@
 
 use super::FatalError;
 use super::derive::Derivation;
+use super::early_test::EarlyTest;
 use crate::plan::JoinKind;
 use crate::row::Row;
 use crate::state::Store;
@@ -67,6 +68,18 @@ impl TableLookup {
     pub fn want_only(&mut self, wanted: Vec<bool>) {
         if let TableLookup::Stored { table, .. } = self {
             table.want_only(wanted);
+        }
+    }
+
+    /// See [`Derivation::take_renaming`].
+    pub fn take_renaming(&mut self) -> Option<Vec<usize>> {
+        if let TableLookup::Stored { table, .. } = self { table.take_renaming() } else { None }
+    }
+
+    /// See [`Derivation::test_early`].
+    pub fn test_early(&mut self, test: EarlyTest) {
+        if let TableLookup::Stored { table, .. } = self {
+            table.test_early(test);
         }
     }
 

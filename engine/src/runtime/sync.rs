@@ -9,7 +9,7 @@ use crate::log::{Commit, Log, LogError, LogReader, OffsetSpec, RecordRef, Subscr
 use crate::operators::{self, BuildEnv, Collector, FatalError, TaskGraph, TaskSpec, before_commit, end_chunk, process_from};
 use crate::plan::QueryPlan;
 use crate::processing_log::ProcessingLog;
-use crate::row::Header;
+use crate::row::{Header, Headers};
 use crate::state::{StateBatch, StateDb, StateError, StoreKey};
 use crate::task::TaskContext;
 
@@ -133,7 +133,7 @@ impl SyncQuery {
             let Some(task) = self.tasks.get_mut(&(sub, partition)) else { continue };
             task.begin_chunk();
             let (reader, node, port) = &mut task.graph.sources[index];
-            let headers = (wants_headers && !headers.is_empty()).then(|| headers.into());
+            let headers = if wants_headers && !headers.is_empty() { Headers::Own(headers.into()) } else { Headers::None };
             if let Some(row) = reader.read(record, headers, partition, &mut task.cx)? {
                 process_from(&mut task.graph.nodes, 0, *node, *port, row, &mut task.cx)?;
                 // As if each record had a commit of its own: what comes out must not depend on chunks.

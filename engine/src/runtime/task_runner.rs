@@ -12,6 +12,7 @@ use super::input::{Input, Next};
 use super::query_handle::QueryHandle;
 use crate::log::{LogError, LogWriter, Offset, TopicPartition};
 use crate::operators::{FatalError, TaskGraph, before_commit, end_chunk, process_from};
+use crate::row::Headers;
 use crate::task::TaskContext;
 
 /// A turn ends after this many records …
@@ -172,14 +173,19 @@ impl Task {
         let (topic_partition, source) = &self.lanes[lane];
         let (reader, node, port) = &mut self.graph.sources[*source];
         let Some((arrived, first)) = self.input.head(lane) else { return Ok(()) };
+        let headers = if self.wants_headers[*source] { Headers::OfRecord } else { Headers::None };
+        self.cx.record = Some((Arc::clone(&arrived.batch), first));
         for index in first..first + count {
+            if let Some((_, at_hand)) = &mut self.cx.record {
+                *at_hand = index;
+            }
             let record = arrived.batch.record(index);
             self.cx.bytes_in += (record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)) as u64;
-            let headers = if self.wants_headers[*source] { arrived.batch.shared_headers(index) } else { None };
-            if let Some(row) = reader.read(record, headers, topic_partition.partition, &mut self.cx)? {
+            if let Some(row) = reader.read(record, headers.clone(), topic_partition.partition, &mut self.cx)? {
                 process_from(&mut self.graph.nodes, 0, *node, *port, row, &mut self.cx)?;
             }
         }
+        self.cx.record = None;
         self.input.advance(lane, count);
         self.dirty = true;
         Ok(())

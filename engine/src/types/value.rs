@@ -42,6 +42,17 @@ impl Value {
         matches!(self, Value::Null)
     }
 
+    /// Makes it null, without a look at the heap where it holds nothing there, as most values do.
+    #[inline]
+    pub fn set_null(&mut self) {
+        use Value::*;
+        match self {
+            Null => {}
+            Boolean(_) | Int(_) | BigInt(_) | Double(_) | Time(_) | Date(_) | Timestamp(_) => std::mem::forget(std::mem::take(self)),
+            _ => *self = Null,
+        }
+    }
+
     pub fn string(text: impl Into<Text>) -> Self {
         Value::String(text.into())
     }

@@ -96,7 +96,7 @@ mod tests {
     use crate::types::{Column, SqlType};
 
     fn encode(values: &[Value], delimiter: Option<char>, is_key: bool) -> Option<String> {
-        let fields = (0..values.len()).map(|i| Field { column: Column::new("C", SqlType::String), slot: Some(i) });
+        let fields = (0..values.len()).map(|i| Field::new(Column::new("C", SqlType::String), Some(i)));
         let layout = Layout { fields: fields.collect(), unwrapped: false, is_key, delimiter };
         let mut out = Vec::new();
         let is_some = DELIMITED.encoder(&layout).unwrap().encode(values, &mut out).unwrap();

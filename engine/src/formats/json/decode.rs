@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 
 use super::scan::{COMMA_IN_OBJECT, Fault, QuotedName, Scanned, Scanner};
 use super::value::{read_value, spelled, wrong_shape};
-use crate::formats::{DecodeError, Decoder, Layout};
+use crate::formats::{DecodeError, Decoder, Field, Layout, Span};
 use crate::types::{SqlType, Value};
 
 /// Names that a decoder remembers. Objects whose names are data (of which few are columns) would fill it for nothing.
@@ -37,6 +37,7 @@ struct Wanted {
     name: String,
     sql_type: SqlType,
     slot: usize,
+    carried: Option<usize>,
 }
 
 /// A name as it stands in the payload, quotes and escapes included.
@@ -61,7 +62,8 @@ impl JsonDecoder {
             .fields
             .iter()
             .filter_map(|field| {
-                Some(Wanted { name: field.column.name.clone(), sql_type: field.column.sql_type.clone(), slot: field.slot? })
+                let Field { column, slot, carried } = field;
+                Some(Wanted { name: column.name.clone(), sql_type: column.sql_type.clone(), slot: (*slot)?, carried: *carried })
             })
             .collect();
         let unwrapped = match layout.fields.as_slice() {
@@ -93,7 +95,7 @@ impl JsonDecoder {
         Ok(has_value)
     }
 
-    fn decode_object(&mut self, scanner: &mut Scanner<'_>, row: &mut [Value]) -> Scanned<()> {
+    fn decode_object(&mut self, scanner: &mut Scanner<'_>, row: &mut [Value], spans: &mut [Span]) -> Scanned<()> {
         self.exact = 0;
         if !self.exact_more.is_empty() {
             self.exact_more.fill(0);
@@ -132,7 +134,7 @@ impl JsonDecoder {
             };
             scanner.colon()?;
             match meaning {
-                Some(meaning) => self.decode_member(scanner, meaning, row)?,
+                Some(meaning) => self.decode_member(scanner, meaning, row, spans)?,
                 None => scanner.skip_value()?,
             }
             scanner.skip_blanks();
@@ -147,9 +149,12 @@ impl JsonDecoder {
     }
 
     #[inline]
-    fn decode_member(&mut self, scanner: &mut Scanner<'_>, meaning: Meaning, row: &mut [Value]) -> Scanned<()> {
+    fn decode_member(&mut self, scanner: &mut Scanner<'_>, meaning: Meaning, row: &mut [Value], spans: &mut [Span]) -> Scanned<()> {
         let Some(column) = self.wanted.get(meaning.column) else { return scanner.skip_value() };
+        let span = column.carried.and_then(|index| spans.get_mut(index));
+        let found = if span.is_some() { scanner.verbatim(&column.sql_type) } else { None };
         let value = match column.sql_type {
+            _ if found.is_some() => Some(Value::Null),
             SqlType::BigInt => scanner.short_integer().map(Value::BigInt),
             SqlType::Int => scanner.short_integer().map(|value| Value::Int(value as i32)),
             _ => None,
@@ -170,6 +175,9 @@ impl JsonDecoder {
             } else if *word & bit != 0 {
                 return Ok(());
             }
+        }
+        if let Some(span) = span {
+            *span = found.unwrap_or_default();
         }
         if let Some(place) = row.get_mut(column.slot) {
             *place = value;
@@ -206,12 +214,18 @@ impl JsonDecoder {
 
 impl Decoder for JsonDecoder {
     fn decode(&mut self, payload: &[u8], row: &mut [Value]) -> Result<bool, DecodeError> {
+        self.decode_carrying(payload, row, &mut [])
+    }
+
+    fn decode_carrying(&mut self, payload: &[u8], row: &mut [Value], spans: &mut [Span]) -> Result<bool, DecodeError> {
         let mut scanner = Scanner::new(payload);
         if let Some(sql_type) = &self.unwrapped {
             return Ok(self.decode_unwrapped(&mut scanner, sql_type, row)?);
         }
         if scanner.take_byte(b'{') {
-            self.decode_object(&mut scanner, row)?;
+            // Spans count from the payload's first byte; a byte order mark before it is too rare to be counted.
+            let spans = if scanner.length() == payload.len() { spans } else { &mut [] };
+            self.decode_object(&mut scanner, row, spans)?;
             return Ok(true);
         }
         let fault: Box<Fault> = match scanner.peek() {
@@ -229,13 +243,13 @@ impl Decoder for JsonDecoder {
 mod tests {
     use super::super::JSON;
     use super::*;
-    use crate::formats::{Field, Format};
+    use crate::formats::Format;
     use crate::types::Column;
 
     /// A decoder of columns A INT, B STRING, `c` BIGINT (each with its slot or none) and a row for it.
     fn decoder(slots: [Option<usize>; 3], unwrapped: bool) -> (Box<dyn Decoder>, Vec<Value>) {
         let columns = [("A", SqlType::Int), ("B", SqlType::String), ("c", SqlType::BigInt)];
-        let fields = columns.into_iter().zip(slots).map(|((name, sql_type), slot)| Field { column: Column::new(name, sql_type), slot });
+        let fields = columns.into_iter().zip(slots).map(|((name, sql_type), slot)| Field::new(Column::new(name, sql_type), slot));
         let fields: Vec<Field> = if unwrapped { fields.take(1).collect() } else { fields.collect() };
         let layout = Layout { fields, unwrapped, is_key: false, delimiter: None };
         (JSON.decoder(&layout).unwrap(), vec![Value::Null; 3])
@@ -316,7 +330,7 @@ mod tests {
     #[test]
     fn exact_names_win_in_wide_schemas() {
         for width in [1usize, 64, 65, 200] {
-            let fields = (0..width).map(|i| Field { column: Column::new(format!("C{i}"), SqlType::Int), slot: Some(i) });
+            let fields = (0..width).map(|i| Field::new(Column::new(format!("C{i}"), SqlType::Int), Some(i)));
             let layout = Layout { fields: fields.collect(), unwrapped: false, is_key: false, delimiter: None };
             let mut row = vec![Value::Null; width];
             let last = width - 1;

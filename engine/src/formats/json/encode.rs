@@ -3,7 +3,7 @@
 //! DATE, TIME and TIMESTAMP as numbers. No blanks.
 
 use super::plain_run::plain_run;
-use crate::formats::{EncodeError, Encoder, Layout};
+use crate::formats::{Carried, EncodeError, Encoder, Layout};
 use crate::types::text::{TextOut, write_base64, write_decimal, write_double, write_i32, write_i64};
 use crate::types::{SqlType, Value};
 
@@ -18,6 +18,7 @@ struct Member {
     before: Box<[u8]>,
     sql_type: SqlType,
     slot: usize,
+    carried: Option<usize>,
 }
 
 impl JsonEncoder {
@@ -27,7 +28,7 @@ impl JsonEncoder {
             write_json_string(&field.column.name, &mut before);
             before.push(b':');
             let slot = field.slot.ok_or("a column to write has no slot")?;
-            Ok(Member { before: before.into(), sql_type: field.column.sql_type.clone(), slot })
+            Ok(Member { before: before.into(), sql_type: field.column.sql_type.clone(), slot, carried: field.carried })
         });
         Ok(JsonEncoder { fields: fields.collect::<Result<_, String>>()?, unwrapped: layout.unwrapped && layout.fields.len() == 1 })
     }
@@ -35,6 +36,10 @@ impl JsonEncoder {
 
 impl Encoder for JsonEncoder {
     fn encode(&mut self, row: &[Value], out: &mut Vec<u8>) -> Result<bool, EncodeError> {
+        self.encode_carrying(row, &Carried::default(), out)
+    }
+
+    fn encode_carrying(&mut self, row: &[Value], carried: &Carried, out: &mut Vec<u8>) -> Result<bool, EncodeError> {
         if let ([only], true) = (self.fields.as_slice(), self.unwrapped) {
             let value = row.get(only.slot).unwrap_or(&Value::Null);
             if value.is_null() {
@@ -45,6 +50,10 @@ impl Encoder for JsonEncoder {
         }
         for member in &self.fields {
             out.extend_from_slice(&member.before);
+            if let Some(bytes) = member.carried.and_then(|index| carried.get(index)) {
+                out.extend_from_slice(bytes);
+                continue;
+            }
             write_json(row.get(member.slot).unwrap_or(&Value::Null), &member.sql_type, out)?;
         }
         out.extend_from_slice(if self.fields.is_empty() { b"{}" } else { b"}" });

@@ -1,7 +1,7 @@
 //! The JSON decoder under bytes of any kind: nothing makes it panic, and what it takes for JSON is JSON.
 
 use super::JSON;
-use crate::formats::{Decoder, Encoder, Field, Format, Layout};
+use crate::formats::{Carried, Decoder, Encoder, Field, Format, Layout};
 use crate::types::{Column, SqlType, Value};
 
 const SEEDS: &[&str] = &[
@@ -48,7 +48,7 @@ fn types() -> Vec<SqlType> {
 fn layout(types: &[SqlType], unwrapped: bool, wanted: bool) -> Layout {
     let fields = types.iter().enumerate().map(|(i, sql_type)| {
         let name = char::from(b'A' + i as u8).to_string();
-        Field { column: Column::new(name, sql_type.clone()), slot: wanted.then_some(i) }
+        Field::new(Column::new(name, sql_type.clone()), wanted.then_some(i))
     });
     Layout { fields: fields.collect(), unwrapped, is_key: false, delimiter: None }
 }
@@ -125,4 +125,44 @@ fn every_prefix_of_an_object_is_refused() {
             }
         }
     }
+}
+
+/// Whatever a payload holds: what is carried comes out as if it had been decoded and written again.
+#[test]
+fn carried_values_are_written_as_decoded_ones() {
+    let types = types();
+    let plain = layout(&types, false, true);
+    let mut carrying = plain.clone();
+    for (number, field) in carrying.fields.iter_mut().enumerate() {
+        field.carried = Some(number);
+    }
+    let seeds = [
+        r#"{"A":1,"B":"text","J":5,"b":"\u0041","a":-0,"K":0}"#,
+        "\u{feff}{\"A\":17,\"B\":\"é\",\"J\":-3}",
+        r#"{"B":"","a":2147483648,"A":-2147483648,"J":999999999999999999,"b":12}"#,
+        r#"{"b":"lower","B":null,"B":"upper","J":"5","A":07}"#,
+    ];
+    let (mut decoder, mut encoder) = (JSON.decoder(&plain).unwrap(), JSON.encoder(&plain).unwrap());
+    let (mut carrier, mut copier) = (JSON.decoder(&carrying).unwrap(), JSON.encoder(&carrying).unwrap());
+    let mut random = Random(7);
+    let (mut copied, mut carried) = (0, Carried::default());
+    for round in 0..20_000 {
+        let seed = SEEDS.iter().chain(&seeds).nth(round % (SEEDS.len() + seeds.len())).map_or("", |seed| seed);
+        let payload = if round < 100 { seed.as_bytes().to_vec() } else { mutate(seed.as_bytes(), &mut random) };
+        let (mut expected_row, mut row) = (vec![Value::Null; types.len()], vec![Value::Null; types.len()]);
+        let expected = decoder.decode(&payload, &mut expected_row);
+        let spans = carried.begin(types.len());
+        let actual = carrier.decode_carrying(&payload, &mut row, spans);
+        assert_eq!(actual, expected, "{}", payload.escape_ascii());
+        if expected != Ok(true) {
+            continue;
+        }
+        carried.keep(&payload);
+        copied += (0..types.len()).filter(|number| carried.get(*number).is_some()).count();
+        let (mut expected, mut actual) = (Vec::new(), Vec::new());
+        encoder.encode(&expected_row, &mut expected).unwrap();
+        copier.encode_carrying(&row, &carried, &mut actual).unwrap();
+        assert_eq!(String::from_utf8_lossy(&actual), String::from_utf8_lossy(&expected), "{}", payload.escape_ascii());
+    }
+    assert!(copied > 1_000, "only {copied} values were copied");
 }

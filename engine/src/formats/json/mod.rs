@@ -40,6 +40,10 @@ impl Format for JsonFormat {
         true
     }
 
+    fn carries(&self) -> bool {
+        true
+    }
+
     fn supports_wrapping(&self) -> (bool, bool) {
         (true, true)
     }

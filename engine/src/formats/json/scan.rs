@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use super::MAX_DEPTH;
 use super::number::Number;
 use super::plain_run::plain_run;
-use crate::formats::DecodeError;
+use crate::formats::{DecodeError, Span};
+use crate::types::SqlType;
 
 /// What the scanner's methods return. Errors are boxed, so that the good path moves few bytes.
 pub(super) type Scanned<T> = Result<T, Box<Fault>>;
@@ -60,6 +61,11 @@ impl<'a> Scanner<'a> {
         let mut scanner = Scanner { bytes: bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes), at: 0 };
         scanner.skip_blanks();
         scanner
+    }
+
+    /// Bytes of the whole text, without a byte order mark.
+    pub(super) fn length(&self) -> usize {
+        self.bytes.len()
     }
 
     pub(super) fn position(&self) -> usize {
@@ -178,6 +184,33 @@ impl<'a> Scanner<'a> {
             return Err(invalid_utf8());
         }
         Ok(())
+    }
+
+    /// Passes over the value that begins here if it stands just as a value of that type is written, and says where;
+    /// `None`, and nothing is passed over, if it does not, or may not.
+    #[inline]
+    pub(super) fn verbatim(&mut self, sql_type: &SqlType) -> Option<Span> {
+        let start = self.at;
+        match sql_type {
+            SqlType::String if self.peek() == b'"' => {
+                let (end, has_high) = plain_run(self.bytes, start + 1);
+                let is_plain = self.bytes.get(end) == Some(&b'"');
+                if !is_plain || has_high && std::str::from_utf8(self.bytes.get(start + 1..end)?).is_err() {
+                    return None;
+                }
+                self.at = end + 1;
+            }
+            SqlType::BigInt | SqlType::Int | SqlType::Timestamp => {
+                let (value, length) = Number::short_integer(self.rest())?;
+                let is_minus_zero = value == 0 && length > 1;
+                if is_minus_zero || matches!(sql_type, SqlType::Int) && i32::try_from(value).is_err() {
+                    return None;
+                }
+                self.at += length;
+            }
+            _ => return None,
+        }
+        Some(Span { start, end: self.at })
     }
 
     #[inline(always)]

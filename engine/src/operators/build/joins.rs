@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Builder, Upstream};
 use crate::operators::FatalError;
 use crate::operators::derive::Derivation;
+use crate::operators::early_test::EarlyTest;
 use crate::operators::exprs::compile;
 use crate::operators::foreign_key::{ForeignKeyJoin, Resolve, Subscribe};
 use crate::operators::stream_stream_join::StreamStreamJoin;
@@ -15,14 +16,14 @@ use crate::plan::{JoinKind, NamedExpr, Step, StepKind, StreamStreamJoinStep};
 use crate::types::{Column, Schema};
 
 impl Builder<'_> {
+    /// `predicate` is that of a filter straight behind the join, which may spare it work.
     pub(super) fn stream_table_join(
         &mut self,
         step: &Step,
-        left: &Step,
-        right: &Step,
-        outer: bool,
         needed: &BTreeSet<String>,
+        predicate: Option<&str>,
     ) -> Result<Upstream, FatalError> {
+        let StepKind::StreamTableJoin { left, right, outer } = &step.kind else { return Err(FatalError("no stream–table join".into())) };
         let mut columns = sides(&step.schema, left, right)?;
         for (side, column) in columns.iter_mut().zip(&step.schema.value) {
             if !needed.contains(&column.name) {
@@ -36,9 +37,24 @@ impl Builder<'_> {
         let table_source = leaf(right);
         self.step(table_source, false, false, &all_columns(table_source), false)?;
         let mut table = self.lookup(right)?;
+        // Where the table's columns lie in the rows that the lookup gives.
+        let slots = table.take_renaming().unwrap_or_else(|| (0..right.schema.width()).collect());
+        for side in &mut columns {
+            if let Side::Right(slot) = side {
+                *slot = *slots.get(*slot).ok_or_else(|| FatalError("the join's table lacks a column".into()))?;
+            }
+        }
+        let key_width = right.schema.key.len();
         let is_read = |slot: usize| columns.iter().any(|side| matches!(side, Side::Right(read) if *read == slot));
-        table.want_only((right.schema.key.len()..right.schema.width()).map(is_read).collect());
-        Ok(self.push(Box::new(StreamTableJoin::new(table, left.schema.key.len(), columns, outer)), left_upstream))
+        let width = slots.iter().max().map_or(0, |last| last + 1);
+        table.want_only((key_width..width.max(leaf(right).schema.width())).map(is_read).collect());
+        if let (Some(predicate), false) = (predicate, *outer) {
+            let places: Vec<usize> = slots.iter().skip(key_width).map(|slot| slot.saturating_sub(key_width)).collect();
+            if let Some(test) = EarlyTest::new(predicate, right, &places)? {
+                table.test_early(test);
+            }
+        }
+        Ok(self.push(Box::new(StreamTableJoin::new(table, left.schema.key.len(), columns, *outer)), left_upstream))
     }
 
     pub(super) fn stream_join(&mut self, step: &Step, join: &StreamStreamJoinStep) -> Result<Upstream, FatalError> {

@@ -2,8 +2,8 @@
 
 use std::ffi::{c_int, c_void};
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -186,7 +186,6 @@ unsafe fn drain(
         messages: messages.into_boxed_slice(),
         bytes,
         headers: Mutex::new(()),
-        has_headers: OnceLock::new(),
         _client: Arc::clone(client),
     });
     (count, Drained { batch, failure: failed })
@@ -269,8 +268,6 @@ pub struct MessageBatch {
     bytes: usize,
     /// Headers are parsed on first use, which changes the message: one thread at a time.
     headers: Mutex<()>,
-    /// Whether any record has headers, once somebody asked: mostly none has, and no more is to be done for each.
-    has_headers: OnceLock<bool>,
     /// Messages must be destroyed before their client.
     _client: Arc<Client>,
 }
@@ -296,13 +293,6 @@ impl MessageBatch {
     pub fn partition(&self, index: usize) -> i32 {
         // SAFETY: as above.
         unsafe { self.messages[index].as_ref().partition }
-    }
-
-    fn has_headers(&self) -> bool {
-        *self.has_headers.get_or_init(|| {
-            let _alone = self.headers.lock();
-            self.messages.iter().any(|message| headers_of(*message).is_some())
-        })
     }
 
     /// One past the last record.
@@ -334,9 +324,6 @@ impl Batch for MessageBatch {
 
     fn headers(&self, index: usize) -> Vec<Header> {
         let mut out = Vec::new();
-        if !self.has_headers() {
-            return out;
-        }
         let _alone = self.headers.lock();
         let Some(headers) = headers_of(self.messages[index]) else { return out };
         // SAFETY: the headers belong to the message, which is valid; name and value live as long as it does and are copied.
