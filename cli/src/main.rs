@@ -11,7 +11,7 @@ mod shell;
 use clap::{Parser, Subcommand};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Streaming SQL for Kafka in one binary.
 #[derive(Debug, Parser)]
