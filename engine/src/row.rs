@@ -72,7 +72,7 @@ impl RowBuffers {
     pub fn take(&mut self, width: usize) -> Vec<Value> {
         match self.free.pop() {
             Some(mut buffer) => {
-                buffer.clear();
+                empty(&mut buffer);
                 buffer.reserve(width);
                 buffer
             }
@@ -84,7 +84,7 @@ impl RowBuffers {
     pub fn take_nulls(&mut self, width: usize) -> Vec<Value> {
         let mut buffer = self.free.pop().unwrap_or_default();
         if buffer.len() != width {
-            buffer.clear();
+            empty(&mut buffer);
             buffer.resize(width, Value::Null);
         }
         buffer
@@ -97,6 +97,14 @@ impl RowBuffers {
             buffer.iter_mut().for_each(Value::set_null);
             self.free.push(buffer);
         }
+    }
+}
+
+/// Removes all values. Cheaper than `clear` where they hold nothing on the heap, which is the rule.
+pub fn empty(values: &mut Vec<Value>) {
+    while let Some(mut value) = values.pop() {
+        value.set_null();
+        std::mem::forget(value);
     }
 }
 

@@ -10,7 +10,7 @@ use super::early_test::EarlyTest;
 use super::exprs::{Origin, Projector, parse, value_names};
 use crate::expr::{self, CompiledAggregate, Env, Eval, Scope};
 use crate::plan::{QueryPlan, Step, StepKind, WindowedKey};
-use crate::row::{Row, RowMeta};
+use crate::row::{Row, RowMeta, empty};
 use crate::types::Value;
 use crate::types::codec;
 
@@ -156,7 +156,7 @@ impl Derivation {
     /// # Errors
     /// As there.
     pub fn read(&self, key: &[u8], value: &[u8], row: &mut Row) -> Result<bool, String> {
-        row.values.clear();
+        empty(&mut row.values);
         row.meta = RowMeta { has_key: true, has_value: true, ..RowMeta::default() };
         if self.windowed {
             row.meta.window = Some(codec::decode_windowed_key(key, &mut row.values).map_err(|e| e.to_string())?);

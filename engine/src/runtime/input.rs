@@ -94,12 +94,19 @@ impl Input {
         self.lanes[lane].waiting.front().map(|(batch, cursor)| (batch, *cursor))
     }
 
-    /// How many records of a lane may be taken in a row before another lane has to be asked again.
-    pub(super) fn run_length(&self, lane: usize) -> usize {
-        if self.lanes.len() > 1 {
-            return 1;
-        }
-        self.lanes[lane].waiting.front().map_or(0, |(batch, cursor)| batch.batch.len() - cursor)
+    /// How many records of a lane may be taken in a row before another lane has to be asked again, up to `most`. Call only
+    /// for a lane that [`Input::next`] named.
+    pub(super) fn run_length(&self, lane: usize, most: usize) -> usize {
+        let Some((batch, cursor)) = self.lanes[lane].waiting.front() else { return 0 };
+        let most = most.min(batch.batch.len() - cursor);
+        let others = self.lanes.iter().enumerate().filter(|(other, _)| *other != lane);
+        let heads = others.filter_map(|(other, held)| {
+            let (batch, cursor) = held.waiting.front()?;
+            Some((batch.batch.record(*cursor).timestamp, other))
+        });
+        let Some(next) = heads.min() else { return most };
+        let goes_before = |index: &usize| (batch.batch.record(cursor + index).timestamp, lane) < next;
+        1 + (1..most).take_while(goes_before).count()
     }
 
     /// Steps over a lane's next `count` records (at least one), which must be in its first batch.

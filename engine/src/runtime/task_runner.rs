@@ -153,7 +153,7 @@ impl Task {
                     }
                 }
                 Next::Lane(lane) => {
-                    let count = self.input.run_length(lane).min(RECORDS_PER_CLOCK_LOOK);
+                    let count = self.input.run_length(lane, RECORDS_PER_CLOCK_LOOK);
                     self.process(lane, count)?;
                     *records += count;
                     if *records >= MAX_CHUNK_RECORDS

@@ -6,7 +6,7 @@ use super::{Builder, Upstream};
 use crate::operators::FatalError;
 use crate::operators::derive::Derivation;
 use crate::operators::early_test::EarlyTest;
-use crate::operators::exprs::compile;
+use crate::operators::exprs::{Projector, compile, value_names};
 use crate::operators::foreign_key::{ForeignKeyJoin, Resolve, Subscribe};
 use crate::operators::stream_stream_join::StreamStreamJoin;
 use crate::operators::stream_table_join::StreamTableJoin;
@@ -30,9 +30,17 @@ impl Builder<'_> {
                 *side = Side::Unread;
             }
         }
-        let is_read = |column: &&Column| needed.contains(&column.name) || left.schema.key.contains(column);
-        let of_left = left.schema.columns().filter(is_read).map(|c| c.name.clone()).collect();
-        let left_upstream = self.step(left, false, false, &of_left, false)?;
+        // A projection of the stream that only renames columns is left out: the join reads them where they stand before it.
+        let (left_source, left_slots) = self.before_renaming(left)?;
+        for side in &mut columns {
+            if let Side::Left(slot) = side {
+                *slot = *left_slots.get(*slot).ok_or_else(|| FatalError("the join's stream lacks a column".into()))?;
+            }
+        }
+        let is_read = |column: &Column| needed.contains(&column.name) || left.schema.key.contains(column);
+        let read = left.schema.columns().zip(&left_slots).filter(|(column, _)| is_read(column));
+        let of_left = read.filter_map(|(_, slot)| left_source.schema.columns().nth(*slot)).map(|c| c.name.clone()).collect();
+        let left_upstream = self.step(left_source, false, false, &of_left, false)?;
         // The table's changes end in its store, all of their columns; the join looks them up there.
         let table_source = leaf(right);
         self.step(table_source, false, false, &all_columns(table_source), false)?;
@@ -55,6 +63,18 @@ impl Builder<'_> {
             }
         }
         Ok(self.push(Box::new(StreamTableJoin::new(table, left.schema.key.len(), columns, *outer)), left_upstream))
+    }
+
+    /// The step whose rows hold the columns of `step`, and the slot of each there; all slots are different.
+    fn before_renaming<'s>(&self, step: &'s Step) -> Result<(&'s Step, Vec<usize>), FatalError> {
+        let own = || (step, (0..step.schema.width()).collect());
+        let StepKind::Select { input, items, .. } = &step.kind else { return Ok(own()) };
+        let copied = Projector::new(&value_names(&step.schema), items, input, None, self.origin("Project"))?.copied_slots();
+        let key_width = step.schema.key.len();
+        let slots: Option<Vec<usize>> = copied.map(|copied| (0..key_width).chain(copied).collect());
+        let is_renaming =
+            |slots: &Vec<usize>| input.schema.key.len() == key_width && slots.iter().collect::<BTreeSet<_>>().len() == slots.len();
+        Ok(slots.filter(is_renaming).map_or_else(own, |slots| (&**input, slots)))
     }
 
     pub(super) fn stream_join(&mut self, step: &Step, join: &StreamStreamJoinStep) -> Result<Upstream, FatalError> {
