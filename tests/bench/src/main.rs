@@ -20,6 +20,7 @@ mod workload;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use tidemill_engine::engine::{Engine, EngineConfig};
@@ -30,6 +31,11 @@ use latency::Copier;
 use limits::{BareConsume, BareCopy, LogCopy, LogRead};
 use report::{Report, Row, Section};
 use workload::Workload;
+
+/// How long a broker may settle before its latency is measured, milliseconds.
+const SETTLE_MS: u64 = 3_000;
+/// Runs of the first workload that do not count: a broker's first minute is its compiler's.
+const WARM_UP_RUNS: usize = 2;
 
 /// Measures the engine against bare librdkafka on a real broker.
 #[derive(Parser)]
@@ -116,6 +122,18 @@ fn on_kafka(arguments: &Arguments, report: &mut Report) -> Result<(), String> {
         }
     };
     let input = load(arguments, Place::Kafka { bootstrap, in_process: arguments.in_process })?;
+    let seconds = arguments.latency_seconds;
+    if seconds > 0 {
+        // Before the throughput: what a broker deletes and writes back after that would be measured here.
+        std::thread::sleep(Duration::from_millis(SETTLE_MS));
+        report.idle_cpu_ms = Some(limits::idle_cpu(&input, seconds)?);
+        let copiers =
+            [(latency::KAFKA, Copier::None), ("bare librdkafka, two hops", Copier::Bare), ("the engine's log, two hops", Copier::Log)];
+        for (name, copier) in copiers {
+            report.latencies.insert(name, latency::measure(&input, copier, seconds)?);
+        }
+        report.latencies.insert(latency::FILTER, serving::filter(&input, seconds)?);
+    }
     let mut all: Vec<Box<dyn Workload>> = vec![
         Box::new(BareCopy),
         Box::new(BareConsume),
@@ -129,16 +147,6 @@ fn on_kafka(arguments: &Arguments, report: &mut Report) -> Result<(), String> {
     }
     report.sections.push(measure(arguments, &input, "Apache Kafka", all));
     (report.bids, report.bid_bytes) = (input.bids, input.bid_bytes);
-    let seconds = arguments.latency_seconds;
-    if seconds > 0 {
-        report.idle_cpu_ms = Some(limits::idle_cpu(&input, seconds)?);
-        let copiers =
-            [(latency::KAFKA, Copier::None), ("bare librdkafka, two hops", Copier::Bare), ("the engine's log, two hops", Copier::Log)];
-        for (name, copier) in copiers {
-            report.latencies.insert(name, latency::measure(&input, copier, seconds)?);
-        }
-        report.latencies.insert(latency::FILTER, serving::filter(&input, seconds)?);
-    }
     Ok(())
 }
 
@@ -172,6 +180,15 @@ fn measure(arguments: &Arguments, input: &Input, log: &'static str, mut workload
         .map(|workload| Row { name: workload.name(), describe: workload.describe(), goal: workload.goal(), runs: vec![], failures: vec![] })
         .collect();
     let mut number = 0;
+    for workload in workloads.iter_mut().take(1) {
+        eprintln!("{log}: warming up …");
+        for _ in 0..WARM_UP_RUNS {
+            if let Err(error) = workload.run(input, number) {
+                eprintln!("{log}, warming up: {error}");
+            }
+            number += 1;
+        }
+    }
     for round in 1..=arguments.runs {
         for (workload, row) in workloads.iter_mut().zip(&mut rows) {
             number += 1;

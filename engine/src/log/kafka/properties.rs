@@ -59,11 +59,14 @@ const LINGER_MS: &str = "5";
 /// Records linger for up to 5 ms while their worker has more to do, so that they go in large batches: librdkafka's threads
 /// take half of the CPU of a simple query when it hands them records one by one (`tidemill-bench` q1: 2.7 µs a record
 /// against 3.6 without). A worker that runs out of work lets them go at once (`writer`), so a lone record does not wait.
+///
+/// One request at a time: an idempotent partition has one batch on its way, and while others may go beside it librdkafka's
+/// thread waits for the acknowledgement in a busy loop (`tidemill-bench` q1: 3.3 µs a record with two, 2.5 with one).
 const PRODUCER: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
     ("delivery.report.only.error", "true"),
     ("linger.ms", LINGER_MS),
-    ("max.in.flight.requests.per.connection", "2"),
+    ("max.in.flight.requests.per.connection", "1"),
     ("batch.num.messages", "10000"),
     ("batch.size", "1000000"),
     ("queue.buffering.max.messages", "100000"),
