@@ -23,6 +23,7 @@ pub struct TaskContext {
     pub writer: Option<Box<dyn LogWriter>>,
     pub clock: Arc<dyn Clock>,
     pub processing_log: Arc<dyn ProcessingLog>,
+    reports_rows: bool,
     /// The partition of this task.
     pub partition: i32,
     /// Spreads records without a key over the sink's partitions.
@@ -62,6 +63,7 @@ impl TaskContext {
             stores,
             writer: None,
             clock,
+            reports_rows: processing_log.includes_rows(),
             processing_log,
             partition,
             null_key_counter: 0,
@@ -118,7 +120,7 @@ impl TaskContext {
 
     /// Whether reports are to bear the rows that failed.
     pub fn reports_rows(&self) -> bool {
-        self.processing_log.includes_rows()
+        self.reports_rows
     }
 
     /// Reports a record or an expression that failed; the query goes on.

@@ -119,7 +119,7 @@ impl TopicReader {
     /// # Errors
     /// The key or the value is not what the topic's format and schema say. The row's content is undefined then.
     pub fn read(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, row: &mut Row) -> Result<(), ReadError> {
-        self.read_value(key, value, row, |decoder, bytes, row| decoder.decode(bytes, row))
+        self.read_with(key, value, row, |decoder, bytes, row| decoder.decode(bytes, row))
     }
 
     /// As [`Self::read`], and tells `carried` what it need not decode.
@@ -137,13 +137,13 @@ impl TopicReader {
         if self.carries == 0 {
             return self.read(key, value, row);
         }
-        self.read_value(key, value, row, |decoder, bytes, row| decoder.decode_carrying(bytes, row, spans))?;
+        self.read_with(key, value, row, |decoder, bytes, row| decoder.decode_carrying(bytes, row, spans))?;
         carried.keep(value.unwrap_or_default());
         Ok(())
     }
 
     #[inline]
-    fn read_value(
+    fn read_with(
         &mut self,
         key: Option<&[u8]>,
         value: Option<&[u8]>,

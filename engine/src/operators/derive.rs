@@ -125,12 +125,7 @@ impl Derivation {
     /// is no such projection, or more behind it.
     pub fn take_renaming(&mut self) -> Option<Vec<usize>> {
         let [Stage::Select { key_width, values }] = self.stages.as_slice() else { return None };
-        let mut slots: Vec<usize> = (0..*key_width).collect();
-        slots.extend(values.copied_slots()?);
-        let distinct: BTreeSet<usize> = slots.iter().copied().collect();
-        if distinct.len() < slots.len() || !matches!(self.layout, Layout::Columns) {
-            return None;
-        }
+        let slots = values.renaming(*key_width).filter(|_| matches!(self.layout, Layout::Columns))?;
         self.stages.clear();
         Some(slots)
     }

@@ -25,22 +25,20 @@ impl EarlyTest {
     pub fn new(predicate: &str, table: &Step, source: &[usize]) -> Result<Option<Self>, FatalError> {
         let predicate = parse(predicate)?;
         let columns = expr::columns_used(&predicate);
-        let positions: Option<Vec<usize>> =
-            columns.iter().map(|name| table.schema.value.iter().position(|column| column.name == *name)).collect();
-        let Some(positions) = positions.filter(|positions| !positions.is_empty() && calls_nothing(&predicate)) else { return Ok(None) };
-        let Some(places) = positions.iter().map(|position| source.get(*position).copied()).collect::<Option<Vec<usize>>>() else {
+        let is_ours = |name: &String| table.schema.value.iter().any(|column| column.name == *name);
+        if columns.is_empty() || !columns.iter().all(is_ours) || !calls_nothing(&predicate) {
             return Ok(None);
+        }
+        let read_at = |place: usize| {
+            let index = source.iter().position(|at| *at == place)?;
+            table.schema.value.get(index).filter(|column| columns.contains(&column.name))
         };
         let width = source.iter().max().map_or(0, |last| last + 1);
-        let mut wanted = vec![false; width];
+        let wanted = (0..width).map(|place| read_at(place).is_some()).collect();
         // The schema of the rows as they are decoded: columns that are not read have no names.
-        let mut schema = Schema { key: table.schema.key.clone(), value: Vec::with_capacity(width) };
-        for (place, wanted) in wanted.iter_mut().enumerate() {
-            let position = places.iter().position(|read| *read == place).and_then(|index| positions.get(index));
-            let column = position.and_then(|position| table.schema.value.get(*position));
-            *wanted = column.is_some();
-            schema.value.push(column.cloned().unwrap_or_else(|| Column::new(format!(" {place}"), SqlType::Boolean)));
-        }
+        let unread = |place: usize| Column::new(format!(" {place}"), SqlType::Boolean);
+        let value = (0..width).map(|place| read_at(place).cloned().unwrap_or_else(|| unread(place))).collect();
+        let schema = Schema { key: table.schema.key.clone(), value };
         let compiled = expr::compile_predicate(&predicate, &Scope::new(&schema, false)).map_err(|e| FatalError(e.to_string()))?;
         Ok(Some(EarlyTest { predicate: compiled, wanted }))
     }

@@ -201,9 +201,13 @@ impl Projector {
         self.cells.iter().enumerate().all(|(index, cell)| !matches!(cell, Cell::Copy(slot) if *slot != first + index))
     }
 
-    /// The slots of the input row that the columns are copies of; `None` where one is computed.
-    pub fn copied_slots(&self) -> Option<Vec<usize>> {
-        self.cells.iter().map(|cell| if let Cell::Copy(slot) = cell { Some(*slot) } else { None }).collect()
+    /// Where it only renames and reorders columns behind a key that stays: for each slot of the results (the key's first)
+    /// that of the input row, all different.
+    pub fn renaming(&self, key_width: usize) -> Option<Vec<usize>> {
+        let copied = self.cells.iter().map(|cell| if let Cell::Copy(slot) = cell { Some(*slot) } else { None });
+        let slots: Vec<usize> = (0..key_width).map(Some).chain(copied).collect::<Option<_>>()?;
+        let distinct: BTreeSet<usize> = slots.iter().copied().collect();
+        (distinct.len() == slots.len()).then_some(slots)
     }
 
     /// Turns a row into the result in place: the columns from slot `first` on (see [`Self::stays_in_place`]).

@@ -180,13 +180,13 @@ fn measure(arguments: &Arguments, input: &Input, log: &'static str, mut workload
         .map(|workload| Row { name: workload.name(), describe: workload.describe(), goal: workload.goal(), runs: vec![], failures: vec![] })
         .collect();
     let mut number = 0;
-    for workload in workloads.iter_mut().take(1) {
+    if let Some(first) = workloads.first_mut() {
         eprintln!("{log}: warming up …");
         for _ in 0..WARM_UP_RUNS {
-            if let Err(error) = workload.run(input, number) {
+            number += 1;
+            if let Err(error) = first.run(input, number) {
                 eprintln!("{log}, warming up: {error}");
             }
-            number += 1;
         }
     }
     for round in 1..=arguments.runs {

@@ -54,8 +54,7 @@ impl Builder<'_> {
         }
         let key_width = right.schema.key.len();
         let is_read = |slot: usize| columns.iter().any(|side| matches!(side, Side::Right(read) if *read == slot));
-        let width = slots.iter().max().map_or(0, |last| last + 1);
-        table.want_only((key_width..width.max(leaf(right).schema.width())).map(is_read).collect());
+        table.want_only((key_width..leaf(right).schema.width()).map(is_read).collect());
         if let (Some(predicate), false) = (predicate, *outer) {
             let places: Vec<usize> = slots.iter().skip(key_width).map(|slot| slot.saturating_sub(key_width)).collect();
             if let Some(test) = EarlyTest::new(predicate, right, &places)? {
@@ -69,12 +68,10 @@ impl Builder<'_> {
     fn before_renaming<'s>(&self, step: &'s Step) -> Result<(&'s Step, Vec<usize>), FatalError> {
         let own = || (step, (0..step.schema.width()).collect());
         let StepKind::Select { input, items, .. } = &step.kind else { return Ok(own()) };
-        let copied = Projector::new(&value_names(&step.schema), items, input, None, self.origin("Project"))?.copied_slots();
         let key_width = step.schema.key.len();
-        let slots: Option<Vec<usize>> = copied.map(|copied| (0..key_width).chain(copied).collect());
-        let is_renaming =
-            |slots: &Vec<usize>| input.schema.key.len() == key_width && slots.iter().collect::<BTreeSet<_>>().len() == slots.len();
-        Ok(slots.filter(is_renaming).map_or_else(own, |slots| (&**input, slots)))
+        let values = Projector::new(&value_names(&step.schema), items, input, None, self.origin("Project"))?;
+        let slots = values.renaming(key_width).filter(|_| input.schema.key.len() == key_width);
+        Ok(slots.map_or_else(own, |slots| (&**input, slots)))
     }
 
     pub(super) fn stream_join(&mut self, step: &Step, join: &StreamStreamJoinStep) -> Result<Upstream, FatalError> {
