@@ -1,7 +1,7 @@
 //! The function registry: scalar, aggregate and table functions.
 //!
 //! A function is one file and one line. Its file holds a `static` with its name, documentation, signatures and
-//! implementation; its line stands in the list of its kind ([`scalar::ALL`], [`aggregate::ALL`], [`table::ALL`]). The
+//! implementation; its line stands in the list of its kind ([`scalar::all`], [`aggregate::ALL`], [`table::ALL`]). The
 //! same data serves the continuous path, ad-hoc queries, DESCRIBE FUNCTION and the manual.
 
 pub mod aggregate;

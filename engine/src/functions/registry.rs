@@ -6,7 +6,7 @@ use super::{AggregateFunction, ScalarFunction, TableFunction, aggregate, scalar,
 
 /// A scalar function by its name in any case.
 pub fn scalar(name: &str) -> Option<&'static ScalarFunction> {
-    scalar::ALL.iter().find(|f| f.name.eq_ignore_ascii_case(name)).copied()
+    scalar::all().find(|f| f.name.eq_ignore_ascii_case(name))
 }
 
 /// An aggregate function by its name in any case.
@@ -21,7 +21,7 @@ pub fn table(name: &str) -> Option<&'static TableFunction> {
 
 /// The names of all functions: scalar, then aggregate, then table functions.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    scalar::ALL.iter().map(|f| f.name).chain(aggregate::ALL.iter().map(|f| f.name)).chain(table::ALL.iter().map(|f| f.name))
+    scalar::all().map(|f| f.name).chain(aggregate::ALL.iter().map(|f| f.name)).chain(table::ALL.iter().map(|f| f.name))
 }
 
 /// What to say of a name that stands where a scalar function must: that there is none, or what it is instead.

@@ -5,7 +5,7 @@ use tidemill_engine::functions::{Category, aggregate, scalar, table};
 use crate::entities::{Common, FunctionName, FunctionNames, KsqlEntity};
 
 pub fn run(text: String) -> KsqlEntity {
-    let scalars = scalar::ALL.iter().map(|f| (f.name, "SCALAR", f.category));
+    let scalars = scalar::all().map(|f| (f.name, "SCALAR", f.category));
     let aggregates = aggregate::ALL.iter().map(|f| (f.name, "AGGREGATE", f.category));
     let tables = table::ALL.iter().map(|f| (f.name, "TABLE", f.category));
     let functions = scalars.chain(aggregates).chain(tables).map(|(name, kind, category)| FunctionName {

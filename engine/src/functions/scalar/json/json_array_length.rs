@@ -3,7 +3,7 @@
 use super::prelude::*;
 use serde_json::Value as Json;
 
-use super::json;
+use super::document;
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
     name: "JSON_ARRAY_LENGTH",
@@ -12,7 +12,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
     description: "How many items a JSON array has; null for other JSON.",
     examples: &[example("JSON_ARRAY_LENGTH('[1, 2, 3]')", "3")],
     variants: &[ScalarVariant::plain("The number of items.", &[param("json", ParamType::String, "The JSON text.")], INT, |args| {
-        let Some(Json::Array(items)) = json::read(args.get(0)?)? else { return Ok(Value::Null) };
+        let Some(Json::Array(items)) = document::read(args.get(0)?)? else { return Ok(Value::Null) };
         i32::try_from(items.len()).map(Value::Int).map_err(|_| EvalError::new("the array is too long"))
     })],
 };

@@ -1,6 +1,6 @@
 //! IS_JSON_STRING: whether a text is JSON.
 
-use super::json;
+use super::document;
 use super::prelude::*;
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
@@ -11,7 +11,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
     examples: &[example("IS_JSON_STRING('[1, 2]')", "true"), example("IS_JSON_STRING('abc')", "false")],
     variants: &[ScalarVariant::plain("Whether it is JSON.", &[param("json", ParamType::String, "The JSON text.")], BOOLEAN, |args| {
         let text: Option<&str> = args.opt(0)?;
-        Ok(Value::Boolean(text.is_some_and(|text| matches!(json::read(text), Ok(Some(_))))))
+        Ok(Value::Boolean(text.is_some_and(|text| matches!(document::read(text), Ok(Some(_))))))
     })
     .called_on_null()],
 };

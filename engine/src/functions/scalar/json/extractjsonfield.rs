@@ -1,6 +1,6 @@
 //! EXTRACTJSONFIELD: what a path leads to in a JSON text.
 
-use super::json;
+use super::document;
 use super::json_path::JsonPath;
 use super::prelude::*;
 
@@ -20,10 +20,10 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
                 let path = paths.get(args.get(1)?)?;
                 let text: &str = args.get(0)?;
                 // No JSON at all is empty text for the path to everything, nothing for all others.
-                let Some(json) = json::read(text)? else {
+                let Some(json) = document::read(text)? else {
                     return Ok(if args.value(1) == &Value::string("$") { Value::string("") } else { Value::Null });
                 };
-                Ok(path.follow(&json).map_or(Value::Null, |found| Value::string(json::text_of(found))))
+                Ok(path.follow(&json).map_or(Value::Null, |found| Value::string(document::text_of(found))))
             }))
         },
     )],

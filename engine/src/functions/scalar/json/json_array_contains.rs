@@ -3,7 +3,7 @@
 use super::prelude::*;
 use serde_json::Value as Json;
 
-use super::json;
+use super::document;
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
     name: "JSON_ARRAY_CONTAINS",
@@ -22,7 +22,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
 
 fn eval(args: &mut Args<'_>) -> Outcome {
     let Some(text) = args.opt::<&str>(0)? else { return Ok(Value::Null) };
-    let Ok(Some(Json::Array(items))) = json::read(text) else { return Ok(Value::Boolean(false)) };
+    let Ok(Some(Json::Array(items))) = document::read(text) else { return Ok(Value::Boolean(false)) };
     let wanted = args.value(1);
     Ok(Value::Boolean(items.iter().any(|item| equals(item, wanted))))
 }

@@ -1,6 +1,6 @@
 //! TO_JSON_STRING: any value as JSON text.
 
-use super::json;
+use super::document;
 use super::prelude::*;
 use crate::functions::java::decimal_text;
 use crate::types::text::{write_base64, write_date, write_double, write_i32, write_i64, write_time, write_timestamp};
@@ -32,7 +32,7 @@ fn write(value: &Value, sql_type: Option<&SqlType>, out: &mut String) -> Result<
         Value::Double(v) if v.is_finite() => write_double(*v, out),
         Value::Double(v) => quoted(out, |out| write_double(*v, out)),
         Value::Decimal(v) => out.push_str(&decimal_text(v)),
-        Value::String(v) => json::write_string(v, out),
+        Value::String(v) => document::write_string(v, out),
         Value::Bytes(v) => quoted(out, |out| write_base64(v, out)),
         Value::Time(v) => quoted(out, |out| write_time(*v, out)),
         Value::Date(v) => quoted(out, |out| write_date(*v, out)),
@@ -45,11 +45,11 @@ fn write(value: &Value, sql_type: Option<&SqlType>, out: &mut String) -> Result<
             let Some(SqlType::Map(key_type, value_type)) = sql_type else { return Err(unknown_type(value)) };
             list(out, ['{', '}'], entries.iter(), |(key, item), out| {
                 match key {
-                    Value::String(name) => json::write_string(name, out),
+                    Value::String(name) => document::write_string(name, out),
                     other => {
                         let mut name = String::new();
                         write(other, Some(key_type), &mut name)?;
-                        json::write_string(name.trim_matches('"'), out);
+                        document::write_string(name.trim_matches('"'), out);
                     }
                 }
                 out.push(':');
@@ -59,7 +59,7 @@ fn write(value: &Value, sql_type: Option<&SqlType>, out: &mut String) -> Result<
         Value::Struct(values) => {
             let Some(SqlType::Struct(fields)) = sql_type else { return Err(unknown_type(value)) };
             list(out, ['{', '}'], fields.iter().zip(values.iter()), |(field, item), out| {
-                json::write_string(&field.name, out);
+                document::write_string(&field.name, out);
                 out.push(':');
                 write(item, Some(&field.sql_type), out)
             })?;

@@ -3,7 +3,7 @@
 use super::prelude::*;
 use serde_json::Value as Json;
 
-use super::json;
+use super::document;
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
     name: "JSON_ITEMS",
@@ -16,8 +16,8 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
         &[param("json", ParamType::String, "The JSON text.")],
         Returns::Type(ParamType::Array(&ParamType::String)),
         |args| {
-            let Some(Json::Array(items)) = json::read(args.get(0)?)? else { return Ok(Value::Null) };
-            Ok(Value::array(items.iter().map(|item| Value::string(json::to_json(item))).collect()))
+            let Some(Json::Array(items)) = document::read(args.get(0)?)? else { return Ok(Value::Null) };
+            Ok(Value::array(items.iter().map(|item| Value::string(document::to_json(item))).collect()))
         },
     )],
 };

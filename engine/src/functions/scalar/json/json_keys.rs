@@ -3,7 +3,7 @@
 use super::prelude::*;
 use serde_json::Value as Json;
 
-use super::json;
+use super::document;
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
     name: "JSON_KEYS",
@@ -16,7 +16,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
         &[param("jsonObj", ParamType::String, "The JSON text.")],
         Returns::Type(ParamType::Array(&ParamType::String)),
         |args| {
-            let Some(Json::Object(fields)) = json::read(args.get(0)?)? else { return Ok(Value::Null) };
+            let Some(Json::Object(fields)) = document::read(args.get(0)?)? else { return Ok(Value::Null) };
             Ok(Value::array(fields.keys().map(|name| Value::string(name.as_str())).collect()))
         },
     )],

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::json;
+use super::document;
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
     name: "JSON_RECORDS",
@@ -18,8 +18,8 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
         &[param("jsonObj", ParamType::String, "The JSON text.")],
         Returns::Type(ParamType::Map(&ParamType::String, &ParamType::String)),
         |args| {
-            let Some(Json::Object(fields)) = json::read(args.get(0)?)? else { return Ok(Value::Null) };
-            let entries = fields.iter().map(|(name, value)| (Value::string(name.as_str()), Value::string(json::text_of(value))));
+            let Some(Json::Object(fields)) = document::read(args.get(0)?)? else { return Ok(Value::Null) };
+            let entries = fields.iter().map(|(name, value)| (Value::string(name.as_str()), Value::string(document::text_of(value))));
             Ok(Value::Map(Arc::new(entries.collect())))
         },
     )],

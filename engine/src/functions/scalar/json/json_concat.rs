@@ -3,7 +3,7 @@
 use super::prelude::*;
 use serde_json::Value as Json;
 
-use super::json;
+use super::document;
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
     name: "JSON_CONCAT",
@@ -20,13 +20,13 @@ fn eval(args: &mut Args<'_>) -> Outcome {
     let mut joined: Option<Json> = None;
     for index in 0..args.values.len() {
         let Some(text) = args.opt(index)? else { return Ok(Value::Null) };
-        let Some(next) = json::read(text)? else { return Ok(Value::Null) };
+        let Some(next) = document::read(text)? else { return Ok(Value::Null) };
         joined = Some(match joined {
             Some(before) => join(before, next),
             None => next,
         });
     }
-    Ok(joined.map_or(Value::Null, |json| Value::string(json::to_json(&json))))
+    Ok(joined.map_or(Value::Null, |json| Value::string(document::to_json(&json))))
 }
 
 fn join(left: Json, right: Json) -> Json {

@@ -1,6 +1,6 @@
 //! ENCODE: a string from one encoding to another.
 
-use super::encodings::Encoding;
+use super::super::bytes::encodings::Encoding;
 use super::prelude::*;
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
