@@ -5,7 +5,7 @@ use crate::types::text::{parse_base64, to_text, write_base64};
 
 /// An encoding by its name, any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(in crate::functions::scalar) enum Encoding {
     Hex,
     Utf8,
     Ascii,
