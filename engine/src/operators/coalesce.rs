@@ -3,18 +3,16 @@
 //! operator, and each change goes on at once.
 //!
 //! In: changes of an aggregation. Out, before a commit or when the held ones take too much memory: one change a key and
-//! window, in the order in which they changed first, from the old row of the first to the new row of the last. Without a
-//! store: what is held belongs to the commit that comes, and is thrown away where that is taken back.
+//! window, in the order in which they changed last (as ksqlDB's cache has it), from the old row of the first to the new row
+//! of the last. A session that came and was merged away in between leaves nothing. Without a store: what is held belongs to the commit that comes, and is thrown away where that is taken back.
 
 use indexmap::IndexMap;
 
 use super::{FatalError, Operator, Output, Port};
 use crate::plan::QueryPlan;
-use crate::row::Row;
-use crate::types::codec;
+use crate::row::{Headers, Row};
+use crate::types::{Value, codec};
 
-/// What a held row takes besides its key, for the limit: bytes.
-const ROW_BYTES: usize = 256;
 /// Names of the property, the newer one first; each may begin with `ksql.streams.`.
 const PROPERTIES: &[&str] = &["statestore.cache.max.bytes", "cache.max.bytes.buffering"];
 
@@ -22,9 +20,24 @@ pub(super) struct Coalesce {
     key_width: usize,
     /// Bytes that may be held.
     limit: usize,
-    held: IndexMap<Vec<u8>, Row, foldhash::fast::FixedState>,
+    held: IndexMap<Vec<u8>, Held, foldhash::fast::FixedState>,
+    /// What they take.
     bytes: usize,
+    /// Changes so far: what orders them.
+    changes: u64,
+    /// Whether rows say what they replace; then one that is gone before it ever went out is known.
+    knows_old: bool,
     key: Vec<u8>,
+}
+
+/// A row that waits for the commit.
+struct Held {
+    row: Row,
+    /// What it takes, its old row and its key.
+    bytes: usize,
+    old_bytes: usize,
+    /// Which of all changes it is.
+    change: u64,
 }
 
 /// How much a query may hold back, bytes; `None`: nothing.
@@ -37,14 +50,15 @@ pub(super) fn limit(plan: &QueryPlan) -> Option<usize> {
 }
 
 impl Coalesce {
-    pub fn new(key_width: usize, limit: usize) -> Self {
-        Coalesce { key_width, limit, held: IndexMap::default(), bytes: 0, key: Vec::new() }
+    pub fn new(key_width: usize, limit: usize, knows_old: bool) -> Self {
+        Coalesce { key_width, limit, held: IndexMap::default(), bytes: 0, changes: 0, knows_old, key: Vec::new() }
     }
 
     fn release(&mut self, out: &mut Output<'_>) -> Result<(), FatalError> {
         self.bytes = 0;
-        for (_, row) in self.held.drain(..) {
-            out.emit(row)?;
+        self.held.sort_unstable_by(|_, one, _, other| one.change.cmp(&other.change));
+        for (_, held) in self.held.drain(..) {
+            out.emit(held.row)?;
         }
         Ok(())
     }
@@ -58,15 +72,28 @@ impl Operator for Coalesce {
         if let Some(window) = row.meta.window {
             codec::encode_window(window, &mut self.key);
         }
+        self.changes += 1;
+        let change = self.changes;
         match self.held.get_mut(&self.key) {
-            Some(held) => {
-                std::mem::swap(&mut row.old, &mut held.old);
-                std::mem::swap(&mut row, held);
+            Some(held) if self.knows_old && !row.meta.has_value && held.row.old.is_none() => {
+                self.bytes -= held.bytes;
+                self.held.swap_remove(&self.key);
                 out.cx.recycle(row);
             }
+            Some(held) => {
+                std::mem::swap(&mut row.old, &mut held.row.old);
+                std::mem::swap(&mut row, &mut held.row);
+                out.cx.recycle(row);
+                self.bytes -= held.bytes;
+                held.bytes = entry_bytes(&self.key, &held.row, held.old_bytes);
+                held.change = change;
+                self.bytes += held.bytes;
+            }
             None => {
-                self.bytes += self.key.len() + ROW_BYTES;
-                self.held.insert(self.key.clone(), row);
+                let old_bytes = row.old.as_deref().map_or(0, values_bytes);
+                let bytes = entry_bytes(&self.key, &row, old_bytes);
+                self.bytes += bytes;
+                self.held.insert(self.key.clone(), Held { row, bytes, old_bytes, change });
             }
         }
         if self.bytes > self.limit { self.release(out) } else { Ok(()) }
@@ -80,6 +107,19 @@ impl Operator for Coalesce {
         self.held.clear();
         self.bytes = 0;
     }
+}
+
+/// What a held row takes of memory.
+fn entry_bytes(key: &[u8], row: &Row, old_bytes: usize) -> usize {
+    let headers = match &row.meta.headers {
+        Headers::None | Headers::OfRecord => 0,
+        Headers::Own(headers) => headers.iter().map(|header| header.key.len() + header.value.as_ref().map_or(0, Vec::len)).sum(),
+    };
+    key.len() + size_of::<Held>() + values_bytes(&row.values) + old_bytes + headers
+}
+
+fn values_bytes(values: &[Value]) -> usize {
+    values.iter().map(|value| size_of::<Value>() + value.heap_bytes()).sum()
 }
 
 #[cfg(test)]
@@ -98,8 +138,9 @@ mod tests {
     struct Seen(Arc<Mutex<Vec<[i64; 3]>>>);
 
     impl Operator for Seen {
-        fn process(&mut self, _port: Port, row: Row, _out: &mut Output<'_>) -> Result<(), FatalError> {
+        fn process(&mut self, _port: Port, row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
             let number = |value: Option<&Value>| if let Some(Value::BigInt(number)) = value { *number } else { -1 };
+            out.cx.rows_out += 1;
             let old = number(row.old.as_ref().and_then(|old| old.get(1)));
             self.0.lock().push([number(row.values.first()), old, number(row.values.get(1))]);
             Ok(())
@@ -114,7 +155,7 @@ mod tests {
     fn run(limit: usize, steps: impl FnOnce(&mut Vec<Node>, &mut TaskContext)) -> Vec<[i64; 3]> {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let mut nodes = vec![
-            Node { operator: Box::new(Coalesce::new(1, limit)), next: Some((1, Port(0))) },
+            Node { operator: Box::new(Coalesce::new(1, limit, true)), next: Some((1, Port(0))) },
             Node { operator: Box::new(Seen(seen.clone())), next: None },
         ];
         let mut cx = TaskContext::new(Vec::new(), Arc::new(SystemClock), Arc::new(NoProcessingLog), 0);
@@ -131,13 +172,56 @@ mod tests {
     #[test]
     fn many_changes_of_a_key_become_one_at_the_commit() {
         let seen = run(1 << 20, |nodes, cx| {
-            feed(nodes, cx, &[(1, None, 1), (2, Some(5), 6), (1, Some(1), 2), (2, Some(6), 7), (1, Some(2), 3)]);
+            feed(nodes, cx, &[(1, None, 1), (2, Some(5), 6), (1, Some(1), 2), (2, Some(6), 7), (3, None, 1), (1, Some(2), 3)]);
             before_commit(nodes, cx).unwrap();
             feed(nodes, cx, &[(1, Some(3), 4)]);
             before_commit(nodes, cx).unwrap();
             before_commit(nodes, cx).unwrap();
         });
-        assert_eq!(seen, [[1, -1, 3], [2, 5, 7], [1, 3, 4]]);
+        assert_eq!(seen, [[2, 5, 7], [3, -1, 1], [1, -1, 3], [1, 3, 4]], "in the order of the last changes");
+    }
+
+    #[test]
+    fn what_was_never_sent_is_not_deleted() {
+        let gone = |key, old| {
+            let mut row = change(key, old, 0);
+            row.meta.has_value = false;
+            row
+        };
+        let seen = run(1 << 20, |nodes, cx| {
+            feed(nodes, cx, &[(1, None, 1), (2, Some(5), 6), (3, None, 1)]);
+            for row in [gone(1, Some(1)), gone(2, Some(6)), gone(4, Some(7))] {
+                process_from(nodes, 0, 0, Port(0), row, cx).unwrap();
+            }
+            before_commit(nodes, cx).unwrap();
+        });
+        assert_eq!(seen, [[3, -1, 1], [2, 5, 0], [4, 7, 0]]);
+    }
+
+    #[test]
+    fn rows_count_by_what_they_take() {
+        let rows_held = |text_bytes: usize| {
+            let mut most = 0;
+            run(100_000, |nodes, cx| {
+                let text = "x".repeat(text_bytes);
+                for key in 0..2_000 {
+                    let mut row = change(key, None, key);
+                    row.values.push(Value::string(text.as_str()));
+                    process_from(nodes, 0, 0, Port(0), row, cx).unwrap();
+                    // A change in place takes no more.
+                    let mut row = change(key, None, key);
+                    row.values.push(Value::string(text.as_str()));
+                    process_from(nodes, 0, 0, Port(0), row, cx).unwrap();
+                    if most == 0 && cx.rows_out > 0 {
+                        most = key;
+                    }
+                }
+            });
+            most
+        };
+        let (few, many) = (rows_held(10_000), rows_held(1));
+        assert!((8..11).contains(&few), "{few}");
+        assert!((200..1_000).contains(&many), "{many}");
     }
 
     #[test]

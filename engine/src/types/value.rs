@@ -53,6 +53,23 @@ impl Value {
         }
     }
 
+    /// Bytes that it takes besides its own 24; what several values share counts for each of them.
+    pub fn heap_bytes(&self) -> usize {
+        use Value::*;
+        let all = |values: &[Value]| values.iter().map(|value| size_of::<Value>() + value.heap_bytes()).sum::<usize>();
+        match self {
+            Null | Boolean(_) | Int(_) | BigInt(_) | Double(_) | Time(_) | Date(_) | Timestamp(_) => 0,
+            String(text) if text.len() <= Text::INLINE_LIMIT => 0,
+            String(text) => text.len(),
+            Bytes(bytes) => bytes.len(),
+            // Three decimal digits take ten bits.
+            Decimal(value) => size_of::<BigDecimal>() + usize::try_from(value.digits() / 2).unwrap_or(usize::MAX),
+            Array(items) => all(items),
+            Struct(fields) => all(fields),
+            Map(entries) => entries.iter().map(|(key, value)| 3 * size_of::<Value>() + key.heap_bytes() + value.heap_bytes()).sum(),
+        }
+    }
+
     pub fn string(text: impl Into<Text>) -> Self {
         Value::String(text.into())
     }
