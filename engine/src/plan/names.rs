@@ -105,6 +105,13 @@ pub fn foreign_key_join(first_node: usize) -> [String; 4] {
     ]
 }
 
+/// The store that numbers the changes of the left of a join on a foreign key: by the topic of its messages. Kafka Streams
+/// has none, so its name says whose it is.
+pub fn foreign_key_versions(messages_topic: &str) -> String {
+    let node = messages_topic.strip_suffix("-topic").and_then(|name| name.rsplit('-').next()).unwrap_or(messages_topic);
+    format!("TIDEMILL-FK-JOIN-VERSIONS-{node}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +125,7 @@ mod tests {
             (names.repartition(&join("")), "_confluent-ksql-default_query_CTAS_T_0-Join-repartition"),
             (names.changelog(&join_table_store("")), "_confluent-ksql-default_query_CTAS_T_0-KafkaTopic_Right-Reduce-changelog"),
             (names.changelog(&join_table_store("L_")), "_confluent-ksql-default_query_CTAS_T_0-KafkaTopic_L_Right-Reduce-changelog"),
+            (foreign_key_versions(&names.internal(&foreign_key_join(7)[0])), "TIDEMILL-FK-JOIN-VERSIONS-0000000007"),
             (names.changelog(TABLE_STORE), "_confluent-ksql-default_query_CTAS_T_0-KsqlTopic-Reduce-changelog"),
             (
                 Names::transient("default_", "transient_S_7").repartition(GROUP_BY),

@@ -1,11 +1,11 @@
 //! A query driven by hand, record by record, on the caller's thread: for tests of semantics, where order must not depend
 //! on threads. The operators, stores and commits are those of the server; only the worker is missing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::log::{Commit, Log, LogError, LogReader, OffsetSpec, RecordRef, Subscription, TopicPartition, TopicSpec};
+use crate::log::{Batch, Commit, Log, LogError, LogReader, OffsetSpec, RecordRef, Subscription, TopicPartition, TopicSpec};
 use crate::operators::{self, BuildEnv, Collector, FatalError, TaskGraph, TaskSpec, before_commit, end_chunk, process_from};
 use crate::plan::QueryPlan;
 use crate::processing_log::ProcessingLog;
@@ -44,6 +44,8 @@ struct Internal {
     sub_topology: usize,
     topic: String,
     reader: Box<dyn LogReader>,
+    /// Records that have arrived: partition, batch and index there.
+    waiting: VecDeque<(i32, Arc<dyn Batch>, usize)>,
 }
 
 /// Why a driven query stopped.
@@ -98,7 +100,7 @@ impl SyncQuery {
                 wake: Arc::new(|| {}),
                 max_buffered_bytes: usize::MAX,
             })?;
-            self.internal.push(Internal { sub_topology: index, topic: source.topic.clone(), reader });
+            self.internal.push(Internal { sub_topology: index, topic: source.topic.clone(), reader, waiting: VecDeque::new() });
         }
         Ok(())
     }
@@ -106,22 +108,30 @@ impl SyncQuery {
     /// Runs one record of an external topic through the whole query, also through its repartition topics, so that the
     /// answer does not depend on the length of chunks. Nothing is visible outside before the chunk ends.
     pub fn feed(&mut self, topic: &str, partition: i32, record: RecordRef<'_>, headers: &[Header]) -> Result<(), SyncError> {
-        for sub_topology in 0..self.specs.len() {
-            self.feed_to(sub_topology, topic, partition, record, headers)?;
-        }
-        if self.internal.is_empty() {
-            return Ok(());
-        }
-        loop {
-            for ((sub_topology, _), task) in &mut self.tasks {
-                if task.in_chunk && self.specs[*sub_topology].sinks.iter().any(|s| s.is_repartition) {
-                    task.end_chunk()?;
-                }
-            }
+        self.hand_in(topic, partition, record, headers)?;
+        while !self.internal.is_empty() {
+            self.commit_internal()?;
             if !self.drain()? {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
+    }
+
+    /// Runs one record of an external topic through the sub-topologies that read it. What these write for the query itself
+    /// waits.
+    pub fn hand_in(&mut self, topic: &str, partition: i32, record: RecordRef<'_>, headers: &[Header]) -> Result<(), SyncError> {
+        (0..self.specs.len()).try_for_each(|sub_topology| self.feed_to(sub_topology, topic, partition, record, headers))
+    }
+
+    /// Makes visible what was written to repartition topics.
+    fn commit_internal(&mut self) -> Result<(), SyncError> {
+        for ((sub_topology, _), task) in &mut self.tasks {
+            if task.in_chunk && self.specs[*sub_topology].sinks.iter().any(|s| s.is_repartition) {
+                task.end_chunk()?;
+            }
+        }
+        Ok(())
     }
 
     fn feed_to(&mut self, sub: usize, topic: &str, partition: i32, record: RecordRef<'_>, headers: &[Header]) -> Result<(), SyncError> {
@@ -183,19 +193,55 @@ impl SyncQuery {
 
     /// Feeds what arrived in the query's own topics; false: nothing.
     fn drain(&mut self) -> Result<bool, SyncError> {
+        self.poll()?;
         let mut any = false;
         for index in 0..self.internal.len() {
-            while let Some(arrived) = self.internal[index].reader.poll()? {
-                let internal = &self.internal[index];
-                let (sub, topic) = (internal.sub_topology, internal.topic.clone());
-                let partition = i32::try_from(arrived.source).unwrap_or(0);
-                for at in arrived.first..arrived.batch.len() {
-                    self.feed_to(sub, &topic, partition, arrived.batch.record(at), &arrived.batch.headers(at))?;
-                    any = true;
-                }
+            while let Some(first) = self.internal[index].waiting.pop_front() {
+                self.take(index, first)?;
+                any = true;
             }
         }
         Ok(any)
+    }
+
+    /// Feeds records of the query's own topics one by one, at most so many, each of a topic and partition that `choose`
+    /// picks among so many: what lies in different ones overtakes each other, as it does between tasks.
+    pub fn drain_some(&mut self, most: usize, mut choose: impl FnMut(usize) -> usize) -> Result<(), SyncError> {
+        for _ in 0..most {
+            self.commit_internal()?;
+            self.poll()?;
+            let mut places: Vec<(usize, i32)> = Vec::new();
+            for (index, internal) in self.internal.iter().enumerate() {
+                places.extend(internal.waiting.iter().map(|(partition, ..)| (index, *partition)));
+            }
+            places.sort_unstable();
+            places.dedup();
+            if places.is_empty() {
+                return Ok(());
+            }
+            let (index, partition) = places[choose(places.len())];
+            let waiting = &mut self.internal[index].waiting;
+            let next = waiting.iter().position(|(of, ..)| *of == partition).and_then(|at| waiting.remove(at));
+            if let Some(next) = next {
+                self.take(index, next)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<(), SyncError> {
+        for internal in &mut self.internal {
+            while let Some(arrived) = internal.reader.poll()? {
+                let partition = i32::try_from(arrived.source).unwrap_or(0);
+                internal.waiting.extend((arrived.first..arrived.batch.len()).map(|at| (partition, arrived.batch.clone(), at)));
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, internal: usize, (partition, batch, at): (i32, Arc<dyn Batch>, usize)) -> Result<(), SyncError> {
+        let (sub, topic) = (self.internal[internal].sub_topology, self.internal[internal].topic.clone());
+        self.feed_to(sub, &topic, partition, batch.record(at), &batch.headers(at))
     }
 
     /// Throws the running operators away and builds them again over the committed state, as a restart would.

@@ -8,7 +8,7 @@ use crate::types::codec;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Subscription {
     pub instruction: Instruction,
-    /// The offset of the left's record.
+    /// Which change of the left's table it was: later ones have larger versions.
     pub version: i64,
     /// Columns of the left's key, then its value columns; of a row that is to be forgotten the key alone.
     pub row: Vec<Value>,

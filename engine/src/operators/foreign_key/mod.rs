@@ -4,7 +4,7 @@
 //! sends each change of the left to the partition where the right keeps the foreign key. [`ForeignKeyJoin`] remembers there
 //! which rows of the left name which key, and sends results back to the partition of the left's key, for changes of either
 //! side. [`Resolve`] keeps the results and leaves out those that were overtaken: a row that changed its foreign key gets
-//! results from two partitions, in whatever order. Each result therefore names the version (the offset) of the left's row
+//! results from two partitions, in whatever order. Each result therefore names the version of the left's row
 //! that it was made of, and none older than the last one counts.
 
 mod join;
