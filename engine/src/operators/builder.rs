@@ -62,6 +62,8 @@ pub struct TaskGraph {
     pub nodes: Vec<Node>,
     /// For each source: how records become rows, and the node and port that takes them.
     pub sources: Vec<(Box<dyn RecordReader>, usize, Port)>,
+    /// For each source: what tells a record's event time before it is read; `None`: it is the record's own timestamp.
+    pub clocks: Vec<Option<Box<dyn RecordClock>>>,
     /// Whether any node holds rows back until the commit.
     pub coalesces: bool,
 }
@@ -70,6 +72,12 @@ pub struct TaskGraph {
 pub trait RecordReader: Send {
     /// `None`: the record was skipped (and reported, if it was bad). `headers` are those of the record.
     fn read(&mut self, record: RecordRef<'_>, headers: Headers, partition: i32, cx: &mut TaskContext) -> ReadResult;
+}
+
+/// Tells the event time of a record that is not read yet.
+pub trait RecordClock: Send {
+    /// Milliseconds since the epoch; `i64::MIN` where the record has no time and will be skipped.
+    fn time(&mut self, record: RecordRef<'_>) -> i64;
 }
 
 /// What became of a record; an error ends the query.

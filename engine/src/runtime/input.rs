@@ -1,9 +1,10 @@
-//! The input side of a task: batches that have arrived, merged by timestamp across the task's partitions.
+//! The input side of a task: batches that have arrived, merged by event time across the task's partitions.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::log::{ArrivedBatch, LogError, LogReader, Offset};
+use crate::operators::RecordClock;
 
 /// Batches that one partition may have waiting in a task; more stay with the reader, whose back-pressure counts bytes.
 const MAX_WAITING_BATCHES: usize = 4;
@@ -11,15 +12,36 @@ const MAX_WAITING_BATCHES: usize = 4;
 /// One partition that a task reads.
 struct Lane {
     waiting: VecDeque<(ArrivedBatch, usize)>,
+    /// What tells the records' event times, where these are not their own timestamps.
+    clock: Option<Box<dyn RecordClock>>,
+    /// What it told of the next records of the first batch, so that each is asked for once.
+    times: VecDeque<i64>,
     /// The next offset to process: what a commit stores.
     position: Offset,
     /// Since when the lane has been empty without being caught up.
     empty_since: Option<Instant>,
 }
 
+impl Lane {
+    fn new(start: Offset, clock: Option<Box<dyn RecordClock>>) -> Self {
+        Lane { waiting: VecDeque::new(), clock, times: VecDeque::new(), position: start, empty_since: None }
+    }
+
+    /// The event time of the next record but `ahead` of the first batch.
+    fn time(&mut self, ahead: usize) -> Option<i64> {
+        let (batch, cursor) = self.waiting.front()?;
+        let Some(clock) = &mut self.clock else { return Some(batch.batch.record(cursor + ahead).timestamp) };
+        while self.times.len() <= ahead {
+            self.times.push_back(clock.time(batch.batch.record(cursor + self.times.len())));
+        }
+        self.times.get(ahead).copied()
+    }
+}
+
 /// Which record comes next.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// The lane whose head has the smallest timestamp.
+    /// The lane whose head has the smallest event time.
     Lane(usize),
     /// Nothing has arrived.
     Idle,
@@ -36,8 +58,9 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub(super) fn new(reader: Box<dyn LogReader>, start: &[Offset], max_idle: Duration) -> Self {
-        let lanes = start.iter().map(|o| Lane { waiting: VecDeque::new(), position: *o, empty_since: None }).collect();
+    /// Begins at an offset of each partition; each has a clock where its records' times are not their own.
+    pub(super) fn new(reader: Box<dyn LogReader>, start: Vec<(Offset, Option<Box<dyn RecordClock>>)>, max_idle: Duration) -> Self {
+        let lanes = start.into_iter().map(|(offset, clock)| Lane::new(offset, clock)).collect();
         Input { reader, lanes, max_idle }
     }
 
@@ -62,12 +85,11 @@ impl Input {
             return if lane.waiting.is_empty() { Next::Idle } else { Next::Lane(0) };
         }
         let mut oldest: Option<(i64, usize)> = None;
-        for (index, lane) in self.lanes.iter().enumerate() {
-            if let Some((batch, cursor)) = lane.waiting.front() {
-                let timestamp = batch.batch.record(*cursor).timestamp;
-                if oldest.is_none_or(|(t, _)| timestamp < t) {
-                    oldest = Some((timestamp, index));
-                }
+        for (index, lane) in self.lanes.iter_mut().enumerate() {
+            if let Some(time) = lane.time(0)
+                && oldest.is_none_or(|(oldest, _)| time < oldest)
+            {
+                oldest = Some((time, index));
             }
         }
         let Some((_, index)) = oldest else { return Next::Idle };
@@ -96,17 +118,14 @@ impl Input {
 
     /// How many records of a lane may be taken in a row before another lane has to be asked again, up to `most`. Call only
     /// for a lane that [`Input::next`] named.
-    pub(super) fn run_length(&self, lane: usize, most: usize) -> usize {
-        let Some((batch, cursor)) = self.lanes[lane].waiting.front() else { return 0 };
+    pub(super) fn run_length(&mut self, lane: usize, most: usize) -> usize {
+        let others = self.lanes.iter_mut().enumerate().filter(|(other, _)| *other != lane);
+        let next = others.filter_map(|(other, held)| Some((held.time(0)?, other))).min();
+        let held = &mut self.lanes[lane];
+        let Some((batch, cursor)) = held.waiting.front() else { return 0 };
         let most = most.min(batch.batch.len() - cursor);
-        let others = self.lanes.iter().enumerate().filter(|(other, _)| *other != lane);
-        let heads = others.filter_map(|(other, held)| {
-            let (batch, cursor) = held.waiting.front()?;
-            Some((batch.batch.record(*cursor).timestamp, other))
-        });
-        let Some(next) = heads.min() else { return most };
-        let goes_before = |index: &usize| (batch.batch.record(cursor + index).timestamp, lane) < next;
-        1 + (1..most).take_while(goes_before).count()
+        let Some(next) = next else { return most };
+        1 + (1..most).take_while(|ahead| held.time(*ahead).is_some_and(|time| (time, lane) < next)).count()
     }
 
     /// Steps over a lane's next `count` records (at least one), which must be in its first batch.
@@ -118,6 +137,7 @@ impl Input {
             if *cursor >= batch.batch.len() {
                 lane.waiting.pop_front();
             }
+            lane.times.drain(..count.min(lane.times.len()));
         }
     }
 
@@ -135,6 +155,7 @@ impl Input {
         self.reader.seek(offsets)?;
         for (lane, offset) in self.lanes.iter_mut().zip(offsets) {
             lane.waiting.clear();
+            lane.times.clear();
             lane.position = *offset;
             lane.empty_since = None;
         }

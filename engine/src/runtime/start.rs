@@ -114,7 +114,8 @@ impl Runtime {
         let mut sinks = Vec::with_capacity(spec.sinks.len());
         for sink in &spec.sinks {
             if sink.is_repartition {
-                let config = [("cleanup.policy", "delete"), ("retention.ms", "-1")];
+                // Records bear the event time of their rows, whatever the broker's default.
+                let config = [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("message.timestamp.type", "CreateTime")];
                 self.ensure_topic(&sink.topic, sink.partitions.unwrap_or(partitions), &config)?;
             }
             sinks.push(log.topic(&sink.topic)?);
@@ -189,7 +190,7 @@ impl Runtime {
             stores.push(store);
         }
         let env = BuildEnv { query_id: handle.id.clone(), topics: sub.sinks.clone(), collector: start.collector.clone() };
-        let graph = operators::build(&start.plan, &sub.spec, &env)?;
+        let mut graph = operators::build(&start.plan, &sub.spec, &env)?;
         let lanes: Vec<(TopicPartition, usize)> = sub
             .spec
             .sources
@@ -214,12 +215,15 @@ impl Runtime {
             wake: self.waker(key, scheduled.clone()),
             max_buffered_bytes: self.config.max_buffered_bytes,
         })?;
+        // A source is read by one lane at the most.
+        let clocks = lanes.iter().map(|(_, source)| graph.clocks.get_mut(*source).and_then(Option::take));
+        let begin = offsets.iter().copied().zip(clocks).collect();
         let task = Task {
             id: TaskId { query: handle.id.clone(), sub_topology: sub.spec.id, partition },
             handle: handle.clone(),
             graph,
             cx: TaskContext::new(stores, self.parts.clock.clone(), self.parts.processing_log.clone(), partition),
-            input: Input::new(reader, &offsets, Duration::from_millis(self.config.max_task_idle_ms)),
+            input: Input::new(reader, begin, Duration::from_millis(self.config.max_task_idle_ms)),
             lanes,
             wants_headers: sub.spec.sources.iter().map(|s| s.wants_headers).collect(),
             is_repartition: sub.spec.sources.iter().map(|s| s.is_repartition).collect(),
@@ -284,7 +288,7 @@ fn both(a: &Positions, b: &Positions) -> Positions {
 fn changelog_config(kind: StoreKind) -> Vec<(&'static str, String)> {
     match kind {
         StoreKind::Windowed { retention_ms } if retention_ms < MAX_CHANGELOG_RETENTION_MS => {
-            let retention_ms = retention_ms.max(0) + CHANGELOG_GRACE_MS;
+            let retention_ms = retention_ms.max(0).saturating_add(CHANGELOG_GRACE_MS);
             vec![("cleanup.policy", "compact,delete".to_owned()), ("retention.ms", retention_ms.to_string())]
         }
         _ => vec![("cleanup.policy", "compact".to_owned())],
