@@ -125,6 +125,10 @@ fn fill(row: &mut InsertRow, name: &Ident, value: &Expr, ctx: &AnalysisContext<'
     if name.name == "ROWTIME" {
         let column = Column::new("ROWTIME", SqlType::BigInt);
         if let Value::BigInt(ms) = evaluate(value, &column, ctx)? {
+            if ms < 0 {
+                let message = format!("Invalid ROWTIME: {ms}. Give milliseconds since 1970-01-01T00:00:00Z, 0 or more, or leave it out.");
+                return Err(Problem::new(message).at(value.span));
+            }
             row.timestamp = Some(ms);
         }
         return Ok(());

@@ -18,6 +18,9 @@ pub(crate) struct Window {
     pub retention_ms: i64,
 }
 
+/// Windows that a record may be in: what a task does for one record has an end that others can wait for.
+const MAX_WINDOWS: i64 = 100_000;
+
 /// Reads a WINDOW clause.
 pub(crate) fn read(spec: &WindowSpec, problems: &mut Problems) -> Option<Window> {
     let mut length = |interval: Interval| problems.take(millis(interval).map_err(|p| p.at(spec.span)));
@@ -55,6 +58,15 @@ pub(crate) fn read(spec: &WindowSpec, problems: &mut Problems) -> Option<Window>
              advancement interval is: {advance_ms} ms"
         );
         problems.add(Problem::new(message).kind(ErrorKind::Server));
+    } else if let Windowing::Time { advance_ms, .. } = windowing
+        && size_ms / advance_ms > MAX_WINDOWS
+    {
+        let message = format!(
+            "Each record would be in {} windows: {size_ms} ms, advancing by {advance_ms} ms. At most {MAX_WINDOWS} are possible: use a \
+             longer ADVANCE BY.",
+            size_ms / advance_ms
+        );
+        problems.add(Problem::new(message).at(spec.span));
     }
     if retention_ms < least_retention_ms {
         let store = names::AGGREGATE_STORE;

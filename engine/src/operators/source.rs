@@ -52,6 +52,23 @@ impl SourceErrors {
             record: Some(encoded),
         });
     }
+
+    /// The record has no time that it could be processed with.
+    #[cold]
+    fn report_time(&self, cx: &mut TaskContext, message: String, record: RecordRef<'_>, partition: i32) {
+        cx.report(ProcessingError {
+            kind: ProcessingErrorKind::RecordProcessing,
+            query_id: self.query.clone(),
+            step: self.step.clone(),
+            message,
+            cause: Vec::new(),
+            target: None,
+            topic: None,
+            partition,
+            offset: record.offset.0,
+            record: None,
+        });
+    }
 }
 
 /// A column that is filled from the record's headers.
@@ -98,23 +115,16 @@ impl RecordReader for SourceReader {
                     return Err(FatalError(format!("Fatal user code error in TimestampExtractor callback for record: {error}")));
                 }
                 Err(error) => {
-                    cx.report(ProcessingError {
-                        kind: ProcessingErrorKind::RecordProcessing,
-                        query_id: self.errors.query.clone(),
-                        step: self.errors.step.clone(),
-                        message: error.to_string(),
-                        cause: Vec::new(),
-                        target: None,
-                        topic: None,
-                        partition,
-                        offset: record.offset.0,
-                        record: None,
-                    });
+                    self.errors.report_time(cx, error.to_string(), record, partition);
+                    cx.recycle(row);
                     return Ok(None);
                 }
             }
         }
         if row.meta.timestamp < 0 {
+            let message = format!("Skipping record with the negative timestamp {}", row.meta.timestamp);
+            self.errors.report_time(cx, message, record, partition);
+            cx.recycle(row);
             return Ok(None);
         }
         if !self.headers.is_empty() {

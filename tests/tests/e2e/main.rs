@@ -10,3 +10,4 @@ mod processing_log;
 mod rest;
 mod scripts;
 mod starts;
+mod times;

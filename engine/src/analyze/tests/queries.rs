@@ -22,6 +22,10 @@ fn wrong_queries_are_refused() {
         ("CREATE STREAM O AS SELECT ID FROM S;", "The projection contains no value columns."),
         ("CREATE TABLE O AS SELECT COUNT(*) AS C FROM S GROUP BY ID;", "Key missing from projection"),
         ("CREATE STREAM O AS SELECT ID, COUNT(*) AS C FROM S GROUP BY ID;", "Your SELECT query produces a TABLE"),
+        (
+            "CREATE TABLE O AS SELECT ID, COUNT(*) AS C FROM S WINDOW HOPPING (SIZE 2 DAYS, ADVANCE BY 1 SECOND) GROUP BY ID;",
+            "Each record would be in 172800 windows: 172800000 ms, advancing by 1000 ms. At most 100000 are possible",
+        ),
     ] {
         refused(&format!("{STREAM} {query}"), expected);
     }

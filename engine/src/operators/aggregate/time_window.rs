@@ -2,10 +2,11 @@
 //!
 //! Stream time is the largest timestamp that this task has aggregated. Each window that holds the record is tested on its
 //! own: it is open while its end is after stream time less grace. A record that finds a window closed is left out of it
-//! and reported; it has moved stream time all the same.
+//! and reported; it has moved stream time all the same. A record too far in the future ([`times`]) is left out and
+//! reported, and moves nothing.
 
 use super::{Aggregates, Entry};
-use crate::operators::{FatalError, Operator, Output, Port};
+use crate::operators::{FatalError, Operator, Output, Port, times};
 use crate::row::{Row, Window};
 use crate::task::StoreIndex;
 use crate::types::codec;
@@ -35,6 +36,10 @@ impl Operator for TimeWindowAggregate {
             return Ok(());
         }
         let timestamp = row.meta.timestamp;
+        if times::is_out_of_range(&row) {
+            times::skip(row, &self.aggregates.origin, out.cx);
+            return Ok(());
+        }
         let stream_time = out.cx.stores[self.store.0].observe_time(timestamp);
         let close_time = stream_time.saturating_sub(self.grace_ms);
         self.key.clear();
@@ -44,7 +49,7 @@ impl Operator for TimeWindowAggregate {
         let mut start = (timestamp.saturating_sub(self.size_ms).saturating_add(self.advance_ms)).max(0) / self.advance_ms * self.advance_ms;
         while start <= timestamp {
             let window = Window { start, end: start.saturating_add(self.size_ms) };
-            start += self.advance_ms;
+            start = start.saturating_add(self.advance_ms);
             if window.end <= close_time {
                 let message = format!("Skipping record for expired window [{}, {})", window.start, window.end);
                 self.aggregates.origin.report(out.cx, &row.meta, message, "");
