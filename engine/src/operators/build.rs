@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use self::joins::all_columns;
 use super::aggregate::{Aggregates, SessionAggregate, TimeWindowAggregate, UnwindowedAggregate};
-use super::builder::{BuildEnv, Part, RecordReader, SinkSpec, SourceSpec, TaskGraph, TaskSpec};
+use super::builder::{BuildEnv, Part, RecordClock, RecordReader, SinkSpec, SourceSpec, TaskGraph, TaskSpec};
 use super::carry::carried_columns;
 use super::coalesce::{self, Coalesce};
 use super::collect::Collect;
+use super::event_time::ColumnClock;
 use super::exprs::{Origin, Projector, add_columns, parse, value_names};
 use super::filter::Filter;
 use super::flat_map::FlatMap;
@@ -25,9 +26,11 @@ use super::{FatalError, Node, Operator, Port};
 use crate::expr::{self, Scope};
 use crate::formats::TimestampExtractor;
 use crate::formats::topic::{SlotUse, TopicReader, TopicWriter};
+use crate::plan::names;
 use crate::plan::{AggregateStep, NamedExpr, QueryPlan, Repartition, SourceStep, Step, StepKind, Windowing};
 use crate::state::{StoreKind, StoreSpec};
 use crate::task::StoreIndex;
+use crate::types::Column;
 
 /// The property that makes a record without a valid time end its query.
 const THROW_ON_INVALID_TIME: &str = "ksql.timestamp.throw.on.invalid";
@@ -67,6 +70,9 @@ fn describe(step: &Step, is_root: bool, writes_topic: bool, spec: &mut TaskSpec)
     let windowed =
         |step: &Step| if step.windowed_key().is_some() { StoreKind::Windowed { retention_ms: i64::MAX } } else { StoreKind::KeyValue };
     match &step.kind {
+        StepKind::ForeignKeySubscribe { repartition, .. } => {
+            spec.stores.push(store(&names::foreign_key_versions(&repartition.format.topic), StoreKind::KeyValue));
+        }
         StepKind::StreamSource(source) | StepKind::TableSource(source) => {
             let is_table = matches!(step.kind, StepKind::TableSource(_));
             let topic = source.format.topic.clone();
@@ -111,7 +117,7 @@ fn retention_ms(aggregate: &AggregateStep) -> i64 {
 /// Builds the operators of one task.
 pub(super) fn graph(plan: &QueryPlan, spec: &TaskSpec, part: &Part<'_>, env: &BuildEnv) -> Result<TaskGraph, FatalError> {
     let carried = carried_columns(part.root)?;
-    let mut builder = Builder { plan, spec, env, nodes: Vec::new(), readers: Vec::new(), coalesces: false, carried };
+    let mut builder = Builder { plan, spec, env, nodes: Vec::new(), readers: Vec::new(), clocks: Vec::new(), coalesces: false, carried };
     let needed: BTreeSet<String> = part.root.schema.columns().map(|c| c.name.clone()).collect();
     let last = builder.step(part.root, true, part.writes_repartition, &needed, false)?;
     if let (true, Some(repartition)) = (part.writes_repartition, part.root.repartition()) {
@@ -123,7 +129,7 @@ pub(super) fn graph(plan: &QueryPlan, spec: &TaskSpec, part: &Part<'_>, env: &Bu
         builder.push(Box::new(sink), last);
     }
     let sources = builder.readers.into_iter().map(|(reader, to)| (reader, to.0, to.1)).collect();
-    Ok(TaskGraph { nodes: builder.nodes, sources, coalesces: builder.coalesces })
+    Ok(TaskGraph { nodes: builder.nodes, sources, clocks: builder.clocks, coalesces: builder.coalesces })
 }
 
 /// What rows come out of, to be joined to the next node.
@@ -139,6 +145,8 @@ struct Builder<'b> {
     env: &'b BuildEnv,
     nodes: Vec<Node>,
     readers: Vec<(Box<dyn RecordReader>, (usize, Port))>,
+    /// One for each reader.
+    clocks: Vec<Option<Box<dyn RecordClock>>>,
     coalesces: bool,
     /// The sink's columns that are carried, each with the stream's.
     carried: BTreeMap<String, String>,
@@ -283,11 +291,14 @@ impl Builder<'_> {
                 Ok(self.push(Box::new(operator), upstream))
             }
             StepKind::Aggregate(aggregate) => {
-                let upstream = self.aggregate(step, aggregate, wants_old)?;
-                match coalesce::limit(self.plan) {
+                let limit = coalesce::limit(self.plan);
+                // Of sessions alone some vanish: by their old rows it is known which never went out.
+                let vanish = limit.is_some() && matches!(aggregate.window, Some(Windowing::Session { .. }));
+                let upstream = self.aggregate(step, aggregate, wants_old || vanish)?;
+                match limit {
                     Some(limit) => {
                         self.coalesces = true;
-                        Ok(self.push(Box::new(Coalesce::new(step.schema.key.len(), limit)), upstream))
+                        Ok(self.push(Box::new(Coalesce::new(step.schema.key.len(), limit, wants_old || vanish)), upstream))
                     }
                     None => Ok(upstream),
                 }
@@ -302,18 +313,16 @@ impl Builder<'_> {
                     StepKind::Aggregate(AggregateStep { window: Some(Windowing::Session { gap_ms }), .. }) => Some(*gap_ms),
                     _ => None,
                 };
-                let operator = Suppress {
-                    store: self.store(store)?,
-                    key_width: step.schema.key.len(),
-                    hold_ms: grace_ms.saturating_add(gap_ms.unwrap_or(0)),
-                    is_session: gap_ms.is_some(),
-                };
+                let hold_ms = grace_ms.saturating_add(gap_ms.unwrap_or(0));
+                let operator = Suppress::new(self.store(store)?, step.schema.key.len(), hold_ms, gap_ms.is_some());
                 Ok(self.push(Box::new(operator), upstream))
             }
             StepKind::StreamTableJoin { .. } => self.stream_table_join(step, needed, None),
             StepKind::TableTableJoin { left, right, kind } => self.table_join(step, left, right, *kind),
             StepKind::StreamStreamJoin(join) => self.stream_join(step, join),
-            StepKind::ForeignKeySubscribe { input, key, outer, .. } => self.foreign_key_subscribe(input, key, *outer),
+            StepKind::ForeignKeySubscribe { input, key, outer, repartition } => {
+                self.foreign_key_subscribe(input, key, *outer, &repartition.format.topic)
+            }
             StepKind::ForeignKeyJoin { left, right, outer, result, store, .. } => {
                 self.foreign_key_join(step, left, right, *outer, result, store)
             }
@@ -351,8 +360,9 @@ impl Builder<'_> {
         Projector::new(&names, keys, input, needed, self.origin(name))
     }
 
-    fn reader(&mut self, reader: Box<dyn RecordReader>) -> Upstream {
+    fn reader(&mut self, reader: Box<dyn RecordReader>, clock: Option<Box<dyn RecordClock>>) -> Upstream {
         self.readers.push((reader, (0, Port(0))));
+        self.clocks.push(clock);
         Upstream::Reader(self.readers.len() - 1)
     }
 
@@ -378,7 +388,22 @@ impl Builder<'_> {
         let reader = TopicReader::new(&source.format, &step.schema, &uses).map_err(FatalError)?;
         let errors = self.errors("KsqlTopic.Source.deserializer");
         let throw_on_invalid = self.plan.properties.get(THROW_ON_INVALID_TIME).is_some_and(|v| v.eq_ignore_ascii_case("true"));
-        Ok(self.reader(Box::new(SourceReader { reader, timestamp, headers, is_table, throw_on_invalid, errors })))
+        let clock = self.clock(step, source)?;
+        Ok(self.reader(Box::new(SourceReader { reader, timestamp, headers, is_table, throw_on_invalid, errors }), clock))
+    }
+
+    /// What tells the times of a source's records, where they are not the records' own.
+    fn clock(&self, step: &Step, source: &SourceStep) -> Result<Option<Box<dyn RecordClock>>, FatalError> {
+        let Some(timestamp) = &source.timestamp else { return Ok(None) };
+        let use_of = |(slot, column): (usize, &Column)| match column.name == timestamp.column {
+            true => SlotUse::Read,
+            false if slot >= step.schema.key.len() && source.headers.iter().any(|h| h.0 == column.name) => SlotUse::Absent,
+            false => SlotUse::Unread,
+        };
+        let uses: Vec<SlotUse> = step.schema.columns().enumerate().map(use_of).collect();
+        let reader = TopicReader::new(&source.format, &step.schema, &uses).map_err(FatalError)?;
+        let extractor = TimestampExtractor::new(timestamp, &step.schema).map_err(FatalError)?;
+        Ok(Some(Box::new(ColumnClock::new(reader, extractor))))
     }
 
     fn repartition_source(&mut self, step: &Step, repartition: &Repartition) -> Result<Upstream, FatalError> {
@@ -386,7 +411,7 @@ impl Builder<'_> {
         let reader = TopicReader::new(&repartition.format, &step.schema, &uses).map_err(FatalError)?;
         let is_table = matches!(step.kind, StepKind::TableGroupBy { .. });
         let errors = self.errors("Repartition.deserializer");
-        let reader = self.reader(Box::new(RepartitionReader { reader, is_table, errors }));
+        let reader = self.reader(Box::new(RepartitionReader { reader, is_table, errors }), None);
         match &step.kind {
             StepKind::TableRekey { store, .. } => {
                 let operator = TableSource::new(self.store(store)?, step.schema.key.len());

@@ -12,6 +12,7 @@ mod coalesce;
 mod collect;
 pub mod derive;
 mod early_test;
+mod event_time;
 mod exprs;
 mod filter;
 mod flat_map;
@@ -29,11 +30,13 @@ mod suppress;
 mod table_lookup;
 mod table_source;
 mod table_table_join;
+mod time_queue;
+mod times;
 
 use crate::row::Row;
 use crate::task::TaskContext;
 
-pub use builder::{BuildEnv, Collector, ReadResult, RecordReader, SinkSpec, SourceSpec, TaskGraph, TaskSpec, build, split};
+pub use builder::{BuildEnv, Collector, ReadResult, RecordClock, RecordReader, SinkSpec, SourceSpec, TaskGraph, TaskSpec, build, split};
 
 /// Which input of an operator a row arrives at: joins have two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -2,21 +2,23 @@
 //!
 //! In: rows of the left (port 0) and of the right (port 1). Out: one row for each pair, with the later of the two times, in
 //! the order of the other side's rows. A row with a null value is left out, and so is one with a null key, unless rows of
-//! its side go on without a match: then it does, at once. All of them move stream time, which both sides share.
+//! its side go on without a match: then it does, at once. All of them move stream time, which both sides share; but a row too
+//! far in the future ([`super::times`]) is left out and reported, and moves nothing.
 //!
 //! Rows without a match, where their side keeps them: without a grace period they go on at once; with one they are held
 //! until the time in which a match could come, and the grace period, are over, and go on by time, side (right first) and
 //! key. A row that is so late that its time is over goes on at once.
 //!
-//! Stores: for each side (windowed) key, time → the rows of that time in their order; for held rows (ordered) time, side,
-//! key → the rows. Rows older than stream time less retention are not seen any more. On replay the same rows are written
+//! Stores: for each side (windowed) key, time → the rows of that time in their order; for held rows (ordered) the time of
+//! the last row that could match, the row's own time, side, key → the rows. Rows older than stream time less retention are not seen any more. On replay the same rows are written
 //! again behind the first ones, so a pair may come twice where the log is not atomic.
 
+use super::exprs::Origin;
 use super::table_lookup::{Side, joined};
-use super::{FatalError, Operator, Output, Port};
+use super::time_queue::TimeQueue;
+use super::{FatalError, Operator, Output, Port, times};
 use crate::plan::JoinKind;
 use crate::row::{Row, RowMeta, Window};
-use crate::state::StateError;
 use crate::task::StoreIndex;
 use crate::types::Value;
 use crate::types::codec;
@@ -24,7 +26,7 @@ use crate::types::codec;
 pub(super) struct StreamStreamJoin {
     /// Left, right.
     pub stores: [StoreIndex; 2],
-    pub held: Option<StoreIndex>,
+    pub held: Option<TimeQueue>,
     pub kind: JoinKind,
     pub before_ms: i64,
     pub after_ms: i64,
@@ -35,6 +37,7 @@ pub(super) struct StreamStreamJoin {
     pub columns: Vec<Side>,
     /// Rows carry a window.
     pub is_windowed: bool,
+    pub origin: Origin,
     pub key: Vec<u8>,
     pub buffer: Vec<u8>,
 }
@@ -53,11 +56,33 @@ impl StreamStreamJoin {
         if from_left { self.kind.keeps_left() } else { self.kind.keeps_right() }
     }
 
+    /// Until when a row of a side could meet one of the other side.
+    fn over(&self, from_left: bool, timestamp: i64) -> i64 {
+        timestamp.saturating_add(self.reach(from_left).1)
+    }
+
     fn held_key(&self, from_left: bool, timestamp: i64) -> Vec<u8> {
         let mut key = codec::to_ordered(timestamp).to_vec();
         key.push(if from_left { LEFT } else { RIGHT });
         key.extend_from_slice(&self.key);
         key
+    }
+
+    /// Holds a row that has met none of the other side yet.
+    fn hold(&mut self, from_left: bool, row: &Row, out: &mut Output<'_>) -> Result<(), FatalError> {
+        let (key, over) = (self.held_key(from_left, row.meta.timestamp), self.over(from_left, row.meta.timestamp));
+        let Some(held) = &mut self.held else { return Ok(()) };
+        held.append(over, &key, &mut out.cx.stores, &mut self.buffer, |entry| append(entry, &row.values))
+    }
+
+    /// Lets go of the rows of a side and time that are held: they have met one of the other side.
+    fn forget(&mut self, from_left: bool, timestamp: i64, out: &mut Output<'_>) -> Result<(), FatalError> {
+        if self.held.is_none() || !self.keeps(from_left) {
+            return Ok(());
+        }
+        let (key, over) = (self.held_key(from_left, timestamp), self.over(from_left, timestamp));
+        let Some(held) = &mut self.held else { return Ok(()) };
+        held.remove(over, &key, &mut out.cx.stores)
     }
 
     /// A row of the result; `own` is of the given side.
@@ -93,32 +118,29 @@ impl StreamStreamJoin {
         let timestamp = row.meta.timestamp;
         let mut key = self.key.clone();
         codec::encode_window(Window { start: timestamp, end: timestamp }, &mut key);
-        let store = self.stores[usize::from(!from_left)];
-        append(&mut self.buffer, &key, &row.values, store, out).map_err(|e| FatalError(e.to_string()))
+        let store = &mut out.cx.stores[self.stores[usize::from(!from_left)].0];
+        let kept = store.update(&key, &mut self.buffer, |old, entry| {
+            entry.extend_from_slice(old.unwrap_or_default());
+            append(entry, &row.values);
+            true
+        });
+        kept.map_err(|e| FatalError(e.to_string()))
     }
 
     /// Sends the held rows whose time is over.
-    fn release(&self, held: StoreIndex, stream_time: i64, meta: &RowMeta, out: &mut Output<'_>) -> Result<(), FatalError> {
-        // A row at this time may be over already, later ones can't be.
-        let last = stream_time.saturating_sub(self.grace_ms).saturating_sub(self.before_ms.min(self.after_ms));
-        let mut due: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        let scanned = out.cx.stores[held.0].range(&codec::to_ordered(i64::MIN), Some(&codec::to_ordered(last)), &mut |key, value| {
-            due.push((key.to_vec(), value.to_vec()));
-            true
-        });
-        scanned.map_err(|e| FatalError(e.to_string()))?;
-        for (key, value) in due {
-            let Some((time, [side, group @ ..])) = key.split_first_chunk() else { return Err(corrupt()) };
+    fn release(&mut self, stream_time: i64, meta: &RowMeta, out: &mut Output<'_>) -> Result<(), FatalError> {
+        let Some(held) = &mut self.held else { return Ok(()) };
+        let mut due = held.take_before(stream_time.saturating_sub(self.grace_ms), &mut out.cx.stores)?;
+        // Behind the time at which they are over stand their own times.
+        due.sort_by(|one, other| one.rest.cmp(&other.rest));
+        for entry in due {
+            let Some((time, [side, group @ ..])) = entry.rest.split_first_chunk() else { return Err(corrupt()) };
             let (timestamp, from_left) = (codec::from_ordered(*time), *side == LEFT);
-            if timestamp.saturating_add(self.reach(from_left).1).saturating_add(self.grace_ms) >= stream_time {
-                continue;
-            }
-            out.cx.stores[held.0].put(&key, None);
             let window = match self.is_windowed {
                 true => Some(codec::decode_windowed_key(group, &mut Vec::new()).map_err(|e| FatalError(e.to_string()))?),
                 false => None,
             };
-            for row in decode_rows(&value)? {
+            for row in decode_rows(&entry.value)? {
                 let meta = RowMeta { timestamp, window, has_key: true, has_value: true, ..meta.clone() };
                 self.emit(from_left, &row, None, meta, out)?;
             }
@@ -130,6 +152,10 @@ impl StreamStreamJoin {
 impl Operator for StreamStreamJoin {
     fn process(&mut self, port: Port, row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
         let from_left = port == Port(0);
+        if times::is_out_of_range(&row) {
+            times::skip(row, &self.origin, out.cx);
+            return Ok(());
+        }
         let timestamp = row.meta.timestamp;
         let own_time = out.cx.stores[self.stores[usize::from(!from_left)].0].observe_time(timestamp);
         let stream_time = own_time.max(out.cx.stores[self.stores[usize::from(from_left)].0].stream_time());
@@ -150,46 +176,41 @@ impl Operator for StreamStreamJoin {
             codec::encode_window(window, &mut self.key);
         }
         self.keep(from_left, &row, out)?;
-        if let Some(held) = self.held
-            && timestamp == stream_time
-        {
-            self.release(held, stream_time, &row.meta, out)?;
+        if timestamp == stream_time {
+            self.release(stream_time, &row.meta, out)?;
         }
         let matches = self.matches(from_left, timestamp, out)?;
         for (time, other) in &matches {
-            if let Some(held) = self.held {
-                let key = self.held_key(!from_left, *time);
-                out.cx.stores[held.0].put(&key, None);
-            }
+            self.forget(!from_left, *time, out)?;
             let meta = RowMeta { timestamp: timestamp.max(*time), ..row.meta.clone() };
             self.emit(from_left, &row.values, Some(other), meta, out)?;
             out.cx.arrival += 1;
         }
         if matches.is_empty() && self.keeps(from_left) {
-            match self.held {
-                Some(held) if timestamp.saturating_add(self.reach(from_left).1) >= stream_time => {
-                    let key = self.held_key(from_left, timestamp);
-                    append(&mut self.buffer, &key, &row.values, held, out).map_err(|e| FatalError(e.to_string()))?;
-                }
-                _ => self.emit(from_left, &row.values, None, row.meta.clone(), out)?,
+            if self.held.is_some() && self.over(from_left, timestamp) >= stream_time {
+                self.hold(from_left, &row, out)?;
+            } else {
+                self.emit(from_left, &row.values, None, row.meta.clone(), out)?;
             }
         }
         out.cx.recycle(row);
         Ok(())
     }
+
+    fn roll_back(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.roll_back();
+        }
+    }
 }
 
 /// Adds a row behind those of an entry: its length (4 bytes, big-endian), then its columns.
-fn append(buffer: &mut Vec<u8>, key: &[u8], values: &[Value], store: StoreIndex, out: &mut Output<'_>) -> Result<(), StateError> {
-    let mut encoded = Vec::new();
-    codec::encode_values(values, &mut encoded);
-    let length = u32::try_from(encoded.len()).unwrap_or(u32::MAX);
-    out.cx.stores[store.0].update(key, buffer, |old, entry| {
-        entry.extend_from_slice(old.unwrap_or_default());
-        entry.extend_from_slice(&length.to_be_bytes());
-        entry.extend_from_slice(&encoded);
-        true
-    })
+fn append(entry: &mut Vec<u8>, values: &[Value]) {
+    let place = entry.len();
+    entry.extend_from_slice(&[0; 4]);
+    codec::encode_values(values, entry);
+    let length = u32::try_from(entry.len() - place - 4).unwrap_or(u32::MAX);
+    entry[place..place + 4].copy_from_slice(&length.to_be_bytes());
 }
 
 /// The rows of an entry.

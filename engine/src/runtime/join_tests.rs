@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value as Json, json};
@@ -13,7 +14,7 @@ use crate::analyze::tests::world::{Outcome, World};
 use crate::clock::ManualClock;
 use crate::log::simulated::{SimulatedLog, SimulationOptions};
 use crate::log::{Log, Offset, RecordRef, TopicSpec, partition_for};
-use crate::processing_log::NoProcessingLog;
+use crate::processing_log::{ProcessingError, ProcessingLog};
 use crate::state::StateDb;
 
 const PARTITIONS: u32 = 3;
@@ -21,15 +22,32 @@ const SEEDS: u64 = 25;
 const STEPS: u64 = 120;
 
 /// A query under test with its log; records are fed as they are made.
-struct Bench {
-    query: SyncQuery,
+pub(super) struct Bench {
+    pub(super) query: SyncQuery,
     log: Arc<SimulatedLog>,
     next_offset: BTreeMap<(String, i32), i64>,
     random: StdRng,
+    /// What goes between sub-topologies waits, and overtakes each other.
+    overtakes: bool,
+    pub(super) reports: Arc<Reports>,
+}
+
+/// What the processing log was told.
+#[derive(Default)]
+pub(super) struct Reports(pub(super) Mutex<Vec<String>>);
+
+impl ProcessingLog for Reports {
+    fn report(&self, error: ProcessingError) {
+        self.0.lock().push(error.message);
+    }
 }
 
 impl Bench {
     fn new(script: &str, topics: &[&str], seed: u64) -> Self {
+        Bench::over(StateDb::in_memory(), script, topics, seed)
+    }
+
+    pub(super) fn over(state: StateDb, script: &str, topics: &[&str], seed: u64) -> Self {
         let mut world = World::new();
         world.default_partitions = Some(PARTITIONS);
         let Ok(Outcome::Query(planned)) = world.run(script) else { panic!("{script}") };
@@ -38,15 +56,16 @@ impl Bench {
             let spec = TopicSpec { name: (*name).to_owned(), partitions: PARTITIONS, replicas: 1, config: BTreeMap::new() };
             log.create_topic(&spec).unwrap();
         }
+        let reports = Arc::new(Reports::default());
         let parts = SyncParts {
             log: log.clone(),
-            state: StateDb::in_memory(),
+            state,
             clock: Arc::new(ManualClock::default()),
-            processing_log: Arc::new(NoProcessingLog),
+            processing_log: reports.clone(),
             collector: None,
         };
         let query = SyncQuery::new(Arc::new(planned.plan), parts).unwrap();
-        Bench { query, log, next_offset: BTreeMap::new(), random: StdRng::seed_from_u64(seed) }
+        Bench { query, log, next_offset: BTreeMap::new(), random: StdRng::seed_from_u64(seed), overtakes: false, reports }
     }
 
     fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
@@ -55,12 +74,15 @@ impl Bench {
 
     /// Feeds a record, and now and then ends the chunk or restarts the query.
     fn feed(&mut self, topic: &str, key: &str, value: Option<&Json>, timestamp: i64) {
-        let partition = partition_for(Some(key.as_bytes()), PARTITIONS, &mut 0);
-        let offset = self.next_offset.entry((topic.to_owned(), partition)).or_default();
-        let value = value.map(|v| v.to_string().into_bytes());
-        let record = RecordRef { offset: Offset(*offset), timestamp, key: Some(key.as_bytes()), value: value.as_deref() };
-        *offset += 1;
-        self.query.feed(topic, partition, record, &[]).unwrap();
+        self.feed_one(topic, key, value, timestamp);
+        if self.overtakes {
+            let most = self.random.random_range(0..6);
+            self.query.drain_some(most, |places| self.random.random_range(0..places)).unwrap();
+            if self.random.random_range(0..40) == 0 {
+                self.query.restart().unwrap();
+            }
+            return;
+        }
         match self.random.random_range(0..20) {
             0 => self.query.restart().unwrap(),
             1..6 => self.query.end_chunk().unwrap(),
@@ -68,11 +90,24 @@ impl Bench {
         }
     }
 
+    pub(super) fn feed_one(&mut self, topic: &str, key: &str, value: Option<&Json>, timestamp: i64) {
+        let partition = partition_for(Some(key.as_bytes()), PARTITIONS, &mut 0);
+        let offset = self.next_offset.entry((topic.to_owned(), partition)).or_default();
+        let value = value.map(|v| v.to_string().into_bytes());
+        let record = RecordRef { offset: Offset(*offset), timestamp, key: Some(key.as_bytes()), value: value.as_deref() };
+        *offset += 1;
+        match self.overtakes {
+            true => self.query.hand_in(topic, partition, record, &[]).unwrap(),
+            false => self.query.feed(topic, partition, record, &[]).unwrap(),
+        }
+    }
+
     /// The sink's records: key and value, partition by partition.
-    fn written(&mut self) -> Vec<(String, Option<Json>)> {
+    pub(super) fn written(&mut self) -> Vec<(String, Option<Json>)> {
         self.query.end_chunk().unwrap();
         let records = self.log.records("O").unwrap().into_iter().flatten();
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        // A windowed key is text and numbers.
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let parsed = |r: &[u8]| serde_json::from_slice(r).unwrap();
         records.map(|r| (r.key.as_deref().map(text).unwrap_or_default(), r.value.as_deref().map(parsed))).collect()
     }
@@ -82,6 +117,12 @@ type Table = BTreeMap<String, Json>;
 
 /// Changes two tables at random; gives them as they are in the end, and the table in the sink.
 fn join_tables(join: &str, seed: u64) -> (Table, Table, Table) {
+    let mut steps = |_: &mut Bench, _: u64| {};
+    join_tables_while(join, seed, &mut steps)
+}
+
+/// As [`join_tables`]; `before` is asked before each step.
+fn join_tables_while(join: &str, seed: u64, before: &mut dyn FnMut(&mut Bench, u64)) -> (Table, Table, Table) {
     let script = format!(
         "CREATE TABLE L (ID STRING PRIMARY KEY, FK STRING, A INT) WITH (KAFKA_TOPIC='l', VALUE_FORMAT='JSON');
          CREATE TABLE R (ID STRING PRIMARY KEY, B INT) WITH (KAFKA_TOPIC='r', VALUE_FORMAT='JSON');
@@ -90,6 +131,7 @@ fn join_tables(join: &str, seed: u64) -> (Table, Table, Table) {
     let mut bench = Bench::new(&script, &["l", "r"], seed);
     let (mut left, mut right) = (Table::new(), Table::new());
     for step in 0..STEPS {
+        before(&mut bench, step);
         let number = bench.random.random_range(0..1000);
         let fk = bench.pick(&["a", "b", "c", "d", ""]);
         let fk = if fk.is_empty() { Json::Null } else { json!(fk) };
@@ -140,11 +182,11 @@ fn tables_joined_on_their_keys() {
     }
 }
 
-#[test]
-fn tables_joined_on_a_foreign_key() {
+/// Joins on a foreign key, and checks what comes out in the end.
+fn join_on_a_foreign_key(seeds: u64, before: &mut dyn FnMut(&mut Bench, u64)) {
     for (words, keeps_left) in [("JOIN", false), ("LEFT JOIN", true)] {
-        for seed in 0..SEEDS {
-            let (left, right, sink) = join_tables(&format!("SELECT L.ID, A, B FROM L {words} R ON L.FK = R.ID"), seed);
+        for seed in 0..seeds {
+            let (left, right, sink) = join_tables_while(&format!("SELECT L.ID, A, B FROM L {words} R ON L.FK = R.ID"), seed, before);
             let matched = |l: &Json| l["FK"].as_str().and_then(|fk| right.get(fk)).map(|r| r["B"].clone());
             let expected: Table = left
                 .iter()
@@ -154,6 +196,26 @@ fn tables_joined_on_a_foreign_key() {
             assert_eq!(sink, expected, "{words}, seed {seed}");
         }
     }
+}
+
+#[test]
+fn tables_joined_on_a_foreign_key() {
+    join_on_a_foreign_key(SEEDS, &mut |_, _| {});
+}
+
+#[test]
+fn tables_joined_on_a_foreign_key_while_messages_overtake_each_other() {
+    join_on_a_foreign_key(4 * SEEDS, &mut |bench, _| bench.overtakes = true);
+}
+
+#[test]
+fn tables_joined_on_a_foreign_key_whose_topics_are_made_anew() {
+    join_on_a_foreign_key(SEEDS, &mut |bench, step| {
+        bench.overtakes = true;
+        if step == STEPS / 2 {
+            bench.next_offset.clear();
+        }
+    });
 }
 
 #[test]

@@ -4,6 +4,8 @@
 
 mod changelog;
 mod commit;
+#[cfg(test)]
+mod cost_tests;
 mod input;
 #[cfg(test)]
 mod join_tests;
@@ -12,6 +14,8 @@ mod restore;
 mod start;
 mod sync;
 mod task_runner;
+#[cfg(test)]
+mod time_tests;
 mod worker;
 
 use std::collections::HashMap;

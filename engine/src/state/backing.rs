@@ -9,6 +9,8 @@ pub(crate) trait Backing: Send + Sync {
     fn get(&self, key: &[u8], f: &mut dyn FnMut(Option<&[u8]>)) -> Result<(), StateError>;
     /// Shows entries with `from <= key < to` in order until `f` returns false. `f` must not write.
     fn scan(&self, from: &[u8], to: &[u8], f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError>;
+    /// As [`Self::scan`], from the last entry to the first.
+    fn scan_back(&self, from: &[u8], to: &[u8], f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError>;
     /// Writes a batch: all of it or nothing.
     fn write(&self, batch: &BatchPart<'_>) -> Result<(), StateError>;
     /// Writes a batch in slices, stream times and positions in the last: after a crash a part of the entries may be

@@ -142,9 +142,8 @@ impl StateDb {
         let mut prefix = [0; 8];
         prefix[..4].copy_from_slice(&id.to_be_bytes());
         prefix[4..].copy_from_slice(&key.partition.to_be_bytes());
-        let windowed = matches!(spec.kind, StoreKind::Windowed { .. });
         let mut stream_time = i64::MIN;
-        let mut max_start = if windowed { i64::MIN } else { i64::MAX };
+        let mut max_time = if spec.kind == StoreKind::KeyValue { i64::MAX } else { i64::MIN };
         let mut entries = Some(Vec::new());
         let mut has_summary = false;
         let mut bytes = 0;
@@ -152,10 +151,10 @@ impl StateDb {
         self.0.backing.scan(&prefix, &end, &mut |full_key, value| {
             let key = full_key.get(prefix.len()..).unwrap_or_default();
             if key.is_empty() {
-                if let Some((time, start)) = value.split_first_chunk() {
+                if let Some((time, latest)) = value.split_first_chunk() {
                     has_summary = true;
                     stream_time = i64::from_be_bytes(*time);
-                    max_start = start.try_into().map_or(i64::MAX, i64::from_be_bytes).max(max_start);
+                    max_time = latest.try_into().map_or(i64::MAX, i64::from_be_bytes).max(max_time);
                 }
                 return true;
             }
@@ -171,7 +170,7 @@ impl StateDb {
         }
         if !has_summary {
             // Entries without a summary, as a crash between slices leaves them.
-            max_start = i64::MAX;
+            max_time = i64::MAX;
         }
         let empty = entries.as_ref().is_some_and(Vec::is_empty);
         let core = StoreCore {
@@ -184,7 +183,7 @@ impl StateDb {
             backing_empty: AtomicBool::new(empty),
         };
         let core = Arc::new(core);
-        let layers = StoreLayers::new(core.clone(), max_start, entries.as_deref());
+        let layers = StoreLayers::new(core.clone(), max_time, entries.as_deref());
         Ok(Store::new(core, layers))
     }
 

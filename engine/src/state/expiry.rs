@@ -9,10 +9,21 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+use super::StoreKind;
 use super::frozen::PREFIX_BYTES;
 
 /// Bytes that a window takes at the end of a key: start, end.
 const WINDOW_BYTES: usize = 16;
+
+/// The time by which entries of a kind of store come and go: a window's start, or what an ordered store begins its keys
+/// with. `None`: keys of this kind have none, or this one has not.
+pub(super) fn key_time(kind: StoreKind, key: &[u8]) -> Option<i64> {
+    match kind {
+        StoreKind::KeyValue => None,
+        StoreKind::Windowed { .. } => window_start(key),
+        StoreKind::Ordered => key.first_chunk().map(|time| crate::types::codec::from_ordered(*time)),
+    }
+}
 
 /// The start of the window at the end of a key.
 pub(crate) fn window_start(key: &[u8]) -> Option<i64> {

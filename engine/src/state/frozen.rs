@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::db::Db;
+use super::expiry::key_time;
 use super::layers::StoreLayers;
 use super::overlay::{Entry, Overlay};
 use super::{ChangeVisitor, StateBatch, StateError, StoreKey, StoreKind};
@@ -26,8 +27,14 @@ pub(super) struct StoreCore {
 pub(super) const PREFIX_BYTES: usize = 8;
 
 impl StoreCore {
-    pub fn is_windowed(&self) -> bool {
-        matches!(self.kind, StoreKind::Windowed { .. })
+    /// Whether keys have a time (see [`super::expiry::key_time`]).
+    pub fn has_times(&self) -> bool {
+        self.kind != StoreKind::KeyValue
+    }
+
+    /// The time of a key.
+    pub fn key_time(&self, key: &[u8]) -> Option<i64> {
+        key_time(self.kind, key)
     }
 
     pub fn corrupt(&self, reason: impl Into<String>) -> StateError {
@@ -42,8 +49,8 @@ pub struct FrozenOverlay {
     /// Slots in order of keys; made by whoever needs it first.
     sorted: OnceLock<Vec<u32>>,
     stream_time: i64,
-    /// Latest window start that the store ever had.
-    max_start: i64,
+    /// Latest time of a key that the store ever had.
+    max_time: i64,
     pub(super) sequence: u64,
     /// The whole of an overlay, not only a copy of its changes.
     pub(super) is_generation: bool,
@@ -65,7 +72,7 @@ impl FrozenOverlay {
             overlay,
             sorted: OnceLock::new(),
             stream_time: layers.stream_time,
-            max_start: layers.max_start,
+            max_time: layers.max_time,
             sequence: layers.sequence,
             is_generation,
             submitted: no(),
@@ -82,7 +89,7 @@ impl FrozenOverlay {
 
     /// How many entries changed.
     pub fn len(&self) -> usize {
-        self.overlay.dirty().len()
+        self.overlay.changes().count()
     }
 
     /// Whether nothing changed but, perhaps, the stream time.
@@ -99,14 +106,14 @@ impl FrozenOverlay {
     pub(super) fn summary(&self) -> [u8; 16] {
         let mut summary = [0; 16];
         summary[..8].copy_from_slice(&self.stream_time.to_be_bytes());
-        summary[8..].copy_from_slice(&self.max_start.to_be_bytes());
+        summary[8..].copy_from_slice(&self.max_time.to_be_bytes());
         summary
     }
 
     /// Every changed entry once, with its last value (`None`: deleted), in order of first change: what the changelog
     /// gets. [`super::Store::put`] takes them back.
     pub fn for_each_change(&self, mut f: impl FnMut(&[u8], Option<&[u8]>)) {
-        for &slot in self.overlay.dirty() {
+        for slot in self.overlay.changes() {
             let (key, value) = self.overlay.entry(slot);
             f(key, value);
         }
@@ -157,7 +164,7 @@ impl FrozenOverlay {
     /// Changed entries in order of their keys.
     pub(super) fn for_each_sorted(&self, f: &mut ChangeVisitor<'_>) {
         for &slot in self.sorted() {
-            if self.overlay.is_dirty(slot) {
+            if self.overlay.is_change(slot) {
                 let (key, value) = self.overlay.entry(slot);
                 f(key, value);
             }
@@ -194,5 +201,11 @@ impl<'a> Iterator for FrozenRange<'a> {
 
     fn next(&mut self) -> Option<Entry<'a>> {
         self.slots.next().map(|&slot| self.overlay.entry(slot))
+    }
+}
+
+impl DoubleEndedIterator for FrozenRange<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.slots.next_back().map(|&slot| self.overlay.entry(slot))
     }
 }

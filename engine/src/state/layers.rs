@@ -4,12 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::expiry::{window_end, window_start};
+use super::expiry::window_end;
 use super::frozen::{FrozenOverlay, PREFIX_BYTES, StoreCore};
-use super::merge::{LayerRange, Layers};
 use super::overlay::Overlay;
 use super::{StateError, StoreKind};
-use crate::types::codec::{prefix_end, to_ordered};
 
 /// A value larger than this is not kept only because it was read.
 const MAX_CACHED_VALUE_BYTES: usize = 16 << 10;
@@ -19,6 +17,9 @@ const MAX_COPIED_CHANGES: usize = 8192;
 /// The part of the process's overlay budget at which a store's overlay gives way to a new one; it stays as a cache until
 /// that happens again.
 const GENERATION_SHARE: usize = 8;
+/// An active overlay smaller than this is not looked through for entries that are gone. Above it that happens each time it
+/// has doubled, so that it costs the same for each change however long the store lives.
+const MIN_SWEEP_ENTRIES: usize = if cfg!(test) { 16 } else { 1024 };
 
 /// See the module.
 pub(super) struct StoreLayers {
@@ -32,13 +33,15 @@ pub(super) struct StoreLayers {
     pub stream_time: i64,
     /// Stream time at the last freeze.
     pub frozen_time: i64,
-    /// Latest start of a window that the store ever had.
-    pub max_start: i64,
-    /// Windowed stores: no visible entry whose window starts later lies only in the backing. `i64::MIN`: none at all
-    /// does (the only value below `i64::MAX` for other stores). Spares looking there.
-    evicted: i64,
+    /// Latest time of a key that the store ever had.
+    pub max_time: i64,
+    /// No visible entry of a later time lies only in the backing. `i64::MIN`: none at all does (the only value below
+    /// `i64::MAX` where keys have no time). Spares looking there.
+    pub evicted: i64,
     /// Sequence of the last frozen overlay.
     pub sequence: u64,
+    /// Entries of the active overlay at which it is seen whether most of them are gone.
+    next_sweep: usize,
     /// Bytes of the active overlay that are accounted for in the process's budget.
     pub accounted: usize,
     /// Whether there is room to keep what was read.
@@ -58,8 +61,8 @@ pub(super) enum Found {
 
 impl StoreLayers {
     /// A store as the backing has it, `preloaded` being all of its entries (`None`: too many to tell).
-    pub fn new(core: Arc<StoreCore>, max_start: i64, preloaded: Option<&[(Vec<u8>, Vec<u8>)]>) -> Self {
-        let mut active = Overlay::new(matches!(core.kind, StoreKind::Windowed { .. }));
+    pub fn new(core: Arc<StoreCore>, max_time: i64, preloaded: Option<&[(Vec<u8>, Vec<u8>)]>) -> Self {
+        let mut active = Overlay::new(core.kind);
         for (key, value) in preloaded.unwrap_or_default() {
             active.insert(active.hash(key), key, Some(value), false);
         }
@@ -75,9 +78,10 @@ impl StoreLayers {
             generation: None,
             stream_time,
             frozen_time: stream_time,
-            max_start,
-            evicted: if preloaded.is_some() { i64::MIN } else { max_start },
+            max_time,
+            evicted: if preloaded.is_some() { i64::MIN } else { max_time },
             sequence,
+            next_sweep: MIN_SWEEP_ENTRIES,
             accounted: 0,
             may_cache: true,
             scratch: Vec::new(),
@@ -111,7 +115,7 @@ impl StoreLayers {
             }
         }
         let StoreLayers { core, active, scratch, may_cache, has_scratch_value, evicted, .. } = self;
-        if *evicted == i64::MIN || core.is_windowed() && window_start(key).is_some_and(|start| start > *evicted) {
+        if *evicted == i64::MIN || core.key_time(key).is_some_and(|time| time > *evicted) {
             *has_scratch_value = false;
             return Ok(Found::Scratch);
         }
@@ -136,6 +140,16 @@ impl StoreLayers {
         result.map(|()| found)
     }
 
+    /// Whether it can be told without a look into the backing that none of the older layers has a key.
+    pub fn is_in_no_other_layer(&self, hash: u64, key: &[u8]) -> bool {
+        self.is_in_memory(self.core.key_time(key)) && self.frozen.iter().all(|frozen| frozen.overlay.find(hash, key).is_none())
+    }
+
+    /// Whether [`Found::Scratch`] stands for a value.
+    pub fn has_scratch_value(&self) -> bool {
+        self.has_scratch_value
+    }
+
     /// The value that `lookup` found.
     pub fn found(&self, found: &Found) -> Option<&[u8]> {
         match found {
@@ -158,7 +172,7 @@ impl StoreLayers {
                 return Ok(f(frozen.overlay.value(slot)));
             }
         }
-        if self.is_in_memory(window_start(key)) {
+        if self.is_in_memory(self.core.key_time(key)) {
             return Ok(f(None));
         }
         let mut full_key = Vec::with_capacity(PREFIX_BYTES + key.len());
@@ -170,96 +184,14 @@ impl StoreLayers {
         result.ok_or_else(|| self.core.corrupt("the storage gave no answer"))
     }
 
-    /// Whether all entries (in windowed stores: all whose window starts then or later) are in the overlays.
-    fn is_in_memory(&self, min_start: Option<i64>) -> bool {
-        self.evicted == i64::MIN || self.core.is_windowed() && min_start.is_some_and(|start| start > self.evicted)
-    }
-
-    /// Shows the entries of one key whose windows start between `first` and `last`, in order, until `f` returns false. The
-    /// active overlay must have its index.
-    pub fn scan_windows(&self, key: &[u8], first: i64, last: i64, f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError> {
-        let from = [key, &to_ordered(first)].concat();
-        let to = match last.checked_add(1) {
-            Some(next) => Some([key, &to_ordered(next)].concat()),
-            None => prefix_end(key),
-        };
-        self.scan(&from, to.as_deref(), self.core.is_windowed().then_some(first), f)
-    }
-
-    /// Shows visible entries with `from <= key < to` in order until `f` returns false; no window among them starts before
-    /// `min_start`. The active overlay must have its index.
-    pub fn scan(
-        &self,
-        from: &[u8],
-        to: Option<&[u8]>,
-        min_start: Option<i64>,
-        f: &mut dyn FnMut(&[u8], &[u8]) -> bool,
-    ) -> Result<(), StateError> {
-        assert!(self.active.has_index(), "a range without an index");
-        let bound = self.expiry_bound();
-        let visible = |key: &[u8]| bound == i64::MIN || window_end(key).is_none_or(|end| end >= bound);
-        let mut layers = Layers::default();
-        layers.push(LayerRange::Active(self.active.range(from, to)));
-        for frozen in self.frozen.iter().rev() {
-            layers.push(LayerRange::Frozen(frozen.range(from, to)));
-        }
-        // Shows what lies in the overlays before `limit`; whether to go on.
-        let mut upper_until = |limit: Option<&[u8]>, f: &mut dyn FnMut(&[u8], &[u8]) -> bool| -> Upper {
-            while let Some(key) = layers.peek() {
-                if limit.is_some_and(|limit| key > limit) {
-                    break;
-                }
-                let hides = limit == Some(key);
-                if let Some((key, Some(value))) = layers.next()
-                    && visible(key)
-                    && !f(key, value)
-                {
-                    return Upper::Stop;
-                }
-                if hides {
-                    return Upper::Hides;
-                }
-            }
-            Upper::GoOn
-        };
-        let mut stopped = false;
-        if !self.is_in_memory(min_start) {
-            let (lower, upper) = self.full_bounds(from, to);
-            self.core.db.backing.scan(&lower, &upper, &mut |full_key, value| {
-                // The entry with an empty key is the store's stream time.
-                let Some(key) = full_key.get(PREFIX_BYTES..).filter(|key| !key.is_empty()) else { return true };
-                match upper_until(Some(key), f) {
-                    Upper::Hides => true,
-                    Upper::Stop => {
-                        stopped = true;
-                        false
-                    }
-                    Upper::GoOn => {
-                        stopped = visible(key) && !f(key, value);
-                        !stopped
-                    }
-                }
-            })?;
-        }
-        if !stopped {
-            upper_until(None, f);
-        }
-        Ok(())
-    }
-
-    /// Bounds of a range among the keys of all stores.
-    fn full_bounds(&self, from: &[u8], to: Option<&[u8]>) -> (Vec<u8>, Vec<u8>) {
-        let prefix = self.core.prefix;
-        let upper = match to {
-            Some(to) => [&prefix, to].concat(),
-            None => u64::from_be_bytes(prefix).wrapping_add(1).to_be_bytes().to_vec(),
-        };
-        ([&prefix, from].concat(), upper)
+    /// Whether all entries (from a time on, where that is given) are in the overlays.
+    pub fn is_in_memory(&self, min_time: Option<i64>) -> bool {
+        self.evicted == i64::MIN || min_time.is_some_and(|time| time > self.evicted)
     }
 
     /// Ends the active overlay's part in a commit: what it holds to be written goes into a frozen overlay.
     pub fn freeze(&mut self) -> Arc<FrozenOverlay> {
-        self.max_start = self.max_start.max(self.active.max_start());
+        self.max_time = self.max_time.max(self.active.max_time());
         self.sequence += 1;
         self.frozen_time = self.stream_time;
         self.account();
@@ -270,29 +202,44 @@ impl StoreLayers {
         frozen
     }
 
-    /// Copies the changes out; the active overlay goes on, smaller if it has grown too large.
+    /// Copies the changes out; the active overlay goes on, smaller if it has grown too large or most of it is gone.
     fn freeze_changes(&mut self) -> Arc<FrozenOverlay> {
         let limit = self.core.db.limits().overlay_bytes / GENERATION_SHARE;
-        if self.active.bytes() > limit {
-            // Deletes and expired windows need no place, unless they hide what lies in an older layer.
-            let bound = self.expiry_bound();
-            let hides = |key: &[u8]| {
-                let hash = self.active.hash(key);
-                self.frozen.iter().any(|frozen| frozen.overlay.find(hash, key).is_some())
-            };
-            let keep = |slot| {
-                let (key, value) = self.active.entry(slot);
-                let expired = bound != i64::MIN && window_end(key).is_some_and(|end| end < bound);
-                value.is_some() && !expired || hides(key)
-            };
-            let Some(rebuilt) = self.active.rebuilt(limit / 2, keep) else { return self.freeze_whole() };
-            let changes = self.active.take_changes();
-            self.active = rebuilt;
-            self.account();
-            return self.frozen_changes(changes);
+        let too_large = self.active.bytes() > limit;
+        let mut rebuilt = None;
+        if too_large || self.active.len() >= self.next_sweep {
+            self.forget_written();
+            let kept = self.entries_to_keep();
+            if too_large && self.active.bytes_of(&kept) > limit / 2 {
+                return self.freeze_whole();
+            }
+            if too_large || kept.len() <= self.active.len() / 2 {
+                rebuilt = Some(self.active.rebuilt(&kept));
+            }
+            self.next_sweep = (kept.len() * 2).max(MIN_SWEEP_ENTRIES);
         }
         let changes = self.active.take_changes();
+        if let Some(rebuilt) = rebuilt {
+            self.active = rebuilt;
+            self.account();
+        }
         self.frozen_changes(changes)
+    }
+
+    /// Deletes and expired windows need no place in the active overlay once they are copied out, unless they hide what lies
+    /// in an older layer: the copy hides it until it is written, and then the backing has nothing more to hide.
+    fn entries_to_keep(&self) -> Vec<u32> {
+        let bound = self.expiry_bound();
+        let hides = |key: &[u8]| {
+            let hash = self.active.hash(key);
+            self.frozen.iter().any(|frozen| frozen.overlay.find(hash, key).is_some())
+        };
+        let keep = |slot: &u32| {
+            let (key, value) = self.active.entry(*slot);
+            let expired = bound != i64::MIN && window_end(key).is_some_and(|end| end < bound);
+            value.is_some() && !expired || hides(key)
+        };
+        self.active.slots().filter(keep).collect()
     }
 
     fn frozen_changes(&self, changes: Overlay) -> Arc<FrozenOverlay> {
@@ -304,6 +251,7 @@ impl StoreLayers {
     /// Freezes the active overlay as it is; a new one takes over.
     fn freeze_whole(&mut self) -> Arc<FrozenOverlay> {
         let next = self.active.successor();
+        self.next_sweep = MIN_SWEEP_ENTRIES;
         let overlay = std::mem::replace(&mut self.active, next);
         let bytes = std::mem::take(&mut self.accounted);
         self.generation = Some(self.sequence);
@@ -317,7 +265,7 @@ impl StoreLayers {
             let stays = !old.is_written() || Some(old.sequence) == *generation;
             // What changed in a mere copy is in the active overlay or in a later generation.
             if !stays && old.is_generation {
-                *evicted = (*evicted).max(old.overlay.max_start());
+                *evicted = (*evicted).max(old.overlay.max_time());
             }
             stays
         });
@@ -325,12 +273,13 @@ impl StoreLayers {
 
     /// See [`super::Store::rollback`].
     pub fn rollback(&mut self) {
-        self.max_start = self.max_start.max(self.active.max_start());
+        self.max_time = self.max_time.max(self.active.max_time());
         self.active = self.active.successor();
+        self.next_sweep = MIN_SWEEP_ENTRIES;
         self.generation = None;
         self.frozen.retain(|frozen| !frozen.is_written() && frozen.discard_uncommitted());
         if !self.frozen.is_empty() || !self.core.backing_empty.load(Ordering::Acquire) {
-            self.evicted = if self.core.is_windowed() { self.max_start } else { i64::MAX };
+            self.evicted = if self.core.has_times() { self.max_time } else { i64::MAX };
         }
         let newest = self.frozen.last();
         self.sequence = newest.map_or_else(|| self.core.written.load(Ordering::Acquire), |frozen| frozen.sequence);
@@ -346,14 +295,6 @@ impl StoreLayers {
         self.accounted = bytes;
         self.may_cache = self.core.db.may_cache();
     }
-}
-
-/// What the overlays say about an entry of the backing.
-enum Upper {
-    /// They have a newer one (or a delete), which was shown.
-    Hides,
-    GoOn,
-    Stop,
 }
 
 impl Drop for StoreLayers {

@@ -32,6 +32,21 @@ impl Backing for MemoryBacking {
     fn scan(&self, from: &[u8], to: &[u8], f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError> {
         if from < to {
             for (key, value) in self.map.read().range::<[u8], _>((Bound::Included(from), Bound::Excluded(to))) {
+                #[cfg(test)]
+                super::visits::count();
+                if !f(key, value) {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn scan_back(&self, from: &[u8], to: &[u8], f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError> {
+        if from < to {
+            for (key, value) in self.map.read().range::<[u8], _>((Bound::Included(from), Bound::Excluded(to))).rev() {
+                #[cfg(test)]
+                super::visits::count();
                 if !f(key, value) {
                     break;
                 }

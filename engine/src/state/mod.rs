@@ -20,9 +20,12 @@ mod overlay;
 mod reader;
 mod records;
 pub(crate) mod rocks;
+mod scan;
 mod store;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod visits;
 mod writer;
 
 use std::sync::Arc;
@@ -70,7 +73,8 @@ pub enum StoreKind {
     /// query must not see any more, or must still see, is its operator's business: `retention_ms` only has to be large
     /// enough.)
     Windowed { retention_ms: i64 },
-    /// Any ordered bytes that an operator chooses (buffers ordered by time); never empty.
+    /// Bytes that an operator chooses, ordered by a time in their first 8 bytes ([`crate::types::codec::to_ordered`]); never
+    /// empty.
     Ordered,
 }
 

@@ -1,7 +1,8 @@
 //! The changes of one store since the last commit, and what was read lately: a hash map over an arena.
 //!
-//! Entries are never removed: a delete is an entry without a value. Changes are walked in the order in which keys changed
-//! first, so every walk is deterministic. An ordered index is made when the first range is asked for and kept from then on.
+//! A delete is an entry without a value; entries leave only where the overlay is [rebuilt](Overlay::rebuilt) without them.
+//! Changes are walked in the order in which keys changed first, so every walk is deterministic. An ordered index is made
+//! when the first range is asked for and kept from then on.
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
@@ -9,8 +10,9 @@ use std::ops::Bound;
 
 use hashbrown::HashTable;
 
+use super::StoreKind;
 use super::arena::{Arena, Place, narrow};
-use super::expiry::window_start;
+use super::expiry::key_time;
 
 /// A key and its value; `None`: deleted.
 pub(super) type Entry<'a> = (&'a [u8], Option<&'a [u8]>);
@@ -28,6 +30,8 @@ struct Slot {
     capacity: u32,
     /// To be written at the commit; otherwise only what was read.
     dirty: bool,
+    /// No older layer has a value: deleted again before the commit, there is nothing to be written.
+    is_new: bool,
 }
 
 /// See the module.
@@ -37,25 +41,30 @@ pub(super) struct Overlay {
     slots: Vec<Slot>,
     arena: Arena,
     index: Option<BTreeMap<Box<[u8]>, u32>>,
+    /// Bytes that the index takes.
+    index_bytes: usize,
     /// Slots to be written, in order of their first change.
     dirty: Vec<u32>,
-    /// Latest start among the windows of the keys (windowed stores; else `i64::MAX` once there is a key). `i64::MIN`
-    /// without keys.
-    max_start: i64,
-    windowed: bool,
+    /// Latest [`key_time`] of the keys (`i64::MAX` once there is one without). `i64::MIN` without keys.
+    max_time: i64,
+    kind: StoreKind,
 }
 
+/// What an entry of the index takes besides its key: its pointer, the allocation, its part of a node.
+const INDEX_ENTRY_BYTES: usize = 56;
+
 impl Overlay {
-    pub fn new(windowed: bool) -> Self {
+    pub fn new(kind: StoreKind) -> Self {
         Overlay {
             hasher: foldhash::fast::RandomState::default(),
             table: HashTable::new(),
             slots: Vec::new(),
             arena: Arena::default(),
             index: None,
+            index_bytes: 0,
             dirty: Vec::new(),
-            max_start: i64::MIN,
-            windowed,
+            max_time: i64::MIN,
+            kind,
         }
     }
 
@@ -65,7 +74,7 @@ impl Overlay {
 
     /// A new overlay that hashes as this one does, with an index if this one has one.
     pub fn successor(&self) -> Overlay {
-        Overlay { hasher: self.hasher.clone(), index: self.index.as_ref().map(|_| BTreeMap::new()), ..Overlay::new(self.windowed) }
+        Overlay { hasher: self.hasher.clone(), index: self.index.as_ref().map(|_| BTreeMap::new()), ..Overlay::new(self.kind) }
     }
 
     /// The slot of a key.
@@ -87,23 +96,27 @@ impl Overlay {
         (self.key(slot), self.value(slot))
     }
 
-    pub fn is_dirty(&self, slot: u32) -> bool {
-        self.slots[slot as usize].dirty
-    }
-
     /// Adds a key that has no slot yet.
     pub fn insert(&mut self, hash: u64, key: &[u8], value: Option<&[u8]>, dirty: bool) -> u32 {
         let index = narrow(self.slots.len());
         let place = self.arena.push(key, key.len());
-        let mut slot =
-            Slot { hash, key: place, value: Place::default(), key_len: narrow(key.len()), value_len: ABSENT, capacity: 0, dirty };
+        let mut slot = Slot {
+            hash,
+            key: place,
+            value: Place::default(),
+            key_len: narrow(key.len()),
+            value_len: ABSENT,
+            capacity: 0,
+            dirty,
+            is_new: false,
+        };
         if let Some(value) = value {
             slot.capacity = narrow(value.len().next_multiple_of(8));
             slot.value = self.arena.push(value, slot.capacity as usize);
             slot.value_len = narrow(value.len());
         }
         self.slots.push(slot);
-        self.max_start = self.max_start.max(if self.windowed { window_start(key).unwrap_or(i64::MAX) } else { i64::MAX });
+        self.max_time = self.max_time.max(key_time(self.kind, key).unwrap_or(i64::MAX));
         if dirty {
             self.dirty.push(index);
         }
@@ -111,6 +124,7 @@ impl Overlay {
         self.table.insert_unique(hash, index, |&i| slots[i as usize].hash);
         if let Some(ordered) = &mut self.index {
             ordered.insert(key.into(), index);
+            self.index_bytes += key.len() + INDEX_ENTRY_BYTES;
         }
         index
     }
@@ -120,6 +134,9 @@ impl Overlay {
         let slot = &mut self.slots[index as usize];
         if !slot.dirty {
             slot.dirty = true;
+            // Where nothing was written yet, the slot shows what older layers hold. (Who deletes what is not there wants the
+            // delete written.)
+            slot.is_new = slot.value_len == ABSENT && value.is_some();
             self.dirty.push(index);
         }
         let Some(value) = value else {
@@ -135,20 +152,39 @@ impl Overlay {
         slot.value_len = narrow(value.len());
     }
 
-    /// Slots to be written, in order of their first change.
+    /// Says of a slot that was inserted just now that no older layer has a value of its key.
+    pub fn mark_new(&mut self, slot: u32) {
+        self.slots[slot as usize].is_new = true;
+    }
+
+    /// Slots that were written to, in order of their first change.
     pub fn dirty(&self) -> &[u32] {
         &self.dirty
     }
 
+    /// Slots to be written, in order of their first change.
+    pub fn changes(&self) -> impl Iterator<Item = u32> + '_ {
+        self.dirty.iter().copied().filter(|slot| self.is_change(*slot))
+    }
+
+    /// Whether a slot is to be written.
+    pub fn is_change(&self, slot: u32) -> bool {
+        let slot = &self.slots[slot as usize];
+        slot.dirty && !(slot.is_new && slot.value_len == ABSENT)
+    }
+
     /// A copy of what is to be written; here it counts as written from now on.
     pub fn take_changes(&mut self) -> Overlay {
-        let mut changes = Overlay { hasher: self.hasher.clone(), ..Overlay::new(self.windowed) };
+        let mut changes = Overlay { hasher: self.hasher.clone(), ..Overlay::new(self.kind) };
         changes.slots.reserve_exact(self.dirty.len());
         changes.table.reserve(self.dirty.len(), |_| 0);
         for slot in std::mem::take(&mut self.dirty) {
-            let (key, value) = self.entry(slot);
-            changes.insert(self.slots[slot as usize].hash, key, value, true);
-            self.slots[slot as usize].dirty = false;
+            if self.is_change(slot) {
+                let (key, value) = self.entry(slot);
+                changes.insert(self.slots[slot as usize].hash, key, value, true);
+            }
+            let slot = &mut self.slots[slot as usize];
+            (slot.dirty, slot.is_new) = (false, false);
         }
         changes
     }
@@ -158,32 +194,35 @@ impl Overlay {
         self.slots.len()
     }
 
-    /// Latest start of a window; `i64::MAX` where keys have none, `i64::MIN` where there are no keys.
-    pub fn max_start(&self) -> i64 {
-        self.max_start
+    /// Latest time of a key; `i64::MAX` where keys have none, `i64::MIN` where there are no keys.
+    pub fn max_time(&self) -> i64 {
+        self.max_time
     }
 
-    /// A copy of the entries that `keep` wants, and none to be written; `None` if it would take more than `limit` bytes.
-    pub fn rebuilt(&self, limit: usize, keep: impl Fn(u32) -> bool) -> Option<Overlay> {
-        let kept: Vec<u32> = self.slots().filter(|&slot| keep(slot)).collect();
+    /// Bytes that some of the entries would take by themselves.
+    pub fn bytes_of(&self, slots: &[u32]) -> usize {
+        let index_bytes = if self.index.is_some() { INDEX_ENTRY_BYTES } else { 0 };
         let size = |slot: &u32| {
             let slot = &self.slots[*slot as usize];
-            slot.key_len as usize + slot.capacity as usize + size_of::<Slot>() + 8
+            slot.key_len as usize + slot.capacity as usize + size_of::<Slot>() + 8 + index_bytes
         };
-        if kept.iter().map(size).sum::<usize>() > limit {
-            return None;
-        }
+        slots.iter().map(size).sum()
+    }
+
+    /// A copy of some of the entries, and none to be written.
+    pub fn rebuilt(&self, slots: &[u32]) -> Overlay {
         let mut copy = self.successor();
-        for slot in kept {
+        for &slot in slots {
             let (key, value) = self.entry(slot);
             copy.insert(self.slots[slot as usize].hash, key, value, false);
         }
-        Some(copy)
+        copy
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.arena.bytes() + self.slots.capacity() * size_of::<Slot>() + self.table.capacity() * 5 + self.dirty.capacity() * 4
+        let slots = self.slots.capacity() * size_of::<Slot>() + self.table.capacity() * 5 + self.dirty.capacity() * 4;
+        self.arena.bytes() + slots + self.index_bytes
     }
 
     /// Slots in order of first touch.
@@ -209,6 +248,7 @@ impl Overlay {
     pub fn build_index(&mut self) {
         if self.index.is_none() {
             self.index = Some(self.slots().map(|slot| (self.key(slot).into(), slot)).collect());
+            self.index_bytes = self.slots.iter().map(|slot| slot.key_len as usize + INDEX_ENTRY_BYTES).sum();
         }
     }
 
@@ -234,6 +274,13 @@ impl<'a> Iterator for OverlayRange<'a> {
 
     fn next(&mut self) -> Option<Entry<'a>> {
         let (key, slot) = self.inner.as_mut()?.next()?;
+        Some((key, self.overlay.value(*slot)))
+    }
+}
+
+impl DoubleEndedIterator for OverlayRange<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let (key, slot) = self.inner.as_mut()?.next_back()?;
         Some((key, self.overlay.value(*slot)))
     }
 }

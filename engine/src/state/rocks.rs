@@ -132,10 +132,31 @@ impl Rocks {
         let mut iterator = self.db.raw_iterator_cf_opt(self.family(family)?, options);
         iterator.seek(from);
         while let Some((key, value)) = iterator.item() {
+            #[cfg(test)]
+            super::visits::count();
             if !f(key, value) {
                 return Ok(());
             }
             iterator.next();
+        }
+        iterator.status().map_err(storage)
+    }
+
+    /// As [`Self::scan`], from the last entry to the first.
+    pub fn scan_back(&self, family: Family, from: &[u8], to: &[u8], f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(from);
+        options.set_iterate_upper_bound(to);
+        options.fill_cache(family != Family::Log);
+        let mut iterator = self.db.raw_iterator_cf_opt(self.family(family)?, options);
+        iterator.seek_to_last();
+        while let Some((key, value)) = iterator.item() {
+            #[cfg(test)]
+            super::visits::count();
+            if !f(key, value) {
+                return Ok(());
+            }
+            iterator.prev();
         }
         iterator.status().map_err(storage)
     }
@@ -267,6 +288,10 @@ impl Backing for RocksBacking {
 
     fn scan(&self, from: &[u8], to: &[u8], f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError> {
         self.0.scan(Family::State, from, to, f)
+    }
+
+    fn scan_back(&self, from: &[u8], to: &[u8], f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError> {
+        self.0.scan_back(Family::State, from, to, f)
     }
 
     fn write(&self, part: &BatchPart<'_>) -> Result<(), StateError> {

@@ -75,7 +75,11 @@ impl Store {
             match layers.active.find(hash, key) {
                 Some(slot) => layers.active.set(slot, value),
                 None => {
-                    layers.active.insert(hash, key, value, true);
+                    let is_new = value.is_some() && layers.is_in_no_other_layer(hash, key);
+                    let slot = layers.active.insert(hash, key, value, true);
+                    if is_new {
+                        layers.active.mark_new(slot);
+                    }
                 }
             }
         });
@@ -96,12 +100,16 @@ impl Store {
             let stays = f(found.as_ref().and_then(|found| layers.found(found)), buffer);
             let value = stays.then_some(buffer.as_slice());
             let hash = layers.active.hash(key);
-            match (found, value) {
-                (Some(Found::Slot(slot)), value) => layers.active.set(slot, value),
+            match (&found, value) {
+                (Some(Found::Slot(slot)), value) => layers.active.set(*slot, value),
                 (_, value) => match layers.active.find(hash, key) {
                     Some(slot) => layers.active.set(slot, value),
                     None => {
-                        layers.active.insert(hash, key, value, true);
+                        let is_new = value.is_some() && matches!(found, Some(Found::Scratch)) && !layers.has_scratch_value();
+                        let slot = layers.active.insert(hash, key, value, true);
+                        if is_new {
+                            layers.active.mark_new(slot);
+                        }
                     }
                 },
             }
@@ -113,7 +121,9 @@ impl Store {
     pub fn range(&mut self, from: &[u8], to: Option<&[u8]>, f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError> {
         self.with(|layers| {
             layers.active.build_index();
-            layers.scan(from, to, None, f)
+            // Only in an ordered store is the beginning of a key its time.
+            let min_time = if layers.core.kind == StoreKind::Ordered { layers.core.key_time(from) } else { None };
+            layers.scan(from, to, min_time, f)
         })
     }
 
@@ -124,6 +134,16 @@ impl Store {
         self.with(|layers| {
             layers.active.build_index();
             layers.scan_windows(key, first, last, f)
+        })
+    }
+
+    /// Shows the entries of one key (`encode_key`) whose windows start at `last` or before, the latest first, to `f` until it
+    /// returns false, or a window has expired. For windows that don't enclose each other, as a key's sessions: what `f`
+    /// does not ask for costs nothing, however many there are.
+    pub fn windows_back(&mut self, key: &[u8], last: i64, f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError> {
+        self.with(|layers| {
+            layers.active.build_index();
+            layers.scan_windows_back(key, last, f)
         })
     }
 

@@ -49,8 +49,13 @@ pub(super) fn agrees_with_a_model(db: &StateDb, seed: u64) {
     let mut store = open(db, &format!("model{seed}"), kind);
     let (mut model, mut committed) = (BTreeMap::new(), BTreeMap::new());
     let (mut pending, mut submitted): (Vec<StateBatch>, Vec<StateBatch>) = Default::default();
-    for _ in 0..3000 {
-        let key = vec![b'k', rng.random_range(0..60), rng.random_range(0..3)];
+    for step in 0..3000 {
+        // Keys of an ordered store begin with a time, which goes on.
+        let prefix = |rng: &mut StdRng| match kind {
+            StoreKind::Ordered => to_ordered(step / 50 - 30 + rng.random_range(0..60)).to_vec(),
+            _ => vec![b'k', rng.random_range(0..60)],
+        };
+        let key = [prefix(&mut rng), vec![rng.random_range(0..3)]].concat();
         match rng.random_range(0..100) {
             0..40 => {
                 let value: Vec<u8> = (0..rng.random_range(0..80)).map(|_| rng.random()).collect();
@@ -83,7 +88,7 @@ pub(super) fn agrees_with_a_model(db: &StateDb, seed: u64) {
                 assert_eq!(store.reader().get(&key, |value| value.map(<[u8]>::to_vec)).unwrap(), model.get(&key).cloned());
             }
             85..90 => {
-                let mut other = vec![b'k', rng.random_range(0..60)];
+                let mut other = prefix(&mut rng);
                 let mut from = key;
                 if other < from {
                     std::mem::swap(&mut from, &mut other);
@@ -242,6 +247,15 @@ pub(super) fn windows_agree_with_a_model(db: &StateDb, seed: u64) {
                     .unwrap();
                 let range = model.range((key, start)..=(key, last)).filter(|((_, start), _)| visible(*start, time));
                 assert_eq!(found, range.map(|((_, start), value)| (*start, *value)).collect::<Vec<_>>());
+                let (mut found, most) = (Vec::new(), rng.random_range(1..40));
+                store
+                    .windows_back(&[key], last, &mut |key, value| {
+                        found.push((expiry::window_start(key).unwrap(), value[0]));
+                        found.len() < most
+                    })
+                    .unwrap();
+                let range = model.range((key, i64::MIN)..=(key, last)).rev().filter(|((_, start), _)| visible(*start, time));
+                assert_eq!(found, range.take(most).map(|((_, start), value)| (*start, *value)).collect::<Vec<_>>());
             }
             85..96 => {
                 commit(&mut store);
@@ -306,6 +320,38 @@ fn a_smaller_overlay_still_hides_what_was_deleted() {
     assert!(bytes < 500_000, "the overlay is as large as before: {bytes}");
     assert!((0..50u32).all(|key| get(&mut store, &key.to_be_bytes()).is_none()));
     assert_eq!(all(&mut store).len(), 12_000 - 50 + 1);
+}
+
+#[test]
+fn what_came_and_went_between_two_commits_is_not_written() {
+    let mut store = open(&StateDb::in_memory(), "q", StoreKind::Ordered);
+    let key = |time: i64| [&to_ordered(time)[..], b"k"].concat();
+    let changes = |store: &mut Store| {
+        let mut batch = StateBatch::default();
+        let mut changes = Vec::new();
+        if let Some(frozen) = store.freeze() {
+            frozen.for_each_change(|key, value| changes.push((key.to_vec(), value.is_some())));
+            assert_eq!(frozen.len(), changes.len());
+            frozen.append_to(&mut batch);
+        }
+        batch.write().unwrap();
+        changes
+    };
+    let (put, delete) =
+        (|store: &mut Store, time| store.put(&key(time), Some(b"x")), |store: &mut Store, time| store.put(&key(time), None));
+    put(&mut store, 1);
+    put(&mut store, 2);
+    delete(&mut store, 1);
+    delete(&mut store, 3);
+    assert_eq!(changes(&mut store), [(key(2), true), (key(3), false)], "a delete of what may be elsewhere is written");
+    delete(&mut store, 2);
+    put(&mut store, 1);
+    delete(&mut store, 1);
+    assert_eq!(changes(&mut store), [(key(2), false)]);
+    put(&mut store, 2);
+    delete(&mut store, 2);
+    assert_eq!(changes(&mut store), []);
+    assert_eq!(get(&mut store, &key(2)), None);
 }
 
 #[test]

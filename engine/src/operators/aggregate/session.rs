@@ -3,10 +3,10 @@
 //! A record joins every session within the gap of it. Where that makes a session other than the record's own instant, the
 //! old sessions go first, each as a tombstone, then comes the merged one. A record is late if the merged session's end is
 //! before stream time less grace and gap. A session that ended at stream time less retention, or before, is forgotten:
-//! nothing joins it any more.
+//! nothing joins it any more. A record too far in the future ([`times`]) is left out and reported.
 
 use super::{Aggregates, Entry};
-use crate::operators::{FatalError, Operator, Output, Port};
+use crate::operators::{FatalError, Operator, Output, Port, times};
 use crate::row::{Row, Window};
 use crate::task::StoreIndex;
 use crate::types::codec;
@@ -27,22 +27,30 @@ impl SessionAggregate {
     }
 
     /// Sessions of the key that the record touches and that ended after `expired`, oldest first.
+    ///
+    /// A key's sessions lie apart, so the latest that may touch come first and the walk ends with the first that does not,
+    /// or that reaches behind the record: what came before is of no account.
     fn touched(&self, timestamp: i64, expired: i64, out: &mut Output<'_>) -> Result<Vec<(Window, Entry)>, FatalError> {
         let (from, to) = (timestamp.saturating_sub(self.gap_ms).max(expired.saturating_add(1)), timestamp.saturating_add(self.gap_ms));
         let mut found: Vec<Result<(Window, Entry), FatalError>> = Vec::new();
         let store = &mut out.cx.stores[self.store.0];
-        // A session that began long ago may still reach here: all that began before are looked at.
-        let result = store.windows(&self.key, i64::MIN, to, &mut |key, value| {
-            let mut values = Vec::new();
+        let mut values = Vec::new();
+        let result = store.windows_back(&self.key, to, &mut |key, value| {
+            values.clear();
             match codec::decode_windowed_key(key, &mut values) {
-                Ok(window) if window.end >= from => found.push(Entry::decode(value).map(|entry| (window, entry))),
-                Ok(_) => {}
-                Err(error) => found.push(Err(FatalError(error.to_string()))),
+                Ok(window) if window.end >= from => {
+                    found.push(Entry::decode(value).map(|entry| (window, entry)));
+                    window.start > timestamp
+                }
+                Ok(_) => false,
+                Err(error) => {
+                    found.push(Err(FatalError(error.to_string())));
+                    false
+                }
             }
-            true
         });
         result.map_err(|e| FatalError(e.to_string()))?;
-        found.into_iter().collect()
+        found.into_iter().rev().collect()
     }
 
     fn put(&mut self, window: Window, entry: Option<&Entry>, out: &mut Output<'_>) {
@@ -63,6 +71,10 @@ impl SessionAggregate {
 impl Operator for SessionAggregate {
     fn process(&mut self, _port: Port, row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
         if !row.meta.has_key || !row.meta.has_value {
+            return Ok(());
+        }
+        if times::is_out_of_range(&row) {
+            times::skip(row, &self.aggregates.origin, out.cx);
             return Ok(());
         }
         let timestamp = row.meta.timestamp;

@@ -12,6 +12,8 @@ use crate::operators::stream_stream_join::StreamStreamJoin;
 use crate::operators::stream_table_join::StreamTableJoin;
 use crate::operators::table_lookup::{Side, TableLookup};
 use crate::operators::table_table_join::TableTableJoin;
+use crate::operators::time_queue::TimeQueue;
+use crate::plan::names;
 use crate::plan::{JoinKind, NamedExpr, Step, StepKind, StreamStreamJoinStep};
 use crate::types::{Column, Schema};
 
@@ -79,7 +81,7 @@ impl Builder<'_> {
         let right = self.step(&join.right, false, false, &all_columns(&join.right), false)?;
         let operator = StreamStreamJoin {
             stores: [self.store(&join.left_store)?, self.store(&join.right_store)?],
-            held: join.held_store.as_deref().map(|name| self.store(name)).transpose()?,
+            held: join.held_store.as_deref().map(|name| self.store(name).map(TimeQueue::new)).transpose()?,
             kind: join.kind,
             before_ms: join.before_ms,
             after_ms: join.after_ms,
@@ -88,6 +90,7 @@ impl Builder<'_> {
             key_width: step.schema.key.len(),
             columns: sides(&step.schema, &join.left, &join.right)?,
             is_windowed: step.windowed_key().is_some(),
+            origin: self.origin("Join"),
             key: Vec::new(),
             buffer: Vec::new(),
         };
@@ -124,13 +127,21 @@ impl Builder<'_> {
         Ok(self.push_behind(Box::new(operator), &upstreams))
     }
 
-    pub(super) fn foreign_key_subscribe(&mut self, input: &Step, key: &NamedExpr, outer: bool) -> Result<Upstream, FatalError> {
+    /// `topic` takes what it says.
+    pub(super) fn foreign_key_subscribe(
+        &mut self,
+        input: &Step,
+        key: &NamedExpr,
+        outer: bool,
+        topic: &str,
+    ) -> Result<Upstream, FatalError> {
         let upstream = self.step(input, false, false, &all_columns(input), true)?;
         let operator = Subscribe {
             key: compile(&key.expr, input)?,
             text: key.expr.clone(),
             key_width: input.schema.key.len(),
             outer,
+            versions: self.store(&names::foreign_key_versions(topic))?,
             origin: self.origin("Join"),
         };
         Ok(self.push(Box::new(operator), upstream))
