@@ -10,11 +10,12 @@ use nexmark::event::{Auction, Bid};
 
 use crate::input::Input;
 use crate::limits::Waiting;
+use crate::windowed::Windowed;
 
 /// How long the log may be silent while an output is read, seconds.
 const PATIENCE_S: u64 = 10;
 /// Size of the windows of `wcount` and `q12`, milliseconds.
-const WINDOW_MS: u64 = 10_000;
+pub const WINDOW_MS: u64 = 10_000;
 /// The auctions that q2 lets pass are multiples of this.
 const Q2_DIVISOR: u64 = 123;
 /// The category of the auctions whose bids q20 lets pass.
@@ -31,6 +32,13 @@ pub enum Check {
     Counts { by: CountKey, each: bool },
     /// q20: bids of one category, with the auction that was there before them.
     Joined,
+    /// The count of each window that has closed, once.
+    Final,
+    /// The last count of each session is right; one record for each bid, and a deletion for each session that it extends.
+    Sessions,
+    /// Bids that met their auction, and those that did not once that is certain. `exact`: all of them have come by the end
+    /// of the input.
+    LeftJoined { exact: bool },
 }
 
 /// What is counted by.
@@ -54,6 +62,7 @@ pub struct Expected {
     joined: (u64, u64),
     /// Each auction's begin, seller and category.
     auctions: HashMap<u64, (u64, u64, u64)>,
+    windowed: Windowed,
     /// Times of bids that came before their auction, which may have the same millisecond.
     waiting: HashMap<u64, Vec<u64>>,
 }
@@ -71,6 +80,7 @@ impl Expected {
         add(&mut self.by_auction, mixed(&[auction]));
         add(&mut self.by_auction_window, mixed(&[auction, window]));
         add(&mut self.by_bidder_window, mixed(&[bidder, window]));
+        self.windowed.bid(auction, bid.date_time);
         match self.auctions.get(&auction) {
             Some((_, _, category)) if *category != Q20_CATEGORY => {}
             Some((began, ..)) => {
@@ -84,6 +94,7 @@ impl Expected {
     pub fn auction(&mut self, auction: &Auction) {
         let id = auction.id as u64;
         let category = auction.category as u64;
+        self.windowed.auction(id, auction.date_time);
         self.auctions.insert(id, (auction.date_time, auction.seller as u64, category));
         let early = self.waiting.remove(&id).unwrap_or_default();
         if category != Q20_CATEGORY {
@@ -99,6 +110,12 @@ impl Expected {
             Check::Filtered => (self.filtered.0, Some(self.filtered.0)),
             Check::Counts { each: false, .. } => (1, None),
             Check::Joined => (self.joined.0, None),
+            Check::Final => (self.windowed.closed().0, Some(self.windowed.closed().0)),
+            Check::Sessions => (self.windowed.session_records, Some(self.windowed.session_records)),
+            Check::LeftJoined { exact } => {
+                let all = self.windowed.met + self.windowed.alone();
+                (if exact { all } else { self.windowed.met }, exact.then_some(all))
+            }
         }
     }
 }
@@ -111,6 +128,7 @@ impl Check {
     pub fn verify(self, input: &Input, sink: &str, records: u64) -> Result<(), String> {
         let expected = &input.expected;
         let (mut sum, mut last) = (0, HashMap::<[u64; 2], u64>::new());
+        let mut met = 0;
         read(input, sink, records, |key, value| {
             let id = key.get(..8).map_or(0, big_endian);
             let field = |name| number(value, name);
@@ -120,6 +138,18 @@ impl Check {
                 }
                 Check::Filtered => add(&mut sum, mixed(&[id, field("AUCTION")?, field("PRICE")?])),
                 Check::Counts { .. } => drop(last.insert([id, key.get(8..16).map_or(0, big_endian)], field("N")?)),
+                Check::Final => add(&mut sum, mixed(&[id, key.get(8..16).map_or(0, big_endian)]).wrapping_mul(field("N")?)),
+                // Deletions have no value; the start is the earlier bound.
+                Check::Sessions if value.is_empty() => {}
+                Check::Sessions => {
+                    let bound = |at: usize| key.get(at..at + 8).map_or(0, big_endian);
+                    last.insert([id, bound(8).min(bound(16))], field("N")?);
+                }
+                Check::LeftJoined { .. } => match field("SELLER") {
+                    Ok(seller) if expected.auctions.get(&id).is_some_and(|(_, of, _)| *of == seller) => met += 1,
+                    Ok(_) => return Err(format!("auction {id} has another seller")),
+                    Err(_) => {}
+                },
                 Check::Joined => {
                     let found = expected.auctions.get(&id).map(|(_, seller, category)| (*seller, *category));
                     if found != Some((field("SELLER")?, field("CATEGORY")?)) {
@@ -143,6 +173,15 @@ impl Check {
                     CountKey::BidderWindow => expected.by_bidder_window,
                 }
             }
+            Check::Final => expected.windowed.closed().1,
+            Check::Sessions => {
+                for ([id, start], count) in last {
+                    add(&mut sum, mixed(&[id, start]).wrapping_mul(count));
+                }
+                expected.windowed.session_counts
+            }
+            Check::LeftJoined { .. } if met == expected.windowed.met => 0,
+            Check::LeftJoined { .. } => return Err(format!("{met} bids with their auction instead of {}", expected.windowed.met)),
             // The join at equal times may go either way.
             Check::Joined if (expected.joined.0..=expected.joined.1).contains(&records) => 0,
             Check::Joined => return Err(format!("{records} records instead of {:?}", expected.joined)),
@@ -190,12 +229,12 @@ fn big_endian(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
 
-fn add(sum: &mut u64, value: u64) {
+pub fn add(sum: &mut u64, value: u64) {
     *sum = sum.wrapping_add(value);
 }
 
 /// A number in which each part has its own weight.
-fn mixed(parts: &[u64]) -> u64 {
+pub fn mixed(parts: &[u64]) -> u64 {
     parts.iter().fold(0x9e37_79b9_7f4a_7c15, |hash, part| {
         let hash = (hash ^ part).wrapping_mul(0xff51_afd7_ed55_8ccd);
         hash ^ hash >> 32

@@ -46,6 +46,20 @@ pub const TOPOLOGIES: &[Topology] = &[
         topology: "count",
         check: Check::Counts { by: CountKey::Auction, each: true },
     },
+    Topology {
+        name: "streams-final",
+        describe: "Kafka Streams: tumbling count, final results alone",
+        topology: "final",
+        check: Check::Final,
+    },
+    Topology { name: "streams-session", describe: "Kafka Streams: count in sessions", topology: "session", check: Check::Sessions },
+    Topology {
+        name: "streams-left",
+        describe: "Kafka Streams: bids joined with their auctions in time, those without a match held",
+        topology: "left",
+        // It lets rows go by wall-clock time, too, so the last ones stay.
+        check: Check::LeftJoined { exact: false },
+    },
 ];
 
 impl Workload for Topology {

@@ -16,6 +16,8 @@ mod queries;
 mod report;
 mod server;
 mod serving;
+mod soak;
+mod windowed;
 mod workload;
 
 use std::path::PathBuf;
@@ -58,7 +60,7 @@ struct Arguments {
     /// A running cluster instead of a broker of our own; its topics `bids` and `auctions` are loaded if they are not there.
     #[arg(long)]
     bootstrap_servers: Option<String>,
-    /// Run q1, q2 and count by Kafka Streams on the same broker, too (fetches it with mvn).
+    /// Run q1, q2, count, final, session and left by Kafka Streams on the same broker, too (fetches it with mvn).
     #[arg(long)]
     kafka_streams: bool,
     /// Run the queries in this process instead of a server's.
@@ -67,6 +69,15 @@ struct Arguments {
     /// A client property for all, `name=value`.
     #[arg(short = 'X', value_parser = property)]
     property: Vec<(String, String)>,
+    /// Instead of all that: runs every operator (or those of `--only`) at a steady rate, and fails where CPU or memory grow.
+    #[arg(long)]
+    soak: bool,
+    /// Seconds of the soak for each operator.
+    #[arg(long, default_value_t = 600)]
+    soak_seconds: u64,
+    /// Records a second of the soak.
+    #[arg(long, default_value_t = 20_000)]
+    soak_rate: u64,
     /// Where the JSON goes; `-` for standard output.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -91,6 +102,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     if let Some(unknown) = arguments.logs.iter().find(|log| ![Place::KAFKA, Place::EMBEDDED].contains(&log.as_str())) {
         return Err(format!("--logs takes {} and {}, not '{unknown}'", Place::KAFKA, Place::EMBEDDED));
     }
+    if arguments.soak {
+        return soak(arguments);
+    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut report = Report { cores, ..Report::default() };
     if arguments.logs.iter().any(|log| log == Place::KAFKA) {
@@ -111,16 +125,42 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-fn on_kafka(arguments: &Arguments, report: &mut Report) -> Result<(), String> {
-    let (_broker, bootstrap) = match arguments.bootstrap_servers.clone() {
-        Some(bootstrap) => (None, bootstrap),
-        None => {
-            eprintln!("starting Apache Kafka …");
-            let broker = Broker::start().map_err(|(BrokerError::Missing(reason) | BrokerError::Failed(reason))| reason)?;
-            let bootstrap = broker.bootstrap();
-            (Some(broker), bootstrap)
-        }
+/// Runs the soak on each of the logs.
+#[allow(clippy::print_stdout)]
+fn soak(arguments: &Arguments) -> Result<(), String> {
+    let mut is_flat = true;
+    let mut run = |log: &str, place: Place| {
+        let input = Input::load(place, 0, arguments.property.iter().cloned().collect())?;
+        let (table, flat) = soak::run(&input, &arguments.only, arguments.soak_seconds, arguments.soak_rate)?;
+        println!("### {log}\n\n{table}");
+        is_flat &= flat;
+        Ok::<(), String>(())
     };
+    if arguments.logs.iter().any(|log| log == Place::KAFKA) {
+        let (_broker, bootstrap) = broker(arguments)?;
+        run("Apache Kafka", Place::Kafka { bootstrap, in_process: arguments.in_process })?;
+    }
+    if arguments.logs.iter().any(|log| log == Place::EMBEDDED) {
+        let folder = tempfile::Builder::new().prefix("tidemill-bench-").tempdir().map_err(text)?;
+        let engine = Engine::open(EngineConfig::new(folder.path())).map_err(text)?;
+        run("Embedded log", Place::Embedded(engine))?;
+    }
+    if is_flat { Ok(()) } else { Err("CPU or memory grows".into()) }
+}
+
+/// A broker of our own, unless there is one already, and its address.
+fn broker(arguments: &Arguments) -> Result<(Option<Broker>, String), String> {
+    if let Some(bootstrap) = arguments.bootstrap_servers.clone() {
+        return Ok((None, bootstrap));
+    }
+    eprintln!("starting Apache Kafka …");
+    let broker = Broker::start().map_err(|(BrokerError::Missing(reason) | BrokerError::Failed(reason))| reason)?;
+    let bootstrap = broker.bootstrap();
+    Ok((Some(broker), bootstrap))
+}
+
+fn on_kafka(arguments: &Arguments, report: &mut Report) -> Result<(), String> {
+    let (_broker, bootstrap) = broker(arguments)?;
     let input = load(arguments, Place::Kafka { bootstrap, in_process: arguments.in_process })?;
     let seconds = arguments.latency_seconds;
     if seconds > 0 {

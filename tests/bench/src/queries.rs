@@ -21,6 +21,8 @@ const SOURCES: &str = "
         date_time BIGINT, extra VARCHAR) WITH (KAFKA_TOPIC='bids', KEY_FORMAT='KAFKA', VALUE_FORMAT='JSON');
     CREATE TABLE IF NOT EXISTS auctions (id BIGINT PRIMARY KEY, item_name VARCHAR, description VARCHAR, initial_bid BIGINT, reserve BIGINT,
         date_time BIGINT, expires BIGINT, seller BIGINT, category BIGINT, extra VARCHAR)
+        WITH (KAFKA_TOPIC='auctions', KEY_FORMAT='KAFKA', VALUE_FORMAT='JSON');
+    CREATE STREAM IF NOT EXISTS auction_events (id BIGINT KEY, seller BIGINT)
         WITH (KAFKA_TOPIC='auctions', KEY_FORMAT='KAFKA', VALUE_FORMAT='JSON');";
 
 /// One query.
@@ -126,6 +128,36 @@ pub const QUERIES: &[Query] = &[
         properties: EACH,
         check: Check::Joined,
         goal: goal("L3", 0.5),
+    },
+    Query {
+        name: "final",
+        describe: "10-second tumbling count by key, final results alone",
+        drop: "DROP TABLE final DELETE TOPIC;",
+        sql: "CREATE TABLE final WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, COUNT(*) AS n FROM bids
+              WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 0 SECONDS) GROUP BY auction_key EMIT FINAL;",
+        properties: EACH,
+        check: Check::Final,
+        goal: None,
+    },
+    Query {
+        name: "session",
+        describe: "count by key in sessions with a gap of 10 seconds, each change",
+        drop: "DROP TABLE sessions DELETE TOPIC;",
+        sql: "CREATE TABLE sessions WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, COUNT(*) AS n FROM bids
+              WINDOW SESSION (10 SECONDS, GRACE PERIOD 1 MINUTE) GROUP BY auction_key EMIT CHANGES;",
+        properties: EACH,
+        check: Check::Sessions,
+        goal: None,
+    },
+    Query {
+        name: "left",
+        describe: "bids joined with their auctions in time, those without a match once that is certain",
+        drop: "DROP STREAM left_joined DELETE TOPIC;",
+        sql: "CREATE STREAM left_joined WITH (KAFKA_TOPIC='{sink}') AS SELECT b.auction_key, b.price AS price, a.seller AS seller
+              FROM bids b LEFT JOIN auction_events a WITHIN 10 SECONDS GRACE PERIOD 1 SECOND ON b.auction_key = a.id EMIT CHANGES;",
+        properties: EACH,
+        check: Check::LeftJoined { exact: true },
+        goal: None,
     },
 ];
 

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.math.BigDecimal;
+import java.time.Duration;
 import java.util.Properties;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.common.serialization.Serde;
@@ -13,17 +14,25 @@ import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.kstream.Consumed;
 import org.apache.kafka.streams.kstream.Grouped;
+import org.apache.kafka.streams.kstream.JoinWindows;
 import org.apache.kafka.streams.kstream.KStream;
 import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.kstream.SessionWindows;
+import org.apache.kafka.streams.kstream.StreamJoined;
+import org.apache.kafka.streams.kstream.Suppressed;
+import org.apache.kafka.streams.kstream.TimeWindows;
+import org.apache.kafka.streams.kstream.WindowedSerdes;
 
-/** The benchmark's q1, q2 and count, with one update for each change, as Tidemill's and ksqlDB's are written. */
+/** The benchmark's q1, q2, count, final, session and left, with one update for each change, as Tidemill's and ksqlDB's are written. */
 public final class Topologies {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final BigDecimal RATE = new BigDecimal("0.908");
 
+    private static final Duration TEN_SECONDS = Duration.ofSeconds(10);
+
     private Topologies() {}
 
-    /** Arguments: bootstrap servers, q1, q2 or count, the output's topic, an application id, a folder for state. */
+    /** Arguments: bootstrap servers, the topology, the output's topic, an application id, a folder for state. */
     public static void main(String[] arguments) {
         Properties properties = new Properties();
         properties.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, arguments[0]);
@@ -58,6 +67,30 @@ public final class Topologies {
                 .toStream()
                 .mapValues(Counted::new)
                 .to(sink, Produced.with(Serdes.Long(), serde(Counted.class)));
+            case "final" -> source
+                .groupByKey(Grouped.with(Serdes.Long(), bids))
+                .windowedBy(TimeWindows.ofSizeAndGrace(TEN_SECONDS, Duration.ZERO))
+                .count()
+                .suppress(Suppressed.untilWindowCloses(Suppressed.BufferConfig.unbounded()))
+                .toStream()
+                .mapValues(Counted::new)
+                .to(sink, Produced.with(WindowedSerdes.timeWindowedSerdeFrom(Long.class, TEN_SECONDS.toMillis()), serde(Counted.class)));
+            case "session" -> source
+                .groupByKey(Grouped.with(Serdes.Long(), bids))
+                .windowedBy(SessionWindows.ofInactivityGapAndGrace(TEN_SECONDS, Duration.ofMinutes(1)))
+                .count()
+                .toStream()
+                .mapValues(count -> count == null ? null : new Counted(count))
+                .to(sink, Produced.with(WindowedSerdes.sessionWindowedSerdeFrom(Long.class), serde(Counted.class)));
+            case "left" -> {
+                Serde<Auction> auctions = serde(Auction.class);
+                KStream<Long, Auction> other = builder.stream("auctions", Consumed.with(Serdes.Long(), auctions));
+                source
+                    .leftJoin(other, (bid, auction) -> new Joined(bid.price, auction == null ? null : auction.seller),
+                        JoinWindows.ofTimeDifferenceAndGrace(TEN_SECONDS, Duration.ofSeconds(1)),
+                        StreamJoined.with(Serdes.Long(), bids, auctions))
+                    .to(sink, Produced.with(Serdes.Long(), serde(Joined.class)));
+            }
             default -> throw new IllegalArgumentException("no topology " + name);
         }
         return builder;
@@ -65,6 +98,13 @@ public final class Topologies {
 
     /** A bid as it stands in the topic. */
     public record Bid(long auction, long bidder, long price, String channel, String url, long date_time, String extra) {}
+
+    /** An auction as it stands in the topic. */
+    public record Auction(long id, String item_name, String description, long initial_bid, long reserve, long date_time, long expires,
+        long seller, long category, String extra) {}
+
+    /** A bid with its auction's seller, or null. */
+    public record Joined(long PRICE, Long SELLER) {}
 
     /** q1's result. */
     public record Converted(long AUCTION, long BIDDER, BigDecimal PRICE, String CHANNEL, String URL, long DATE_TIME, String EXTRA) {}
