@@ -13,7 +13,16 @@ const DEFAULT_FILTER: &str = "info";
 /// Threads for statements, scans of tables and streams, and whatever else waits for a disk or a broker; more requests queue.
 const MAX_BLOCKING_THREADS: usize = 64;
 
+const AFTER_HELP: &str = "\
+Environment variables stand over the file, flags over both. KSQL_KSQL_SERVICE_ID and TIDEMILL_KSQL_SERVICE_ID are
+ksql.service.id, as in ksqlDB's image; TIDEMILL_DATA_DIR is --data-dir. docs/configuration.md lists every property.
+What would promise something that is not there, such as exactly once on Kafka, stops the start.
+
+A queries file is compared with what ran before: statements that were added at its end run at the next start; a file that
+differs stops the start and says where.";
+
 #[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct ServerArgs {
     /// Properties file, with ksqlDB's names
     #[arg(long, value_name = "FILE")]
@@ -27,7 +36,7 @@ pub struct ServerArgs {
     /// Kafka brokers; without them the embedded log is used
     #[arg(long, value_name = "HOST:PORT,…")]
     bootstrap_servers: Option<String>,
-    /// Script of statements to run at the first start
+    /// Script of statements: each runs once, in order, and the REST API then only reads
     #[arg(long, value_name = "FILE")]
     queries_file: Option<PathBuf>,
 }

@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use crate::config::ServerConfig;
 use crate::entities::CommandStatus;
 use crate::error::{ApiError, ErrorCode};
+use crate::limits::Limits;
 
 /// Statuses of commands that are remembered for `GET /status`; the oldest go first.
 const MAX_STATUSES: usize = 10_000;
@@ -26,6 +27,8 @@ pub struct App {
     pub started: Instant,
     /// Patterns of topics that SHOW TOPICS leaves out.
     pub hidden_topics: Vec<regex::Regex>,
+    /// Of pull queries and statements.
+    pub limits: Arc<Limits>,
     /// One for each push query and PRINT that may still begin.
     push_permits: Arc<Semaphore>,
     statuses: Mutex<IndexMap<String, CommandStatus>>,
@@ -39,6 +42,7 @@ impl App {
         let patterns = config.value("ksql.hidden.topics").unwrap_or_default();
         let hidden_topics = patterns.split(',').filter_map(|p| regex::Regex::new(&format!("^(?:{})$", p.trim())).ok()).collect();
         let push_permits = Arc::new(Semaphore::new(config.max_push_queries.min(Semaphore::MAX_PERMITS)));
+        let limits = Arc::new(Limits::new(&config));
         let cluster_id = engine.log().cluster_id();
         App {
             cluster_id,
@@ -47,6 +51,7 @@ impl App {
             host,
             started: Instant::now(),
             hidden_topics,
+            limits,
             push_permits,
             statuses: Mutex::default(),
             closing: watch::Sender::new(false),
@@ -87,6 +92,11 @@ impl App {
                 ),
             )
         })
+    }
+
+    /// Whether a file says what runs here, so that clients may only read.
+    pub fn reads_only(&self) -> bool {
+        self.config.queries_file.is_some()
     }
 
     pub fn close(&self) {

@@ -27,6 +27,8 @@ impl ErrorCode {
     pub const BODY_TOO_LARGE: ErrorCode = ErrorCode(41300);
     pub const ASSERTION_FAILED: ErrorCode = ErrorCode(41700);
     pub const NO_SCHEMA_REGISTRY: ErrorCode = ErrorCode(42801);
+    /// Beyond a limit that the configuration sets.
+    pub const TOO_MANY_REQUESTS: ErrorCode = ErrorCode(42900);
     pub const SERVER_ERROR: ErrorCode = ErrorCode(50000);
     pub const UNAVAILABLE: ErrorCode = ErrorCode(50300);
     /// An earlier command did not show up in time.

@@ -8,9 +8,11 @@
 mod accept;
 mod app;
 pub mod config;
+mod cors;
 mod endpoints;
 mod entities;
 mod error;
+mod limits;
 mod net;
 mod query;
 mod reply;

@@ -8,8 +8,8 @@ use tidemill_engine::engine::{Engine, EngineError, LogChoice};
 
 use crate::app::App;
 use crate::config::ServerConfig;
+use crate::cors::Cors;
 use crate::net::{BindError, Connections, bind};
-use crate::request::KsqlRequest;
 use crate::statements;
 
 /// How long requests under way may take when the server ends.
@@ -69,12 +69,15 @@ impl Server {
             let app = app.clone();
             let ran = tokio::task::spawn_blocking(move || {
                 // The queries that it did start must not outlive the start.
-                run_queries_file(&app, &file).inspect_err(|_| app.engine.shutdown())
+                statements::queries_file::run(&app, &file)
+                    .inspect_err(|_| app.engine.shutdown())
+                    .map_err(|reason| StartError::QueriesFile { file: file.display().to_string(), reason: reason.replace('\n', " ") })
             });
             ran.await.map_err(broken)??;
         }
+        let handler = Cors::new(app.clone(), &app.config);
         for listener in listeners {
-            connections.serve(listener, app.clone());
+            connections.serve(listener, handler.clone());
         }
         let log = match &engine.config().log {
             LogChoice::Embedded => format!("embedded log in {}", engine.config().data_dir.display()),
@@ -108,17 +111,4 @@ impl Running {
 /// `host:port` of a URL.
 fn host_of(url: &str) -> &str {
     url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/')
-}
-
-/// Runs a script at the start; what it makes and already exists is left as it is.
-fn run_queries_file(app: &App, file: &std::path::Path) -> Result<(), StartError> {
-    let failed = |reason: String| StartError::QueriesFile { file: file.display().to_string(), reason };
-    let ksql = std::fs::read_to_string(file).map_err(|e| failed(e.to_string()))?;
-    if !app.engine.queries().persistent().is_empty() || app.engine.catalog().sources().any(|s| s.name != "KSQL_PROCESSING_LOG") {
-        tracing::info!("{} was run by an earlier start; its queries go on", file.display());
-        return Ok(());
-    }
-    let request = KsqlRequest { ksql, ..KsqlRequest::default() };
-    statements::run(app, &request).map_err(|error| failed(error.message().replace('\n', " ")))?;
-    Ok(())
 }

@@ -39,6 +39,11 @@ pub fn free_port() -> u16 {
 impl ServerProcess {
     /// Starts a server on a free port and waits until it answers.
     pub fn start(data_dir: &Path, arguments: &[&str]) -> Self {
+        Self::start_in(data_dir, arguments, &[])
+    }
+
+    /// As [`ServerProcess::start`], with variables in its environment.
+    pub fn start_in(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
         let started = Instant::now();
         let path = data_dir.with_extension("log");
@@ -48,6 +53,7 @@ impl ServerProcess {
             .args(["--listen", &address.to_string(), "--data-dir"])
             .arg(data_dir)
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log file"))
             .stderr(log)

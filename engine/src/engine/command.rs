@@ -17,10 +17,14 @@ pub const COMMAND_VERSION: u32 = 1;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Command {
     pub version: u32,
-    /// The statement as it was given.
+    /// The statement as it was carried out, defaults filled in.
     pub statement: String,
     /// Session properties that it was given with.
     pub properties: BTreeMap<String, String>,
+    /// The statement in its author's words, where those are not kept as `statement`; what wrote the command before this was
+    /// kept gives none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<String>,
     pub action: Action,
 }
 

@@ -4,12 +4,22 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Where topics live.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum LogChoice {
     /// In the data folder.
     Embedded,
     /// In Kafka: `host:port,…` and further properties of the client (security, timeouts) by librdkafka's names.
     Kafka { bootstrap_servers: String, client_properties: BTreeMap<String, String> },
+}
+
+impl std::fmt::Debug for LogChoice {
+    /// Without the client's properties, among which are passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            LogChoice::Embedded => f.write_str("Embedded"),
+            LogChoice::Kafka { bootstrap_servers, .. } => write!(f, "Kafka({bootstrap_servers})"),
+        }
+    }
 }
 
 /// Settings of an engine. [`EngineConfig::new`] gives the defaults.
@@ -34,10 +44,20 @@ pub struct EngineConfig {
     pub state_cache_bytes: usize,
     /// Changes that wait in memory for a commit, all stores together, bytes.
     pub state_overlay_bytes: usize,
-    /// Copies of topics that the engine makes, where a statement says nothing.
+    /// Copies of the internal topics of queries; 0, on Kafka: as many as the broker makes by itself.
     pub replicas: u16,
+    /// Copies of the command topic, and how many of them must be in sync for a statement to be taken.
+    pub command_topic_replicas: u16,
+    pub command_topic_min_insync_replicas: u16,
+    /// Persistent queries at a time.
+    pub max_persistent_queries: usize,
+    /// Patterns of topics that nothing may be written to.
+    pub readonly_topics: Vec<String>,
     /// Topic of the processing log; `None`: failures are only counted and logged.
     pub processing_log_topic: Option<String>,
+    /// Partitions and copies of that topic.
+    pub processing_log_partitions: u32,
+    pub processing_log_replicas: u16,
     /// Whether the first start declares a stream over the processing log.
     pub processing_log_stream: bool,
     /// Whether failed rows may stand in the processing log.
@@ -63,6 +83,12 @@ impl EngineConfig {
             state_cache_bytes: 32 << 20,
             state_overlay_bytes: 256 << 20,
             replicas: 1,
+            command_topic_replicas: 1,
+            command_topic_min_insync_replicas: 1,
+            max_persistent_queries: usize::MAX,
+            readonly_topics: Vec::new(),
+            processing_log_partitions: 1,
+            processing_log_replicas: 1,
             processing_log_stream: true,
             processing_log_include_rows: false,
             session_defaults: BTreeMap::new(),

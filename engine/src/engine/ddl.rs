@@ -23,6 +23,7 @@ impl Engine {
     ) -> Result<CommandOutcome, EngineError> {
         let mut commands = self.commands.lock();
         let commands = &mut *commands;
+        commands.given = closed(&statement.text);
         match &statement.statement {
             Statement::CreateSource(create) => self.create_source(commands, create, statement, session),
             Statement::CreateAs(create) => self.create_as(commands, create, statement, session),
@@ -59,6 +60,10 @@ impl Engine {
             return Ok(exists_already(existing, kind, statement));
         }
         let source = declared.source;
+        let replaces = catalog.source(&create.name.name).is_some_and(|s| s.created_by.is_some());
+        if source.read_only && kind == SourceKind::Table && !replaces {
+            self.check_query_limit()?;
+        }
         self.ensure_topic(&source)?;
         let statement_text = source.statement.clone();
         let name = source.name.clone();

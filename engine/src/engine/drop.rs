@@ -56,6 +56,9 @@ impl Engine {
         }
         catalog.check_droppable(name)?;
         let topic = source.format.topic.clone();
+        if drop.delete_topic {
+            self.check_deletable(&topic)?;
+        }
         if drop.delete_topic && source.read_only {
             let message = format!("Cannot delete topic for read-only source: {name}. The topic belongs to whoever writes it.");
             return Err(EngineError { code: Some(ErrorKind::Request), ..EngineError::user(message) });

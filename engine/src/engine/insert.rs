@@ -43,6 +43,7 @@ impl Engine {
         let catalog = self.catalog();
         let topics = self.topic_lookup();
         let row = analyze::insert_values(insert, &self.context(&catalog, session, &topics))?;
+        self.check_writable(&row.source.format.topic)?;
         let encoded = encode(&row)?;
         self.inserts.write(&encoded, self.clock.now_ms())?;
         Ok(())

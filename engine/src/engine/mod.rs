@@ -17,6 +17,7 @@ mod persistent;
 mod pull;
 mod push;
 mod queries;
+mod readonly;
 mod settle;
 mod stream_scan;
 
@@ -30,6 +31,7 @@ use crate::analyze::{AnalysisContext, AnalysisError, TopicInfo};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::log::{Log, LogError, OffsetSpec};
+use crate::processing_log::LOG_STREAM;
 use crate::runtime::Runtime;
 
 pub use command::CommandOutcome;
@@ -51,6 +53,7 @@ pub struct Engine {
     runtime: Arc<Runtime>,
     catalog: RwLock<Arc<Catalog>>,
     queries: QueryRegistry,
+    readonly_topics: readonly::ReadonlyTopics,
     /// Held while a statement changes something.
     commands: Mutex<CommandState>,
     inserts: insert::Inserter,
@@ -60,6 +63,8 @@ pub struct Engine {
 struct CommandState {
     log: CommandLog,
     count: usize,
+    /// The statement that is being carried out, in its author's words.
+    given: String,
 }
 
 /// Properties that hold for one statement: the engine's defaults, then the session's, by name without the
@@ -178,11 +183,36 @@ impl Engine {
         session: &SessionProperties,
         action: Action,
     ) -> Result<i64, EngineError> {
-        let command = Command { version: COMMAND_VERSION, statement: statement.to_owned(), properties: session.0.clone(), action };
+        let given = Some(std::mem::take(&mut commands.given)).filter(|given| given != statement && !given.is_empty());
+        let command = Command { version: COMMAND_VERSION, statement: statement.to_owned(), properties: session.0.clone(), given, action };
         commands.log.append(&command, self.clock.now_ms())?;
         let number = command::sequence_number(commands.count);
         commands.count += 1;
         Ok(number)
+    }
+
+    /// The statements that the command log holds, first to last, in their authors' words; but for the one that declares the
+    /// stream over the processing log.
+    ///
+    /// # Errors
+    /// The log is away.
+    pub fn past_statements(&self) -> Result<Vec<String>, EngineError> {
+        let commands: Vec<Command> = self.commands.lock().log.read_all()?;
+        let declared_here = |command: &Command| {
+            self.config.processing_log_stream && matches!(&command.action, Action::PutSource(source, _) if source.name == LOG_STREAM)
+        };
+        let skipped = usize::from(commands.first().is_some_and(declared_here));
+        Ok(commands.into_iter().skip(skipped).map(|command| command.given.unwrap_or(command.statement)).collect())
+    }
+
+    /// Keeps a statement in the command log that changed nothing there.
+    ///
+    /// # Errors
+    /// The log is away.
+    pub fn remember_statement(&self, text: &str) -> Result<(), EngineError> {
+        let mut commands = self.commands.lock();
+        commands.given.clear();
+        self.append(&mut commands, text, &SessionProperties::default(), Action::Nothing).map(|_| ())
     }
 
     fn set_catalog(&self, catalog: Catalog) {

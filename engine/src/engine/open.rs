@@ -10,6 +10,7 @@ use super::command::{Action, COMMAND_VERSION, Command};
 use super::command_log::CommandLog;
 use super::insert::Inserter;
 use super::queries::{QueryKind, QueryRegistry};
+use super::readonly::ReadonlyTopics;
 use super::{CommandState, Engine, EngineConfig, EngineError, LogChoice, SessionProperties};
 use crate::catalog::{Catalog, QueryLinks};
 use crate::clock::{Clock, SystemClock};
@@ -73,7 +74,7 @@ impl Engine {
             replicas: config.replicas,
         };
         let runtime = Runtime::start(parts, runtime_config).map_err(|e| EngineError::internal(format!("worker threads: {e}")))?;
-        let command_log = CommandLog::open(log.clone(), config.command_topic(), config.replicas)?;
+        let command_log = CommandLog::open(log.clone(), &config)?;
         let commands: Vec<Command> = command_log.read_all()?;
         let engine = Arc::new(Engine {
             inserts: Inserter::new(log.clone()),
@@ -82,7 +83,8 @@ impl Engine {
             runtime,
             catalog: RwLock::new(Arc::new(Catalog::default())),
             queries: QueryRegistry::default(),
-            commands: Mutex::new(CommandState { log: command_log, count: commands.len() }),
+            readonly_topics: ReadonlyTopics::new(&config.readonly_topics)?,
+            commands: Mutex::new(CommandState { log: command_log, count: commands.len(), given: String::new() }),
             config,
         });
         engine.replay(commands)?;
@@ -251,7 +253,12 @@ fn wait_for(log: &dyn Log) -> Result<(), EngineError> {
 fn open_processing_log(config: &EngineConfig, log: &Arc<dyn Log>, clock: &Arc<dyn Clock>) -> Result<Arc<dyn ProcessingLog>, EngineError> {
     let Some(topic) = &config.processing_log_topic else { return Ok(Arc::new(NoProcessingLog)) };
     if log.describe_topic(topic)?.is_none() {
-        let spec = TopicSpec { name: topic.clone(), partitions: 1, replicas: config.replicas, config: Default::default() };
+        let spec = TopicSpec {
+            name: topic.clone(),
+            partitions: config.processing_log_partitions,
+            replicas: config.processing_log_replicas,
+            config: Default::default(),
+        };
         match log.create_topic(&spec) {
             Ok(()) | Err(LogError::TopicExists(_)) => {}
             Err(error) => return Err(error.into()),

@@ -41,6 +41,10 @@ impl Engine {
             Some((source, _)) => source,
             None => return Err(EngineError::internal("a CREATE … AS was planned without its sink")),
         };
+        self.check_writable(&source.format.topic)?;
+        if replaces.is_none() {
+            self.check_query_limit()?;
+        }
         self.ensure_topic(&source)?;
         let statement_text = source.statement.clone();
         let action = Action::StartQuery { plan: Arc::new(planned.plan), sink: Some(Box::new(source)), replaces };
@@ -66,7 +70,12 @@ impl Engine {
         };
         let context = self.context(&catalog, session, &topics);
         let planned = analyze::insert_select(insert, &closed(&statement.text), &context, &id)?;
-        let kind = catalog.source(&insert.target.name).map_or(SourceKind::Stream, |s| s.kind);
+        let target = catalog.source(&insert.target.name);
+        if let Some(target) = target {
+            self.check_writable(&target.format.topic)?;
+        }
+        self.check_query_limit()?;
+        let kind = target.map_or(SourceKind::Stream, |s| s.kind);
         let action = Action::StartQuery { plan: Arc::new(planned.plan), sink: None, replaces: None };
         let statement_text = closed(&statement.text);
         let sequence_number = self.append_and_apply(commands, &statement_text, session, action)?;
@@ -140,6 +149,22 @@ impl Engine {
                 })
             }
         }
+    }
+
+    /// Whether one more query may run.
+    ///
+    /// # Errors
+    /// There are as many as `ksql.query.persistent.active.limit` allows.
+    pub(super) fn check_query_limit(&self) -> Result<(), EngineError> {
+        let (running, limit) = (self.queries.persistent().len(), self.config.max_persistent_queries);
+        if running < limit {
+            return Ok(());
+        }
+        Err(EngineError::user(format!(
+            "Not executing statement(s) as it would cause the number of active, persistent queries to exceed the configured limit. Use \
+             the TERMINATE command to terminate existing queries, or increase the 'ksql.query.persistent.active.limit' setting in the \
+             server's configuration. Current persistent query count: {running}. Configured limit: {limit}."
+        )))
     }
 
     pub(super) fn next_query_number(&self, commands: &CommandState) -> i64 {

@@ -52,6 +52,7 @@ pub enum LogError {
 pub struct TopicSpec {
     pub name: String,
     pub partitions: u32,
+    /// 0: as many as the log makes by itself.
     pub replicas: u16,
     /// Kafka's topic configuration (`retention.ms`, `cleanup.policy`).
     pub config: BTreeMap<String, String>,

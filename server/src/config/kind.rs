@@ -9,6 +9,8 @@ pub enum Kind {
     Int { min: i32 },
     /// A whole number of 64 bits.
     Long { min: i64 },
+    /// A number, not below zero.
+    Double,
     /// Any text.
     Text,
     /// One of these words.
@@ -41,6 +43,11 @@ impl Kind {
                 Ok(number) if number < min => Err(format!("Value must be at least {min}")),
                 Ok(_) => Ok(()),
             },
+            Kind::Double => match value.trim().parse::<f64>() {
+                Ok(number) if number >= 0.0 => Ok(()),
+                Ok(_) => Err("Value must be at least 0".to_owned()),
+                Err(_) => Err("Not a number of type DOUBLE".to_owned()),
+            },
             Kind::OneOf(words) if !words.iter().any(|w| w.eq_ignore_ascii_case(value.trim())) => {
                 Err(format!("String must be one of: {}", words.join(", ")))
             }
@@ -49,6 +56,23 @@ impl Kind {
                  or of the format 'by_duration:<PnDTnHnMn.nS.>'."
             )),
             _ => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    /// As the manual says it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Kind::Bool => f.write_str("true or false"),
+            Kind::Int { .. } => f.write_str("INT"),
+            Kind::Long { .. } => f.write_str("LONG"),
+            Kind::Double => f.write_str("DOUBLE"),
+            Kind::Text => f.write_str("text"),
+            Kind::OneOf(words) => f.write_str(&words.join(", ")),
+            Kind::OffsetReset => f.write_str("earliest, latest, none, by_duration:…"),
+            Kind::List => f.write_str("list"),
+            Kind::Secret => f.write_str("secret"),
         }
     }
 }
@@ -69,6 +93,7 @@ mod tests {
             (Kind::Int { min: 1 }, "4", "0"),
             (Kind::Int { min: 1 }, "4", "x"),
             (Kind::Long { min: 0 }, "9999999999", "-1"),
+            (Kind::Double, "0.5", "-1"),
             (Kind::OneOf(&["at_least_once", "exactly_once_v2"]), "exactly_once_v2", "nope"),
             (Kind::OffsetReset, "earliest", "banana"),
             (Kind::OffsetReset, "by_duration:P1D", "by_duration:"),

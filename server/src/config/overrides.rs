@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::guarantee::broken_promise;
+use super::kind::Kind;
 use super::streams;
-use super::table::{PROPERTIES, Role, property};
+use super::table::{Role, prefix, properties, property, shown};
 
 /// Why a property can't be set in a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub enum OverrideError {
     Invalid { name: String, value: String, reason: String },
     /// Fixed at the start.
     Fixed(String),
+    /// It asks for what is not there; with why.
+    Refused(String),
 }
 
 impl OverrideError {
@@ -37,14 +41,15 @@ impl OverrideError {
             OverrideError::Fixed(name) => {
                 format!("Cannot override property '{name}': it is fixed when the server starts")
             }
+            OverrideError::Refused(why) => why.clone(),
         }
     }
 }
 
 /// `. Did you mean '…'?` where a known name is near.
 pub fn near(name: &str) -> String {
-    let known = PROPERTIES.iter().map(|p| p.name).chain(streams::STREAMS.iter().map(|p| p.name));
-    let prefixed: Vec<String> = streams::STREAMS.iter().map(|p| format!("{}{}", streams::PREFIX, p.name)).collect();
+    let known = properties().map(|p| p.name).chain(streams::properties().map(|p| p.name));
+    let prefixed: Vec<String> = streams::properties().map(|p| format!("{}{}", streams::PREFIX, p.name)).collect();
     let found = tidemill_parser::did_you_mean(name, known.chain(prefixed.iter().map(String::as_str)));
     found.map(|n| format!(". Did you mean '{n}'?")).unwrap_or_default()
 }
@@ -55,12 +60,19 @@ pub struct OverrideRules {
     denied: BTreeSet<String>,
     /// In the mode `allowlist`: nothing else may be set.
     allowed: Option<BTreeSet<String>>,
+    /// Whether topics live in Kafka, which some promises depend on.
+    on_kafka: bool,
 }
 
 impl OverrideRules {
     pub fn new(denylist: &str, allowlist: Option<&str>) -> Self {
         let names = |list: &str| list.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
-        OverrideRules { denied: names(denylist), allowed: allowlist.map(names) }
+        OverrideRules { denied: names(denylist), allowed: allowlist.map(names), on_kafka: false }
+    }
+
+    /// The same rules where topics live in Kafka, or do not.
+    pub fn over(self, on_kafka: bool) -> Self {
+        OverrideRules { on_kafka, ..self }
     }
 
     /// # Errors
@@ -80,14 +92,26 @@ impl OverrideRules {
     /// Checks one property for a session.
     ///
     /// # Errors
-    /// It is prohibited, unknown, fixed, or the value is none of its values.
+    /// It is prohibited, unknown, fixed, the value is none of its values, or asks for what is not there.
     pub fn check(&self, name: &str, value: &str) -> Result<(), OverrideError> {
         self.check_permitted([name])?;
-        let Some(kind) = known(name)? else { return Ok(()) };
-        kind.check(value).map_err(|reason| OverrideError::Invalid { name: name.to_owned(), value: value.to_owned(), reason })
+        if let Some(kind) = known(name, value)? {
+            let invalid = |reason| OverrideError::Invalid { name: name.to_owned(), value: shown(name, value).to_owned(), reason };
+            kind.check(value).map_err(invalid)?;
+        }
+        broken_promise(name, value, self.on_kafka).map_or(Ok(()), |why| Err(OverrideError::Refused(why)))
     }
 
-    /// The properties of a request that bear on its statements, each checked.
+    /// Whether a session may set a property to anything at all.
+    ///
+    /// # Errors
+    /// It is prohibited, unknown or fixed.
+    pub fn check_name(&self, name: &str) -> Result<(), OverrideError> {
+        self.check_permitted([name])?;
+        known(name, "").map(|_| ())
+    }
+
+    /// The properties of a request that bear on its statements, each checked, by the names that the engine knows.
     ///
     /// # Errors
     /// See [`Self::check`].
@@ -96,7 +120,7 @@ impl OverrideRules {
         for (name, value) in given {
             self.check(name, value)?;
         }
-        Ok(given.iter().filter(|(name, _)| bears_on_statements(name)).map(|(n, v)| (n.clone(), v.clone())).collect())
+        Ok(given.iter().filter(|(name, _)| bears_on_statements(name)).map(|(n, v)| (full_name(n), v.clone())).collect())
     }
 
     /// The properties of a pull query. Those of Kafka Streams don't bear on it, so they are not looked at.
@@ -106,25 +130,38 @@ impl OverrideRules {
     pub fn resolve_for_pull(&self, given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, OverrideError> {
         self.check_permitted(given.keys().map(String::as_str))?;
         let own = given.iter().filter(|(name, _)| property(name).is_some() && bears_on_statements(name));
-        own.map(|(name, value)| self.check(name, value).map(|()| (name.clone(), value.clone()))).collect()
+        own.map(|(name, value)| self.check(name, value).map(|()| (full_name(name), value.clone()))).collect()
     }
 }
 
 /// The values that a property takes; `None`: any.
-fn known(name: &str) -> Result<Option<super::kind::Kind>, OverrideError> {
+fn known(name: &str, value: &str) -> Result<Option<Kind>, OverrideError> {
+    let fixed = || Err(OverrideError::Fixed(name.to_owned()));
+    let refused = |doc: &str| Err(OverrideError::Refused(format!("Cannot override property '{name}': {doc}")));
     if let Some(property) = property(name) {
-        if name == "bootstrap.servers" || matches!(property.role, Role::Refused) {
-            return Err(OverrideError::Fixed(name.to_owned()));
-        }
-        return Ok(Some(property.kind));
+        return match property.role {
+            _ if name == "bootstrap.servers" => fixed(),
+            // What ksqlDB's sessions do not know either.
+            Role::Refused if !name.starts_with("ksql.") => fixed(),
+            Role::Refused if !property.is_default(value) => refused(property.doc),
+            Role::Refused => Ok(None),
+            _ => Ok(Some(property.kind)),
+        };
     }
     if let Some(streams) = streams::find(name) {
-        if streams.name == "bootstrap.servers" || matches!(streams.role, Role::Refused) {
-            return Err(OverrideError::Fixed(name.to_owned()));
-        }
-        return Ok(Some(streams.kind));
+        return match streams.role {
+            _ if streams.name == "bootstrap.servers" => fixed(),
+            Role::Client if value.is_empty() => Ok(None),
+            Role::Client => refused("the clients of Kafka are shared by all queries. Set it in the server's configuration"),
+            Role::Refused if !streams.is_default(value) => refused(streams.doc),
+            Role::Refused => Ok(None),
+            _ => Ok(Some(streams.kind)),
+        };
     }
-    if name.starts_with(streams::PREFIX) || name.starts_with("ksql.functions.") {
+    if streams::is_librdkafka(name) {
+        return if value.is_empty() { Ok(None) } else { refused("the clients of Kafka are shared by all queries") };
+    }
+    if name.starts_with(streams::PREFIX) || prefix(name).is_some_and(|(role, _)| role == Role::Session) {
         return Ok(None);
     }
     Err(OverrideError::Unknown(name.to_owned()))
@@ -133,6 +170,15 @@ fn known(name: &str) -> Result<Option<super::kind::Kind>, OverrideError> {
 /// Whether a property's value in a session counts; that of a server's property does not.
 fn bears_on_statements(name: &str) -> bool {
     property(name).is_none_or(|p| p.role == Role::Session)
+}
+
+/// A property of Kafka Streams has one name from here on, so that a session's value stands over the server's however each
+/// was spelled.
+fn full_name(name: &str) -> String {
+    match streams::find(name) {
+        Some(p) if property(name).is_none() && p.role == Role::Session => format!("{}{}", streams::PREFIX, p.name),
+        _ => name.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -153,10 +199,37 @@ mod tests {
             ("auto.offset.reset", "banana", "Failed to coerce type of value 'banana' for key 'auto.offset.reset'"),
             ("ksql.streams.num.stream.threads", "x", "for configuration num.stream.threads: Not a number of type INT"),
             ("bootstrap.servers", "x:1", "Cannot override property 'bootstrap.servers'"),
+            ("ksql.nested.error.set.null", "false", "Cannot override property 'ksql.nested.error.set.null'"),
+            ("authentication.method", "BASIC", "Cannot override property 'authentication.method'"),
+            ("ksql.streams.producer.acks", "all", "shared by all queries"),
+            ("sasl.jaas.config", "x password=\"hush\"", "shared by all queries"),
         ] {
             let message = rules.check(name, value).expect_err(name).message();
             assert!(message.contains(expected), "{message}");
         }
+    }
+
+    #[test]
+    fn what_is_not_kept_is_not_taken() {
+        let (embedded, kafka) = (OverrideRules::default(), OverrideRules::default().over(true));
+        for name in ["processing.guarantee", "ksql.streams.processing.guarantee"] {
+            assert_eq!(embedded.check(name, "exactly_once_v2"), Ok(()));
+            assert_eq!(kafka.check(name, "at_least_once"), Ok(()));
+            let message = kafka.check(name, "exactly_once_v2").expect_err(name).message();
+            assert!(message.contains("can't be kept") && message.contains("at least once"), "{message}");
+            assert_eq!(kafka.check_name(name), Ok(()));
+        }
+        // Saying what is so anyway, or what only speed depends on, is no harm.
+        assert_eq!(kafka.check("ksql.nested.error.set.null", "true"), Ok(()));
+        assert_eq!(kafka.check("ksql.streams.producer.linger.ms", "5"), Ok(()));
+        assert!(kafka.check("ksql.streams.producer.linger.ms", "soon").is_err());
+    }
+
+    #[test]
+    fn a_session_stands_over_the_server_however_each_was_spelled() {
+        let given = BTreeMap::from([("auto.offset.reset".to_owned(), "earliest".to_owned())]);
+        let resolved = OverrideRules::default().resolve(&given).expect("taken");
+        assert_eq!(resolved, BTreeMap::from([("ksql.streams.auto.offset.reset".to_owned(), "earliest".to_owned())]));
     }
 
     #[test]

@@ -9,8 +9,12 @@ use crate::app::App;
 use crate::error::{ApiError, ErrorCode};
 use crate::reply::{self, Reply};
 use crate::request;
+use crate::statements::guard;
 
 pub async fn terminate(app: Arc<App>, body: &[u8]) -> Reply {
+    if app.reads_only() {
+        return guard::reads_only(&app, "").reply();
+    }
     let patterns = match patterns(body) {
         Ok(patterns) => patterns,
         Err(Wrong::Body(error)) => return error.bare_reply(),

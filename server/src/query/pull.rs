@@ -13,11 +13,12 @@ use tidemill_parser::ast::{BinaryOp, Expr, ExprKind, Query, Relation};
 use super::transient_id;
 use crate::app::App;
 use crate::error::{ApiError, ErrorCode};
+use crate::limits::PullPermit;
 use crate::net::ReplyBody;
 use crate::reply::{self, Reply};
 use crate::request::Settings;
 use crate::rows::{Header, RowFormat, RowWriter};
-use crate::statements::Session;
+use crate::statements::{Session, guard};
 
 /// Rows of the older form are gathered up to this many bytes before they are sent.
 const GATHER_BYTES: usize = 32 << 10;
@@ -33,6 +34,8 @@ pub async fn pull(app: Arc<App>, query: Box<Query>, text: String, properties: &S
         }
         other => ApiError::overrides(&other, &text),
     })?;
+    guard::check_query(&app, &query, &text)?;
+    let permit = app.limits.pull()?;
     let limit = query.limit;
     let stream_id = transient_id(&query);
     let result = if is_key_lookup(&app, &query) {
@@ -46,7 +49,7 @@ pub async fn pull(app: Arc<App>, query: Box<Query>, text: String, properties: &S
     };
     let result = result.map_err(|error| ApiError::engine(error, &text))?;
     let query_id = if result.from_stream { stream_id } else { app.next_query_id() };
-    Ok(answer(result, query_id, limit, format))
+    Ok(answer(result, query_id, limit, format, permit))
 }
 
 /// Whether WHERE pins a key column of a table to a value, so that the query touches few entries.
@@ -76,7 +79,7 @@ fn is_literal(expr: &Expr) -> bool {
     matches!(&expr.kind, Boolean(_) | Integer(_) | BigInt(_) | Decimal(_) | Double(_) | String(_))
 }
 
-fn answer(result: PullResult, query_id: String, limit: Option<u64>, format: RowFormat) -> Reply {
+fn answer(result: PullResult, query_id: String, limit: Option<u64>, format: RowFormat, permit: PullPermit) -> Reply {
     let columns = result.columns.iter().map(|c| {
         let is_key = c.is_key && !result.from_stream;
         (c.column.name.clone(), c.column.sql_type.clone(), is_key)
@@ -91,7 +94,9 @@ fn answer(result: PullResult, query_id: String, limit: Option<u64>, format: RowF
     format.header(&header, &mut first);
     let content_type = Some(format.content_type());
     let rows = Rows { format, writer, rows: result.rows.into_iter(), final_message, first: Some(first), done: false };
-    if rows.rows.len() <= MAX_ROWS_AT_ONCE {
+    let at_once = rows.rows.len() <= MAX_ROWS_AT_ONCE;
+    let rows = rows.inspect(move |chunk| permit.answered(chunk.len()));
+    if at_once {
         let chunks: VecDeque<Bytes> = rows.collect();
         return reply::chunks(StatusCode::OK, content_type, chunks);
     }

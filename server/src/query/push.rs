@@ -14,12 +14,13 @@ use crate::net::ReplyBody;
 use crate::reply::{self, Reply};
 use crate::request::Settings;
 use crate::rows::{Header, RowFormat, RowWriter};
-use crate::statements::Session;
+use crate::statements::{Session, guard};
 
 /// # Errors
 /// The query or a property of it is refused.
 pub async fn push(app: Arc<App>, query: Box<Query>, text: String, properties: &Settings, format: RowFormat) -> Result<Reply, ApiError> {
     let session = Session::new(&app, properties, Settings::new()).map_err(|error| ApiError::overrides(&error, &text))?;
+    guard::check_query(&app, &query, &text)?;
     let permit = app.push_permit()?;
     let started = {
         let (app, text) = (app.clone(), text.clone());

@@ -9,6 +9,7 @@ use tidemill_parser::ast::{Ident, SpannedStatement};
 
 use super::{Session, execution_plan, queries};
 use crate::app::App;
+use crate::config::shown;
 use crate::entities::{
     Common, Field, KsqlEntity, OffsetsOfTopic, QueryDescription, QueryDescriptionEntity, QueryErrorEntity, TaskMetadata,
     TopicPartitionEntity,
@@ -104,7 +105,8 @@ fn topology(app: &App, plan: &QueryPlan, is_persistent: bool) -> String {
 /// Properties that a statement was given with, as far as they are not the server's.
 fn overridden(app: &App, properties: &Settings) -> Settings {
     let defaults = &app.engine.config().session_defaults;
-    properties.iter().filter(|(name, value)| defaults.get(*name) != Some(value)).map(|(n, v)| (n.clone(), v.clone())).collect()
+    let own = properties.iter().filter(|(name, value)| defaults.get(*name) != Some(value));
+    own.map(|(name, value)| (name.clone(), shown(name, value).to_owned())).collect()
 }
 
 /// One task for each partition of the topics read.

@@ -7,8 +7,10 @@ mod describe;
 mod describe_function;
 mod execution_plan;
 mod explain;
+pub mod guard;
 mod insert;
 mod queries;
+pub mod queries_file;
 mod session;
 mod set;
 mod show_functions;
@@ -48,6 +50,7 @@ pub fn run(app: &App, request: &KsqlRequest) -> Result<Vec<KsqlEntity>, ApiError
     let mut entities = Vec::new();
     for raw in &raw {
         let statement = prepare(raw, &session)?;
+        guard::check(app, &statement.statement, &text_of(&statement))?;
         entities.extend(run_one(app, &mut session, &statement)?);
     }
     Ok(entities)

@@ -21,6 +21,10 @@ impl Session {
     /// A property can't be set.
     pub fn new(app: &App, overrides: &Settings, variables: Settings) -> Result<Self, OverrideError> {
         let resolved = app.config.overrides.resolve(overrides)?;
+        if !overrides.is_empty() && app.config.flag("ksql.properties.overrides.log") {
+            let names: Vec<&str> = overrides.keys().map(String::as_str).collect();
+            tracing::info!("a session sets {}", names.join(", "));
+        }
         Ok(Self::with(app, overrides.clone(), &resolved, variables))
     }
 

@@ -11,7 +11,7 @@ pub fn set(app: &App, session: &mut Session, name: &str, value: &str, text: &str
 
 pub fn unset(app: &App, session: &mut Session, name: Option<&str>, text: &str) -> Result<(), ApiError> {
     if let Some(name) = name
-        && let Err(error @ OverrideError::Unknown(_)) = app.config.overrides.check(name, "")
+        && let Err(error @ OverrideError::Unknown(_)) = app.config.overrides.check_name(name)
     {
         return Err(refused(&error, text));
     }

@@ -2,41 +2,47 @@
 
 use super::Session;
 use crate::app::App;
-use crate::config::streams::{self, STREAMS};
-use crate::config::{Kind, PROPERTIES, Role};
+use crate::config::streams;
+use crate::config::{Role, properties, shown};
 use crate::entities::{Common, KsqlEntity, ListedProperty, Properties};
 
-/// Shown in the place of a secret.
-const HIDDEN: &str = "[hidden]";
-
 pub fn run(app: &App, session: &Session, text: String) -> KsqlEntity {
-    let mut properties = Vec::new();
+    let set = &app.config.values;
+    let mut listed = Vec::new();
     let mut default_properties = Vec::new();
-    for property in PROPERTIES.iter().filter(|p| p.listed || app.config.values.contains_key(p.name)) {
-        let set = app.config.values.get(property.name).map(String::as_str);
-        let set = session.overrides().get(property.name).map(String::as_str).filter(|_| property.role == Role::Session).or(set);
-        if set.is_none() {
+    for property in properties().filter(|p| p.listed || set.contains_key(p.name)) {
+        let editable = property.role == Role::Session;
+        let own = session.overrides().get(property.name).filter(|_| editable).or_else(|| set.get(property.name));
+        if own.is_none() {
             default_properties.push(property.name.to_owned());
         }
-        let editable = property.role == Role::Session;
-        properties.push(ListedProperty {
-            name: property.name.to_owned(),
-            scope: "KSQL",
-            value: set.or(property.default).map(|v| if property.kind == Kind::Secret { HIDDEN } else { v }.to_owned()),
-            editable,
-            level: if editable { "QUERY" } else { "SERVER" },
-        });
+        let value = own.map(String::as_str).or(property.default);
+        listed.push(entry(property.name, value, editable, if editable { "QUERY" } else { "SERVER" }));
     }
-    for property in STREAMS {
+    for property in streams::properties() {
         let name = format!("{}{}", streams::PREFIX, property.name);
         let given = [name.as_str(), property.name];
-        let session_value = given.iter().find_map(|n| session.overrides().get(*n)).filter(|_| property.role == Role::Session);
-        let value = session_value.or_else(|| given.iter().find_map(|n| app.config.values.get(*n)));
-        let Some(value) = value.map(String::as_str).or(property.listed) else { continue };
-        let value = if property.kind == Kind::Secret { HIDDEN } else { value };
         let editable = property.role == Role::Session;
-        properties.push(ListedProperty { name, scope: "KSQL", value: Some(value.to_owned()), editable, level: "SERVER" });
+        let of_session = given.iter().find_map(|n| session.overrides().get(*n)).filter(|_| editable);
+        let value = of_session.or_else(|| given.iter().find_map(|n| set.get(*n)));
+        if let Some(value) = value.map(String::as_str).or(property.listed) {
+            listed.push(entry(&name, Some(value), editable, "SERVER"));
+        }
+    }
+    // Whatever else was set: for one kind of client, for functions, for plug-ins.
+    for (name, value) in set {
+        let full =
+            if streams::find(name).is_some() && !name.starts_with("ksql.") { format!("{}{name}", streams::PREFIX) } else { name.clone() };
+        if !listed.iter().any(|p| p.name == full || p.name == *name) {
+            listed.push(entry(&full, Some(value), false, "SERVER"));
+        }
     }
     let overwritten_properties = session.overrides().keys().cloned().collect();
-    KsqlEntity::Properties(Properties { properties, overwritten_properties, default_properties, common: Common::new(text) })
+    KsqlEntity::Properties(Properties { properties: listed, overwritten_properties, default_properties, common: Common::new(text) })
+}
+
+/// As it is shown: secrets are not.
+fn entry(name: &str, value: Option<&str>, editable: bool, level: &'static str) -> ListedProperty {
+    let value = value.map(|value| shown(name, value).to_owned());
+    ListedProperty { name: name.to_owned(), scope: "KSQL", value, editable, level }
 }

@@ -1,5 +1,6 @@
 //! The whole, from outside: the binary as users start it.
 
+mod configuration;
 mod demo;
 mod examples;
 mod h2;
@@ -7,6 +8,7 @@ mod kill;
 mod kill_joins;
 mod layers;
 mod processing_log;
+mod queries_file;
 mod rest;
 mod scripts;
 mod starts;

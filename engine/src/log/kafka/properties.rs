@@ -1,5 +1,5 @@
-//! Client properties: what the user configured, in Java's or librdkafka's names, made into librdkafka's configuration
-//! for each kind of client, over defaults that were measured.
+//! Client properties: what was configured, by librdkafka's names, made into the configuration of each kind of client, over
+//! defaults that were measured. Java's names are translated by the server, before they come here.
 
 use std::collections::BTreeMap;
 
@@ -78,36 +78,25 @@ const PRODUCER: &[(&str, &str)] = &[
 /// broker refuses a look at offsets and the asking client has no group (2.12.1, `rd_kafka_handle_OffsetFetch`).
 const ADMIN: &[(&str, &str)] = &[("group.id", "tidemill-admin"), ("enable.auto.commit", "false")];
 
-/// Java's names for what librdkafka calls otherwise.
-const RENAMED: &[(&str, &str)] = &[
-    ("buffer.memory", ""),
-    ("delivery.timeout.ms", "message.timeout.ms"),
-    ("request.timeout.ms", "socket.timeout.ms"),
-    ("max.partition.fetch.bytes", "fetch.message.max.bytes"),
-    ("fetch.max.wait.ms", "fetch.wait.max.ms"),
-    ("max.request.size", "message.max.bytes"),
-    ("key.deserializer", ""),
-    ("value.deserializer", ""),
-    ("key.serializer", ""),
-    ("value.serializer", ""),
-    ("max.poll.records", ""),
-    ("max.block.ms", ""),
-    ("default.api.timeout.ms", ""),
-];
-
 /// Java properties that name key stores in Java's format, with what to set instead.
 const REFUSED: &[(&str, &str)] = &[
     ("ssl.truststore.location", "set ssl.ca.location to a file of PEM certificates"),
     ("ssl.truststore.password", "set ssl.ca.location to a file of PEM certificates"),
-    ("ssl.keystore.password", "set ssl.certificate.location and ssl.key.location to PEM files"),
     ("ssl.truststore.type", "set ssl.ca.location to a file of PEM certificates"),
 ];
 
 /// The user's client properties, checked.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct ClientProperties {
     bootstrap: String,
     user: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for ClientProperties {
+    /// Without the values, among which are passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientProperties").field("bootstrap", &self.bootstrap).field("set", &self.user.keys()).finish()
+    }
 }
 
 impl ClientProperties {
@@ -161,34 +150,9 @@ impl ClientProperties {
 }
 
 fn set(config: &mut BTreeMap<String, String>, name: &str, value: &str) {
-    match name {
-        "bootstrap.servers" => {}
-        "sasl.jaas.config" => {
-            for (field, property) in [("username", "sasl.username"), ("password", "sasl.password")] {
-                if let Some(text) = jaas_field(value, field) {
-                    config.insert(property.into(), text);
-                }
-            }
-        }
-        _ => match RENAMED.iter().find(|(java, _)| *java == name) {
-            Some((_, "")) => {}
-            Some((_, theirs)) => {
-                config.insert((*theirs).to_owned(), value.to_owned());
-            }
-            None => {
-                config.insert(name.to_owned(), value.to_owned());
-            }
-        },
+    if name != "bootstrap.servers" {
+        config.insert(name.to_owned(), value.to_owned());
     }
-}
-
-/// `field="text"` of a JAAS line.
-fn jaas_field(line: &str, field: &str) -> Option<String> {
-    let from = line.find(&format!("{field}="))? + field.len() + 1;
-    let rest = line.get(from..)?;
-    let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    let text = rest.get(1..)?;
-    text.get(..text.find(quote)?).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -214,20 +178,6 @@ mod tests {
         assert!(!producer.contains_key("fetch.wait.max.ms"));
         assert_eq!(all.for_role(Role::Consumer)["fetch.wait.max.ms"], "3");
         assert_eq!(all.for_role(Role::Admin)["bootstrap.servers"], "localhost:9092");
-    }
-
-    #[test]
-    fn java_names_are_understood() {
-        let all = properties(&[
-            ("delivery.timeout.ms", "5000"),
-            ("key.serializer", "x"),
-            ("sasl.jaas.config", "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"me\" password=\"a b\";"),
-        ]);
-        let producer = all.for_role(Role::Producer);
-        assert_eq!(producer["message.timeout.ms"], "5000");
-        assert_eq!(producer["sasl.username"], "me");
-        assert_eq!(producer["sasl.password"], "a b");
-        assert!(!producer.contains_key("key.serializer") && !producer.contains_key("sasl.jaas.config"));
     }
 
     #[test]

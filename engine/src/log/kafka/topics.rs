@@ -32,8 +32,8 @@ impl Topics {
     }
 
     pub(super) fn create(&self, spec: &TopicSpec) -> Result<(), LogError> {
-        if spec.partitions == 0 || spec.replicas == 0 {
-            return Err(LogError::Fatal(format!("topic '{}' needs at least one partition and one replica", spec.name)));
+        if spec.partitions == 0 {
+            return Err(LogError::Fatal(format!("topic '{}' needs at least one partition", spec.name)));
         }
         admin::create_topic(&self.client, spec, request_timeout()).map_err(|failure| failure.about("creating topic", Some(&spec.name)))?;
         self.settle(&spec.name, |found| found.is_some_and(|topic| topic.has_leaders() && topic.partitions == spec.partitions))

@@ -139,7 +139,7 @@ pub fn create_topic(client: &Arc<Client>, spec: &TopicSpec, timeout: Duration) -
     // SAFETY: strings and buffer outlive the calls; librdkafka copies the new topic, which is freed here; the results
     // live as long as the answer.
     unsafe {
-        let topic = rd::rd_kafka_NewTopic_new(name.as_ptr(), partitions, i32::from(spec.replicas), text.as_mut_ptr(), text.len());
+        let topic = rd::rd_kafka_NewTopic_new(name.as_ptr(), partitions, copies(spec.replicas), text.as_mut_ptr(), text.len());
         if topic.is_null() {
             return Err(Failure::new(rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__INVALID_ARG, super::buffer_text(&text)));
         }
@@ -200,6 +200,11 @@ unsafe fn topic_results(results: &[*const rd::rd_kafka_topic_result_t]) -> Resul
         }
     }
     Ok(())
+}
+
+/// How a request says it: -1 leaves it to the broker.
+fn copies(replicas: u16) -> i32 {
+    if replicas == 0 { -1 } else { i32::from(replicas) }
 }
 
 /// A topic's configuration, defaults included.

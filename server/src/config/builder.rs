@@ -1,0 +1,120 @@
+//! A configuration in the making: files, environment variables and flags, later ones over earlier ones.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::env::{self, Variable};
+use super::overrides::near;
+use super::server_config::ServerConfig;
+use super::table::{self, Role, property};
+use super::{ConfigError, file, streams};
+
+/// Gathers properties and everything that is wrong with them.
+#[derive(Debug, Clone, Default)]
+pub struct ConfigBuilder {
+    values: BTreeMap<String, String>,
+    problems: Vec<String>,
+    /// What has no effect: why, and what it was said of.
+    inert: BTreeMap<&'static str, Vec<String>>,
+    warnings: Vec<String>,
+}
+
+impl ConfigBuilder {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the properties of a file.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn file(mut self, path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|e| ConfigError(format!("{}: {e}", path.display())))?;
+        let entries = file::parse(&text).map_err(|e| ConfigError(format!("{}: {e}", path.display())))?;
+        for entry in entries {
+            self.take(&entry.name, &entry.value, &format!("{} line {}", path.display(), entry.line));
+        }
+        Ok(self)
+    }
+
+    /// Takes environment variables: `KSQL_…`, and over them `TIDEMILL_…`. One that is no property is never fatal: an
+    /// environment is shared with others. Empty ones count as not set.
+    pub fn env(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut variables: Vec<_> = variables.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
+        variables.sort_by(|(one, _), (other, _)| (one.starts_with(env::TIDEMILL), one).cmp(&(other.starts_with(env::TIDEMILL), other)));
+        for (variable, value) in variables {
+            match env::variable(&variable) {
+                Variable::Property(name) => self.take(&name, &value, &variable),
+                Variable::OfTheImage => {
+                    self.inert.entry("They are for ksqlDB's image or its JVM.").or_default().push(variable);
+                }
+                Variable::Unknown(name) => self.warnings.push(format!("{variable}: no property is called '{name}'{}", near(&name))),
+                Variable::NotOurs => {}
+            }
+        }
+        self
+    }
+
+    /// Takes one property; `origin` names it in messages (`--listen`).
+    pub fn set(mut self, name: &str, value: &str, origin: &str) -> Self {
+        self.take(name, value, origin);
+        self
+    }
+
+    fn take(&mut self, name: &str, value: &str, origin: &str) {
+        match judge(name, value) {
+            Ok(why_inert) => {
+                if let Some(why) = why_inert {
+                    self.inert.entry(why).or_default().push(format!("{name} ({origin})"));
+                }
+                self.values.insert(name.to_owned(), value.to_owned());
+            }
+            Err(problem) => self.problems.push(format!("{origin}: {problem}")),
+        }
+    }
+
+    /// # Errors
+    /// Everything that was wrong, in one line.
+    pub fn build(self) -> Result<ServerConfig, ConfigError> {
+        if !self.problems.is_empty() {
+            return Err(ConfigError(self.problems.join("; ")));
+        }
+        let inert = self.inert.iter().map(|(why, of)| format!("no effect here: {}. {why}", of.join(", ")));
+        let warnings = self.warnings.iter().cloned().chain(inert).collect();
+        ServerConfig::from_values(self.values, warnings)
+    }
+}
+
+/// Whether a property may be configured so: nothing, or why it has no effect, or what is wrong.
+fn judge(name: &str, value: &str) -> Result<Option<&'static str>, String> {
+    let (kind, role, doc, is_default) = match (property(name), streams::find(name)) {
+        (Some(p), _) => (p.kind, p.role, p.doc, p.is_default(value)),
+        (None, Some(p)) => (p.kind, p.role, p.doc, p.is_default(value)),
+        (None, None) if streams::is_librdkafka(name) => return Ok(None),
+        (None, None) => return by_prefix(name),
+    };
+    if is_default {
+        return Ok(None);
+    }
+    match role {
+        Role::Refused => return Err(format!("{name}={} can't be used: {doc}", table::shown(name, value))),
+        Role::Inert | Role::Server | Role::Session | Role::Client | Role::Tuning => {}
+    }
+    kind.check(value).map_err(|reason| format!("invalid value '{}' of {name}: {reason}", table::shown(name, value)))?;
+    Ok((role == Role::Inert).then_some(doc))
+}
+
+/// Names that are in no table.
+fn by_prefix(name: &str) -> Result<Option<&'static str>, String> {
+    let command_client = ["ksql.server.command.consumer.", "ksql.server.command.producer."].iter().find_map(|p| name.strip_prefix(p));
+    if command_client == Some("bootstrap.servers") {
+        return Err(format!("{name} can't be used: the command topic is on the same brokers as all others"));
+    }
+    match table::prefix(name) {
+        Some((Role::Inert, doc)) => Ok(Some(doc)),
+        Some(_) => Ok(None),
+        None if streams::bare(name).starts_with("confluent.") => Ok(Some("Confluent's plug-ins are Java.")),
+        None if name.starts_with(streams::PREFIX) => Ok(Some("Neither Kafka Streams nor Kafka's clients have a property of this name.")),
+        None => Err(format!("unknown property '{name}'{}", near(name))),
+    }
+}

@@ -1,0 +1,203 @@
+//! Everything that a server is started with, read from the properties that were set.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use tidemill_engine::engine::{EngineConfig, LogChoice};
+
+use super::guarantee::broken_promise;
+use super::overrides::OverrideRules;
+use super::table::{Role, property};
+use super::{ConfigError, client, streams};
+
+/// What a server is started with.
+#[derive(Clone)]
+pub struct ServerConfig {
+    /// What was set, by the names that were used. Not for the eyes of users: see [`super::shown`].
+    pub values: BTreeMap<String, String>,
+    /// `host:port`, at least one.
+    pub listen: Vec<String>,
+    /// The URL that clients are told; `None`: the first address.
+    pub advertised: Option<String>,
+    pub queries_file: Option<PathBuf>,
+    pub engine: EngineConfig,
+    pub overrides: OverrideRules,
+    pub max_connections: usize,
+    pub max_body_bytes: usize,
+    /// Push queries and PRINTs at a time.
+    pub max_push_queries: usize,
+    /// What has no effect, to be said once.
+    pub warnings: Vec<String>,
+}
+
+impl std::fmt::Debug for ServerConfig {
+    /// Without the values, among which are passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&String> = self.values.keys().collect();
+        f.debug_struct("ServerConfig").field("set", &names).field("listen", &self.listen).field("warnings", &self.warnings).finish()
+    }
+}
+
+impl ServerConfig {
+    pub(super) fn from_values(values: BTreeMap<String, String>, mut warnings: Vec<String>) -> Result<Self, ConfigError> {
+        let read = Values(&values);
+        let listen = read.text("listeners").split(',').map(listener).collect::<Result<Vec<_>, _>>()?;
+        let allowlist = (read.text("ksql.properties.overrides.validation.mode") == "allowlist")
+            .then(|| read.text("ksql.properties.overrides.allowlist"));
+        let engine = read.engine()?;
+        let on_kafka = matches!(engine.log, LogChoice::Kafka { .. });
+        let broken: Vec<String> = values.iter().filter_map(|(name, value)| broken_promise(name, value, on_kafka)).collect();
+        if !broken.is_empty() {
+            return Err(ConfigError(broken.join("; ")));
+        }
+        let for_kafka = client::names_for_kafka(&values);
+        if !on_kafka && !for_kafka.is_empty() {
+            warnings.push(format!("no effect here: {}. They are for Kafka, and bootstrap.servers is not set.", for_kafka.join(", ")));
+        }
+        Ok(ServerConfig {
+            listen,
+            advertised: read.some("ksql.advertised.listener"),
+            queries_file: read.some("ksql.queries.file").map(PathBuf::from),
+            engine,
+            overrides: OverrideRules::new(&read.text("ksql.properties.overrides.denylist"), allowlist.as_deref()).over(on_kafka),
+            max_connections: read.number("tidemill.http.max.connections"),
+            max_body_bytes: read.number("tidemill.http.max.body.bytes"),
+            max_push_queries: read.number("ksql.max.push.queries"),
+            warnings,
+            values,
+        })
+    }
+
+    /// The value of a property: what was set, else its default.
+    pub fn value(&self, name: &str) -> Option<String> {
+        Values(&self.values).some(name)
+    }
+
+    /// A number, which was checked when it was set.
+    pub fn number(&self, name: &str) -> usize {
+        Values(&self.values).number(name)
+    }
+
+    /// Whether a property is `true`.
+    pub fn flag(&self, name: &str) -> bool {
+        Values(&self.values).flag(name)
+    }
+}
+
+/// Reads what was set, with defaults from the table.
+struct Values<'a>(&'a BTreeMap<String, String>);
+
+impl Values<'_> {
+    /// Set and not empty, else the default unless it is empty.
+    fn some(&self, name: &str) -> Option<String> {
+        let set = self.0.get(name).map(String::as_str);
+        set.or_else(|| property(name).and_then(|p| p.default)).filter(|v| !v.is_empty()).map(str::to_owned)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.some(name).unwrap_or_default()
+    }
+
+    /// A number that was checked when it was taken.
+    fn number(&self, name: &str) -> usize {
+        self.text(name).trim().parse().unwrap_or_default()
+    }
+
+    /// Copies of a topic.
+    fn copies(&self, name: &str) -> u16 {
+        u16::try_from(self.number(name)).unwrap_or(u16::MAX).max(1)
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.text(name).trim().eq_ignore_ascii_case("true")
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        self.text(name).split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// A property of Kafka Streams or of all clients, under any of its names; the longest name wins.
+    fn streams(&self, bare: &str) -> Option<String> {
+        let mut found: Vec<_> = self.0.iter().filter(|(name, _)| streams::parted(name) == (streams::Scope::All, bare)).collect();
+        found.sort_by_key(|(name, _)| name.len());
+        found.pop().map(|(_, value)| value.clone())
+    }
+
+    /// The folder of the state, by our name or by Kafka Streams'.
+    fn data_dir(&self) -> String {
+        let theirs = || self.streams("state.dir").filter(|dir| !dir.is_empty());
+        let own = self.0.get("tidemill.data.dir").filter(|dir| !dir.is_empty()).cloned();
+        own.or_else(theirs).unwrap_or_else(|| self.text("tidemill.data.dir"))
+    }
+
+    fn engine(&self) -> Result<EngineConfig, ConfigError> {
+        let mut engine = EngineConfig::new(self.data_dir()).with_service_id(&self.text("ksql.service.id"));
+        if let Some(servers) = self.streams("bootstrap.servers").filter(|s| !s.trim().is_empty()) {
+            let client_properties = client::client_properties(self.0).map_err(ConfigError)?;
+            engine.log = LogChoice::Kafka { bootstrap_servers: brokers(&servers), client_properties };
+        }
+        let parsed = |name: &str| self.streams(name).and_then(|v| v.trim().parse::<u64>().ok());
+        if let Some(ms) = parsed("commit.interval.ms") {
+            engine.commit_interval_ms = ms;
+        }
+        if let Some(ms) = parsed("max.task.idle.ms") {
+            engine.max_task_idle_ms = ms;
+        }
+        let on_kafka = matches!(engine.log, LogChoice::Kafka { .. });
+        engine.replicas = match self.streams("replication.factor").and_then(|v| v.trim().parse::<i64>().ok()) {
+            Some(-1) if on_kafka => 0,
+            Some(copies) => u16::try_from(copies).unwrap_or(1).max(1),
+            None => 1,
+        };
+        engine.command_topic_replicas = self.copies("ksql.internal.topic.replicas");
+        engine.command_topic_min_insync_replicas = self.copies("ksql.internal.topic.min.insync.replicas");
+        if let workers @ 1.. = self.number("tidemill.workers") {
+            engine.workers = workers;
+        }
+        engine.state_cache_bytes = self.number("tidemill.state.cache.bytes");
+        engine.state_overlay_bytes = self.number("tidemill.state.overlay.bytes");
+        engine.max_persistent_queries = self.number("ksql.query.persistent.active.limit");
+        engine.readonly_topics = self.list("ksql.readonly.topics");
+        if let Some(topic) = self.some("ksql.logging.processing.topic.name") {
+            engine.processing_log_topic = Some(topic);
+        }
+        if !self.flag("ksql.logging.processing.topic.auto.create") {
+            engine.processing_log_topic = None;
+        }
+        engine.processing_log_partitions = u32::try_from(self.number("ksql.logging.processing.topic.partitions")).unwrap_or(1).max(1);
+        engine.processing_log_replicas = self.copies("ksql.logging.processing.topic.replication.factor");
+        engine.processing_log_stream = self.flag("ksql.logging.processing.stream.auto.create");
+        engine.processing_log_include_rows = self.flag("ksql.logging.processing.rows.include");
+        for (name, value) in self.0 {
+            let own = property(name).is_some_and(|p| matches!(p.role, Role::Session | Role::Server)) || name.starts_with("ksql.functions.");
+            match streams::find(name) {
+                _ if own => engine.session_defaults.insert(name.clone(), value.clone()),
+                Some(p) if p.role == Role::Session => {
+                    engine.session_defaults.insert(format!("{}{}", streams::PREFIX, p.name), value.clone())
+                }
+                _ => None,
+            };
+        }
+        Ok(engine)
+    }
+}
+
+/// `PLAINTEXT://host:port` as `host:port`: which protocol is spoken is said by security.protocol.
+fn brokers(servers: &str) -> String {
+    let bare = |server: &str| server.rsplit_once("://").map_or(server, |(_, rest)| rest).trim().to_owned();
+    servers.split(',').map(|server| bare(server.trim())).filter(|server| !server.is_empty()).collect::<Vec<_>>().join(",")
+}
+
+/// `http://host:port` or `host:port` as `host:port`.
+fn listener(text: &str) -> Result<String, ConfigError> {
+    let text = text.trim();
+    let wrong = |what: &str| ConfigError(format!("listeners: '{text}' {what}, e.g. http://127.0.0.1:8088"));
+    if text.starts_with("https://") {
+        return Err(wrong("asks for TLS, which is not built yet; use http behind a proxy"));
+    }
+    let address = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+    match address.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() && !host.is_empty() => Ok(address.to_owned()),
+        _ => Err(wrong("is not an address with a port")),
+    }
+}

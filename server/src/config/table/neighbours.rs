@@ -1,0 +1,34 @@
+//! Properties of what ksqlDB talks to, and of what it can be extended by.
+
+use super::{Kind, MS, Property, inert, refused, unset};
+
+const NO_REGISTRY: &str = "Formats with a schema registry are not built yet; statements that name one are refused.";
+const NO_CONNECT: &str = "Connectors are not built yet; statements about them are refused.";
+const NO_METRICS: &str = "Metrics are not built yet.";
+const KAFKA_ALLOWS: &str = "What Kafka forbids is refused when it is tried.";
+
+pub static PROPERTIES: &[Property] = &[
+    inert("ksql.schema.registry.url", "", Kind::Text, NO_REGISTRY),
+    inert("ksql.json_sr.converter.deserializer.enabled", "true", Kind::Bool, NO_REGISTRY),
+    inert("ksql.connect.url", "http://localhost:8083", Kind::Text, NO_CONNECT),
+    inert("ksql.connect.worker.config", "", Kind::Text, NO_CONNECT),
+    inert("ksql.connect.request.timeout.ms", "5000", MS, NO_CONNECT),
+    unset(inert("ksql.connect.request.headers.plugin", "", Kind::Text, NO_CONNECT)),
+    inert("ksql.connect.basic.auth.credentials.source", "NONE", Kind::Text, NO_CONNECT),
+    inert("ksql.connect.basic.auth.credentials.file", "", Kind::Text, NO_CONNECT),
+    inert("ksql.connect.basic.auth.credentials.reload", "false", Kind::Bool, NO_CONNECT),
+    unset(refused(
+        "ksql.security.extension.class",
+        "",
+        Kind::Text,
+        "Who may do what is not checked here: authorization is not built yet, and Java classes can't be loaded.",
+    )),
+    inert("ksql.access.validator.enable", "auto", Kind::Text, KAFKA_ALLOWS),
+    inert("ksql.authorization.cache.expiry.time.secs", "30", MS, KAFKA_ALLOWS),
+    inert("ksql.authorization.cache.max.entries", "10000", MS, KAFKA_ALLOWS),
+    unset(inert("ksql.metrics.extension", "", Kind::Text, NO_METRICS)),
+    inert("metric.reporters", "", Kind::Text, NO_METRICS),
+    inert("ksql.metrics.tags.custom", "", Kind::Text, NO_METRICS),
+    unset(inert("ksql.queryanonymizer.cluster_namespace", "", Kind::Text, "Statements are not sent anywhere.")),
+    inert("ksql.queryanonymizer.logs_enabled", "true", Kind::Bool, "Statements are not sent anywhere."),
+];

@@ -1,0 +1,94 @@
+//! Properties of ksqlDB's REST server and of its processing log.
+
+use super::{COUNT, Kind, MS, Property, inert, refused, server, unset};
+
+const NO_AUTHENTICATION: &str = "Authentication of the REST API is not built yet. Put a proxy in front, or listen on loopback.";
+const NO_TLS: &str = "TLS of the REST API is not built yet. Put a proxy in front, or listen on loopback.";
+const NO_PEERS: &str = "Several servers are not built yet, and one has nobody to tell.";
+const NO_THREADS: &str = "Network threads are chosen by the runtime.";
+const NO_JAVA: &str = "Java classes can't be loaded.";
+
+pub static PROPERTIES: &[Property] = &[
+    server("listeners", "http://127.0.0.1:8088", Kind::List, "Addresses to listen on (http only).").hidden(),
+    unset(server("ksql.advertised.listener", "", Kind::Text, "Address that other servers and clients are told.")).hidden(),
+    unset(server("ksql.queries.file", "", Kind::Text, "Script of statements to run at the start; the REST API then only reads.")).hidden(),
+    unset(server("bootstrap.servers", "", Kind::List, "Kafka brokers; without them the embedded log is used.")).hidden(),
+    // Who may ask.
+    refused("authentication.method", "NONE", Kind::Text, NO_AUTHENTICATION).hidden(),
+    refused("authentication.roles", "*", Kind::Text, NO_AUTHENTICATION).hidden(),
+    refused("authentication.realm", "", Kind::Text, NO_AUTHENTICATION).hidden(),
+    unset(refused("ksql.authentication.plugin.class", "", Kind::Text, NO_AUTHENTICATION)).hidden(),
+    unset(refused("rest.servlet.initializor.classes", "", Kind::Text, NO_AUTHENTICATION)).hidden(),
+    unset(refused("websocket.servlet.initializor.classes", "", Kind::Text, NO_AUTHENTICATION)).hidden(),
+    inert("authentication.skip.paths", "", Kind::List, "Nothing is authenticated, so every path can be reached.").hidden(),
+    server("access.control.allow.origin", "", Kind::Text, "Origins whose pages a browser lets read answers, by commas; `*`: all.").hidden(),
+    server("access.control.allow.methods", "", Kind::List, "Methods that a browser is told it may use for them.").hidden(),
+    server("access.control.allow.headers", "", Kind::List, "Headers that a browser is told it may send with them.").hidden(),
+    refused("response.http.headers.config", "", Kind::Text, "Headers can't be added to answers. Put a proxy in front.").hidden(),
+    refused("listeners.proxy.protocol", "", Kind::List, "The proxy protocol is not spoken.").hidden(),
+    refused("ksql.proxy.protocol.local.mode.enabled", "false", Kind::Bool, "The proxy protocol is not spoken."),
+    // TLS of the listeners; the key stores themselves are a matter of the clients, see `streams`.
+    refused("ssl.client.auth", "false", Kind::Bool, NO_TLS).hidden(),
+    refused("ssl.client.authentication", "NONE", Kind::Text, NO_TLS).hidden(),
+    refused("ksql.internal.ssl.client.authentication", "NONE", Kind::Text, NO_TLS).hidden(),
+    refused("ksql.server.sni.check.enable", "false", Kind::Bool, NO_TLS).hidden(),
+    inert("ksql.ssl.keystore.alias.external", "", Kind::Text, NO_TLS).hidden(),
+    inert("ksql.ssl.keystore.alias.internal", "", Kind::Text, NO_TLS).hidden(),
+    inert("ssl.keystore.reload", "false", Kind::Bool, NO_TLS).hidden(),
+    inert("ssl.keystore.watch.location", "", Kind::Text, NO_TLS).hidden(),
+    // Several servers.
+    inert("ksql.heartbeat.enable", "false", Kind::Bool, NO_PEERS).hidden(),
+    inert("ksql.heartbeat.send.interval.ms", "100", MS, NO_PEERS).hidden(),
+    inert("ksql.heartbeat.check.interval.ms", "200", MS, NO_PEERS).hidden(),
+    inert("ksql.heartbeat.window.ms", "2000", MS, NO_PEERS).hidden(),
+    inert("ksql.heartbeat.missed.threshold.ms", "3", MS, NO_PEERS).hidden(),
+    inert("ksql.heartbeat.discover.interval.ms", "2000", MS, NO_PEERS).hidden(),
+    inert("ksql.heartbeat.thread.pool.size", "3", COUNT, NO_PEERS).hidden(),
+    inert("ksql.lag.reporting.enable", "false", Kind::Bool, NO_PEERS).hidden(),
+    inert("ksql.lag.reporting.send.interval.ms", "5000", MS, NO_PEERS).hidden(),
+    unset(inert("ksql.internal.listener", "", Kind::Text, NO_PEERS)).hidden(),
+    inert("ksql.internal.http2.max.pool.size", "3000", COUNT, NO_PEERS).hidden(),
+    inert("ksql.local.commands.location", "", Kind::Text, "What push queries keep is gone with them.").hidden(),
+    // How it runs.
+    inert("ksql.server.install.dir", "", Kind::Text, "There is nothing to install.").hidden(),
+    inert("ksql.verticle.instances", "0", COUNT, NO_THREADS).hidden(),
+    inert("ksql.worker.pool.size", "100", COUNT, NO_THREADS).hidden(),
+    inert("ksql.server.websockets.num.threads", "5", COUNT, NO_THREADS).hidden(),
+    inert("ksql.server.exception.uncaught.handler.enable", "false", Kind::Bool, "A fault ends one query, never the server.").hidden(),
+    refused("ksql.server.preconditions", "", Kind::List, NO_JAVA).hidden(),
+    inert("ksql.server.precondition.max.backoff.ms", "5000", MS, NO_JAVA).hidden(),
+    unset(refused("ksql.server.error.messages", "", Kind::Text, NO_JAVA)).hidden(),
+    unset(refused("ksql.resource.extension.class", "", Kind::Text, NO_JAVA)),
+    inert("ksql.server.command.response.timeout.ms", "5000", MS, "Statements answer when they are done.").hidden(),
+    inert("ksql.server.command.blocked.threshold.error.ms", "15000", MS, "Statements answer when they are done.").hidden(),
+    refused("ksql.server.command.topic.migration.enabled", "NONE", Kind::Text, "The command topic can't be moved to another cluster.")
+        .hidden(),
+    inert("ksql.healthcheck.interval.ms", "5000", MS, "Each health check looks anew.").hidden(),
+    inert("query.stream.disconnect.check", "1000", MS, "A client that hangs up is noticed at once.").hidden(),
+    inert("ksql.idle.connection.timeout.seconds", "86400", MS, "Idle connections stay.").hidden(),
+    inert("ksql.websocket.connection.max.timeout.ms", "3600000", MS, "The WebSocket is not built yet."),
+    inert("ksql.endpoint.migrate.query", "true", Kind::Bool, "/query and /query-stream share their code."),
+    inert("ksql.logging.server.rate.limited.response.codes", "", Kind::Text, "Requests are not logged one by one.").hidden(),
+    inert("ksql.logging.server.rate.limited.request.paths", "", Kind::Text, "Requests are not logged one by one.").hidden(),
+    inert("ksql.endpoint.logging.log.queries", "false", Kind::Bool, "Requests are not logged one by one.").hidden(),
+    inert("ksql.endpoint.logging.ignored.paths.regex", "", Kind::Text, "Requests are not logged one by one.").hidden(),
+    inert("ui.enabled", "true", Kind::Bool, "There is no such interface.").hidden(),
+    inert("ksql.server.ui.enabled", "true", Kind::Bool, "There is no such interface.").hidden(),
+    inert("confluent.support.metrics.enable", "true", Kind::Bool, "Nothing is sent anywhere.").hidden(),
+    // The processing log.
+    server("ksql.logging.processing.topic.auto.create", "true", Kind::Bool, "Keep a topic of records that could not be processed.")
+        .hidden(),
+    unset(server("ksql.logging.processing.topic.name", "", Kind::Text, "Name of that topic.")).hidden(),
+    server("ksql.logging.processing.topic.partitions", "1", Kind::Int { min: 1 }, "Partitions of that topic.").hidden(),
+    server("ksql.logging.processing.topic.replication.factor", "1", Kind::Int { min: 1 }, "Copies of that topic.").hidden(),
+    server("ksql.logging.processing.stream.auto.create", "true", Kind::Bool, "Declare a stream over that topic at the first start.")
+        .hidden(),
+    refused(
+        "ksql.logging.processing.stream.name",
+        "KSQL_PROCESSING_LOG",
+        Kind::Text,
+        "The stream has this name. Declare another one over the topic by CREATE STREAM.",
+    )
+    .hidden(),
+    server("ksql.logging.processing.rows.include", "false", Kind::Bool, "Whether failed rows may stand in the processing log.").hidden(),
+];

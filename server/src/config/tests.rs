@@ -1,0 +1,149 @@
+//! Configurations as a whole: files, environments and flags together.
+
+use std::path::PathBuf;
+
+use tidemill_engine::engine::LogChoice;
+
+use super::*;
+
+fn built(properties: &[(&str, &str)]) -> Result<ServerConfig, ConfigError> {
+    properties.iter().fold(ConfigBuilder::new(), |b, (n, v)| b.set(n, v, "test")).build()
+}
+
+fn own(variables: &[(&str, &str)]) -> Vec<(String, String)> {
+    variables.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect()
+}
+
+#[test]
+fn a_ksqldb_file_works() {
+    let config = built(&[
+        ("listeners", "http://0.0.0.0:8088"),
+        ("ksql.service.id", "rec_"),
+        ("bootstrap.servers", "PLAINTEXT://kafka:9092, other:9092"),
+        ("ksql.streams.commit.interval.ms", "100"),
+        ("ksql.streams.auto.offset.reset", "earliest"),
+        ("ksql.streams.producer.delivery.timeout.ms", "2147483647"),
+        ("ksql.streams.producer.max.block.ms", "9223372036854775807"),
+        ("ksql.streams.producer.acks", "all"),
+        ("ksql.internal.topic.replicas", "3"),
+        ("ksql.internal.topic.min.insync.replicas", "2"),
+        ("ksql.logging.processing.topic.replication.factor", "3"),
+        ("ksql.logging.processing.topic.partitions", "2"),
+        ("ksql.streams.replication.factor", "3"),
+        ("ksql.streams.num.standby.replicas", "1"),
+        ("ksql.streams.state.dir", "/var/lib/state"),
+        ("ksql.query.persistent.active.limit", "5"),
+        ("ksql.connect.url", "http://127.0.0.1:18083"),
+    ])
+    .expect("valid");
+    assert_eq!(config.listen, ["0.0.0.0:8088"]);
+    let engine = &config.engine;
+    assert_eq!((engine.service_id.as_str(), engine.commit_interval_ms, engine.max_persistent_queries), ("rec_", 100, 5));
+    assert_eq!((engine.command_topic_replicas, engine.command_topic_min_insync_replicas, engine.replicas), (3, 2, 3));
+    assert_eq!((engine.processing_log_replicas, engine.processing_log_partitions), (3, 2));
+    assert_eq!(engine.data_dir, PathBuf::from("/var/lib/state"));
+    let LogChoice::Kafka { bootstrap_servers, client_properties } = &engine.log else { panic!("Kafka") };
+    assert_eq!(bootstrap_servers, "kafka:9092,other:9092");
+    assert_eq!(client_properties.get("producer.message.timeout.ms").map(String::as_str), Some("2147483647"));
+    assert_eq!(engine.session_defaults.get("ksql.streams.auto.offset.reset").map(String::as_str), Some("earliest"));
+    assert_eq!(config.warnings.len(), 3, "max.block.ms, standby, connect: {:?}", config.warnings);
+    assert!(!format!("{config:?}").contains("18083"));
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    for (name, value, expected) in [
+        ("ksql.servce.id", "x", "test: unknown property 'ksql.servce.id'. Did you mean 'ksql.service.id'?"),
+        ("ksql.streams.commit.interval.ms", "soon", "invalid value 'soon' of ksql.streams.commit.interval.ms"),
+        ("ksql.streams.producer.acks", "most", "String must be one of: all, -1, 0, 1"),
+        ("sasl.mechanism", "GSSAPI", "PLAIN, SCRAM-SHA-256"),
+        ("authentication.method", "BASIC", "authentication.method=BASIC can't be used"),
+        ("ksql.security.extension.class", "io.x.Ext", "authorization is not built"),
+        ("enable.fips", "true", "can't be used"),
+        ("listeners", "https://0.0.0.0:8088", "TLS"),
+        ("listeners", "0.0.0.0", "is not an address"),
+        ("ksql.internal.topic.replicas", "3", "the embedded log keeps one copy of the command topic"),
+        ("ksql.server.command.producer.bootstrap.servers", "other:9092", "on the same brokers"),
+    ] {
+        let error = built(&[(name, value)]).expect_err(name).0;
+        assert!(error.contains(expected) && !error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn exactly_once_is_taken_where_it_is_kept() {
+    for name in ["processing.guarantee", "ksql.streams.processing.guarantee"] {
+        for value in ["exactly_once", "exactly_once_beta", "exactly_once_v2"] {
+            built(&[(name, value)]).expect("kept on the embedded log");
+            let error = built(&[(name, value), ("bootstrap.servers", "kafka:9092")]).expect_err("not kept on Kafka").0;
+            assert!(error.contains(value) && error.contains("at_least_once"), "{error}");
+        }
+    }
+    let variables = own(&[("KSQL_BOOTSTRAP_SERVERS", "kafka:9092"), ("KSQL_KSQL_STREAMS_PROCESSING_GUARANTEE", "exactly_once_v2")]);
+    let error = ConfigBuilder::new().env(variables).build().expect_err("not kept on Kafka").0;
+    assert!(error.contains("ksql.streams.processing.guarantee=exactly_once_v2 can't be kept"), "{error}");
+}
+
+#[test]
+fn what_is_for_kafka_is_said_to_be_in_vain_without_it() {
+    let config = built(&[("ksql.streams.producer.acks", "all"), ("security.protocol", "SSL")]).expect("valid");
+    let [warning] = config.warnings.as_slice() else { panic!("{:?}", config.warnings) };
+    assert!(warning.contains("ksql.streams.producer.acks, security.protocol") && warning.contains("bootstrap.servers"), "{warning}");
+}
+
+#[test]
+fn a_secret_is_in_no_error() {
+    for (name, value) in [("sasl.jaas.config", "x.Krb5LoginModule required password=\"hush\";"), ("ssl.key.password", "hush")] {
+        let set = [(name, value), ("security.protocol", "SASL_SSL"), ("sasl.mechanism", "PLAIN"), ("bootstrap.servers", "k:1")];
+        let shown = match built(&set) {
+            Ok(config) => format!("{config:?} {:?} {:?}", config.warnings, config.engine),
+            Err(error) => error.0,
+        };
+        assert!(!shown.contains("hush"), "{shown}");
+    }
+}
+
+#[test]
+fn the_environment_stands_over_the_file() {
+    let variables = [
+        ("KSQL_KSQL_SERVICE_ID", "image_"),
+        ("KSQL_KSQL_OUTPUT_TOPIC_NAME_PREFIX", "out-"),
+        ("TIDEMILL_KSQL_SERVICE_ID", "env_"),
+        ("TIDEMILL_DATA_DIR", "/somewhere"),
+        ("TIDEMILL_LISTENERS", "http://127.0.0.1:1"),
+        ("TIDEMILL_KSQL_STREAMS_COMMIT_INTERVAL_MS", "7"),
+        ("TIDEMILL_LOG", "debug"),
+        ("PATH", "x"),
+    ];
+    let builder = ConfigBuilder::new().set("ksql.service.id", "file_", "f").env(own(&variables)).set("listeners", "h:2", "--listen");
+    let config = builder.build().expect("valid");
+    assert_eq!((config.engine.service_id.as_str(), config.engine.commit_interval_ms), ("env_", 7));
+    assert_eq!(config.engine.session_defaults.get("ksql.output.topic.name.prefix").map(String::as_str), Some("out-"));
+    assert_eq!(config.listen, ["h:2"]);
+    assert_eq!(config.engine.data_dir, PathBuf::from("/somewhere"));
+    assert_eq!(config.warnings, [""; 0]);
+}
+
+#[test]
+fn a_variable_that_is_no_property_is_named_and_does_no_harm() {
+    let variables = [("TIDEMILL_NO_SUCH", "1"), ("KSQL_KSQL_SERVCE_ID", "x"), ("KSQL_HEAP_OPTS", "-Xmx3g"), ("KSQL_KSQL_CONNECT_URL", "")];
+    let warnings = ConfigBuilder::new().env(own(&variables)).build().expect("valid").warnings.join("\n");
+    for expected in [
+        "TIDEMILL_NO_SUCH",
+        "KSQL_KSQL_SERVCE_ID: no property is called 'ksql.servce.id'. Did you mean 'ksql.service.id'?",
+        "KSQL_HEAP_OPTS",
+    ] {
+        assert!(warnings.contains(expected), "{warnings}");
+    }
+    assert_eq!(warnings.lines().count(), 3, "{warnings}");
+    // One that is a property, and wrong, is as wrong as anywhere.
+    assert!(ConfigBuilder::new().env(own(&[("KSQL_AUTHENTICATION_METHOD", "BASIC")])).build().is_err());
+}
+
+/// Every name in ksqlDB's configuration reference and in the classes that it reads its configuration with.
+#[test]
+fn every_name_of_ksqldb_is_known() {
+    for name in include_str!("ksqldb_names.txt").split_whitespace() {
+        assert!(property(name).is_some() || streams::find(name).is_some() || table::prefix(name).is_some(), "{name} is unknown");
+    }
+}

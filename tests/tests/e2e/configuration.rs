@@ -1,0 +1,156 @@
+//! Properties from the environment, and what they hold a client back from.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use serde_json::{Value as Json, json};
+use tidemill_tests::server::ServerProcess;
+
+fn post(server: &ServerProcess, sql: &str, properties: Json) -> (u16, Json) {
+    let body = json!({"ksql": sql, "streamsProperties": properties});
+    let (status, text) = server.request("POST", "/ksql", Some(&body)).expect("an answer");
+    (status, serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}")))
+}
+
+fn message(answer: &Json) -> &str {
+    answer["message"].as_str().unwrap_or_default()
+}
+
+const STREAM: &str = "CREATE STREAM s (id INT KEY, v STRING) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');";
+
+#[test]
+fn an_environment_of_the_image_configures_the_server() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let environment = [
+        ("KSQL_KSQL_SERVICE_ID", "image_"),
+        ("KSQL_HOST_NAME", "ksqldb-server"),
+        ("KSQL_HEAP_OPTS", "-Xmx1g"),
+        ("KSQL_KSQL_SCHEMA_REGISTRY_URL", "http://schema-registry:8081"),
+        ("KSQL_KSQL_SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO", "me:hush"),
+        ("KSQL_KSQL_CONNECT_URL", "http://connect:8083"),
+        ("KSQL_SASL_JAAS_CONFIG", "a.PlainLoginModule required username=\"me\" password=\"hush\";"),
+        ("KSQL_KSQL_OUTPUT_TOPIC_NAME_PREFIX", "out-"),
+        ("TIDEMILL_NO_SUCH", "1"),
+    ];
+    let server = ServerProcess::start_in(&folder.path().join("data"), &[], &environment);
+    let started = server.log();
+    let (_, info) = server.request("GET", "/info", None).expect("an answer");
+    assert!(info.contains("\"image_\""), "{info}");
+    // A sink's topic has the prefix unless the statement names it.
+    server.ksql(&format!("{STREAM} CREATE STREAM a AS SELECT * FROM s; CREATE STREAM b WITH (KAFKA_TOPIC='mine') AS SELECT * FROM s;"));
+    let topics = server.ksql("SHOW TOPICS;").to_string();
+    assert!(topics.contains("\"out-A\"") && topics.contains("\"mine\"") && !topics.contains("out-mine"), "{topics}");
+    let (status, answer) = post(&server, "CREATE STREAM c AS SELECT * FROM s;", json!({"ksql.output.topic.name.prefix": "mine-"}));
+    assert_eq!(status, 200, "{answer}");
+    assert!(answer.to_string().contains("mine-C"), "{answer}");
+    // What is not built is accepted with a word, and refused where a statement needs it.
+    for (sql, expected) in [
+        ("CREATE STREAM t (v STRING) WITH (KAFKA_TOPIC='t', PARTITIONS=1, VALUE_FORMAT='AVRO');", "AVRO"),
+        ("SHOW CONNECTORS;", "Connectors are not built"),
+    ] {
+        let (status, answer) = post(&server, sql, json!({}));
+        assert!(status >= 400 && message(&answer).contains(expected), "{sql}: {status} {answer}");
+    }
+    let shown = server.ksql("SHOW PROPERTIES;").to_string();
+    assert!(shown.contains("[hidden]") && shown.contains("ksql.streams.sasl.jaas.config"), "{shown}");
+    for text in [shown, server.log()] {
+        assert!(!text.contains("hush"), "{text}");
+    }
+    for expected in ["schema registry are not built", "Connectors are not built", "KSQL_HEAP_OPTS, KSQL_HOST_NAME", "TIDEMILL_NO_SUCH"] {
+        assert_eq!(started.matches(expected).count(), 1, "{expected}: {started}");
+    }
+}
+
+#[test]
+fn a_session_is_told_what_it_cannot_have() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = ServerProcess::start(&folder.path().join("data"), &[]);
+    server.ksql(STREAM);
+    // On the embedded log exactly once is what there is.
+    for name in ["processing.guarantee", "ksql.streams.processing.guarantee"] {
+        let (status, answer) = post(&server, "SHOW STREAMS;", json!({name: "exactly_once_v2"}));
+        assert_eq!(status, 200, "{answer}");
+    }
+    for (name, value, expected) in [
+        ("ksql.streams.producer.acks", "all", "shared by all queries"),
+        ("ksql.cast.strings.preserve.nulls", "false", "CAST of null"),
+        ("ksql.internal.topic.replicas", "3", "one copy"),
+    ] {
+        let (status, answer) = post(&server, "SHOW STREAMS;", json!({name: value}));
+        assert!(status == 400 && message(&answer).contains(expected), "{name}: {status} {answer}");
+        let (status, answer) = post(&server, &format!("SET '{name}' = '{value}';"), json!({}));
+        assert!(status == 400 && message(&answer).contains(expected), "SET {name}: {status} {answer}");
+    }
+    for (name, expected) in [("ksql.cast.strings.preserve.nulls", 200), ("processing.guarantee", 200), ("authentication.method", 400)] {
+        let (status, text) = server.request("GET", &format!("/is_valid_property/{name}"), None).expect("an answer");
+        assert_eq!(status, expected, "{name}: {text}");
+    }
+}
+
+#[test]
+fn limits_hold() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let environment = [
+        ("KSQL_KSQL_QUERY_PERSISTENT_ACTIVE_LIMIT", "2"),
+        ("KSQL_KSQL_QUERY_PULL_MAX_QPS", "1"),
+        ("KSQL_KSQL_READONLY_TOPICS", "kept.*"),
+        ("KSQL_KSQL_CREATE_OR_REPLACE_ENABLED", "false"),
+        ("KSQL_KSQL_SUPPRESS_ENABLED", "false"),
+        ("KSQL_KSQL_QUERY_PULL_LIMIT_CLAUSE_ENABLED", "false"),
+    ];
+    let server = ServerProcess::start_in(&folder.path().join("data"), &[], &environment);
+    server.ksql(&format!(
+        "{STREAM} CREATE STREAM kept (id INT KEY, v STRING) WITH (KAFKA_TOPIC='kept-1', PARTITIONS=1, VALUE_FORMAT='JSON');
+         CREATE TABLE t AS SELECT id, COUNT(*) AS n FROM s GROUP BY id;"
+    ));
+    for (sql, expected) in [
+        ("INSERT INTO kept (id, v) VALUES (1, 'x');", "read-only topic: kept-1"),
+        ("INSERT INTO kept SELECT * FROM s;", "read-only topic: kept-1"),
+        ("CREATE STREAM k2 WITH (KAFKA_TOPIC='kept-2') AS SELECT * FROM s;", "read-only topic: kept-2"),
+        ("DROP STREAM kept DELETE TOPIC;", "read-only topic: kept-1"),
+        ("CREATE OR REPLACE STREAM a AS SELECT * FROM s;", "ksql.create.or.replace.enabled"),
+        ("CREATE TABLE f AS SELECT id, COUNT(*) FROM s WINDOW TUMBLING (SIZE 1 SECOND) GROUP BY id EMIT FINAL;", "ksql.suppress.enabled"),
+    ] {
+        let (status, answer) = post(&server, sql, json!({}));
+        assert!(status == 400 && message(&answer).contains(expected), "{sql}: {status} {answer}");
+    }
+    server.ksql("CREATE STREAM a AS SELECT * FROM s;");
+    let (status, answer) = post(&server, "INSERT INTO a SELECT * FROM s;", json!({}));
+    assert!(status == 400 && message(&answer).contains("Current persistent query count: 2. Configured limit: 2."), "{answer}");
+    server.ksql("TERMINATE ALL; CREATE TABLE t2 AS SELECT id, COUNT(*) AS n FROM s GROUP BY id;");
+
+    let limited = server.request("POST", "/query-stream", Some(&json!({"sql": "SELECT * FROM t2 LIMIT 1;"}))).expect("an answer");
+    assert!(limited.0 == 400 && limited.1.contains("ksql.query.pull.limit.clause.enabled"), "{limited:?}");
+    let body = json!({"sql": "SELECT * FROM t2 WHERE id = 1;"});
+    let answers: Vec<(u16, String)> = (0..20).map(|_| server.request("POST", "/query-stream", Some(&body)).expect("an answer")).collect();
+    assert!(answers.iter().any(|(status, _)| *status == 200), "{answers:?}");
+    let refused: Vec<&String> = answers.iter().filter(|(status, _)| *status == 429).map(|(_, text)| text).collect();
+    assert!(refused.iter().all(|text| text.contains("42900") && text.contains("Currently set to 1.0 qps")), "{refused:?}");
+    assert!(!refused.is_empty(), "twenty within a second or a few: {answers:?}");
+}
+
+/// The head of the answer to a request of a browser.
+fn ask(server: &ServerProcess, method: &str, path: &str, origin: &str) -> String {
+    let mut stream = TcpStream::connect(server.address()).expect("a connection");
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: POST\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer.split("\r\n\r\n").next().unwrap_or_default().to_ascii_lowercase()
+}
+
+#[test]
+fn browsers_are_told_who_may_read() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let page = "http://page.example";
+    let environment = [("KSQL_ACCESS_CONTROL_ALLOW_ORIGIN", page), ("KSQL_ACCESS_CONTROL_ALLOW_METHODS", "GET,POST")];
+    let server = ServerProcess::start_in(&folder.path().join("data"), &[], &environment);
+    let asked = ask(&server, "OPTIONS", "/ksql", page);
+    assert!(asked.starts_with("http/1.1 204"), "{asked}");
+    assert!(asked.contains("access-control-allow-origin: http://page.example") && asked.contains("get,post"), "{asked}");
+    assert!(ask(&server, "GET", "/info", page).contains("access-control-allow-origin: http://page.example"));
+    let other = ask(&server, "OPTIONS", "/ksql", "http://other.example");
+    assert!(!other.contains("access-control-allow") && !other.starts_with("http/1.1 204"), "{other}");
+}
