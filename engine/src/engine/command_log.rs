@@ -4,14 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::EngineConfig;
 use super::error::{Blame, EngineError};
-use crate::log::{Commit, Log, LogError, LogWriter, Offset, OffsetSpec, OutRecord, Subscription, TopicHandle, TopicPartition, TopicSpec};
-use crate::state::StateBatch;
+use crate::log::{Log, LogError, Offset, OffsetSpec, OutRecord, Subscription, TopicHandle, TopicPartition, TopicSpec};
 
 /// How long reading the command topic may stall before the start gives up.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -23,7 +21,6 @@ pub(super) struct CommandLog {
     log: Arc<dyn Log>,
     topic: String,
     handle: TopicHandle,
-    writer: Mutex<Option<Box<dyn LogWriter>>>,
 }
 
 impl CommandLog {
@@ -63,20 +60,13 @@ impl CommandLog {
             }
         }
         let (handle, _) = log.topic(&topic)?;
-        Ok(CommandLog { log, topic, handle, writer: Mutex::new(None) })
+        Ok(CommandLog { log, topic, handle })
     }
 
     /// Appends a command; it is durable once this returns.
     pub(super) fn append<T: Serialize>(&self, command: &T, now_ms: i64) -> Result<(), EngineError> {
         let value = serde_json::to_vec(command).map_err(|e| EngineError::internal(format!("command log: {e}")))?;
-        let mut slot = self.writer.lock();
-        let mut writer = match slot.take() {
-            Some(writer) => writer,
-            None => self.log.writer()?,
-        };
-        writer.send(self.handle, OutRecord { partition: 0, timestamp: now_ms, key: None, value: Some(&value), headers: &[] })?;
-        writer.commit(Commit { offsets: Vec::new(), state: StateBatch::default() })?;
-        *slot = Some(writer);
+        self.log.append(self.handle, OutRecord { partition: 0, timestamp: now_ms, key: None, value: Some(&value), headers: &[] })?;
         Ok(())
     }
 

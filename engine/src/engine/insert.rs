@@ -9,18 +9,13 @@ use super::{Engine, EngineError, SessionProperties};
 use crate::analyze::{self, InsertRow};
 use crate::catalog::SourceKind;
 use crate::formats::topic::TopicWriter;
-use crate::log::{Commit, Log, LogError, LogWriter, OutRecord, partition_for};
+use crate::log::{Log, LogError, OutRecord, partition_for};
 use crate::row::Row;
-use crate::state::StateBatch;
 use crate::types::Value;
-
-/// Writers that wait for the next insert.
-const MAX_IDLE_WRITERS: usize = 8;
 
 /// Writes rows; shared by all who insert.
 pub(super) struct Inserter {
     log: Arc<dyn Log>,
-    idle: Mutex<Vec<Box<dyn LogWriter>>>,
     null_keys: Mutex<u32>,
 }
 
@@ -69,25 +64,22 @@ pub fn encode(row: &InsertRow) -> Result<EncodedInsert, EngineError> {
 
 impl Inserter {
     pub(super) fn new(log: Arc<dyn Log>) -> Self {
-        Inserter { log, idle: Mutex::new(Vec::new()), null_keys: Mutex::new(0) }
+        Inserter { log, null_keys: Mutex::new(0) }
     }
 
     fn write(&self, insert: &EncodedInsert, now_ms: i64) -> Result<(), LogError> {
-        let (topic, partitions) = self.log.topic(&insert.topic)?;
+        match self.write_once(insert, now_ms) {
+            // What was known of the topic held no more: it may have been made anew.
+            Err(LogError::UnknownTopic(_)) => self.write_once(insert, now_ms),
+            done => done,
+        }
+    }
+
+    fn write_once(&self, insert: &EncodedInsert, now_ms: i64) -> Result<(), LogError> {
+        let (topic, partitions) = self.log.known_topic(&insert.topic)?;
         let partition = partition_for(insert.key.as_deref(), partitions, &mut self.null_keys.lock());
-        let idle = self.idle.lock().pop();
-        let mut writer = match idle {
-            Some(writer) => writer,
-            None => self.log.writer()?,
-        };
         let timestamp = insert.timestamp.unwrap_or(now_ms);
         let (key, value) = (insert.key.as_deref(), insert.value.as_deref());
-        writer.send(topic, OutRecord { partition, timestamp, key, value, headers: &[] })?;
-        writer.commit(Commit { offsets: Vec::new(), state: StateBatch::default() })?;
-        let mut idle = self.idle.lock();
-        if idle.len() < MAX_IDLE_WRITERS {
-            idle.push(writer);
-        }
-        Ok(())
+        self.log.append(topic, OutRecord { partition, timestamp, key, value, headers: &[] })
     }
 }

@@ -162,6 +162,11 @@ pub struct Commit {
 pub trait LogWriter: Send {
     /// Queues a record. Blocks while the queue is full (back-pressure).
     fn send(&mut self, topic: TopicHandle, record: OutRecord<'_>) -> Result<(), LogError>;
+    /// Whether some hundred records can be queued now without waiting. Where not, a task ends its chunk, so that nobody waits
+    /// for its stores while it waits for the log.
+    fn has_room(&mut self) -> bool {
+        true
+    }
     /// The worker has nothing more at hand: let what was sent go now rather than linger.
     fn hint_idle(&mut self);
     /// Waits until everything sent so far is delivered, where that may come before the commit.
@@ -206,6 +211,20 @@ pub trait Log: Send + Sync {
     fn delete_group(&self, group: &str) -> Result<(), LogError>;
     /// Looks a topic up for writing: its handle and how many partitions it has.
     fn topic(&self, name: &str) -> Result<(TopicHandle, u32), LogError>;
+    /// As [`Self::topic`], by what was found before where there is such: what has changed since shows within some seconds, or
+    /// by the error of an [`Self::append`], after which the topic is looked up anew.
+    fn known_topic(&self, name: &str) -> Result<(TopicHandle, u32), LogError> {
+        self.topic(name)
+    }
+    /// Writes one record, beside all writers; it is durable once this returns. Many threads may call at once.
+    ///
+    /// # Errors
+    /// The record is not there, but for `Retriable`: it may be.
+    fn append(&self, topic: TopicHandle, record: OutRecord<'_>) -> Result<(), LogError> {
+        let mut writer = self.writer()?;
+        writer.send(topic, record)?;
+        writer.commit(Commit { offsets: Vec::new(), state: StateBatch::default() })
+    }
     fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn LogReader>, LogError>;
     fn writer(&self) -> Result<Box<dyn LogWriter>, LogError>;
     /// Nobody will read the records before these offsets again: they may go, some time soon.

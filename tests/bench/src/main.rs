@@ -17,6 +17,7 @@ mod report;
 mod server;
 mod serving;
 mod soak;
+mod statements;
 mod windowed;
 mod workload;
 
@@ -39,6 +40,9 @@ const SETTLE_MS: u64 = 3_000;
 /// Runs of the first workload that do not count: a broker's first minute is its compiler's.
 const WARM_UP_RUNS: usize = 2;
 
+/// The name of the measurement of statements for `--only`.
+const STATEMENTS: &str = "statements";
+
 /// Measures the engine against bare librdkafka on a real broker.
 #[derive(Parser)]
 struct Arguments {
@@ -54,6 +58,12 @@ struct Arguments {
     /// Seconds of each latency measurement; 0 for none.
     #[arg(long, default_value_t = 10)]
     latency_seconds: u64,
+    /// Queries beside which INSERT and CREATE are measured on Kafka (`--only statements` for nothing else); 0: they are not.
+    #[arg(long, default_value_t = 1_000)]
+    queries: usize,
+    /// Let each of those queries write every row that it reads; else each row is written by one of them.
+    #[arg(long)]
+    all_write: bool,
     /// Where to measure: `kafka`, `embedded`, or both.
     #[arg(long, value_delimiter = ',', default_values_t = [Place::KAFKA.to_owned(), Place::EMBEDDED.to_owned()])]
     logs: Vec<String>,
@@ -186,6 +196,12 @@ fn on_kafka(arguments: &Arguments, report: &mut Report) -> Result<(), String> {
         all.extend(kafka_streams::TOPOLOGIES.iter().map(|topology| Box::new(*topology) as Box<dyn Workload>));
     }
     report.sections.push(measure(arguments, &input, "Apache Kafka", all));
+    let is_wanted = arguments.only.is_empty() || arguments.only.iter().any(|name| name == STATEMENTS);
+    if is_wanted && arguments.queries > 0 {
+        // Last: what follows a thousand topics is not what it was.
+        report.statements =
+            Some(statements::measure(&input, arguments.queries, arguments.all_write, arguments.bootstrap_servers.is_some())?);
+    }
     (report.bids, report.bid_bytes) = (input.bids, input.bid_bytes);
     Ok(())
 }

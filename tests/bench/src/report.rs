@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::latency::Latency;
 use crate::serving::Served;
+use crate::statements::Statements;
 use crate::workload::{Goal, Measurement};
 
 /// All runs of one workload.
@@ -107,7 +108,7 @@ impl Section {
 }
 
 /// Whether a goal was reached.
-fn mark(reached: bool) -> &'static str {
+pub fn mark(reached: bool) -> &'static str {
     if reached { " ✓" } else { " ✗" }
 }
 
@@ -123,6 +124,8 @@ pub struct Report {
     pub idle_cpu_ms: Option<f64>,
     /// The server beside its queries.
     pub served: Option<Served>,
+    /// INSERT and CREATE beside many queries.
+    pub statements: Option<Statements>,
 }
 
 impl Report {
@@ -152,6 +155,9 @@ impl Report {
         }
         if let Some(idle) = self.idle_cpu_ms {
             out += &format!("\nA reader that waits takes {idle:.1} ms of CPU a second.\n");
+        }
+        if let Some(statements) = &self.statements {
+            out += &statements.table();
         }
         if let Some(Served { started_ms, idle_mb, pulls, pull_limit }) = &self.served {
             let connections = crate::pull::CONNECTIONS;
@@ -188,6 +194,7 @@ impl Report {
         json!({
             "bids": self.bids, "bid_bytes": self.bid_bytes, "cores": self.cores, "logs": sections, "latency": latencies,
             "idle_cpu_ms_per_s": self.idle_cpu_ms, "server": served,
+            "statements": self.statements.as_ref().map(Statements::json),
         })
     }
 }

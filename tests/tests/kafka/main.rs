@@ -10,4 +10,5 @@ mod log;
 mod outage;
 mod refused;
 mod sharing;
+mod statements;
 mod support;

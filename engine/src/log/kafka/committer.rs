@@ -4,8 +4,11 @@
 //! worker that waited would stand still for half a second at each commit. Offsets come last anyway and may lag: after a
 //! crash the records since are read again, which "at least once" allows. Offsets that wait are overwritten by newer ones
 //! of the same partition, so a backlog is never longer than there are groups.
+//!
+//! Groups go in the order in which they began to wait, so that each has its turn however many there are. They have
+//! connections of their own, on which nobody waits: one as a rule, and more where groups wait longer than they may.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -15,36 +18,48 @@ use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 
 use super::errors::Failure;
 use super::ffi::offsets::GroupCommit;
-use super::groups::Groups;
 use crate::log::{GroupOffsets, LogError, Offset, TopicPartition};
 
-/// Groups of one round: what waits behind a round must not wait long.
-const ROUND_GROUPS: usize = 100;
+/// Groups that are sent together: a connection is busy with them for some 80 ms, and what else goes over it waits so long.
+const ROUND_GROUPS: usize = 16;
+/// Connections, at most.
+const MAX_CONNECTIONS: usize = 3;
+/// Where a group has waited longer than this another connection helps.
+const MAX_LAG: Duration = Duration::from_millis(1_000);
 /// First and longest pause after a round in which something failed for now, milliseconds.
 const BACKOFF_MS: (u64, u64) = (10, 500);
 /// How long the last offsets may take when the log or a writer goes, seconds.
 const CLOSE_PATIENCE_S: u64 = 5;
 
-type ByGroup = BTreeMap<Arc<str>, BTreeMap<TopicPartition, Offset>>;
+/// Takes the offsets of groups to their brokers.
+pub(super) trait Carrier: Send + Sync {
+    /// What became of each group, in their order. `connection` counts from 0; each is used by one thread.
+    fn commit(&self, connection: usize, groups: &[GroupCommit<'_>]) -> Vec<Result<(), Failure>>;
+}
+
+type Offsets = BTreeMap<TopicPartition, Offset>;
 
 pub(super) struct Committer {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
 }
 
 struct Shared {
-    groups: Arc<Groups>,
+    carrier: Arc<dyn Carrier>,
     state: Mutex<State>,
     changed: Condvar,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 #[derive(Default)]
 struct State {
-    waiting: ByGroup,
-    /// Under way; `waiting` is newer.
-    sending: ByGroup,
+    waiting: HashMap<Arc<str>, Offsets>,
+    /// The groups that wait, each since when.
+    order: VecDeque<(Arc<str>, Instant)>,
+    /// Under way; `waiting` is newer, and waits until these have arrived.
+    sending: HashMap<Arc<str>, Offsets>,
     /// Groups whose offsets were refused for good, until somebody is told.
     refused: BTreeMap<Arc<str>, LogError>,
+    connections: usize,
     is_closing: bool,
 }
 
@@ -52,16 +67,55 @@ impl State {
     fn is_settled(&self) -> bool {
         self.waiting.is_empty() && self.sending.is_empty()
     }
+
+    /// Offsets to commit, over those of the same partitions that wait.
+    fn add(&mut self, group: Arc<str>, offsets: impl IntoIterator<Item = (TopicPartition, Offset)>, now: Instant) {
+        let State { waiting, order, .. } = self;
+        let place = waiting.entry(Arc::clone(&group)).or_insert_with(|| {
+            order.push_back((group, now));
+            Offsets::new()
+        });
+        place.extend(offsets);
+    }
+
+    /// Offsets that did not arrive wait again, but for those that are newer.
+    fn put_back(&mut self, group: Arc<str>, offsets: Offsets, now: Instant) {
+        let newer = self.waiting.get(&group).cloned().unwrap_or_default();
+        self.add(group, offsets.into_iter().chain(newer), now);
+    }
+
+    /// Takes the groups that have waited longest, but none whose offsets are under way: newer ones must not arrive first.
+    fn take_round(&mut self) -> Vec<(Arc<str>, Offsets)> {
+        let (mut round, mut passed_over) = (Vec::new(), Vec::new());
+        while round.len() < ROUND_GROUPS
+            && let Some((group, since)) = self.order.pop_front()
+        {
+            if self.sending.contains_key(&group) {
+                passed_over.push((group, since));
+            } else if let Some(offsets) = self.waiting.remove(&group) {
+                self.sending.insert(Arc::clone(&group), offsets.clone());
+                round.push((group, offsets));
+            }
+        }
+        for place in passed_over.into_iter().rev() {
+            self.order.push_front(place);
+        }
+        round
+    }
+
+    /// Whether groups wait longer than the connections that there are can help.
+    fn wants_help(&self, now: Instant) -> bool {
+        let longest = self.order.front().map(|(_, since)| now.saturating_duration_since(*since));
+        !self.is_closing && self.connections < MAX_CONNECTIONS && longest.is_some_and(|waited| waited > MAX_LAG)
+    }
 }
 
 impl Committer {
-    /// Starts the one thread.
-    pub(super) fn new(groups: Arc<Groups>) -> Result<Committer, LogError> {
-        let shared = Arc::new(Shared { groups, state: Mutex::default(), changed: Condvar::new() });
-        let working = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("kafka-offsets".into()).spawn(move || working.work());
-        let thread = thread.map_err(|error| LogError::Fatal(format!("a thread for offsets: {error}")))?;
-        Ok(Committer { shared, thread: Some(thread) })
+    /// Starts the first thread.
+    pub(super) fn new(carrier: Arc<dyn Carrier>) -> Result<Committer, LogError> {
+        let shared = Arc::new(Shared { carrier, state: Mutex::default(), changed: Condvar::new(), threads: Mutex::default() });
+        shared.start_thread(&mut shared.state.lock()).map_err(|error| LogError::Fatal(format!("a thread for offsets: {error}")))?;
+        Ok(Committer { shared })
     }
 
     /// Takes the offsets to commit.
@@ -73,9 +127,10 @@ impl Committer {
         if let Some(error) = groups.iter().find_map(|(group, _)| state.refused.remove(group)) {
             return Err(error);
         }
+        let now = Instant::now();
         let mut has_any = false;
         for (group, offsets) in groups.into_iter().filter(|(_, offsets)| !offsets.is_empty()) {
-            state.waiting.entry(group).or_default().extend(offsets);
+            state.add(group, offsets, now);
             has_any = true;
         }
         if has_any {
@@ -87,7 +142,7 @@ impl Committer {
     /// What is about to be committed of these partitions, newer than what brokers know.
     pub(super) fn pending(&self, group: &str, partitions: &[TopicPartition]) -> Vec<Option<Offset>> {
         let state = self.shared.state.lock();
-        let find = |groups: &ByGroup, partition| groups.get(group).and_then(|offsets| offsets.get(partition)).copied();
+        let find = |groups: &HashMap<Arc<str>, Offsets>, partition| groups.get(group).and_then(|offsets| offsets.get(partition)).copied();
         partitions.iter().map(|partition| find(&state.waiting, partition).or_else(|| find(&state.sending, partition))).collect()
     }
 
@@ -113,14 +168,23 @@ impl Drop for Committer {
     fn drop(&mut self) {
         self.shared.state.lock().is_closing = true;
         self.shared.changed.notify_all();
-        if let Some(thread) = self.thread.take() {
+        let threads = std::mem::take(&mut *self.shared.threads.lock());
+        for thread in threads {
             let _ = thread.join();
         }
     }
 }
 
 impl Shared {
-    fn work(&self) {
+    fn start_thread(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
+        let (working, connection) = (Arc::clone(self), state.connections);
+        let thread = std::thread::Builder::new().name(format!("kafka-offsets-{connection}")).spawn(move || working.work(connection))?;
+        state.connections += 1;
+        self.threads.lock().push(thread);
+        Ok(())
+    }
+
+    fn work(self: &Arc<Self>, connection: usize) {
         let mut state = self.state.lock();
         let mut backoff = BACKOFF_MS.0;
         let mut give_up = None;
@@ -131,13 +195,21 @@ impl Shared {
                     return;
                 }
             }
-            if state.waiting.is_empty() {
-                self.changed.wait(&mut state);
-                continue;
-            }
-            let all_done = self.round(&mut state);
-            if all_done {
+            let round = state.take_round();
+            if round.is_empty() {
+                match give_up {
+                    Some(deadline) => {
+                        self.changed.wait_until(&mut state, deadline);
+                    }
+                    None => self.changed.wait(&mut state),
+                }
+            } else if self.carry(connection, round, &mut state) {
                 backoff = BACKOFF_MS.0;
+                if state.wants_help(Instant::now())
+                    && let Err(error) = self.start_thread(&mut state)
+                {
+                    tracing::warn!(target: "kafka", "another thread for offsets: {error}");
+                }
             } else {
                 // New offsets may wake it earlier, and do no harm.
                 self.changed.wait_for(&mut state, Duration::from_millis(backoff));
@@ -146,26 +218,19 @@ impl Shared {
         }
     }
 
-    /// Commits what waits, or the first part of it. False where something must be tried again.
-    fn round(&self, state: &mut MutexGuard<'_, State>) -> bool {
-        while state.sending.len() < ROUND_GROUPS
-            && let Some((group, offsets)) = state.waiting.pop_first()
-        {
-            state.sending.insert(group, offsets);
-        }
-        let sending = state.sending.clone();
-        let commits: Vec<GroupCommit<'_>> = sending.iter().map(|(group, offsets)| GroupCommit { group, offsets }).collect();
-        let results = MutexGuard::unlocked(state, || self.groups.commit(&commits));
+    /// Commits a round. False where something must be tried again.
+    fn carry(&self, connection: usize, round: Vec<(Arc<str>, Offsets)>, state: &mut MutexGuard<'_, State>) -> bool {
+        let commits: Vec<GroupCommit<'_>> = round.iter().map(|(group, offsets)| GroupCommit { group, offsets }).collect();
+        let results = MutexGuard::unlocked(state, || self.carrier.commit(connection, &commits));
+        let now = Instant::now();
         let mut all_done = true;
-        for ((group, offsets), result) in std::mem::take(&mut state.sending).into_iter().zip(results) {
+        for ((group, offsets), result) in round.into_iter().zip(results) {
+            state.sending.remove(&group);
             match result {
                 Ok(()) => {}
                 Err(failure) if failure.is_retriable() => {
                     all_done = false;
-                    let waiting = state.waiting.entry(group).or_default();
-                    for (partition, offset) in offsets {
-                        waiting.entry(partition).or_insert(offset);
-                    }
+                    state.put_back(group, offsets, now);
                 }
                 Err(failure) => {
                     let error = refused(&group, failure);
@@ -182,4 +247,129 @@ impl Shared {
 fn refused(group: &str, failure: Failure) -> LogError {
     let hint = if failure.is(Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID) { " (another program reads with this group)" } else { "" };
     failure.about(&format!("committing the offsets of group '{group}'{hint}"), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(offset: i64) -> [(TopicPartition, Offset); 1] {
+        [(TopicPartition { topic: "t".into(), partition: 0 }, Offset(offset))]
+    }
+
+    fn names(round: &[(Arc<str>, Offsets)]) -> Vec<&str> {
+        round.iter().map(|(group, _)| &**group).collect()
+    }
+
+    fn arrived(state: &mut State, round: &[(Arc<str>, Offsets)]) {
+        for (group, _) in round {
+            state.sending.remove(group);
+        }
+    }
+
+    #[test]
+    fn every_group_has_its_turn_however_many_there_are() {
+        const GROUPS: usize = 10 * ROUND_GROUPS;
+        let name = |index: usize| -> Arc<str> { format!("{index:04}").into() };
+        let mut state = State::default();
+        let mut last_seen = vec![0; GROUPS];
+        // Each round takes as long as it takes all groups to have something new: the first must not come twice before the
+        // last came once.
+        for round in 1..=40 {
+            for index in 0..GROUPS {
+                state.add(name(index), at(round), Instant::now());
+            }
+            let sent = state.take_round();
+            assert_eq!(sent.len(), ROUND_GROUPS);
+            for index in 0..GROUPS {
+                if names(&sent).contains(&&*name(index)) {
+                    last_seen[index] = round;
+                }
+            }
+            arrived(&mut state, &sent);
+        }
+        assert!(last_seen.iter().all(|round| *round > 30), "{last_seen:?}");
+        assert_eq!(state.order.len(), GROUPS - ROUND_GROUPS);
+    }
+
+    #[test]
+    fn newer_offsets_do_not_overtake_those_under_way() {
+        let mut state = State::default();
+        for group in ["a", "b"] {
+            state.add(group.into(), at(1), Instant::now());
+        }
+        let first = state.take_round();
+        assert_eq!(names(&first), ["a", "b"]);
+        state.add("a".into(), at(2), Instant::now());
+        state.add("c".into(), at(2), Instant::now());
+        let second = state.take_round();
+        assert_eq!(names(&second), ["c"]);
+        assert!(state.take_round().is_empty());
+        arrived(&mut state, &first);
+        let third = state.take_round();
+        assert_eq!(third, [("a".into(), Offsets::from(at(2)))]);
+    }
+
+    #[test]
+    fn what_did_not_arrive_waits_again_unless_there_is_newer() {
+        let mut state = State::default();
+        let [older, newer] = [at(1), at(2)];
+        let elsewhere = (TopicPartition { topic: "t".into(), partition: 1 }, Offset(9));
+        state.add("a".into(), older.iter().cloned().chain([elsewhere.clone()]), Instant::now());
+        let sent = state.take_round();
+        state.add("a".into(), newer.clone(), Instant::now());
+        arrived(&mut state, &sent);
+        for (group, offsets) in sent {
+            state.put_back(group, offsets, Instant::now());
+        }
+        let again = state.take_round();
+        assert_eq!(again, [("a".into(), newer.into_iter().chain([elsewhere]).collect())]);
+        assert!(state.take_round().is_empty());
+    }
+
+    #[test]
+    fn another_connection_helps_where_groups_wait_too_long() {
+        let mut state = State { connections: 1, ..State::default() };
+        let now = Instant::now();
+        state.add("a".into(), at(1), now);
+        assert!(!state.wants_help(now + MAX_LAG));
+        assert!(state.wants_help(now + 2 * MAX_LAG));
+        // Newer offsets do not make it younger.
+        state.add("a".into(), at(2), now + MAX_LAG);
+        assert!(state.wants_help(now + 2 * MAX_LAG));
+        state.connections = MAX_CONNECTIONS;
+        assert!(!state.wants_help(now + 2 * MAX_LAG));
+    }
+
+    struct Scripted(Mutex<Vec<String>>);
+
+    impl Carrier for Scripted {
+        fn commit(&self, _connection: usize, groups: &[GroupCommit<'_>]) -> Vec<Result<(), Failure>> {
+            let answer = |group: &GroupCommit<'_>| {
+                self.0.lock().push(group.group.to_owned());
+                match group.group {
+                    "foreign" => Err(Failure::new(Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, "no")),
+                    _ => Ok(()),
+                }
+            };
+            groups.iter().map(answer).collect()
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_once() {
+        let carrier = Arc::new(Scripted(Mutex::default()));
+        let committer = Committer::new(Arc::clone(&carrier) as Arc<dyn Carrier>).unwrap();
+        let commit = |group: &str| committer.commit(vec![(group.into(), at(1).into())]);
+        commit("own").unwrap();
+        commit("foreign").unwrap();
+        committer.settle();
+        assert_eq!(committer.pending("own", &[at(1)[0].0.clone()]), [None]);
+        commit("own").unwrap();
+        let error = commit("foreign").unwrap_err().to_string();
+        assert!(error.contains("'foreign'") && error.contains("another program"), "{error}");
+        commit("foreign").unwrap();
+        drop(committer);
+        assert_eq!(carrier.0.lock().iter().filter(|group| *group == "own").count(), 2);
+    }
 }

@@ -67,6 +67,15 @@ impl Failure {
         (code != 0).then(|| Failure { code, text: format!("Kafka error {code}") })
     }
 
+    /// Nobody answered in time.
+    pub(super) fn late(text: impl Into<String>) -> Failure {
+        Failure::new(Code::RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, text)
+    }
+
+    pub(super) fn is_late(&self) -> bool {
+        self.is(Code::RD_KAFKA_RESP_ERR__MSG_TIMED_OUT)
+    }
+
     pub(super) fn is(&self, code: Code) -> bool {
         self.code == code as i32
     }

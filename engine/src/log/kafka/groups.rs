@@ -4,13 +4,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
 use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 
+use super::committer::Carrier;
 use super::coordinators::Coordinators;
 use super::errors::Failure;
 use super::ffi::admin::metadata;
 use super::ffi::offsets::{self, GroupCommit};
 use super::ffi::{Client, admin};
+use super::health::Health;
+use super::properties::{ClientProperties, Role};
 use super::topics::request_timeout;
 use crate::log::{LogError, Offset, OffsetSpec, TopicPartition};
 
@@ -81,9 +86,9 @@ impl Groups {
     }
 
     /// Commits to all groups at once; what became of each, in their order. Takes as long as the brokers do (5 ms for each
-    /// group: they answer the requests of a connection one after another), so `committer` does it.
-    pub(super) fn commit(&self, groups: &[GroupCommit<'_>]) -> Vec<Result<(), Failure>> {
-        let results = match self.commit_once(groups) {
+    /// group: they answer the requests of a connection one after another), so `committer` does it, by a client of its own.
+    fn commit(&self, client: &Arc<Client>, groups: &[GroupCommit<'_>]) -> Vec<Result<(), Failure>> {
+        let results = match self.commit_once(client, groups) {
             Ok(results) => results,
             Err(failure) => groups.iter().map(|_| Err(failure.clone())).collect(),
         };
@@ -93,9 +98,9 @@ impl Groups {
         results
     }
 
-    fn commit_once(&self, groups: &[GroupCommit<'_>]) -> Result<Vec<Result<(), Failure>>, Failure> {
+    fn commit_once(&self, client: &Arc<Client>, groups: &[GroupCommit<'_>]) -> Result<Vec<Result<(), Failure>>, Failure> {
         let placed = groups.iter().map(|group| Ok((self.coordinators.of(group.group)?, *group))).collect::<Result<Vec<_>, Failure>>()?;
-        offsets::commit(&self.client, &placed, request_timeout())
+        offsets::commit(client, &placed, request_timeout())
     }
 
     /// Tries again while the failure is one that goes away.
@@ -126,6 +131,39 @@ impl Groups {
             let code = found.iter().find(|found| found.name == topic).map_or(0, |found| found.code);
             Failure::of_code(code).filter(Failure::is_unknown_topic).map(|_| topic.to_owned())
         })
+    }
+}
+
+/// Takes the offsets of groups to the brokers: the first connection is that of background work, others are made when they
+/// are needed.
+pub(super) struct GroupCarrier {
+    groups: Arc<Groups>,
+    properties: ClientProperties,
+    health: Arc<Health>,
+    clients: Mutex<Vec<Arc<Client>>>,
+}
+
+impl GroupCarrier {
+    pub(super) fn new(groups: Arc<Groups>, background: Arc<Client>, properties: ClientProperties, health: Arc<Health>) -> GroupCarrier {
+        GroupCarrier { groups, properties, health, clients: Mutex::new(vec![background]) }
+    }
+
+    fn client(&self, connection: usize) -> Result<Arc<Client>, LogError> {
+        let mut clients = self.clients.lock();
+        while clients.len() <= connection {
+            clients.push(Client::consumer(&self.properties.for_role(Role::Admin), &self.health)?);
+        }
+        clients.get(connection).cloned().ok_or_else(|| LogError::Fatal(format!("no connection {connection}")))
+    }
+}
+
+impl Carrier for GroupCarrier {
+    fn commit(&self, connection: usize, groups: &[GroupCommit<'_>]) -> Vec<Result<(), Failure>> {
+        match self.client(connection) {
+            Ok(client) => self.groups.commit(&client, groups),
+            // Another connection will take them.
+            Err(error) => groups.iter().map(|_| Err(Failure::late(error.to_string()))).collect(),
+        }
     }
 }
 

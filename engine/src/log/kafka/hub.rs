@@ -10,29 +10,59 @@ use super::ffi::{Client, admin};
 use super::health::{Health, Outage};
 use super::partition::{MemberId, SharedPartition};
 use super::placement::{LANES, MAIN_LANE};
-use super::properties::{ClientProperties, Role};
+use super::prefetch::{Places, SHARES};
+use super::properties::ClientProperties;
 use crate::log::{LogError, TopicPartition};
 
 /// How long a broker may take to answer a probe, milliseconds.
 const PROBE_TIMEOUT_MS: u64 = 1_000;
 
-/// The clients that read: made when first needed, shared by all partitions.
+/// The clients that read: made when first needed, shared by all partitions. Each lane has one, and others for the partitions
+/// that may not be fetched as far ahead (see `prefetch`).
 pub(super) struct Lanes {
     properties: ClientProperties,
     health: Arc<Health>,
-    clients: Mutex<[Option<Arc<Client>>; LANES]>,
+    clients: Mutex<[[Option<Arc<Client>>; SHARES.len()]; LANES]>,
+    places: Mutex<Places>,
+}
+
+/// A partition's place on a client, given back when dropped.
+pub(super) struct Seat {
+    lanes: Arc<Lanes>,
+    share: usize,
+    pub(super) client: Arc<Client>,
 }
 
 impl Lanes {
-    pub(super) fn client(&self, lane: usize) -> Result<Arc<Client>, LogError> {
+    fn client(&self, lane: usize, share: usize) -> Result<Arc<Client>, LogError> {
         let mut clients = self.clients.lock();
-        let slot = clients.get_mut(lane).ok_or_else(|| LogError::Fatal(format!("no lane {lane}")))?;
+        let slot = clients.get_mut(lane).and_then(|lane| lane.get_mut(share));
+        let slot = slot.ok_or_else(|| LogError::Fatal(format!("no lane {lane} with share {share}")))?;
         if let Some(client) = slot {
             return Ok(Arc::clone(client));
         }
-        let client = Client::consumer(&self.properties.for_role(Role::Consumer), &self.health)?;
+        let properties = self.properties.for_reading(SHARES.get(share).unwrap_or(&SHARES[0]));
+        let client = Client::consumer(&properties, &self.health)?;
         *slot = Some(Arc::clone(&client));
         Ok(client)
+    }
+
+    /// A place for one more partition on a lane.
+    pub(super) fn seat(self: &Arc<Self>, lane: usize) -> Result<Seat, LogError> {
+        let share = self.places.lock().take();
+        match self.client(lane, share) {
+            Ok(client) => Ok(Seat { lanes: Arc::clone(self), share, client }),
+            Err(error) => {
+                self.places.lock().give_back(share);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.lanes.places.lock().give_back(self.share);
     }
 }
 
@@ -45,8 +75,8 @@ pub(super) struct Hub {
 impl Hub {
     /// Makes the main client at once, so that its properties are checked.
     pub(super) fn new(properties: ClientProperties, health: Arc<Health>) -> Result<Arc<Hub>, LogError> {
-        let lanes = Arc::new(Lanes { properties, health, clients: Mutex::default() });
-        lanes.client(MAIN_LANE)?;
+        let lanes = Arc::new(Lanes { properties, health, clients: Mutex::default(), places: Mutex::default() });
+        lanes.client(MAIN_LANE, 0)?;
         Ok(Arc::new(Hub { lanes, partitions: Mutex::default() }))
     }
 
@@ -63,7 +93,7 @@ impl Hub {
         let partition = partitions.entry(name.clone()).or_insert_with(|| SharedPartition::new(name.clone(), Arc::clone(&self.lanes)));
         let partition = Arc::clone(partition);
         let joined = partition.join(offset, known_end, max_bytes, wake);
-        if joined.is_err() && !partition.has_members() {
+        if joined.is_err() && partition.is_unused() {
             partitions.remove(name);
         }
         joined.map(|member| (partition, member))
@@ -71,9 +101,11 @@ impl Hub {
 
     /// Ends a subscription.
     pub(super) fn leave(&self, name: &TopicPartition, partition: &SharedPartition, member: MemberId) {
-        let mut partitions = self.partitions.lock();
+        // May wait until the reading has stopped; others join and leave meanwhile.
         partition.leave(member);
-        if !partition.has_members() {
+        let mut partitions = self.partitions.lock();
+        let is_this = partitions.get(name).is_some_and(|known| std::ptr::eq(&raw const **known, partition));
+        if is_this && partition.is_unused() {
             partitions.remove(name);
         }
     }

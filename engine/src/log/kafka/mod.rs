@@ -1,10 +1,14 @@
 //! The log on Apache Kafka, through librdkafka.
 //!
 //! Clients are few and do not grow with the queries: one that reads for everybody (and at most two more while some
-//! subscriber catches up), one for administration, and one producer for each writer, that is for each worker. Reading is
-//! shared (`partition`), writing is at least once (`writer`): records are flushed, then the state is written, then the
-//! offsets go to each query's own consumer group, in the background (`committer`). `health` reports an outage once.
+//! subscriber catches up), one producer for each writer, that is for each worker, one for what statements write (`append`),
+//! one for what statements ask, and one for what nobody waits for. A broker answers the requests of a connection one after
+//! another: so what a user waits for and what goes on in the background never share one.
+//!
+//! Reading is shared (`partition`), writing is at least once (`writer`): records are flushed, then the state is written,
+//! then the offsets go to each query's own consumer group, in the background (`committer`). `health` reports an outage once.
 
+mod append;
 pub mod bare;
 mod committer;
 mod coordinators;
@@ -13,12 +17,16 @@ mod ffi;
 mod groups;
 mod health;
 mod hub;
+mod kept;
 mod partition;
 mod placement;
+mod prefetch;
 mod properties;
 mod purge;
 mod reader;
+mod reports;
 mod topics;
+mod upkeep;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -29,19 +37,22 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::{
-    GroupOffsets, Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Subscription, TopicHandle, TopicInfo, TopicPartition, TopicSpec,
+    GroupOffsets, Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, OutRecord, Subscription, TopicHandle, TopicInfo, TopicPartition,
+    TopicSpec,
 };
 use crate::state::{StateBatch, StateError};
+use append::Appender;
 use committer::Committer;
 use coordinators::Coordinators;
 use ffi::{Client, admin};
-use groups::Groups;
+use groups::{GroupCarrier, Groups};
 use health::Health;
 use hub::{Hub, Watch};
 use properties::{ClientProperties, Role};
 use purge::Purger;
 use reader::KafkaReader;
 use topics::Topics;
+use upkeep::Upkeep;
 use writer::KafkaWriter;
 
 /// Takes the state of a commit and makes it durable before it returns (or is known to be able to).
@@ -54,17 +65,21 @@ const CLUSTER_ID_TIMEOUT_S: u64 = 10;
 pub struct KafkaLog {
     shared: Arc<Shared>,
     hub: Arc<Hub>,
-    purger: Purger,
+    purger: Arc<Purger>,
     state: StateSink,
     cluster_id: Mutex<Option<String>>,
+    /// Ends when the log goes.
+    _upkeep: Upkeep,
 }
 
 /// What readers, writers and requests have in common.
 struct Shared {
     properties: ClientProperties,
     health: Arc<Health>,
+    /// For what somebody waits for; never for what goes on in the background.
     admin: Arc<Client>,
-    topics: Topics,
+    topics: Arc<Topics>,
+    appender: Appender,
     groups: Arc<Groups>,
     committer: Committer,
     /// The process is about to end.
@@ -97,16 +112,21 @@ impl KafkaLog {
         let properties = ClientProperties::new(bootstrap, client_properties)?;
         let health = Health::new(properties.bootstrap());
         let admin = Client::consumer(&properties.for_role(Role::Admin), &health)?;
+        let background = Client::consumer(&properties.for_role(Role::Admin), &health)?;
+        let appender = Appender::new(Client::producer(&properties.for_appends(), &health)?);
         // A producer's and a consumer's properties are checked now rather than at the first query.
         let next_producer = Mutex::new(Some(Client::producer(&properties.for_role(Role::Producer), &health)?));
         let hub = Hub::new(properties.clone(), Arc::clone(&health))?;
         health.watch(Arc::new(Watch { admin: Arc::downgrade(&admin), hub: Arc::downgrade(&hub) }));
         let coordinators = Coordinators::new(Arc::clone(&admin));
-        let (topics, groups) = (Topics::new(Arc::clone(&admin)), Arc::new(Groups::new(Arc::clone(&admin), coordinators)));
-        let committer = Committer::new(Arc::clone(&groups))?;
-        let shared =
-            Arc::new(Shared { properties, health, admin, topics, groups, committer, closing: AtomicBool::new(false), next_producer });
-        Ok(KafkaLog { purger: Purger::start(Arc::clone(&shared.admin))?, shared, hub, state, cluster_id: Mutex::new(None) })
+        let (topics, groups) = (Arc::new(Topics::new(Arc::clone(&admin))), Arc::new(Groups::new(Arc::clone(&admin), coordinators)));
+        let carrier = GroupCarrier::new(Arc::clone(&groups), Arc::clone(&background), properties.clone(), Arc::clone(&health));
+        let committer = Committer::new(Arc::new(carrier))?;
+        let purger = Arc::new(Purger::default());
+        let upkeep = Upkeep::start(background, Arc::clone(&purger), Arc::clone(&topics))?;
+        let closing = AtomicBool::new(false);
+        let shared = Arc::new(Shared { properties, health, admin, topics, appender, groups, committer, closing, next_producer });
+        Ok(KafkaLog { shared, hub, purger, state, cluster_id: Mutex::new(None), _upkeep: upkeep })
     }
 }
 
@@ -178,6 +198,14 @@ impl Log for KafkaLog {
 
     fn topic(&self, name: &str) -> Result<(TopicHandle, u32), LogError> {
         self.shared.topics.handle(name)
+    }
+
+    fn known_topic(&self, name: &str) -> Result<(TopicHandle, u32), LogError> {
+        self.shared.topics.known(name)
+    }
+
+    fn append(&self, topic: TopicHandle, record: OutRecord<'_>) -> Result<(), LogError> {
+        self.shared.appender.append(&self.shared, topic, record)
     }
 
     fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn LogReader>, LogError> {

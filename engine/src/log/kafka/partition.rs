@@ -5,19 +5,23 @@
 //! its own position: in a batch it skips what it has seen. Who is served by which cursor is decided in `placement`.
 //!
 //! Back-pressure: nobody polls, nobody drains, and librdkafka stops fetching at its queue limits. A subscriber whose
-//! buffer is full while another wants more leaves the shared cursor, empties its buffer, and comes back as a new one
-//! would: so a slow query does not hold up the others, and no buffer grows past its limit by more than one batch.
+//! buffer is full while another wants more leaves the shared cursor, empties its buffer, and goes on by a cursor that is
+//! not ahead of it: so a slow query does not hold up the others, and no buffer grows past its limit by more than one batch.
+//!
+//! Nothing that waits for the client or a broker is called under the partition's lock: seeks are only asked for, and a
+//! cursor that nobody uses is closed after the lock is let go. Its lane is not free until then.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::ffi::consume::{MessageBatch, PartitionQueue, Signal, scratch};
-use super::hub::Lanes;
-use super::placement::{Merge, Place, Placement, merge, place};
+use super::hub::{Lanes, Seat};
+use super::kept::{KeptBatch, MAX_KEPT_BYTES};
+use super::placement::{Arrival, Merge, Place, Placement, Usage, merge, place};
 use crate::log::{Batch, LogError, TopicPartition};
 
 /// The most records of one batch: large enough to pay for its fixed costs, small enough to stay in the cache.
@@ -62,6 +66,9 @@ pub(super) struct SharedPartition {
 #[derive(Default)]
 struct State {
     cursors: Vec<Cursor>,
+    /// Cursors to close once the lock is let go, and the lanes of all that are not closed yet.
+    to_close: Vec<Cursor>,
+    closing: Vec<usize>,
     members: Vec<Member>,
     last_member: u64,
     missing: Missing,
@@ -90,6 +97,8 @@ struct Cursor {
     next: i64,
     signal: Arc<Signal>,
     queue: PartitionQueue,
+    /// Given back after the queue is closed.
+    _seat: Seat,
 }
 
 struct Member {
@@ -100,11 +109,42 @@ struct Member {
     next: i64,
     /// The partition's end as far as it was told, before the first fetch.
     known_end: Option<i64>,
-    waiting: VecDeque<(Served, usize)>,
+    waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
     max_bytes: usize,
     /// The topic has gone.
     failed: Option<LogError>,
+}
+
+/// A batch that a subscriber has not taken yet.
+struct Waiting {
+    batch: Fetched,
+    /// The index of its first record that is new.
+    first: usize,
+    bytes: usize,
+}
+
+enum Fetched {
+    Borrowed(Arc<MessageBatch>),
+    Kept(Arc<dyn Batch>),
+}
+
+impl Waiting {
+    fn served(self) -> Served {
+        match self.batch {
+            Fetched::Borrowed(batch) => (batch as Arc<dyn Batch>, self.first),
+            Fetched::Kept(batch) => (batch, self.first),
+        }
+    }
+
+    /// Lets go of the response that a small batch came in.
+    fn settle_in(&mut self) {
+        if let Fetched::Borrowed(batch) = &self.batch
+            && batch.bytes() <= MAX_KEPT_BYTES
+        {
+            self.batch = Fetched::Kept(batch.kept(|batch| Arc::new(KeptBatch::of(batch))));
+        }
+    }
 }
 
 impl SharedPartition {
@@ -128,20 +168,25 @@ impl SharedPartition {
             failed: None,
         });
         self.wakers.0.lock().push((id, wake));
-        let attached = self.attach(&mut state, id);
+        let attached = self.attach(&mut state, id, Arrival::New);
         if attached.is_err() {
             self.remove(&mut state, id);
         }
+        self.unlock(state);
         attached.map(|_| id)
     }
 
     /// Removes a subscriber; with the last one the fetching ends.
     pub(super) fn leave(&self, id: MemberId) {
-        self.remove(&mut self.state.lock(), id);
+        let mut state = self.state.lock();
+        self.remove(&mut state, id);
+        self.unlock(state);
     }
 
-    pub(super) fn has_members(&self) -> bool {
-        !self.state.lock().members.is_empty()
+    /// Nobody reads, and no client is about to stop reading.
+    pub(super) fn is_unused(&self) -> bool {
+        let state = self.state.lock();
+        state.members.is_empty() && state.closing.is_empty()
     }
 
     pub(super) fn wake_all(&self) {
@@ -151,17 +196,30 @@ impl SharedPartition {
     /// The next batch for a subscriber that has arrived.
     pub(super) fn poll(&self, id: MemberId) -> Result<Option<Served>, LogError> {
         let mut state = self.state.lock();
+        let mut wake_others = false;
+        let result = self.take(&mut state, id, &mut wake_others);
+        self.unlock(state);
+        if wake_others {
+            self.wakers.wake_all_but(Some(id));
+        }
+        result
+    }
+
+    fn take(&self, state: &mut State, id: MemberId, wake_others: &mut bool) -> Result<Option<Served>, LogError> {
         let Some(member) = state.member(id) else { return Ok(None) };
-        if let Some((served, bytes)) = member.waiting.pop_front() {
-            member.waiting_bytes -= bytes;
-            return Ok(Some(served));
+        if let Some(waiting) = member.waiting.pop_front() {
+            member.waiting_bytes -= waiting.bytes;
+            return Ok(Some(waiting.served()));
         }
         if let Some(error) = &member.failed {
             return Err(error.clone());
         }
         let lane = match member.lane {
             Some(lane) => lane,
-            None => self.attach(&mut state, id)?,
+            None => match self.attach(state, id, Arrival::Back)? {
+                Some(lane) => lane,
+                None => return Ok(None),
+            },
         };
         let Some(cursor) = state.cursors.iter_mut().find(|cursor| cursor.lane == lane) else { return Ok(None) };
         if !cursor.signal.is_ready() {
@@ -170,22 +228,31 @@ impl SharedPartition {
         let drained = SCRATCH.with_borrow_mut(|scratch| cursor.queue.drain(scratch));
         let mut result = Ok(None);
         if let Some(failure) = drained.failure {
-            result = self.failed(&mut state, lane, failure);
+            result = self.failed(state, lane, failure);
         }
-        let mut wake_others = false;
         if let Some(batch) = drained.batch {
             let (served, others) = state.hand_out(lane, id, batch, &self.name);
             result = Ok(served);
-            wake_others = others;
+            *wake_others = others;
             if state.cursors.len() > 1 {
-                self.merge_cursors(&mut state)?;
+                state.merge_cursors();
             }
         }
-        drop(state);
-        if wake_others {
-            self.wakers.wake_all_but(Some(id));
-        }
         result
+    }
+
+    /// Lets go of the lock and then closes what nobody uses, which waits for the client's own thread.
+    fn unlock(&self, mut state: MutexGuard<'_, State>) {
+        let to_close = std::mem::take(&mut state.to_close);
+        drop(state);
+        if to_close.is_empty() {
+            return;
+        }
+        let lanes: Vec<usize> = to_close.iter().map(|cursor| cursor.lane).collect();
+        drop(to_close);
+        self.state.lock().closing.retain(|lane| !lanes.contains(lane));
+        // Somebody may have waited for the lane.
+        self.wakers.wake_all_but(None);
     }
 
     /// Whether a subscriber has got everything that the partition held when it was last looked at.
@@ -210,13 +277,17 @@ impl SharedPartition {
         member.waiting_bytes = 0;
         member.lane = None;
         member.next = offset;
-        self.attach(&mut state, id).map(|_| ())
+        let attached = self.attach(&mut state, id, Arrival::Back);
+        self.unlock(state);
+        attached.map(|_| ())
     }
 
-    /// Finds a cursor for a subscriber that has none, and closes cursors that nobody uses.
-    fn attach(&self, state: &mut State, id: MemberId) -> Result<usize, LogError> {
+    /// Finds a cursor for a subscriber that has none, and closes cursors that nobody uses. `None`: it is woken when there is
+    /// room for it.
+    fn attach(&self, state: &mut State, id: MemberId, arrival: Arrival) -> Result<Option<usize>, LogError> {
         let Some(offset) = state.member(id).map(|member| member.next) else { return Err(LogError::Fatal("no such subscriber".into())) };
-        let lane = match place(offset, &state.places()) {
+        let lane = match place(offset, &state.places(), arrival) {
+            Placement::Later => return Ok(None),
             Placement::Join(lane) => lane,
             Placement::Rewind(lane) => {
                 self.seek_cursor(state, lane, offset)?;
@@ -225,10 +296,10 @@ impl SharedPartition {
             Placement::Open(lane) => {
                 let wakers = Arc::clone(&self.wakers);
                 let signal = Signal::new(Box::new(move || wakers.wake_all_but(None)));
-                let client = self.lanes.client(lane)?;
-                let queue = PartitionQueue::start(&client, &self.name.topic, self.name.partition, offset, Arc::clone(&signal))
+                let seat = self.lanes.seat(lane)?;
+                let queue = PartitionQueue::start(&seat.client, &self.name.topic, self.name.partition, offset, Arc::clone(&signal))
                     .map_err(|failure| failure.about("reading topic", Some(&self.name.topic)))?;
-                state.cursors.push(Cursor { lane, next: offset, signal, queue });
+                state.cursors.push(Cursor { lane, next: offset, signal, queue, _seat: seat });
                 lane
             }
         };
@@ -236,26 +307,13 @@ impl SharedPartition {
             member.lane = Some(lane);
         }
         state.close_unused();
-        Ok(lane)
+        Ok(Some(lane))
     }
 
     fn seek_cursor(&self, state: &mut State, lane: usize, offset: i64) -> Result<(), LogError> {
         if let Some(cursor) = state.cursors.iter_mut().find(|cursor| cursor.lane == lane) {
             cursor.queue.seek(offset).map_err(|failure| failure.about("seeking in topic", Some(&self.name.topic)))?;
             cursor.next = offset;
-        }
-        Ok(())
-    }
-
-    fn merge_cursors(&self, state: &mut State) -> Result<(), LogError> {
-        while let Some(Merge { keep, close, next }) = merge(&state.places()) {
-            if state.cursors.iter().any(|cursor| cursor.lane == keep && cursor.next > next) {
-                self.seek_cursor(state, keep, next)?;
-            }
-            for member in state.members.iter_mut().filter(|member| member.lane == Some(close)) {
-                member.lane = Some(keep);
-            }
-            state.close_unused();
         }
         Ok(())
     }
@@ -296,12 +354,28 @@ impl State {
 
     fn places(&self) -> Vec<Place> {
         let is_used = |lane| self.members.iter().any(|member| member.lane == Some(lane));
-        self.cursors.iter().map(|cursor| Place { lane: cursor.lane, next: cursor.next, is_used: is_used(cursor.lane) }).collect()
+        let usage = |lane| if is_used(lane) { Usage::Used } else { Usage::Idle };
+        let open = self.cursors.iter().map(|cursor| Place { lane: cursor.lane, next: cursor.next, usage: usage(cursor.lane) });
+        let closing = self.closing.iter().map(|lane| Place { lane: *lane, next: 0, usage: Usage::Closing });
+        open.chain(closing).collect()
     }
 
     fn close_unused(&mut self) {
-        let State { cursors, members, .. } = self;
-        cursors.retain(|cursor| members.iter().any(|member| member.lane == Some(cursor.lane)));
+        let State { cursors, to_close, closing, members, .. } = self;
+        let is_unused = |cursor: &mut Cursor| members.iter().all(|member| member.lane != Some(cursor.lane));
+        for cursor in cursors.extract_if(.., is_unused) {
+            closing.push(cursor.lane);
+            to_close.push(cursor);
+        }
+    }
+
+    fn merge_cursors(&mut self) {
+        while let Some(Merge { keep, close }) = merge(&self.places()) {
+            for member in self.members.iter_mut().filter(|member| member.lane == Some(close)) {
+                member.lane = Some(keep);
+            }
+            self.close_unused();
+        }
     }
 
     /// Gives a batch to every subscriber of a cursor: the one that polls gets it back, the others find it in their
@@ -315,6 +389,13 @@ impl State {
         let went_back = start < cursor.next;
         if went_back {
             tracing::warn!(target: "kafka", "partition {} of '{}' has no offset {}: reading on from {start}", name.partition, name.topic, cursor.next);
+        }
+        if start > cursor.next
+            && let Some(first_left) = cursor.queue.start_of_log()
+            && first_left > cursor.next
+        {
+            let (partition, topic, from, to) = (name.partition, &name.topic, cursor.next, first_left.min(start) - 1);
+            tracing::warn!(target: "kafka", "records {from} to {to} of partition {partition} of '{topic}' were deleted before they were read: its retention is too short for how far its readers lag");
         }
         cursor.next = end;
         let bytes = batch.bytes() + batch.len() * RECORD_OVERHEAD_BYTES;
@@ -332,12 +413,15 @@ impl State {
             if end <= member.next {
                 continue;
             }
-            let served: Served = (Arc::clone(&batch) as Arc<dyn Batch>, first_at(&batch, member.next));
+            let (batch, first) = (Arc::clone(&batch), first_at(&batch, member.next));
             member.next = end;
             if is_poller {
-                own = Some(served);
+                own = Some((batch as Arc<dyn Batch>, first));
             } else {
-                member.waiting.push_back((served, bytes));
+                if let Some(last) = member.waiting.back_mut() {
+                    last.settle_in();
+                }
+                member.waiting.push_back(Waiting { batch: Fetched::Borrowed(batch), first, bytes });
                 member.waiting_bytes += bytes;
                 others = true;
             }

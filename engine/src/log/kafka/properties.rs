@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::prefetch::Share;
 use crate::log::LogError;
 
 /// What a client is for.
@@ -36,7 +37,8 @@ const COMMON: &[(&str, &str)] = &[
 
 /// `fetch.queue.backoff.ms` is 1 s by default and stalls a partition whose queue was full for a moment.
 /// `fetch.wait.max.ms` bounds how long a partition that begins, seeks or was full waits behind the long poll of idle
-/// ones on the same connection. Each partition has its own queue, so the two queue limits are per partition.
+/// ones on the same connection. Each partition has its own queue, so the two queue limits are per partition. How far ahead is
+/// fetched is said for the first partitions; with many of them others get less (see `prefetch`).
 const CONSUMER: &[(&str, &str)] = &[
     ("enable.auto.commit", "false"),
     ("enable.auto.offset.store", "false"),
@@ -72,6 +74,18 @@ const PRODUCER: &[(&str, &str)] = &[
     ("queue.buffering.max.messages", "100000"),
     ("queue.buffering.max.kbytes", "65536"),
     ("message.timeout.ms", "120000"),
+];
+
+/// How long a statement waits until its record is durable, milliseconds.
+pub(super) const APPEND_TIMEOUT_MS: u64 = 10_000;
+
+/// What differs for the client that writes records which statements wait for, whatever is configured: each record's fate is
+/// reported, none lingers, none is tried for longer than a statement waits. A topic that was deleted is given up soon.
+const APPENDS: &[(&str, &str)] = &[
+    ("delivery.report.only.error", "false"),
+    ("linger.ms", "0"),
+    ("message.timeout.ms", "10000"),
+    ("topic.metadata.propagation.max.ms", "2000"),
 ];
 
 /// The group is never joined. It makes brokers create their topic of offsets, and librdkafka dereferences null where a
@@ -147,6 +161,25 @@ impl ClientProperties {
         }
         config
     }
+
+    /// A consumer's configuration for partitions with this share of what may be fetched ahead; what the user says goes before.
+    pub(super) fn for_reading(&self, share: &Share) -> BTreeMap<String, String> {
+        let mut config = self.for_role(Role::Consumer);
+        for (name, value) in share.properties() {
+            let is_ours = CONSUMER.iter().any(|(ours, default)| *ours == name && config.get(name).is_some_and(|value| value == default));
+            if is_ours {
+                config.insert(name.to_owned(), value);
+            }
+        }
+        config
+    }
+
+    /// A producer's configuration, for records that statements wait for.
+    pub(super) fn for_appends(&self) -> BTreeMap<String, String> {
+        let mut config = self.for_role(Role::Producer);
+        config.extend(APPENDS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        config
+    }
 }
 
 fn set(config: &mut BTreeMap<String, String>, name: &str, value: &str) {
@@ -157,6 +190,7 @@ fn set(config: &mut BTreeMap<String, String>, name: &str, value: &str) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::prefetch::SHARES;
     use super::*;
 
     fn properties(pairs: &[(&str, &str)]) -> ClientProperties {
@@ -178,6 +212,26 @@ mod tests {
         assert!(!producer.contains_key("fetch.wait.max.ms"));
         assert_eq!(all.for_role(Role::Consumer)["fetch.wait.max.ms"], "3");
         assert_eq!(all.for_role(Role::Admin)["bootstrap.servers"], "localhost:9092");
+    }
+
+    #[test]
+    fn less_is_fetched_ahead_unless_the_user_says_how_much() {
+        let [first, .., last] = &SHARES;
+        let ours = properties(&[]);
+        assert_eq!(ours.for_reading(first), ours.for_role(Role::Consumer));
+        assert_eq!(ours.for_reading(last)["queued.max.messages.kbytes"], "64");
+        let theirs = properties(&[("consumer.queued.max.messages.kbytes", "9000")]);
+        assert_eq!(theirs.for_reading(last)["queued.max.messages.kbytes"], "9000");
+        assert_eq!(theirs.for_reading(last)["fetch.max.bytes"], "1048576");
+    }
+
+    #[test]
+    fn statements_wait_no_longer_than_they_say() {
+        let all = properties(&[("linger.ms", "500"), ("producer.message.timeout.ms", "900000"), ("security.protocol", "SSL")]);
+        let appends = all.for_appends();
+        assert_eq!(appends["message.timeout.ms"], APPEND_TIMEOUT_MS.to_string());
+        assert_eq!((&*appends["linger.ms"], &*appends["delivery.report.only.error"]), ("0", "false"));
+        assert_eq!(appends["security.protocol"], "SSL");
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! Topics: creation that waits until the topic can be used, deletion, description, and handles for writers.
+//!
+//! What statements write to is looked up once and kept (`known`). That it has changed since is noticed by the record that
+//! can't be written, which makes `append` forget the topic, or in the background: `refresh` asks again for what was used.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
@@ -15,20 +19,38 @@ use crate::log::{LogError, TopicHandle, TopicInfo, TopicSpec};
 pub(super) const REQUEST_TIMEOUT_S: u64 = 10;
 /// How long a created topic may take to have leaders, or a deleted one to go, seconds.
 const SETTLE_TIMEOUT_S: u64 = 30;
-/// Pause between two looks at whether it did, milliseconds.
-const SETTLE_PAUSE_MS: u64 = 10;
+/// First and longest pause between two looks at whether it did, milliseconds.
+const SETTLE_PAUSE_MS: (u64, u64) = (1, 20);
 
 /// Topics as the administrating client sees them.
 pub(super) struct Topics {
     client: Arc<Client>,
-    names: RwLock<Vec<Arc<str>>>,
+    handles: RwLock<Handles>,
     /// Raised by each deletion: writers then let go of their handles, which would go on asking for the topic.
     deletions: AtomicU64,
 }
 
+#[derive(Default)]
+struct Handles {
+    names: Vec<Arc<str>>,
+    by_name: HashMap<Arc<str>, Entry>,
+}
+
+struct Entry {
+    handle: TopicHandle,
+    /// What is known of the topic, if that is to be relied on.
+    known: Option<Known>,
+}
+
+struct Known {
+    partitions: u32,
+    /// Since the last refresh.
+    was_used: AtomicBool,
+}
+
 impl Topics {
     pub(super) fn new(client: Arc<Client>) -> Topics {
-        Topics { client, names: RwLock::default(), deletions: AtomicU64::new(0) }
+        Topics { client, handles: RwLock::default(), deletions: AtomicU64::new(0) }
     }
 
     pub(super) fn create(&self, spec: &TopicSpec) -> Result<(), LogError> {
@@ -40,6 +62,7 @@ impl Topics {
     }
 
     pub(super) fn delete(&self, name: &str) -> Result<(), LogError> {
+        self.forget(name);
         admin::delete_topic(&self.client, name, request_timeout()).map_err(|failure| failure.about("deleting topic", Some(name)))?;
         self.deletions.fetch_add(1, Ordering::AcqRel);
         self.settle(name, |found| found.is_none())
@@ -63,19 +86,77 @@ impl Topics {
 
     /// A topic's handle for writers, and how many partitions it has now.
     pub(super) fn handle(&self, name: &str) -> Result<(TopicHandle, u32), LogError> {
-        let found = self.find(name)?.ok_or_else(|| LogError::UnknownTopic(name.to_owned()))?;
-        let mut names = self.names.write();
-        let index = names.iter().position(|known| **known == *name).unwrap_or_else(|| {
-            names.push(name.into());
-            names.len() - 1
-        });
-        let index = u32::try_from(index).map_err(|_| LogError::Fatal("too many topics".into()))?;
-        Ok((TopicHandle(index), found.partitions))
+        let Some(found) = self.find(name)? else {
+            self.forget(name);
+            return Err(LogError::UnknownTopic(name.to_owned()));
+        };
+        let mut handles = self.handles.write();
+        let handle = match handles.by_name.get(name) {
+            Some(entry) => entry.handle,
+            None => {
+                let next = u32::try_from(handles.names.len()).map_err(|_| LogError::Fatal("too many topics".into()))?;
+                handles.names.push(name.into());
+                TopicHandle(next)
+            }
+        };
+        let known = Some(Known { partitions: found.partitions, was_used: AtomicBool::new(true) });
+        handles.by_name.insert(name.into(), Entry { handle, known });
+        Ok((handle, found.partitions))
+    }
+
+    /// As [`Self::handle`], by what was found before where there is such.
+    pub(super) fn known(&self, name: &str) -> Result<(TopicHandle, u32), LogError> {
+        if let Some(Entry { handle, known: Some(known) }) = self.handles.read().by_name.get(name) {
+            known.was_used.store(true, Ordering::Relaxed);
+            return Ok((*handle, known.partitions));
+        }
+        self.handle(name)
+    }
+
+    /// What was found of a topic holds no more.
+    pub(super) fn forget(&self, name: &str) {
+        if let Some(entry) = self.handles.write().by_name.get_mut(name) {
+            entry.known = None;
+        }
+    }
+
+    /// Looks again at the topics that were used since the last time, and forgets the others. Asks by a client that nobody
+    /// waits for.
+    pub(super) fn refresh(&self, client: &Arc<Client>) {
+        for name in self.used() {
+            let found = match metadata(client, Some(&name), request_timeout()) {
+                Ok(found) => found.into_iter().find(|topic| *topic.name == *name),
+                // Whatever is wrong goes by, or the next record tells.
+                Err(_) => return,
+            };
+            let failure = found.as_ref().and_then(|topic| Failure::of_code(topic.code));
+            match (found, failure) {
+                (Some(found), None) => {
+                    if let Some(Entry { known: Some(known), .. }) = self.handles.write().by_name.get_mut(&name) {
+                        known.partitions = found.partitions;
+                    }
+                }
+                (_, Some(failure)) if failure.is_retriable() => {}
+                _ => self.forget(&name),
+            }
+        }
+    }
+
+    /// The topics that were used since the last call; the others are forgotten.
+    fn used(&self) -> Vec<Arc<str>> {
+        let mut used = Vec::new();
+        for (name, entry) in &mut self.handles.write().by_name {
+            match &entry.known {
+                Some(known) if known.was_used.swap(false, Ordering::Relaxed) => used.push(Arc::clone(name)),
+                _ => entry.known = None,
+            }
+        }
+        used
     }
 
     /// The name behind a handle.
     pub(super) fn name(&self, handle: TopicHandle) -> Option<Arc<str>> {
-        self.names.read().get(usize::try_from(handle.0).ok()?).cloned()
+        self.handles.read().names.get(usize::try_from(handle.0).ok()?).cloned()
     }
 
     pub(super) fn deletions(&self) -> u64 {
@@ -84,7 +165,7 @@ impl Topics {
 
     /// Asks for the topic's metadata; `None` where it does not exist.
     fn find(&self, name: &str) -> Result<Option<TopicMetadata>, LogError> {
-        let deadline = Instant::now() + Duration::from_secs(SETTLE_TIMEOUT_S);
+        let mut pauses = Pauses::new();
         loop {
             let found =
                 metadata(&self.client, Some(name), request_timeout()).map_err(|failure| failure.about("describing topic", Some(name)))?;
@@ -93,30 +174,47 @@ impl Topics {
                 None => return Ok(Some(topic)),
                 Some(failure) if failure.is_unknown_topic() => return Ok(None),
                 // Just created: its leaders are being chosen.
-                Some(failure) if failure.is_retriable() && Instant::now() < deadline => pause(),
+                Some(failure) if failure.is_retriable() && pauses.next() => {}
                 Some(failure) => return Err(failure.about("describing topic", Some(name))),
             }
         }
     }
 
     fn settle(&self, name: &str, is_settled: impl Fn(Option<&TopicMetadata>) -> bool) -> Result<(), LogError> {
-        let deadline = Instant::now() + Duration::from_secs(SETTLE_TIMEOUT_S);
+        let mut pauses = Pauses::new();
         while !is_settled(self.find(name)?.as_ref()) {
-            if Instant::now() > deadline {
+            if !pauses.next() {
                 return Err(LogError::Retriable(format!("Kafka: topic '{name}' did not settle within {SETTLE_TIMEOUT_S} s")));
             }
-            pause();
         }
         Ok(())
     }
 }
 
-pub(super) fn request_timeout() -> Duration {
-    Duration::from_secs(REQUEST_TIMEOUT_S)
+/// Pauses between two looks at a topic that settles: short at first, since it mostly takes a few milliseconds.
+struct Pauses {
+    deadline: Instant,
+    next_ms: u64,
 }
 
-fn pause() {
-    std::thread::sleep(Duration::from_millis(SETTLE_PAUSE_MS));
+impl Pauses {
+    fn new() -> Pauses {
+        Pauses { deadline: Instant::now() + Duration::from_secs(SETTLE_TIMEOUT_S), next_ms: SETTLE_PAUSE_MS.0 }
+    }
+
+    /// Waits; false where it took too long already.
+    fn next(&mut self) -> bool {
+        if Instant::now() > self.deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(self.next_ms));
+        self.next_ms = (self.next_ms * 2).min(SETTLE_PAUSE_MS.1);
+        true
+    }
+}
+
+pub(super) fn request_timeout() -> Duration {
+    Duration::from_secs(REQUEST_TIMEOUT_S)
 }
 
 fn info(topic: TopicMetadata) -> TopicInfo {

@@ -25,6 +25,10 @@ const MAX_KICKED_RECORDS: usize = 256;
 const FLUSH_STEP_US: u64 = 100;
 const OWN_FLUSH_MS: u64 = 20;
 const FLUSH_MS: u64 = 100;
+/// Records that a task may write before it looks again whether there is room.
+const RESERVE_RECORDS: usize = 16_384;
+/// The queue's limit where the configuration does not say, records.
+const MAX_QUEUED_RECORDS: usize = 100_000;
 /// One step of waiting, milliseconds.
 const STEP_MS: u64 = 1;
 /// How long a producer may take to learn of new partitions, seconds.
@@ -41,22 +45,38 @@ pub(super) struct KafkaWriter {
     is_dirty: bool,
     /// Records sent since the worker was last idle.
     sent: usize,
+    /// As many records may be queued before the writer has no more room.
+    room: usize,
+    /// As many were queued when there was no room for another.
+    full_at: usize,
+    /// It has committed offsets, which go to the brokers in the background.
+    has_offsets: bool,
     delivery_timeout: Duration,
     state: StateSink,
 }
 
 impl KafkaWriter {
     pub(super) fn new(shared: Arc<Shared>, state: StateSink) -> Result<KafkaWriter, LogError> {
-        let delivery_ms = shared
-            .properties
-            .for_role(Role::Producer)
-            .get("message.timeout.ms")
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(DELIVERY_TIMEOUT_MS);
+        let properties = shared.properties.for_role(Role::Producer);
+        let delivery_ms = properties.get("message.timeout.ms").and_then(|text| text.parse().ok()).unwrap_or(DELIVERY_TIMEOUT_MS);
+        let max_queued = properties.get("queue.buffering.max.messages").and_then(|text| text.parse().ok());
+        let max_queued: usize = max_queued.unwrap_or(MAX_QUEUED_RECORDS);
         let producer = Producer::new(shared.producer()?);
         let deletions = shared.topics.deletions();
         let delivery_timeout = Duration::from_millis(delivery_ms);
-        Ok(KafkaWriter { shared, producer, topics: Vec::new(), deletions, is_dirty: false, sent: 0, delivery_timeout, state })
+        Ok(KafkaWriter {
+            shared,
+            producer,
+            topics: Vec::new(),
+            deletions,
+            is_dirty: false,
+            sent: 0,
+            room: max_queued - RESERVE_RECORDS.min(max_queued / 2),
+            full_at: usize::MAX,
+            has_offsets: false,
+            delivery_timeout,
+            state,
+        })
     }
 
     /// Makes sure that there is a handle of this producer for the topic.
@@ -84,6 +104,7 @@ impl KafkaWriter {
             let index = self.open(topic)?;
             let Some(Some(handle)) = self.topics.get(index) else { return Err(LogError::Fatal("a topic handle is missing".into())) };
             if failure.is_queue_full() && Instant::now() < deadline && !self.shared.gives_up() {
+                self.full_at = self.full_at.min(self.producer.queued());
                 self.producer.poll(Duration::from_millis(STEP_MS));
             } else if failure.is_unknown_topic() && !was_refreshed {
                 was_refreshed = true;
@@ -179,6 +200,21 @@ impl LogWriter for KafkaWriter {
         }
     }
 
+    fn has_room(&mut self) -> bool {
+        if self.producer.queued() == 0 {
+            self.full_at = usize::MAX;
+            return true;
+        }
+        // The queue's other limit is in bytes, which cannot be asked for: it is known where it was met.
+        let limit = self.room.min(self.full_at / 4 * 3);
+        if self.producer.queued() < limit {
+            return true;
+        }
+        // Failures count as queued until they are heard.
+        self.producer.poll(Duration::ZERO);
+        self.producer.queued() < limit
+    }
+
     fn hint_idle(&mut self) {
         if (1..=MAX_KICKED_RECORDS).contains(&std::mem::take(&mut self.sent)) {
             self.producer.flush(Duration::from_millis(KICK_MS));
@@ -199,6 +235,7 @@ impl LogWriter for KafkaWriter {
         if !commit.state.is_empty() {
             (self.state)(commit.state).map_err(|error| LogError::Fatal(error.to_string()))?;
         }
+        self.has_offsets |= !commit.offsets.is_empty();
         self.shared.committer.commit(commit.offsets)?;
         let deletions = self.shared.topics.deletions();
         if deletions != self.deletions {
@@ -212,7 +249,7 @@ impl LogWriter for KafkaWriter {
 impl Drop for KafkaWriter {
     /// The offsets of its last commit are on their way: a worker that ends in order leaves none behind.
     fn drop(&mut self) {
-        if self.shared.health.outage().is_none() {
+        if self.has_offsets && self.shared.health.outage().is_none() {
             self.shared.committer.settle();
         }
     }

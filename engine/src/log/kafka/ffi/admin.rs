@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use rdkafka::bindings as rd;
 
-use super::{Client, c_string, failure, failure_of, last_error, millis, slice_of, text_of};
+use super::codes::{self, NO_ERROR};
+use super::{Client, c_string, done, each, failure, failure_of, last_error, millis, slice_of, text_of, timed_out};
 use crate::log::TopicSpec;
 use crate::log::kafka::errors::Failure;
 
@@ -88,7 +89,7 @@ impl Answers {
         let timeout = self.timeout + Duration::from_secs(ANSWER_GRACE_S);
         // SAFETY: the queue is valid; the event is ours.
         let event = unsafe { rd::rd_kafka_queue_poll(self.queue.as_ptr(), millis(timeout)) };
-        NonNull::new(event).map(Answer).ok_or_else(|| failure(rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT))
+        NonNull::new(event).map(Answer).ok_or_else(timed_out)
     }
 
     /// The one answer of one request; the request's own failure is an error.
@@ -116,9 +117,8 @@ impl Answer {
     pub(super) fn failure(&self) -> Option<Failure> {
         // SAFETY: the event is valid.
         unsafe {
-            let code = rd::rd_kafka_event_error(self.event());
-            (code != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR)
-                .then(|| Failure::new(code, text_of(rd::rd_kafka_event_error_string(self.event()))))
+            let code = codes::rd_kafka_event_error(self.event());
+            (code != NO_ERROR).then(|| Failure { code, text: text_of(rd::rd_kafka_event_error_string(self.event())) })
         }
     }
 }
@@ -192,10 +192,10 @@ unsafe fn topic_results(results: &[*const rd::rd_kafka_topic_result_t]) -> Resul
     for result in results {
         // SAFETY: valid as the caller says.
         unsafe {
-            let code = rd::rd_kafka_topic_result_error(*result);
-            if code != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            let code = codes::rd_kafka_topic_result_error(*result);
+            if code != NO_ERROR {
                 let text = text_of(rd::rd_kafka_topic_result_error_string(*result));
-                return Err(if text.is_empty() { failure(code) } else { Failure::new(code, text) });
+                return Err(if text.is_empty() { failure(code) } else { Failure { code, text } });
             }
         }
     }
@@ -223,9 +223,9 @@ pub fn topic_config(client: &Arc<Client>, name: &str, timeout: Duration) -> Resu
         let mut count = 0;
         let resources = rd::rd_kafka_DescribeConfigs_result_resources(result, &raw mut count);
         for resource in slice_of(resources, count) {
-            let code = rd::rd_kafka_ConfigResource_error(*resource);
-            if code != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-                return Err(Failure::new(code, text_of(rd::rd_kafka_ConfigResource_error_string(*resource))));
+            let code = codes::rd_kafka_ConfigResource_error(*resource);
+            if code != NO_ERROR {
+                return Err(Failure { code, text: text_of(rd::rd_kafka_ConfigResource_error_string(*resource)) });
             }
             let mut count = 0;
             let entries = rd::rd_kafka_ConfigResource_configs(*resource, &raw mut count);
@@ -264,21 +264,16 @@ pub fn metadata(client: &Arc<Client>, topic: Option<&str>, timeout: Duration) ->
     // SAFETY: client and topic are valid; the answer's arrays have the lengths that it says, live until it is destroyed
     // below, and are copied.
     unsafe {
-        let code = rd::rd_kafka_metadata(client.rk(), i32::from(topic.is_none()), only, &raw mut metadata, millis(timeout));
-        if code != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-            return Err(failure(code));
-        }
-        let topics = slice_of((*metadata).topics, usize::try_from((*metadata).topic_cnt).unwrap_or(0));
-        let found = topics
-            .iter()
+        done(codes::rd_kafka_metadata(client.rk(), i32::from(topic.is_none()), only, &raw mut metadata, millis(timeout)))?;
+        let found = each((*metadata).topics, (*metadata).topic_cnt)
             .map(|topic| {
-                let partitions = slice_of(topic.partitions, usize::try_from(topic.partition_cnt).unwrap_or(0));
+                let partitions = || each((*topic).partitions, (*topic).partition_cnt);
                 TopicMetadata {
-                    name: text_of(topic.topic),
-                    partitions: u32::try_from(partitions.len()).unwrap_or(0),
-                    replicas: partitions.first().and_then(|first| u16::try_from(first.replica_cnt).ok()).unwrap_or(0),
-                    leaders: partitions.iter().map(|partition| partition.leader).collect(),
-                    code: std::ptr::addr_of!(topic.err).cast::<i32>().read(),
+                    name: text_of((*topic).topic),
+                    partitions: u32::try_from((*topic).partition_cnt).unwrap_or(0),
+                    replicas: partitions().next().and_then(|first| u16::try_from((*first).replica_cnt).ok()).unwrap_or(0),
+                    leaders: partitions().map(|partition| (*partition).leader).collect(),
+                    code: (&raw const (*topic).err).cast::<i32>().read(),
                 }
             })
             .collect();
@@ -292,10 +287,7 @@ pub fn probe(client: &Client, timeout: Duration) -> Result<(), Failure> {
     let mut metadata = std::ptr::null();
     // SAFETY: the client is valid; the answer is freed at once.
     unsafe {
-        let code = rd::rd_kafka_metadata(client.rk(), 0, std::ptr::null_mut(), &raw mut metadata, millis(timeout));
-        if code != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-            return Err(failure(code));
-        }
+        done(codes::rd_kafka_metadata(client.rk(), 0, std::ptr::null_mut(), &raw mut metadata, millis(timeout)))?;
         rd::rd_kafka_metadata_destroy(metadata);
     }
     Ok(())

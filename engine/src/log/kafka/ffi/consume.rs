@@ -2,20 +2,18 @@
 
 use std::ffi::{c_int, c_void};
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rdkafka::bindings as rd;
 
-use super::{Client, Topic, last_error, message_code, missing_topic, slice_of, text_of};
+use super::codes::{self, NO_ERROR};
+use super::{Client, Topic, done, each, last_error, message_code, missing_topic, slice_of, text_of};
 use crate::log::kafka::errors::Failure;
 use crate::log::{Batch, Offset, RecordRef};
 use crate::row::Header;
-
-/// How long a seek waits for the client's own thread, milliseconds.
-const SEEK_TIMEOUT_MS: c_int = 5_000;
 
 /// Told when a partition's queue is no longer empty.
 pub struct Signal {
@@ -41,6 +39,8 @@ pub struct PartitionQueue {
     partition: i32,
     queue: NonNull<rd::rd_kafka_queue_t>,
     signal: Arc<Signal>,
+    /// The position before the last seek: the client's thread may not have taken note yet.
+    old_position: Option<i64>,
 }
 
 // SAFETY: queues are thread-safe like their client.
@@ -61,7 +61,7 @@ impl PartitionQueue {
         // SAFETY: the client is valid.
         let queue = unsafe { rd::rd_kafka_queue_new(client.rk()) };
         let queue = NonNull::new(queue).ok_or_else(last_error)?;
-        let reading = PartitionQueue { topic, partition, queue, signal };
+        let reading = PartitionQueue { topic, partition, queue, signal, old_position: None };
         // SAFETY: topic and queue are valid; the signal is held by `reading`, which takes the callback away before it
         // lets the signal go.
         let result = unsafe {
@@ -75,21 +75,12 @@ impl PartitionQueue {
         if result != 0 { Err(last_error()) } else { Ok(reading) }
     }
 
-    /// Goes on at another offset; what was fetched before is discarded.
+    /// Goes on at another offset; what was fetched before is discarded. Waits for nothing.
     pub fn seek(&mut self, offset: i64) -> Result<(), Failure> {
-        // SAFETY: the topic is valid. The call puts a version barrier into the queue, so that older messages are not
-        // handed out any more.
-        let code = unsafe { rd::rd_kafka_seek(self.topic.rkt(), self.partition, offset, SEEK_TIMEOUT_MS) };
-        if code == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-            return Ok(());
-        }
-        // Not started yet, or stopping: start anew.
-        // SAFETY: as in `start`.
-        let result = unsafe {
-            rd::rd_kafka_consume_stop(self.topic.rkt(), self.partition);
-            rd::rd_kafka_consume_start_queue(self.topic.rkt(), self.partition, offset, self.queue.as_ptr())
-        };
-        if result != 0 { Err(last_error()) } else { Ok(()) }
+        self.old_position = self.position();
+        // SAFETY: the topic is valid. The call puts a version barrier into the queue at once, so that older messages are not
+        // handed out any more; without a timeout the client's thread does the rest later, after the start.
+        done(unsafe { codes::rd_kafka_seek(self.topic.rkt(), self.partition, offset, 0) })
     }
 
     /// Takes up to `scratch.len()` messages that have arrived, without waiting.
@@ -102,15 +93,27 @@ impl PartitionQueue {
             // There may be more, for which the queue will not call again.
             self.signal.ready.store(true, Ordering::Release);
         }
+        if drained.batch.is_some() {
+            self.old_position = None;
+        }
         drained
     }
 
     /// One past the last record of the partition as of the last fetch; `None` before the first.
     pub fn end(&self) -> Option<i64> {
+        self.bounds().map(|(_, end)| end)
+    }
+
+    /// The first record that the partition still holds, as of the last fetch; `None` before the first.
+    pub fn start_of_log(&self) -> Option<i64> {
+        self.bounds().map(|(start, _)| start)
+    }
+
+    fn bounds(&self) -> Option<(i64, i64)> {
         let (mut low, mut high) = (-1, -1);
         // SAFETY: the client and the name are valid, the numbers outlive the call, which reads a cache.
         let code = unsafe {
-            rd::rd_kafka_get_watermark_offsets(
+            codes::rd_kafka_get_watermark_offsets(
                 self.topic.client.rk(),
                 self.topic.name.as_ptr(),
                 self.partition,
@@ -118,7 +121,7 @@ impl PartitionQueue {
                 &raw mut high,
             )
         };
-        (code == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+        (code == NO_ERROR && high >= 0).then_some((low, high))
     }
 
     /// One past the last record that was drained, transaction markers included; `None` before the first.
@@ -127,15 +130,16 @@ impl PartitionQueue {
         unsafe {
             let list = rd::rd_kafka_topic_partition_list_new(1);
             rd::rd_kafka_topic_partition_list_add(list, self.topic.name.as_ptr(), self.partition);
-            let code = rd::rd_kafka_position(self.topic.client.rk(), list);
-            let offset = slice_of((*list).elems, 1).first().map(|element| element.offset);
+            let code = codes::rd_kafka_position(self.topic.client.rk(), list);
+            let offset = each((*list).elems, (*list).cnt).next().map(|element| (*element).offset);
             rd::rd_kafka_topic_partition_list_destroy(list);
-            offset.filter(|offset| code == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && *offset >= 0)
+            offset.filter(|offset| code == NO_ERROR && *offset >= 0 && Some(*offset) != self.old_position)
         }
     }
 }
 
 impl Drop for PartitionQueue {
+    /// Waits for the client's thread: not to be called under a lock that others need.
     fn drop(&mut self) {
         // SAFETY: the callback is taken away first (both under the queue's lock), so the signal is not used after it;
         // then the reading stops, and the queue, made in `start`, is given back once.
@@ -186,6 +190,7 @@ unsafe fn drain(
         messages: messages.into_boxed_slice(),
         bytes,
         headers: Mutex::new(()),
+        kept: OnceLock::new(),
         _client: Arc::clone(client),
     });
     (count, Drained { batch, failure: failed })
@@ -268,6 +273,8 @@ pub struct MessageBatch {
     bytes: usize,
     /// Headers are parsed on first use, which changes the message: one thread at a time.
     headers: Mutex<()>,
+    /// The same, copied.
+    kept: OnceLock<Arc<dyn Batch>>,
     /// Messages must be destroyed before their client.
     _client: Arc<Client>,
 }
@@ -281,6 +288,11 @@ impl MessageBatch {
     /// Keys and values together.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The copy of this batch; the first that asks makes it.
+    pub fn kept(&self, copy: impl FnOnce(&Self) -> Arc<dyn Batch>) -> Arc<dyn Batch> {
+        Arc::clone(self.kept.get_or_init(|| copy(self)))
     }
 
     /// The offset of the record at an index, which must be below `len`.
@@ -330,8 +342,8 @@ impl Batch for MessageBatch {
         unsafe {
             for at in 0.. {
                 let (mut name, mut value, mut size) = (std::ptr::null(), std::ptr::null(), 0);
-                let code = rd::rd_kafka_header_get_all(headers, at, &raw mut name, &raw mut value, &raw mut size);
-                if code != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+                let code = codes::rd_kafka_header_get_all(headers, at, &raw mut name, &raw mut value, &raw mut size);
+                if code != NO_ERROR {
                     break;
                 }
                 let value = (!value.is_null()).then(|| slice_of(value.cast::<u8>(), size).to_vec());
@@ -346,8 +358,8 @@ impl Batch for MessageBatch {
 fn headers_of(message: NonNull<rd::rd_kafka_message_t>) -> Option<*mut rd::rd_kafka_headers_t> {
     let mut headers = std::ptr::null_mut();
     // SAFETY: messages are valid until their batch is dropped.
-    let code = unsafe { rd::rd_kafka_message_headers(message.as_ptr(), &raw mut headers) };
-    (code == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR).then_some(headers)
+    let code = unsafe { codes::rd_kafka_message_headers(message.as_ptr(), &raw mut headers) };
+    (code == NO_ERROR).then_some(headers)
 }
 
 impl Drop for MessageBatch {

@@ -9,6 +9,7 @@
 #![allow(unsafe_code)] // Calls to a C library cannot be safe; each block says why it is sound.
 
 pub mod admin;
+mod codes;
 pub mod consume;
 pub mod offsets;
 pub mod produce;
@@ -26,6 +27,7 @@ use rdkafka::bindings as rd;
 
 use super::errors::Failure;
 use super::health::Health;
+use super::reports::{Reports, Ticket};
 use crate::log::LogError;
 
 /// How librdkafka says that a topic or partition does not exist.
@@ -40,8 +42,9 @@ const ERROR_TEXT_BYTES: usize = 512;
 /// One librdkafka client: a few threads of its own and a connection to each broker it talks to. Thread-safe.
 pub struct Client {
     rk: NonNull<rd::rd_kafka_t>,
-    /// What the callbacks see. Boxed so that its address stays; freed after the client, whose threads use it.
-    context: Box<Context>,
+    /// What the callbacks see, by a pointer that stays good when the client moves; let go after the client, whose threads
+    /// use it.
+    context: Arc<Context>,
 }
 
 /// What librdkafka's callbacks are given.
@@ -51,6 +54,8 @@ struct Context {
     undelivered: AtomicU64,
     /// The first of those failures, before all one that is there to stay.
     first_failure: Mutex<Option<RecordFailure>>,
+    /// The records that somebody waits for, each by itself.
+    reports: Reports,
 }
 
 /// A record that could not be delivered.
@@ -77,7 +82,12 @@ impl Client {
     }
 
     fn new(kind: rd::rd_kafka_type_t, config: &BTreeMap<String, String>, health: &Arc<Health>) -> Result<Arc<Client>, LogError> {
-        let context = Box::new(Context { health: Arc::clone(health), undelivered: AtomicU64::new(0), first_failure: Mutex::new(None) });
+        let context = Arc::new(Context {
+            health: Arc::clone(health),
+            undelivered: AtomicU64::new(0),
+            first_failure: Mutex::new(None),
+            reports: Reports::default(),
+        });
         let mut text = [0 as c_char; ERROR_TEXT_BYTES];
         // SAFETY: allocates a configuration, which rd_kafka_new takes over, or which is destroyed below.
         let conf = unsafe { rd::rd_kafka_conf_new() };
@@ -98,7 +108,7 @@ impl Client {
         }
         // SAFETY: the callbacks have the signatures that librdkafka calls; the context outlives the client (see Drop).
         let rk = unsafe {
-            rd::rd_kafka_conf_set_opaque(conf, std::ptr::from_ref::<Context>(&context).cast_mut().cast::<c_void>());
+            rd::rd_kafka_conf_set_opaque(conf, Arc::as_ptr(&context).cast_mut().cast::<c_void>());
             rd::rd_kafka_conf_set_log_cb(conf, Some(on_log));
             if kind == rd::rd_kafka_type_t::RD_KAFKA_PRODUCER {
                 rd::rd_kafka_conf_set_dr_msg_cb(conf, Some(on_delivery));
@@ -171,7 +181,7 @@ thread_local! {
 /// Forgets what was said on this thread so far; if it was that a topic or partition does not exist, that.
 fn missing_topic() -> Option<Failure> {
     let said = SAID.take()?;
-    UNKNOWN.iter().any(|code| said.contains(&failure(*code).text)).then(|| Failure::new(UNKNOWN[0], said))
+    UNKNOWN.iter().any(|code| said.contains(&failure(*code as i32).text)).then(|| Failure::new(UNKNOWN[0], said))
 }
 
 /// librdkafka's log lines. Runs on its threads.
@@ -192,17 +202,22 @@ unsafe extern "C" fn on_log(rk: *const rd::rd_kafka_t, level: c_int, facility: *
     }
 }
 
-/// A record's fate, reported for failures only. Runs within rd_kafka_poll and rd_kafka_flush.
+/// A record's fate: of those that somebody waits for always, of others where it failed. Runs within rd_kafka_poll and
+/// rd_kafka_flush.
 unsafe extern "C" fn on_delivery(_rk: *mut rd::rd_kafka_t, message: *const rd::rd_kafka_message_t, opaque: *mut c_void) {
     // SAFETY: the opaque of every client is its context; the message lives for the call.
     unsafe {
         let code = message_code(message);
-        if code == 0 {
+        let ticket = Ticket((*message)._private.addr());
+        if code == 0 && ticket == Ticket::NONE {
             return;
         }
         if let Some(context) = opaque.cast::<Context>().as_ref() {
-            context.undelivered.fetch_add(1, Ordering::Relaxed);
             let failure = Failure { code, text: text_of(rd::rd_kafka_message_produce_errstr(message)) };
+            if ticket != Ticket::NONE {
+                return context.reports.report(ticket, if code == 0 { Ok(()) } else { Err(failure) });
+            }
+            context.undelivered.fetch_add(1, Ordering::Relaxed);
             let mut first = context.first_failure.lock();
             if first.as_ref().is_none_or(|first| first.failure.is_retriable() && !failure.is_retriable()) {
                 let topic = if (*message).rkt.is_null() { String::new() } else { text_of(rd::rd_kafka_topic_name((*message).rkt)) };
@@ -230,7 +245,7 @@ unsafe fn failure_of(error: *const rd::rd_kafka_error_t) -> Option<Failure> {
         return None;
     }
     // SAFETY: valid as the caller says.
-    unsafe { Some(Failure { code: rd::rd_kafka_error_code(error) as i32, text: text_of(rd::rd_kafka_error_string(error)) }) }
+    unsafe { Some(Failure { code: codes::rd_kafka_error_code(error), text: text_of(rd::rd_kafka_error_string(error)) }) }
 }
 
 /// A C string that may be null.
@@ -256,15 +271,25 @@ fn c_string(text: &str) -> Result<CString, Failure> {
 }
 
 /// A code that a call returned, with librdkafka's words for it.
-fn failure(code: rd::rd_kafka_resp_err_t) -> Failure {
-    // SAFETY: returns a static string for any code.
-    Failure::new(code, unsafe { text_of(rd::rd_kafka_err2str(code)) })
+fn failure(code: i32) -> Failure {
+    // SAFETY: returns a string for any code, which is copied before the next call on this thread.
+    Failure { code, text: unsafe { text_of(codes::rd_kafka_err2str(code)) } }
+}
+
+/// What a call returned, unless it was that all went well.
+fn done(code: i32) -> Result<(), Failure> {
+    if code == codes::NO_ERROR { Ok(()) } else { Err(failure(code)) }
+}
+
+/// librdkafka did not answer in time.
+fn timed_out() -> Failure {
+    failure(rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT as i32)
 }
 
 /// The failure of the last call on this thread.
 fn last_error() -> Failure {
     // SAFETY: reads a thread-local.
-    failure(unsafe { rd::rd_kafka_last_error() })
+    failure(unsafe { codes::rd_kafka_last_error() })
 }
 
 /// A timeout in the form of librdkafka: milliseconds, at least 1.
@@ -282,4 +307,10 @@ unsafe fn slice_of<'a, T>(items: *const T, count: usize) -> &'a [T] {
     }
     // SAFETY: as the caller says.
     unsafe { std::slice::from_raw_parts(items, count) }
+}
+
+/// The items of an array of structures that hold an error code: pointers, since a reference would vouch for the code.
+fn each<T>(items: *const T, count: c_int) -> impl Iterator<Item = *const T> {
+    let count = if items.is_null() { 0 } else { usize::try_from(count).unwrap_or(0) };
+    (0..count).map(move |index| items.wrapping_add(index))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rdkafka::bindings as rd;
 
 use super::admin::Answers;
-use super::{Client, c_string, failure, failure_of, slice_of, text_of};
+use super::{Client, c_string, each, failure_of, slice_of, text_of, timed_out};
 use crate::log::kafka::errors::Failure;
 use crate::log::{Offset, TopicPartition};
 
@@ -67,7 +67,7 @@ impl Element {
                 topic: text_of((*element).topic),
                 partition: (*element).partition,
                 offset: (*element).offset,
-                code: std::ptr::addr_of!((*element).err).cast::<i32>().read(),
+                code: (&raw const (*element).err).cast::<i32>().read(),
             }
         }
     }
@@ -135,8 +135,7 @@ pub fn committed(
 /// Commits offsets for several groups at once, each at the broker that coordinates it; the results are in their order.
 /// A group with live members elsewhere refuses.
 pub fn commit(client: &Arc<Client>, groups: &[(i32, GroupCommit<'_>)], timeout: Duration) -> Result<Vec<Result<(), Failure>>, Failure> {
-    let mut results: Vec<Result<(), Failure>> =
-        groups.iter().map(|_| Err(failure(rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT))).collect();
+    let mut results: Vec<Result<(), Failure>> = groups.iter().map(|_| Err(timed_out())).collect();
     let mut answers = Answers::to(client, rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, timeout)?;
     let mut asked = 0;
     for (index, (broker, GroupCommit { group, offsets })) in groups.iter().enumerate() {
@@ -190,8 +189,7 @@ unsafe fn group_elements(groups: &[*const rd::rd_kafka_group_result_t]) -> Resul
             }
             let list = rd::rd_kafka_group_result_partitions(*group);
             if !list.is_null() {
-                let items = slice_of((*list).elems, usize::try_from((*list).cnt).unwrap_or(0));
-                elements.extend(items.iter().map(|element| Element::of(element)));
+                elements.extend(each((*list).elems, (*list).cnt).map(|element| Element::of(element)));
             }
         }
     }

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use rdkafka::bindings as rd;
 
-use super::{Client, RecordFailure, Topic, failure, failure_of};
+use super::codes::{self, NO_ERROR};
+use super::{Client, RecordFailure, Topic, done, failure_of};
 use crate::log::OutRecord;
 use crate::log::kafka::errors::Failure;
+use crate::log::kafka::reports::{Reports, Ticket};
 use crate::row::Header;
 
 /// librdkafka reads a timestamp of 0 as "now" and cannot send it: the nearest that it can send, milliseconds.
@@ -45,6 +47,19 @@ impl Producer {
     /// # Errors
     /// `__QUEUE_FULL` when there is no room now; `__UNKNOWN_PARTITION` where the topic has fewer partitions.
     pub fn send(&self, topic: &ProducerTopic, record: OutRecord<'_>) -> Result<(), Failure> {
+        self.send_reported(topic, record, Ticket::NONE)
+    }
+
+    /// The fates of records that went with a ticket. The client must be one that reports successes, too.
+    pub fn reports(&self) -> &Reports {
+        &self.client.context.reports
+    }
+
+    /// As [`Self::send`]; the record's fate goes to [`Self::reports`].
+    ///
+    /// # Errors
+    /// As there; nothing is reported then.
+    pub fn send_reported(&self, topic: &ProducerTopic, record: OutRecord<'_>, ticket: Ticket) -> Result<(), Failure> {
         use rd::rd_kafka_vtype_t as Kind;
         let (key, key_len) = pointer(record.key);
         let (value, value_len) = pointer(record.value);
@@ -57,6 +72,7 @@ impl Producer {
             argument(Kind::RD_KAFKA_VTYPE_VALUE, Union { mem: Memory { ptr: value, size: value_len } }),
             argument(Kind::RD_KAFKA_VTYPE_KEY, Union { mem: Memory { ptr: key, size: key_len } }),
             argument(Kind::RD_KAFKA_VTYPE_TIMESTAMP, Union { i64_: timestamp }),
+            argument(Kind::RD_KAFKA_VTYPE_OPAQUE, Union { ptr: std::ptr::without_provenance_mut(ticket.0) }),
             argument(Kind::RD_KAFKA_VTYPE_HEADERS, Union { headers }),
         ];
         // The last argument is the headers': left out where there are none.
@@ -101,13 +117,13 @@ impl Producer {
     /// ran out before.
     pub fn flush(&self, timeout: Duration) -> bool {
         // SAFETY: the client is valid.
-        unsafe { rd::rd_kafka_flush(self.client.rk(), super::millis(timeout)) == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR }
+        unsafe { codes::rd_kafka_flush(self.client.rk(), super::millis(timeout)) == NO_ERROR }
     }
 
     /// Forgets what is queued and in flight.
     pub fn purge(&self) {
         // SAFETY: the client is valid.
-        unsafe { rd::rd_kafka_purge(self.client.rk(), rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_INFLIGHT) };
+        unsafe { codes::rd_kafka_purge(self.client.rk(), rd::RD_KAFKA_PURGE_F_QUEUE | rd::RD_KAFKA_PURGE_F_INFLIGHT) };
     }
 
     /// Records that are not delivered yet.
@@ -130,8 +146,8 @@ impl Producer {
     pub fn fatal(&self) -> Option<Failure> {
         let mut text = [0 as c_char; super::ERROR_TEXT_BYTES];
         // SAFETY: the client is valid, the buffer outlives the call.
-        let code = unsafe { rd::rd_kafka_fatal_error(self.client.rk(), text.as_mut_ptr(), text.len()) };
-        (code != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR).then(|| Failure::new(code, super::buffer_text(&text)))
+        let code = unsafe { codes::rd_kafka_fatal_error(self.client.rk(), text.as_mut_ptr(), text.len()) };
+        (code != NO_ERROR).then(|| Failure { code, text: super::buffer_text(&text) })
     }
 
     /// Asks the cluster about a topic, so that the producer learns of partitions made since.
@@ -139,10 +155,7 @@ impl Producer {
         let mut metadata = std::ptr::null();
         // SAFETY: client and topic are valid; the answer is freed at once.
         unsafe {
-            let code = rd::rd_kafka_metadata(self.client.rk(), 0, topic.0.rkt(), &raw mut metadata, super::millis(timeout));
-            if code != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-                return Err(failure(code));
-            }
+            done(codes::rd_kafka_metadata(self.client.rk(), 0, topic.0.rkt(), &raw mut metadata, super::millis(timeout)))?;
             rd::rd_kafka_metadata_destroy(metadata);
         }
         Ok(())

@@ -1,0 +1,138 @@
+//! What statements write: single records that must be durable before somebody is answered (a row of an INSERT, a command).
+//!
+//! One client for all of them. Records that come while others are on their way go together in the next request, so many
+//! INSERTs at once cost little more than one, and none makes a producer of its own. It lingers for nothing and has a
+//! connection of its own: the workers' large batches do not stand before a lone record.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::Shared;
+use super::errors::Failure;
+use super::ffi::Client;
+use super::ffi::produce::{Producer, ProducerTopic};
+use super::properties::APPEND_TIMEOUT_MS;
+use crate::log::{LogError, OutRecord, TopicHandle};
+
+/// How long whoever waits listens before it looks at the time, milliseconds.
+const LISTEN_MS: u64 = 20;
+/// How long the client's own verdict on a record that took too long may take to come, milliseconds.
+const VERDICT_MS: u64 = 2_000;
+/// How long the client may take to learn of new partitions, seconds.
+const REFRESH_TIMEOUT_S: u64 = 5;
+/// Pause before a full queue is tried again, milliseconds.
+const FULL_PAUSE_MS: u64 = 1;
+
+pub(super) struct Appender {
+    /// Replaced where a client can do no more.
+    open: Mutex<Arc<Open>>,
+}
+
+/// A client with the topics that it has written to.
+struct Open {
+    producer: Producer,
+    topics: Mutex<Topics>,
+}
+
+#[derive(Default)]
+struct Topics {
+    by_handle: HashMap<TopicHandle, Arc<ProducerTopic>>,
+    /// The deletions that `by_handle` knows of.
+    deletions: u64,
+}
+
+impl Appender {
+    /// `client` reports the fate of every record.
+    pub(super) fn new(client: Arc<Client>) -> Appender {
+        Appender { open: Mutex::new(Open::new(client)) }
+    }
+
+    /// Writes a record and waits until it is durable.
+    pub(super) fn append(&self, shared: &Shared, handle: TopicHandle, record: OutRecord<'_>) -> Result<(), LogError> {
+        let name = shared.topics.name(handle).ok_or_else(|| LogError::Fatal(format!("no topic has handle {}", handle.0)))?;
+        let open = Arc::clone(&self.open.lock());
+        let failure = match open.append(shared, handle, &name, record) {
+            Ok(()) => return Ok(()),
+            Err(failure) => failure,
+        };
+        if failure.is_unknown_topic() {
+            shared.topics.forget(&name);
+            open.topics.lock().by_handle.remove(&handle);
+        }
+        if open.producer.fatal().is_some() {
+            self.replace(shared, &open)?;
+        }
+        Err(failure.about("writing to topic", Some(&name)))
+    }
+
+    /// Makes a new client, unless somebody else did meanwhile.
+    fn replace(&self, shared: &Shared, broken: &Arc<Open>) -> Result<(), LogError> {
+        let mut open = self.open.lock();
+        if Arc::ptr_eq(&open, broken) {
+            *open = Open::new(Client::producer(&shared.properties.for_appends(), &shared.health)?);
+        }
+        Ok(())
+    }
+}
+
+impl Open {
+    fn new(client: Arc<Client>) -> Arc<Open> {
+        Arc::new(Open { producer: Producer::new(client), topics: Mutex::default() })
+    }
+
+    fn append(&self, shared: &Shared, handle: TopicHandle, name: &str, record: OutRecord<'_>) -> Result<(), Failure> {
+        let deadline = Instant::now() + Duration::from_millis(APPEND_TIMEOUT_MS);
+        // While nobody answers nothing is sent: a statement that fails then has certainly written nothing.
+        while let Some(away) = shared.health.outage() {
+            if Instant::now() >= deadline || shared.gives_up() {
+                return Err(Failure::late(format!("{away}; nothing was written")));
+            }
+            std::thread::sleep(Duration::from_millis(LISTEN_MS));
+        }
+        let topic = self.topic(shared, handle, name)?;
+        let reports = self.producer.reports();
+        let ticket = reports.ticket();
+        let mut was_refreshed = false;
+        while let Err(failure) = self.producer.send_reported(&topic, record, ticket) {
+            if failure.is_queue_full() && Instant::now() < deadline {
+                self.producer.poll(Duration::from_millis(FULL_PAUSE_MS));
+            } else if failure.is_unknown_topic() && !was_refreshed {
+                // Partitions were added, and this client has not heard of it yet.
+                was_refreshed = true;
+                let _ = self.producer.refresh(&topic, Duration::from_secs(REFRESH_TIMEOUT_S));
+            } else {
+                reports.forget(ticket);
+                let size = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+                let text = format!("{} (a record of {size} bytes for partition {})", failure.text, record.partition);
+                return Err(Failure { text, ..failure });
+            }
+        }
+        let verdict = deadline + Duration::from_millis(VERDICT_MS);
+        let fate = reports.wait(ticket, verdict, || self.producer.poll(Duration::from_millis(LISTEN_MS)));
+        match fate {
+            Some(Ok(())) => Ok(()),
+            Some(Err(failure)) if !failure.is_late() => Err(Failure { text: failure.in_words(), ..failure }),
+            _ => {
+                let away = shared.health.outage().unwrap_or_else(|| "no broker answered".into());
+                Err(Failure::late(format!("{away}, for {} s; the record may have been written", APPEND_TIMEOUT_MS / 1_000)))
+            }
+        }
+    }
+
+    fn topic(&self, shared: &Shared, handle: TopicHandle, name: &str) -> Result<Arc<ProducerTopic>, Failure> {
+        let mut topics = self.topics.lock();
+        let deletions = shared.topics.deletions();
+        if topics.deletions != deletions {
+            *topics = Topics { deletions, ..Topics::default() };
+        }
+        if let Some(topic) = topics.by_handle.get(&handle) {
+            return Ok(Arc::clone(topic));
+        }
+        let topic = Arc::new(self.producer.topic(name)?);
+        topics.by_handle.insert(handle, Arc::clone(&topic));
+        Ok(topic)
+    }
+}
