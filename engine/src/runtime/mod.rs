@@ -11,6 +11,8 @@ mod input;
 mod join_tests;
 mod query_handle;
 mod restore;
+#[cfg(test)]
+mod room_tests;
 mod start;
 mod sync;
 mod task_runner;

@@ -22,6 +22,9 @@ const MAX_CHUNK_TIME: Duration = Duration::from_millis(5);
 /// The clock is looked at once in so many records.
 const RECORDS_PER_CLOCK_LOOK: usize = 256;
 
+/// How long a task rests when the log has no room for what it would write.
+const ROOM_PAUSE: Duration = Duration::from_millis(2);
+
 /// Names a task within the server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TaskId {
@@ -94,14 +97,18 @@ impl From<LogError> for TaskError {
 }
 
 impl Task {
-    /// Processes what has arrived, up to a chunk. The writer is lent to the operators meanwhile.
-    pub(super) fn turn(&mut self, writer: Box<dyn LogWriter>) -> (Box<dyn LogWriter>, Result<Turn, TaskError>) {
+    /// Processes what has arrived, up to a chunk. The writer is lent to the operators meanwhile. Who asks for the stores waits
+    /// for the chunk, so it does not begin, or ends early, where what it writes would have to wait for the log.
+    pub(super) fn turn(&mut self, mut writer: Box<dyn LogWriter>) -> (Box<dyn LogWriter>, Result<Turn, TaskError>) {
         self.scheduled.store(false, Ordering::Release);
         if let Err(error) = self.input.fill() {
             return (writer, Err(error.into()));
         }
         if !self.input.has_waiting() {
             return (writer, Ok(Turn::Idle));
+        }
+        if !writer.has_room() {
+            return (writer, Ok(Turn::Later(Instant::now() + ROOM_PAUSE)));
         }
         self.with_writer(writer, Self::chunk)
     }
@@ -156,10 +163,12 @@ impl Task {
                     let count = self.input.run_length(lane, RECORDS_PER_CLOCK_LOOK);
                     self.process(lane, count)?;
                     *records += count;
-                    if *records >= MAX_CHUNK_RECORDS
-                        || (records.is_multiple_of(RECORDS_PER_CLOCK_LOOK) || count > 1) && started.elapsed() >= MAX_CHUNK_TIME
-                    {
+                    let looks_up = records.is_multiple_of(RECORDS_PER_CLOCK_LOOK) || count > 1;
+                    if *records >= MAX_CHUNK_RECORDS || looks_up && started.elapsed() >= MAX_CHUNK_TIME {
                         break Turn::More;
+                    }
+                    if looks_up && self.cx.writer.as_mut().is_some_and(|writer| !writer.has_room()) {
+                        break Turn::Later(Instant::now() + ROOM_PAUSE);
                     }
                 }
             }

@@ -292,6 +292,14 @@ impl Worker {
                 return;
             }
         };
+        // What tasks held back until now they send with their stores taken: there should be room for it.
+        if self.tasks.values().any(|task| task.dirty && task.graph.coalesces)
+            && !writer.has_room()
+            && let Err(error) = writer.flush()
+        {
+            self.writer = Some(writer);
+            return self.roll_back(&error);
+        }
         let mut failed = Vec::new();
         for (key, task) in self.tasks.iter_mut().filter(|(_, task)| task.dirty && task.graph.coalesces) {
             let result = match catch_unwind(AssertUnwindSafe(|| task.before_commit(writer))) {
