@@ -27,7 +27,7 @@ const FIRST_GROUP_PAUSE_MS: u64 = 20;
 pub(super) struct Coordinators {
     client: Arc<Client>,
     /// The leader of each partition of the topic of offsets; empty until it is needed, or when it has changed.
-    leaders: Mutex<Vec<i32>>,
+    leaders: Mutex<Arc<[i32]>>,
 }
 
 impl Coordinators {
@@ -37,25 +37,27 @@ impl Coordinators {
 
     /// The id of the broker that coordinates a group.
     pub(super) fn of(&self, group: &str) -> Result<i32, Failure> {
-        let mut leaders = self.leaders.lock();
+        let mut leaders = self.leaders.lock().clone();
         if leaders.is_empty() {
-            *leaders = self.look_up()?;
+            // Not under the lock: who asks and is answered does not wait for one who is not.
+            leaders = self.look_up()?;
+            self.leaders.lock().clone_from(&leaders);
         }
         partition_of(group, leaders.len()).and_then(|partition| leaders.get(partition)).copied().ok_or_else(unavailable)
     }
 
     /// Looks again before the next request: a broker said that it is not the coordinator, or could not be reached.
     pub(super) fn forget(&self) {
-        self.leaders.lock().clear();
+        *self.leaders.lock() = Arc::default();
     }
 
-    fn look_up(&self) -> Result<Vec<i32>, Failure> {
+    fn look_up(&self) -> Result<Arc<[i32]>, Failure> {
         let deadline = Instant::now() + Duration::from_secs(FIRST_GROUP_TIMEOUT_S);
         loop {
             let topics = metadata(&self.client, Some(OFFSETS_TOPIC), request_timeout())?;
             let topic = topics.into_iter().find(|topic| topic.name == OFFSETS_TOPIC).ok_or_else(unavailable)?;
             match Failure::of_code(topic.code) {
-                None if topic.leaders.iter().all(|leader| *leader >= 0) && !topic.leaders.is_empty() => return Ok(topic.leaders),
+                None if topic.leaders.iter().all(|leader| *leader >= 0) && !topic.leaders.is_empty() => return Ok(topic.leaders.into()),
                 None => {}
                 Some(failure) if failure.is_unknown_topic() => {}
                 Some(failure) if failure.is_retriable() => {}

@@ -93,10 +93,10 @@ impl Health {
     fn probe_until_back(self: &Arc<Self>) {
         let began = Instant::now();
         let mut backoff = PROBE_BACKOFF_MS.0;
-        while let Some(outage) = self.outage.read().clone() {
-            if outage.is_closed() {
-                break;
-            }
+        loop {
+            // Not held while it waits: the log may be dropped meanwhile.
+            let outage = self.outage.read().clone();
+            let Some(outage) = outage.filter(|outage| !outage.is_closed()) else { break };
             match outage.probe() {
                 Ok(()) => {
                     if self.away.swap(false, Ordering::AcqRel) {

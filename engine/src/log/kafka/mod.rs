@@ -30,8 +30,8 @@ mod upkeep;
 mod writer;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -67,7 +67,7 @@ pub struct KafkaLog {
     hub: Arc<Hub>,
     purger: Arc<Purger>,
     state: StateSink,
-    cluster_id: Mutex<Option<String>>,
+    cluster_id: OnceLock<String>,
     /// Ends when the log goes.
     _upkeep: Upkeep,
 }
@@ -126,7 +126,7 @@ impl KafkaLog {
         let upkeep = Upkeep::start(background, Arc::clone(&purger), Arc::clone(&topics))?;
         let closing = AtomicBool::new(false);
         let shared = Arc::new(Shared { properties, health, admin, topics, appender, groups, committer, closing, next_producer });
-        Ok(KafkaLog { shared, hub, purger, state, cluster_id: Mutex::new(None), _upkeep: upkeep })
+        Ok(KafkaLog { shared, hub, purger, state, cluster_id: OnceLock::new(), _upkeep: upkeep })
     }
 }
 
@@ -146,11 +146,14 @@ impl Log for KafkaLog {
     }
 
     fn cluster_id(&self) -> String {
-        let mut known = self.cluster_id.lock();
-        if known.is_none() {
-            *known = admin::cluster_id(&self.shared.admin, Duration::from_secs(CLUSTER_ID_TIMEOUT_S));
+        if let Some(known) = self.cluster_id.get() {
+            return known.clone();
         }
-        known.clone().unwrap_or_default()
+        // Asked for outside of any lock: while no broker answers, each that asks waits for itself only.
+        match admin::cluster_id(&self.shared.admin, Duration::from_secs(CLUSTER_ID_TIMEOUT_S)) {
+            Some(id) => self.cluster_id.get_or_init(|| id).clone(),
+            None => String::new(),
+        }
     }
 
     fn delete_before(&self, offsets: GroupOffsets) {

@@ -390,13 +390,6 @@ impl State {
         if went_back {
             tracing::warn!(target: "kafka", "partition {} of '{}' has no offset {}: reading on from {start}", name.partition, name.topic, cursor.next);
         }
-        if start > cursor.next
-            && let Some(first_left) = cursor.queue.start_of_log()
-            && first_left > cursor.next
-        {
-            let (partition, topic, from, to) = (name.partition, &name.topic, cursor.next, first_left.min(start) - 1);
-            tracing::warn!(target: "kafka", "records {from} to {to} of partition {partition} of '{topic}' were deleted before they were read: its retention is too short for how far its readers lag");
-        }
         cursor.next = end;
         let bytes = batch.bytes() + batch.len() * RECORD_OVERHEAD_BYTES;
         let batch = Arc::new(batch);

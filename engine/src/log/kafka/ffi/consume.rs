@@ -101,15 +101,6 @@ impl PartitionQueue {
 
     /// One past the last record of the partition as of the last fetch; `None` before the first.
     pub fn end(&self) -> Option<i64> {
-        self.bounds().map(|(_, end)| end)
-    }
-
-    /// The first record that the partition still holds, as of the last fetch; `None` before the first.
-    pub fn start_of_log(&self) -> Option<i64> {
-        self.bounds().map(|(start, _)| start)
-    }
-
-    fn bounds(&self) -> Option<(i64, i64)> {
         let (mut low, mut high) = (-1, -1);
         // SAFETY: the client and the name are valid, the numbers outlive the call, which reads a cache.
         let code = unsafe {
@@ -121,7 +112,7 @@ impl PartitionQueue {
                 &raw mut high,
             )
         };
-        (code == NO_ERROR && high >= 0).then_some((low, high))
+        (code == NO_ERROR && high >= 0).then_some(high)
     }
 
     /// One past the last record that was drained, transaction markers included; `None` before the first.
