@@ -3,7 +3,6 @@
 use tidemill_parser::ast::{Expr, Ident};
 use tidemill_parser::did_you_mean;
 
-use crate::functions::EvalError;
 use crate::types::{SqlType, Value};
 
 use super::compile::compile;
@@ -11,8 +10,9 @@ use super::compiled::type_name;
 use super::operand::{AnyOperand, Operand};
 use super::{Compiled, ExprError, Scope};
 
-/// `base[index]`: arrays count from 1, from the end with negative numbers; what isn't there is null. A null array or map
-/// fails the expression.
+/// `base[index]`: arrays count from 1, from the end with negative numbers. What isn't there is null, and so is everything
+/// in an array or a map that is null itself, and in an array at a null index; the expression around goes on. The index is
+/// not looked at where there is nothing to look into, as in ksqlDB.
 pub(super) fn subscript(expr: &Expr, base: &Expr, index: &Expr, scope: &Scope<'_>) -> Result<Compiled, ExprError> {
     let (container, at) = (compile(base, scope)?, compile(index, scope)?);
     let constant = container.is_constant() && at.is_constant();
@@ -20,21 +20,21 @@ pub(super) fn subscript(expr: &Expr, base: &Expr, index: &Expr, scope: &Scope<'_
         (Some(SqlType::Array(item)), Some(SqlType::Int | SqlType::BigInt)) => {
             let (array, at) = (AnyOperand::new(container), Operand::<i64>::new(at));
             Compiled::from_values((*item).clone(), move |env| {
-                let at = at.require(env)?;
                 array.with(env, |array| match array {
-                    Value::Array(items) => Ok(place(at, items.len()).and_then(|i| items.get(i)).cloned().unwrap_or_default()),
-                    _ => Err(EvalError::null_operand()),
+                    Value::Array(items) => {
+                        let found = at.get(env)?.and_then(|at| place(at, items.len())).and_then(|i| items.get(i));
+                        Ok(found.cloned().unwrap_or_default())
+                    }
+                    _ => Ok(Value::Null),
                 })?
             })
         }
         (Some(SqlType::Map(key, value)), found) if found.as_ref().is_none_or(|t| *t == *key) => {
             let (map, at) = (AnyOperand::new(container), AnyOperand::new(at));
             Compiled::from_values((*value).clone(), move |env| {
-                at.with(env, |key| {
-                    map.with(env, |map| match map {
-                        Value::Map(entries) => Ok(entries.get(key).cloned().unwrap_or_default()),
-                        _ => Err(EvalError::null_operand()),
-                    })?
+                map.with(env, |map| match map {
+                    Value::Map(entries) => at.with(env, |key| entries.get(key).cloned().unwrap_or_default()),
+                    _ => Ok(Value::Null),
                 })?
             })
         }

@@ -97,7 +97,7 @@ pub fn compile_table_function(call: &Expr, scope: &Scope<'_>) -> Result<Compiled
     let mut compiled = Vec::with_capacity(given.len());
     let mut arg_types = Vec::with_capacity(given.len());
     for (given, param) in given.into_iter().zip(&resolved.params) {
-        let super::call::Given::Value(arg) = given else {
+        let super::call::Given::Value { compiled: arg, .. } = given else {
             return Err(ExprError::new(format!("Function '{}' takes neither lambdas nor units of time.", function.spelling), call.span));
         };
         let to = arg.sql_type.as_ref().map(|found| target(param, found, &resolved.vars));

@@ -1,8 +1,8 @@
 //! Calls of scalar functions, and `||`.
 //!
 //! Arguments are converted to what the variant takes. Where an argument is null, a function that takes no nulls isn't
-//! called: its result is null. An argument that fails fails the expression, but for functions that forgive (COALESCE,
-//! IFNULL): there it is null.
+//! called: its result is null. As in ksqlDB, an argument that fails is null where it is the call of a function, a field of
+//! a struct or converted to another type; any other (arithmetic) fails the expression, whatever the function makes of nulls.
 
 use tidemill_parser::ast::{Expr, ExprKind, Ident};
 
@@ -28,7 +28,7 @@ pub(super) fn compile(expr: &Expr, name: &Ident, args: &[Expr], scope: &Scope<'_
 
 /// An argument as far as it is known before the variant is.
 pub(super) enum Given<'e> {
-    Value(Compiled),
+    Value { compiled: Compiled, expr: &'e Expr },
     Lambda { params: &'e [Ident], body: &'e Expr },
     Unit(&'static str),
 }
@@ -36,7 +36,7 @@ pub(super) enum Given<'e> {
 impl Given<'_> {
     pub(super) fn arg_type(&self) -> ArgType {
         match self {
-            Given::Value(compiled) => compiled.sql_type.clone().map_or(ArgType::Null, ArgType::Sql),
+            Given::Value { compiled, .. } => compiled.sql_type.clone().map_or(ArgType::Null, ArgType::Sql),
             Given::Lambda { params, .. } => ArgType::Lambda(params.len()),
             Given::Unit(_) => ArgType::Unit,
         }
@@ -54,7 +54,7 @@ pub(super) fn given<'e>(args: &[&'e Expr], scope: &Scope<'_>) -> Result<Vec<Give
                 given.push(Given::Lambda { params, body });
             }
             ExprKind::Unit(unit) => given.push(Given::Unit(unit_name(*unit))),
-            _ => given.push(Given::Value(compile_expr(arg, scope)?)),
+            _ => given.push(Given::Value { compiled: compile_expr(arg, scope)?, expr: arg }),
         }
     }
     Ok(given)
@@ -76,9 +76,18 @@ fn unit_name(unit: tidemill_parser::ast::IntervalUnit) -> &'static str {
 
 /// An argument that is ready to run.
 enum Ready {
-    Value(AnyOperand),
+    Value {
+        operand: AnyOperand,
+        forgiven: bool,
+    },
     /// Null in its slot; the lambda stands with the lambdas.
     Lambda,
+}
+
+/// An operand, and whether it is null where it fails.
+fn ready(compiled: Compiled, forgiven: bool) -> Ready {
+    let forgiven = forgiven && compiled.may_fail();
+    Ready::Value { operand: AnyOperand::new(compiled), forgiven }
 }
 
 fn call(expr: &Expr, name: &str, args: &[&Expr], scope: &Scope<'_>) -> Result<Compiled, ExprError> {
@@ -91,14 +100,16 @@ fn call(expr: &Expr, name: &str, args: &[&Expr], scope: &Scope<'_>) -> Result<Co
     let Resolved { variant, params, mut vars } = resolved;
     let fails = |message: String| ExprError::code(format!("{}: {message}. expression: {expr}", function.spelling), expr.span);
 
-    let mut ready = Vec::with_capacity(given.len());
+    let mut args = Vec::with_capacity(given.len());
     let mut lambdas = Vec::new();
     let mut arg_types: Vec<Option<SqlType>> = Vec::with_capacity(given.len());
     let mut constants = Vec::with_capacity(given.len());
     for (given, param) in given.into_iter().zip(&params) {
         match given {
-            Given::Value(compiled) => {
+            Given::Value { compiled, expr: arg } => {
                 let to = compiled.sql_type.as_ref().map(|found| target(param, found, &vars)).or_else(|| concrete(param, &vars));
+                let converted = to.is_some() && compiled.sql_type != to;
+                let forgiven = converted || matches!(arg.kind, ExprKind::Call { .. } | ExprKind::Field { .. });
                 let compiled = match &to {
                     // Text in ISO-8601 goes for a time.
                     Some(to) if compiled.sql_type == Some(SqlType::String) && to.is_temporal() => {
@@ -110,20 +121,20 @@ fn call(expr: &Expr, name: &str, args: &[&Expr], scope: &Scope<'_>) -> Result<Co
                 };
                 constants.push(compiled.constant().cloned());
                 arg_types.push(to);
-                ready.push(Ready::Value(AnyOperand::new(compiled)));
+                args.push(ready(compiled, forgiven));
             }
             Given::Unit(unit) => {
                 let unit = Value::string(unit);
                 constants.push(Some(unit.clone()));
                 arg_types.push(Some(SqlType::String));
-                ready.push(Ready::Value(AnyOperand::new(column::constant(Some(SqlType::String), unit))));
+                args.push(ready(column::constant(Some(SqlType::String), unit), false));
             }
             Given::Lambda { params: names, body } => {
                 let compiled = compile_lambda(names, body, param, &mut vars, scope, function.spelling)?;
                 constants.push(None);
                 arg_types.push(compiled.result_type().cloned());
                 lambdas.push(compiled);
-                ready.push(Ready::Lambda);
+                args.push(Ready::Lambda);
             }
         }
     }
@@ -139,9 +150,8 @@ fn call(expr: &Expr, name: &str, args: &[&Expr], scope: &Scope<'_>) -> Result<Co
         }
     };
     // Functions without arguments may give something else each time.
-    let constant = !ready.is_empty() && lambdas.is_empty() && constants.iter().all(Option::is_some);
-    Ok(run(return_type, Call { args: ready, lambdas, kernel, takes_null: variant.called_on_null, forgives: variant.forgives })
-        .folded(constant))
+    let constant = !args.is_empty() && lambdas.is_empty() && constants.iter().all(Option::is_some);
+    Ok(run(return_type, Call { args, lambdas, kernel, takes_null: variant.called_on_null }).folded(constant))
 }
 
 /// Compiles a lambda argument: its parameters' types follow from the arguments before it.
@@ -191,18 +201,17 @@ struct Call {
     lambdas: Vec<Lambda>,
     kernel: Kernel,
     takes_null: bool,
-    forgives: bool,
 }
 
 impl Call {
     /// Fills the arguments in. False: one is null that must not be.
     fn fill(&self, values: &mut [Value], env: &Env<'_>) -> Result<bool, EvalError> {
         for (slot, arg) in values.iter_mut().zip(&self.args) {
-            let Ready::Value(operand) = arg else {
+            let Ready::Value { operand, forgiven } = arg else {
                 continue;
             };
             let value = operand.get(env);
-            *slot = if self.forgives { swallowed::or_null(value) } else { value? };
+            *slot = if *forgiven { swallowed::or_null(value) } else { value? };
             if slot.is_null() && !self.takes_null {
                 return Ok(false);
             }

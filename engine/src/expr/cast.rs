@@ -8,17 +8,46 @@ use crate::functions::EvalError;
 use crate::types::text::{DAY_MS, parse_date, parse_decimal, parse_double, parse_time, parse_timestamp};
 use crate::types::{MapValue, SqlType, Value, text as spelling};
 
-use super::operand::{AnyOperand, Operand};
-use super::{Compiled, Eval, column, decimal, text};
+use super::operand::{AnyOperand, Operand, Scalar};
+use super::{Compiled, Eval, Evaluator, column, decimal, swallowed, text};
 
 /// A conversion of values of one type into another. Null never comes in.
 type Convert = Box<dyn Fn(&Value) -> Result<Value, EvalError> + Send + Sync>;
 
-/// Casts an expression.
+/// Casts an expression. Where the cast, or what is cast, fails, the result is null right there, and the failure goes to
+/// the processing log: `CAST('x' AS INT) IS NULL` is true, as in ksqlDB.
 ///
 /// # Errors
 /// There is no such cast; the text says so.
 pub(super) fn cast(operand: Compiled, to: &SqlType) -> Result<Compiled, String> {
+    Ok(forgiving(strict(operand, to)?))
+}
+
+/// An expression that is null where it fails.
+fn forgiving(compiled: Compiled) -> Compiled {
+    if !compiled.may_fail() {
+        return compiled;
+    }
+    fn typed<T: Scalar>(sql_type: Option<SqlType>, eval: Eval<T>) -> Compiled {
+        Compiled::computed(sql_type, T::evaluator(Box::new(move |env| Ok(swallowed::or_none(eval(env))))))
+    }
+    let sql_type = compiled.sql_type;
+    match compiled.evaluator {
+        Evaluator::Boolean(eval) => typed(sql_type, eval),
+        Evaluator::Int(eval) => typed(sql_type, eval),
+        Evaluator::BigInt(eval) => typed(sql_type, eval),
+        Evaluator::Double(eval) => typed(sql_type, eval),
+        Evaluator::Decimal(eval) => typed(sql_type, eval),
+        Evaluator::String(eval) => typed(sql_type, eval),
+        Evaluator::Value(eval) => Compiled::computed(sql_type, Evaluator::Value(Box::new(move |env| Ok(swallowed::or_null(eval(env)))))),
+    }
+}
+
+/// Casts an expression; what fails, fails the expression around it.
+///
+/// # Errors
+/// There is no such cast; the text says so.
+pub(super) fn strict(operand: Compiled, to: &SqlType) -> Result<Compiled, String> {
     let Some(from) = operand.sql_type.clone() else {
         return Ok(column::constant(Some(to.clone()), Value::Null));
     };

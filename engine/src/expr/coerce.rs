@@ -75,6 +75,6 @@ pub fn coerce_to(compiled: Compiled, to: &SqlType) -> Result<Compiled, ExprError
         return Err(ExprError::code(message, Span::default()));
     }
     let constant = compiled.is_constant();
-    let cast = cast::cast(compiled, to).map_err(|message| ExprError::code(message, Span::default()))?;
+    let cast = cast::strict(compiled, to).map_err(|message| ExprError::code(message, Span::default()))?;
     Ok(cast.folded(constant))
 }

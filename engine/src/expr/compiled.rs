@@ -5,7 +5,7 @@ use crate::row::RowMeta;
 use crate::types::{SqlType, Value};
 
 use super::operand::{Operand, Scalar, by_type};
-use super::{Compiled, Env, Eval, Evaluator, ExprError, column};
+use super::{Compiled, Env, Eval, Evaluator, ExprError, column, swallowed};
 
 /// Where the value of an expression comes from, so that operators can read it in place.
 #[derive(Debug, Clone)]
@@ -86,19 +86,25 @@ impl Compiled {
         }
     }
 
+    /// Whether running it may fail: reading a column, an argument or a constant does not.
+    pub(super) fn may_fail(&self) -> bool {
+        matches!(self.origin, Origin::Computed)
+    }
+
     pub(super) fn is_constant(&self) -> bool {
         matches!(self.origin, Origin::Constant(_))
     }
 
-    /// Calculates what depends on constants only, now. What fails stays as it is and fails for every row.
+    /// Calculates what depends on constants only, now. What fails, or goes on from a failure, stays as
+    /// it is and does so for every row.
     pub(super) fn folded(self, constant: bool) -> Self {
         if !constant || self.is_constant() {
             return self;
         }
         let meta = RowMeta::default();
-        match self.eval_value(&Env { values: &[], meta: &meta, lambda_args: &[] }) {
-            Ok(value) => column::constant(self.sql_type, value),
-            Err(_) => self,
+        match swallowed::watched(|| self.eval_value(&Env { values: &[], meta: &meta, lambda_args: &[] })) {
+            (Ok(value), failures) if failures.is_empty() => column::constant(self.sql_type, value),
+            _ => self,
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::types::text::{parse_date, parse_time, parse_timestamp};
 use crate::types::{Column, MapValue, SqlType, Text, Value, text as spelling};
 
 use super::compile::compile;
-use super::{Compiled, Env, ExprError, Scope, cast, decimal, text};
+use super::{Compiled, Env, ExprError, Scope, cast, decimal, swallowed, text};
 
 /// How the message about a column in VALUES begins.
 const NO_COLUMNS: &str = "Only literals and expressions of them are supported for INSERT INTO. Got the column: ";
@@ -44,9 +44,13 @@ pub fn insert_value(expr: &Expr, column: &Column) -> Result<Value, ExprError> {
 
 fn evaluate(expr: &Expr) -> Result<(Compiled, Value), ExprError> {
     let compiled = compile(expr, &Scope::literals(NO_COLUMNS))?;
-    let value = compiled
-        .eval_value(&Env::new(&[], &RowMeta::default()))
-        .map_err(|error| ExprError::new(format!("{expr} can't be evaluated: {error}"), expr.span))?;
+    let (value, failures) = swallowed::watched(|| compiled.eval_value(&Env::new(&[], &RowMeta::default())));
+    // Nobody would see in the log why a null was inserted.
+    let value = match failures.into_iter().next() {
+        Some(failure) => Err(failure),
+        None => value,
+    };
+    let value = value.map_err(|error| ExprError::new(format!("{expr} can't be evaluated: {error}"), expr.span))?;
     Ok((compiled, value))
 }
 

@@ -5,9 +5,10 @@
 //! place, by slot; numbers and booleans are calculated without allocation.
 //!
 //! Null and errors follow ksqlDB, which runs expressions as Java: a null operand of arithmetic, AND, OR, NOT or LIKE
-//! fails the whole expression ([`EvalError::null_operand`]), while a comparison with null is false. What fails becomes
-//! null in its column, false as a condition; as an argument of a function that accepts nulls, or as an element of a
-//! constructor, it becomes null right there ([`take_swallowed`]).
+//! fails the whole expression ([`EvalError::null_operand`]), while a comparison with null is false, and what is looked up
+//! in a null is null. What fails becomes null in its column, false as a condition. A CAST, an item of a constructor, and
+//! a call, a field or a converted value as an argument of a function become null right there, and the expression around
+//! goes on ([`take_swallowed`]).
 
 mod access;
 mod aggregate;

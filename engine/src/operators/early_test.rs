@@ -45,7 +45,9 @@ impl EarlyTest {
 
     /// Whether a row, of which the wanted columns are decoded, falls out for sure.
     pub fn refuses(&self, values: &[Value], meta: &RowMeta) -> bool {
-        matches!((self.predicate)(&Env::new(values, meta)), Ok(result) if result != Some(true))
+        let result = (self.predicate)(&Env::new(values, meta));
+        // What failed and went on is the filter's to report.
+        expr::take_swallowed().is_empty() && matches!(result, Ok(result) if result != Some(true))
     }
 }
 

@@ -59,6 +59,16 @@ impl Origin {
     }
 }
 
+impl Origin {
+    /// Reports what an expression of a row failed in and went on from, where there is anything.
+    #[inline]
+    pub fn report_swallowed(&self, cx: &mut TaskContext, values: &[Value], meta: &RowMeta, text: &str) {
+        for EvalError(cause) in expr::take_swallowed() {
+            self.report_row(cx, values, meta, format!("Error in a part of expression {text}, which counts as null"), &cause);
+        }
+    }
+}
+
 /// A row as ksqlDB's processing log spells it: a JSON array of the value columns, ROWTIME, partition, offset and the key.
 fn row_text(values: &[Value], meta: &RowMeta, columns: &Schema) -> String {
     let mut out = vec![b'['];
@@ -241,7 +251,9 @@ impl Projector {
     /// What a cell that is no copy holds; null for a copy.
     fn compute(&self, cell: &Cell, env: &Env<'_>, meta: &RowMeta, cx: &mut TaskContext) -> Value {
         let Cell::Computed { expr, text, name, index } = cell else { return Value::Null };
-        match expr.eval_value(env) {
+        let result = expr.eval_value(env);
+        self.origin.report_swallowed(cx, env.values, meta, text);
+        match result {
             Ok(value) => value,
             Err(EvalError(cause)) => {
                 let message = format!("Error computing expression {text} for column {name} with index {index}");
@@ -261,17 +273,22 @@ impl Projector {
                 Cell::Computed { expr, .. } => expr.eval_value(&env).unwrap_or_default(),
             });
         }
+        if self.computes {
+            expr::take_swallowed();
+        }
     }
 
     /// Computes the columns; `Err` with the failed expression's text and cause where one fails.
-    pub fn try_append(&self, values: &[Value], meta: &RowMeta, out: &mut Vec<Value>) -> Result<(), (String, String)> {
+    pub fn try_append(&self, values: &[Value], meta: &RowMeta, cx: &mut TaskContext, out: &mut Vec<Value>) -> Result<(), (String, String)> {
         let env = Env::new(values, meta);
         for cell in &self.cells {
             out.push(match cell {
                 Cell::Copy(slot) => values.get(*slot).cloned().unwrap_or_default(),
                 Cell::Null => Value::Null,
                 Cell::Computed { expr, text, .. } => {
-                    expr.eval_value(&env).map_err(|EvalError(cause)| (text.clone(), cause.into_string()))?
+                    let result = expr.eval_value(&env);
+                    self.origin.report_swallowed(cx, values, meta, text);
+                    result.map_err(|EvalError(cause)| (text.clone(), cause.into_string()))?
                 }
             });
         }

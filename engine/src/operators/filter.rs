@@ -22,7 +22,9 @@ pub(super) struct Filter {
 
 impl Filter {
     fn matches(&self, values: &[Value], meta: &RowMeta, cx: &mut TaskContext) -> bool {
-        match (self.predicate)(&Env::new(values, meta)) {
+        let result = (self.predicate)(&Env::new(values, meta));
+        self.origin.report_swallowed(cx, values, meta, &self.text);
+        match result {
             Ok(result) => result == Some(true),
             Err(error) => {
                 self.origin.report_row(cx, values, meta, format!("Error evaluating predicate {}", self.text), &error.0);

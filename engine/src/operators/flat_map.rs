@@ -22,7 +22,9 @@ impl Operator for FlatMap {
         }
         let mut results = Vec::with_capacity(self.functions.len());
         for (function, text) in &self.functions {
-            results.push(match function.rows(&Env::new(&row.values, &row.meta)) {
+            let rows = function.rows(&Env::new(&row.values, &row.meta));
+            self.origin.report_swallowed(out.cx, &row.values, &row.meta, text);
+            results.push(match rows {
                 Ok(values) => values,
                 Err(error) => {
                     self.origin.report(out.cx, &row.meta, format!("Table function {text} failed"), &error.0);

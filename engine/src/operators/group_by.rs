@@ -23,7 +23,7 @@ impl GroupBy {
     /// The grouped row, or `None` where it has no group.
     fn group(&self, input: &mut [Value], meta: &RowMeta, cx: &mut TaskContext) -> Option<Vec<Value>> {
         let mut values = cx.buffers.take(self.width);
-        if let Err((text, cause)) = self.keys.try_append(input, meta, &mut values) {
+        if let Err((text, cause)) = self.keys.try_append(input, meta, cx, &mut values) {
             self.origin.report_row(cx, input, meta, format!("Group-by column with index 0 can't be computed: {text}"), &cause);
             return None;
         }

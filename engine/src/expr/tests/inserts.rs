@@ -46,6 +46,8 @@ fn refusals_name_column_and_value() {
         ("'soon'", "TIMESTAMP", "Expected type TIMESTAMP for field `A` but got STRING(soon)"),
         ("ARRAY[1]", "ARRAY<STRING>", "Expected type ARRAY<STRING> for field `A` but got ARRAY<INTEGER>([1])"),
         ("B", "INT", "Got the column: B"),
+        ("CAST('x' AS INT)", "INT", "CAST('x' AS INTEGER) can't be evaluated: 'x' is no INTEGER"),
+        ("COALESCE(CAST('x' AS INT), 1)", "INT", "can't be evaluated: 'x' is no INTEGER"),
     ] {
         let message = inserted(sql, into).unwrap_err();
         assert!(message.contains(words), "{sql} into {into}: {message}");

@@ -49,8 +49,6 @@ pub struct ScalarVariant {
     pub returns: Returns,
     /// True: the implementation is called even where an argument is null. False: a null argument makes the result null.
     pub called_on_null: bool,
-    /// True: an argument that fails counts as null (as in `IFNULL(CAST(x AS DATE), …)`). False: it fails the call.
-    pub forgives: bool,
     pub implementation: ScalarImpl,
 }
 
@@ -62,15 +60,7 @@ impl ScalarVariant {
         returns: Returns,
         eval: fn(&mut Args<'_>) -> Result<Value, EvalError>,
     ) -> Self {
-        ScalarVariant {
-            description,
-            params,
-            variadic: None,
-            returns,
-            called_on_null: false,
-            forgives: false,
-            implementation: ScalarImpl::Plain(eval),
-        }
+        ScalarVariant { description, params, variadic: None, returns, called_on_null: false, implementation: ScalarImpl::Plain(eval) }
     }
 
     /// A variant that is prepared once per expression.
@@ -80,15 +70,7 @@ impl ScalarVariant {
         returns: Returns,
         prepare: fn(&ConstArgs<'_>) -> Result<Kernel, EvalError>,
     ) -> Self {
-        ScalarVariant {
-            description,
-            params,
-            variadic: None,
-            returns,
-            called_on_null: false,
-            forgives: false,
-            implementation: ScalarImpl::Prepared(prepare),
-        }
+        ScalarVariant { description, params, variadic: None, returns, called_on_null: false, implementation: ScalarImpl::Prepared(prepare) }
     }
 
     /// The parameter at `index` may repeat, also not at all.
@@ -101,12 +83,6 @@ impl ScalarVariant {
     pub const fn called_on_null(mut self) -> Self {
         self.called_on_null = true;
         self
-    }
-
-    /// Arguments that fail are null, which is the implementation's business.
-    pub const fn forgiving(mut self) -> Self {
-        self.forgives = true;
-        self.called_on_null()
     }
 }
 

@@ -102,6 +102,7 @@ impl Aggregates {
                     }
                 }
             }
+            self.origin.report_swallowed(cx, values, meta, "of an aggregate function's argument");
             let applied = if undo { call.aggregator.undo(state, &self.args) } else { call.aggregator.add(state, &self.args, cx.arrival) };
             if let Some(error) = failure.or(applied.err()) {
                 self.origin.report(cx, meta, "Error applying an aggregate function".to_owned(), &error.0);

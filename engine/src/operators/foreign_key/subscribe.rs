@@ -35,7 +35,9 @@ pub(in crate::operators) struct Subscribe {
 
 impl Subscribe {
     fn foreign_key(&self, values: &[Value], meta: &RowMeta, out: &mut Output<'_>) -> Value {
-        self.key.eval_value(&Env::new(values, meta)).unwrap_or_else(|error| {
+        let key = self.key.eval_value(&Env::new(values, meta));
+        self.origin.report_swallowed(out.cx, values, meta, &self.text);
+        key.unwrap_or_else(|error| {
             let message = format!("Error computing the foreign key {}", self.text);
             self.origin.report(out.cx, meta, message, &error.0);
             Value::Null

@@ -15,7 +15,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
         |args| Ok(args.values.iter_mut().find(|value| !value.is_null()).map(std::mem::take).unwrap_or_default()),
     )
     .variadic(1)
-    .forgiving()],
+    .called_on_null()],
 };
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
         T,
         |args| Ok(if args.value(0).is_null() { args.take(1) } else { args.take(0) }),
     )
-    .forgiving()],
+    .called_on_null()],
 };
 
 #[cfg(test)]
