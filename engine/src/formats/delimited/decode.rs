@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::DEFAULT_DELIMITER;
 use super::split::Values;
 use crate::formats::{DecodeError, Decoder, Layout};
-use crate::types::text::{DAY_MS, fit_decimal, parse_base64, parse_decimal, parse_double};
+use crate::types::text::{DAY_MS, parse_base64, parse_decimal, parse_double, read_decimal};
 use crate::types::{SqlType, Text, Value};
 
 pub(super) struct DelimitedDecoder {
@@ -67,7 +67,7 @@ fn parse(bytes: &[u8], sql_type: &SqlType) -> Result<Value, String> {
         SqlType::BigInt => text.parse().ok().map(Value::BigInt),
         SqlType::Double => parse_double(&text).map(Value::Double),
         SqlType::Decimal { precision, scale } => match parse_decimal(&text) {
-            Some(number) => Some(Value::decimal(fit_decimal(&number, *precision, *scale)?)),
+            Some(number) => Some(Value::decimal(read_decimal(&number, *precision, *scale)?)),
             None => None,
         },
         SqlType::Timestamp => text.parse().ok().map(Value::Timestamp),
@@ -129,7 +129,7 @@ mod tests {
             ("-1", Time),
             ("1 ", Decimal { precision: 4, scale: 2 }),
             ("?", Bytes),
-            ("100", Decimal { precision: 4, scale: 2 }),
+            ("1e2000", Decimal { precision: 4, scale: 2 }),
         ] {
             assert!(decode(text, &[sql_type], None).is_err(), "{text}");
         }

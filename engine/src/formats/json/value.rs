@@ -5,7 +5,7 @@
 //! | BOOLEAN | `true`, `false` |
 //! | INT, BIGINT | numbers (cut to the whole part and to 32 or 64 bits), text of a whole number that fits |
 //! | DOUBLE | numbers, text of a number (`"NaN"`, `"Infinity"`) |
-//! | DECIMAL | numbers and their text, if they fit without rounding |
+//! | DECIMAL | numbers and their text, if they fit the scale without rounding; more digits before the point than the type has are taken |
 //! | STRING | any value, as text |
 //! | BYTES | base64 text |
 //! | TIMESTAMP, TIME, DATE | numbers and their text: milliseconds, milliseconds of the day, days |
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::scan::{ANY_VALUE, COMMA_IN_ARRAY, COMMA_IN_OBJECT, Fault, Scanned, Scanner};
 use super::text::read_text;
-use crate::types::text::{DAY_MS, fit_decimal, parse_decimal, parse_double, parse_padded_base64};
+use crate::types::text::{DAY_MS, parse_decimal, parse_double, parse_padded_base64, read_decimal};
 use crate::types::{MapValue, SqlType, StructField, Value};
 
 /// The value that begins here, as one of that type.
@@ -28,7 +28,7 @@ pub(super) fn read_value(scanner: &mut Scanner<'_>, sql_type: &SqlType) -> Scann
         (_, b'n') => scanner.literal("null").map(|()| Value::Null),
         (SqlType::String, b'"') => scanner.text().map(|text| Value::string(&*text)),
         // As in Java's `intValue`, an INT is the lowest 32 bits.
-        (SqlType::Int, b'-' | b'0'..=b'9') => whole_number(scanner).map(|v| Value::Int(v as i32)),
+        (SqlType::Int, b'-' | b'0'..=b'9') => whole_number(scanner).map(|v| Value::Int(to_int(scanner, v))),
         (SqlType::BigInt, b'-' | b'0'..=b'9') => whole_number(scanner).map(Value::BigInt),
         (SqlType::Timestamp, b'-' | b'0'..=b'9') => whole_number(scanner).map(Value::Timestamp),
         (SqlType::Double, b'-' | b'0'..=b'9') => scanner.number().map(|number| Value::Double(number.to_f64())),
@@ -53,7 +53,7 @@ fn read_rare(scanner: &mut Scanner<'_>, sql_type: &SqlType, first: u8) -> Scanne
         (SqlType::Date, b'-' | b'0'..=b'9') => whole_number(scanner).and_then(date),
         (SqlType::Decimal { precision, scale }, b'-' | b'0'..=b'9') => {
             let number = scanner.number()?.to_decimal().ok_or_else(|| Fault::value("A number's exponent is too large".into()))?;
-            fit_decimal(&number, *precision, *scale).map(Value::decimal).map_err(Fault::value)
+            read_decimal(&number, *precision, *scale).map(Value::decimal).map_err(Fault::value)
         }
         (
             SqlType::Int | SqlType::BigInt | SqlType::Double | SqlType::Decimal { .. } | SqlType::Timestamp | SqlType::Time | SqlType::Date,
@@ -76,7 +76,7 @@ fn from_text(text: &str, sql_type: &SqlType) -> Scanned<Value> {
         SqlType::Time => text.parse().ok().map(time).transpose()?,
         SqlType::Date => text.parse().ok().map(date).transpose()?,
         SqlType::Decimal { precision, scale } => match parse_decimal(text) {
-            Some(number) => Some(Value::decimal(fit_decimal(&number, *precision, *scale).map_err(Fault::value)?)),
+            Some(number) => Some(Value::decimal(read_decimal(&number, *precision, *scale).map_err(Fault::value)?)),
             None => None,
         },
         _ => None,
@@ -88,8 +88,23 @@ fn from_text(text: &str, sql_type: &SqlType) -> Scanned<Value> {
 fn whole_number(scanner: &mut Scanner<'_>) -> Scanned<i64> {
     match scanner.short_integer() {
         Some(value) => Ok(value),
-        None => scanner.number().map(|number| number.to_i64()),
+        None => {
+            let number = scanner.number()?;
+            if !number.fits_i64() {
+                scanner.note_wrapped();
+            }
+            Ok(number.to_i64())
+        }
     }
+}
+
+/// The lowest 32 bits; what is cut off is noted.
+#[inline]
+pub(super) fn to_int(scanner: &mut Scanner<'_>, value: i64) -> i32 {
+    if i32::try_from(value).is_err() {
+        scanner.note_wrapped();
+    }
+    value as i32
 }
 
 fn time(ms: i64) -> Scanned<Value> {
@@ -284,7 +299,9 @@ mod tests {
             ("false", Boolean, Value::Boolean(false)),
             ("10", money.clone(), decimal("10.00")),
             ("\"1.5\"", money.clone(), decimal("1.50")),
-            ("1.500", money, decimal("1.50")),
+            ("1.500", money.clone(), decimal("1.50")),
+            ("100", money.clone(), decimal("100.00")),
+            ("\"-12345\"", money, decimal("-12345.00")),
             ("\"x\"", String, Value::string("x")),
             ("5", String, Value::string("5")),
             ("1.50", String, Value::string("1.50")),
@@ -339,7 +356,7 @@ mod tests {
             ("\"?\"", SqlType::Bytes, "base64"),
             ("86400001", SqlType::Time, "Time values must use"),
             ("99999999999", SqlType::Date, "out of range"),
-            ("100", SqlType::Decimal { precision: 4, scale: 2 }, "Numeric field overflow"),
+            ("1e2000", SqlType::Decimal { precision: 4, scale: 2 }, "Numeric field overflow"),
             ("1.234", SqlType::Decimal { precision: 4, scale: 2 }, "without rounding"),
             ("\" 1\"", SqlType::Int, "coerce"),
             ("[1,2]", nested.clone(), "sourceType: ArrayNode, requiredType: STRUCT<A ARRAY<INT>>, path: $"),

@@ -62,11 +62,29 @@ fn parse_exponent(text: &[u8]) -> Option<i64> {
     (exponent.abs() <= MAX_EXPONENT).then_some(exponent)
 }
 
+/// Digits before the point that a decimal may have where it is read, whatever its type; more are an exponent gone wrong.
+const MAX_READ_DIGITS: u32 = 1_000;
+
+/// A number from a payload as a DECIMAL of that scale. One that has more digits before the point than its type is taken as
+/// it is, in every format: rounding may carry a number over its type's end (`CAST(999.9 AS DECIMAL(3, 0))` is 1000), and
+/// what one query writes the next must be able to read.
+///
+/// # Errors
+/// It has digits other than 0 behind the last that the scale has room for, or is beyond all measure.
+pub fn read_decimal(value: &BigDecimal, precision: u32, scale: u32) -> Result<BigDecimal, String> {
+    rescale(value, precision, scale, precision.max(MAX_READ_DIGITS + scale))
+}
+
 /// The same number as a DECIMAL of that precision and scale, without rounding.
 ///
 /// # Errors
 /// It has too many digits before the point, or digits other than 0 behind the last that the scale has room for.
 pub fn fit_decimal(value: &BigDecimal, precision: u32, scale: u32) -> Result<BigDecimal, String> {
+    rescale(value, precision, scale, precision)
+}
+
+/// The number as a DECIMAL of that precision and scale, if it has no more than `most` digits then.
+fn rescale(value: &BigDecimal, precision: u32, scale: u32, most: u32) -> Result<BigDecimal, String> {
     let (unscaled, from_scale) = value.as_bigint_and_scale();
     let to_scale = i64::from(scale);
     if unscaled.sign() == Sign::NoSign {
@@ -76,7 +94,7 @@ pub fn fit_decimal(value: &BigDecimal, precision: u32, scale: u32) -> Result<Big
         Some(small) => i64::from(small.unsigned_abs().ilog10()) + 1,
         None => i64::try_from(value.digits()).unwrap_or(i64::MAX),
     };
-    if digits - from_scale > i64::from(precision) - to_scale {
+    if digits - from_scale > i64::from(most) - to_scale {
         return Err(format!(
             "Numeric field overflow: A field with precision {precision} and scale {scale} must round to an absolute value less than 10^{}. Got {}",
             i64::from(precision) - to_scale,
@@ -84,7 +102,7 @@ pub fn fit_decimal(value: &BigDecimal, precision: u32, scale: u32) -> Result<Big
         ));
     }
     if from_scale <= to_scale {
-        // At most `precision` digits, as was just seen.
+        // At most `most` digits, as was just seen.
         let factor = BigInt::from(10).pow(u32::try_from(to_scale - from_scale).unwrap_or(0));
         return Ok(BigDecimal::new(&*unscaled * factor, to_scale));
     }
@@ -159,6 +177,24 @@ mod tests {
         ] {
             let parsed = parse_decimal(text).map(|d| (d.as_bigint_and_scale().0.to_string(), d.as_bigint_and_scale().1));
             assert_eq!(parsed, expected.map(|(digits, scale)| (digits.to_string(), scale)), "{text}");
+        }
+    }
+
+    #[test]
+    fn decimals_that_outgrew_their_type_are_read_as_they_are() {
+        let read = |text: &str| {
+            read_decimal(&parse_decimal(text).unwrap(), 4, 2).map(|d| {
+                let mut out = String::new();
+                super::super::write_decimal(&d, &mut out);
+                out
+            })
+        };
+        for (text, expected) in [("100", "100.00"), ("-100.00", "-100.00"), ("12345678901234567890.5", "12345678901234567890.50")] {
+            assert_eq!(read(text).as_deref(), Ok(expected), "{text}");
+        }
+        assert!(read("1e999").is_ok());
+        for (text, reason) in [("1e1000", "overflow"), ("1e1000000000", "overflow"), ("1.234", "without rounding")] {
+            assert!(read(text).unwrap_err().contains(reason), "{text}");
         }
     }
 

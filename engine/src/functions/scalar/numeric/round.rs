@@ -3,7 +3,7 @@
 use bigdecimal::BigDecimal;
 
 use super::prelude::*;
-use crate::functions::java::{decimal_of_double, double_of_decimal, fit_decimal, round_half_ceiling};
+use crate::functions::java::{decimal_of_double, double_of_decimal, round_half_ceiling};
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
     name: "ROUND",
@@ -61,14 +61,12 @@ fn double_to_places(args: &mut Args<'_>) -> Outcome {
 }
 
 fn prepare(call: &ConstArgs<'_>) -> Result<Kernel, EvalError> {
-    let SqlType::Decimal { precision, scale } = *call.return_type else { return Err(EvalError::new("the result is no DECIMAL")) };
+    let SqlType::Decimal { scale, .. } = *call.return_type else { return Err(EvalError::new("the result is no DECIMAL")) };
     Ok(Box::new(move |args| {
         let value: &BigDecimal = args.get(0)?;
         let places: Option<i32> = args.opt(1)?;
         let reduced = round_half_ceiling(value, places.map_or(0, i64::from));
-        fit_decimal(&reduced, precision, scale)
-            .map(Value::decimal)
-            .ok_or_else(|| EvalError::new(format!("{reduced} does not fit DECIMAL({precision}, {scale})")))
+        Ok(Value::decimal(reduced.with_scale(i64::from(scale))))
     }))
 }
 
@@ -85,7 +83,10 @@ mod tests {
             [(0.5, 1), (-0.5, 0), (2.5, 3), (-2.5, -2), (1e19, i64::MAX), (f64::NAN, 0), (0.499_999_999_999_999_94, 0)]
                 .map(|(x, y)| ([Value::Double(x)], Value::BigInt(y))),
         );
-        check_all(&FUNCTION, [("3.21", "3"), ("10.5", "11"), ("-2.5", "-2")].map(|(x, y)| ([dec(x)], dec(y))));
+        check_all(
+            &FUNCTION,
+            [("3.21", "3"), ("10.5", "11"), ("-2.5", "-2"), ("99.9", "100"), ("-99.9", "-100")].map(|(x, y)| ([dec(x)], dec(y))),
+        );
         assert_eq!(return_type(&FUNCTION, &[SqlType::Decimal { precision: 8, scale: 3 }]), "DECIMAL(5, 0)");
     }
 
@@ -96,7 +97,11 @@ mod tests {
             [(0.25, 1, 0.3), (0.35, 1, 0.4), (15.0, -1, 20.0), (-15.0, -1, -10.0), (1.005, 1, 1.0), (1e19, 1, 1e19), (-2.5, 0, -2.0)]
                 .map(|(x, places, y)| ([Value::Double(x), Value::Int(places)], Value::Double(y))),
         );
-        check_all(&FUNCTION, [("1.255", 2, "1.260"), ("-1.5", 0, "-1.0")].map(|(x, places, y)| ([dec(x), Value::Int(places)], dec(y))));
+        check_all(
+            &FUNCTION,
+            [("1.255", 2, "1.260"), ("-1.5", 0, "-1.0"), ("950.0", -2, "1000.0")]
+                .map(|(x, places, y)| ([dec(x), Value::Int(places)], dec(y))),
+        );
         check_fails(&FUNCTION, &[Value::Double(f64::NAN), Value::Int(1)]);
         assert_eq!(return_type(&FUNCTION, &[SqlType::Decimal { precision: 8, scale: 3 }, SqlType::Int]), "DECIMAL(8, 3)");
     }

@@ -3,7 +3,7 @@
 use bigdecimal::BigDecimal;
 
 use super::prelude::*;
-use crate::functions::java::{decimal_of_double, double_of_decimal, fit_decimal, truncate};
+use crate::functions::java::{decimal_of_double, double_of_decimal, truncate};
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
     name: "TRUNC",
@@ -60,14 +60,12 @@ fn double_to_places(args: &mut Args<'_>) -> Outcome {
 }
 
 fn prepare(call: &ConstArgs<'_>) -> Result<Kernel, EvalError> {
-    let SqlType::Decimal { precision, scale } = *call.return_type else { return Err(EvalError::new("the result is no DECIMAL")) };
+    let SqlType::Decimal { scale, .. } = *call.return_type else { return Err(EvalError::new("the result is no DECIMAL")) };
     Ok(Box::new(move |args| {
         let value: &BigDecimal = args.get(0)?;
         let places: Option<i32> = args.opt(1)?;
         let reduced = truncate(value, places.map_or(0, i64::from));
-        fit_decimal(&reduced, precision, scale)
-            .map(Value::decimal)
-            .ok_or_else(|| EvalError::new(format!("{reduced} does not fit DECIMAL({precision}, {scale})")))
+        Ok(Value::decimal(reduced.with_scale(i64::from(scale))))
     }))
 }
 
