@@ -128,4 +128,9 @@ impl TaskContext {
         self.errors += 1;
         self.processing_log.report(error);
     }
+
+    /// Tells of a record that was taken, but perhaps not as it was meant.
+    pub fn warn(&mut self, warning: ProcessingError) {
+        self.processing_log.warn(warning);
+    }
 }

@@ -13,6 +13,7 @@ mod kafka;
 mod none;
 mod timestamp;
 pub mod topic;
+mod warnings;
 mod windowed_key;
 
 use crate::types::{Column, Value};
@@ -24,6 +25,7 @@ pub use detect::FormatDetector;
 pub use json::{write_json, write_json_string};
 pub use timestamp::TimestampExtractor;
 pub use topic::{Encoded, ReadError, RecordPart, SlotUse, TopicReader, TopicWriter, WriteError};
+pub use warnings::take_warnings;
 pub use windowed_key::{append_window, split_window, window_bytes};
 
 /// Why a record could not be decoded. The text goes to the processing log; the record is skipped.

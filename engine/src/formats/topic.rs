@@ -108,6 +108,11 @@ impl TopicReader {
         })
     }
 
+    /// The topic's name.
+    pub fn topic(&self) -> &Arc<str> {
+        &self.topic
+    }
+
     /// Slots of the rows.
     pub fn width(&self) -> usize {
         self.width

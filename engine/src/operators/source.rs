@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{FatalError, ReadResult, RecordReader};
 use crate::formats::topic::{ReadError, RecordPart, TopicReader};
-use crate::formats::{Carried, TimestampExtractor};
+use crate::formats::{Carried, TimestampExtractor, take_warnings};
 use crate::log::RecordRef;
 use crate::processing_log::{ProcessingError, ProcessingErrorKind};
 use crate::row::{Header, Headers, Row};
@@ -71,6 +71,27 @@ impl SourceErrors {
     }
 }
 
+impl SourceErrors {
+    /// Tells what the decoders had to say of a record that they read.
+    #[inline]
+    pub fn warn(&self, cx: &mut TaskContext, topic: &Arc<str>, record: RecordRef<'_>, partition: i32) {
+        for message in take_warnings() {
+            cx.warn(ProcessingError {
+                kind: ProcessingErrorKind::Deserialization,
+                query_id: self.query.clone(),
+                step: self.step.clone(),
+                message: format!("Topic {topic}: {message}"),
+                cause: Vec::new(),
+                target: None,
+                topic: Some(topic.clone()),
+                partition,
+                offset: record.offset.0,
+                record: None,
+            });
+        }
+    }
+}
+
 /// A column that is filled from the record's headers.
 pub(super) struct HeaderSlot {
     pub slot: usize,
@@ -99,6 +120,7 @@ impl RecordReader for SourceReader {
         } else {
             self.reader.read_carrying(record.key, record.value, &mut row, &mut cx.carried)
         };
+        self.errors.warn(cx, self.reader.topic(), record, partition);
         if let Err(error) = read {
             self.errors.report(cx, &error, record, partition);
             return Ok(None);

@@ -39,6 +39,11 @@ pub struct ProcessingError {
 pub trait ProcessingLog: Send + Sync {
     fn report(&self, error: ProcessingError);
 
+    /// Takes what went right, but perhaps not as it was meant. Of equal warnings of a query the first counts.
+    fn warn(&self, warning: ProcessingError) {
+        self.report(warning);
+    }
+
     /// Whether failed rows may stand in the log: only then is it worth while to spell them.
     fn includes_rows(&self) -> bool {
         false

@@ -3,6 +3,7 @@
 //! Failures come in floods (a million bad records in a row), so the queue is bounded: what does not fit is counted, and
 //! the count is logged.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -22,6 +23,8 @@ pub const LOG_STREAM: &str = "KSQL_PROCESSING_LOG";
 const MAX_WAITING: usize = 10_000;
 /// Failures written in one commit at the most.
 const MAX_BATCH: usize = 1_000;
+/// Warnings that are remembered, so that they are not told again; when there are more, all are forgotten.
+const MAX_REMEMBERED: usize = 10_000;
 /// How often dropped failures are mentioned.
 const DROPPED_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -35,10 +38,20 @@ pub fn stream_columns() -> &'static str {
      kafkaStreamsThreadError STRUCT<errorMessage VARCHAR, threadName VARCHAR, cause ARRAY<VARCHAR>>>"
 }
 
+/// How bad an entry is, as the stream's `level` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Error,
+    Warn,
+}
+
+/// What waits to be written.
+type Entry = (Level, ProcessingError);
+
 /// Writes failures to a topic. Dropping it waits until all of them are written.
 pub struct ProcessingLogWriter {
     /// `None` once it is being dropped.
-    queue: Option<Sender<ProcessingError>>,
+    queue: Option<Sender<Entry>>,
     dropped: Arc<AtomicU64>,
     include_rows: bool,
     thread: Option<JoinHandle<()>>,
@@ -50,12 +63,31 @@ impl ProcessingLogWriter {
         let (handle, partitions) = log.topic(topic)?;
         let (queue, inbox) = bounded(MAX_WAITING);
         let dropped = Arc::new(AtomicU64::new(0));
-        let writing = WriterThread { log, handle, partitions, include_rows, clock, counter: 0, writer: None, dropped: dropped.clone() };
+        let writing = WriterThread {
+            log,
+            handle,
+            partitions,
+            include_rows,
+            clock,
+            counter: 0,
+            writer: None,
+            warned: HashSet::new(),
+            dropped: dropped.clone(),
+        };
         let thread = std::thread::Builder::new()
             .name("processing-log".into())
             .spawn(move || writing.run(&inbox))
             .map_err(|e| LogError::Fatal(format!("processing log: {e}")))?;
         Ok(ProcessingLogWriter { queue: Some(queue), dropped, include_rows, thread: Some(thread) })
+    }
+}
+
+impl ProcessingLogWriter {
+    fn send(&self, entry: Entry) {
+        let Some(queue) = &self.queue else { return };
+        if let Err(TrySendError::Full(_)) = queue.try_send(entry) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -70,10 +102,11 @@ impl Drop for ProcessingLogWriter {
 
 impl ProcessingLog for ProcessingLogWriter {
     fn report(&self, error: ProcessingError) {
-        let Some(queue) = &self.queue else { return };
-        if let Err(TrySendError::Full(_)) = queue.try_send(error) {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+        self.send((Level::Error, error));
+    }
+
+    fn warn(&self, warning: ProcessingError) {
+        self.send((Level::Warn, warning));
     }
 
     fn includes_rows(&self) -> bool {
@@ -89,11 +122,13 @@ struct WriterThread {
     clock: Arc<dyn Clock>,
     counter: u32,
     writer: Option<Box<dyn LogWriter>>,
+    /// Warnings that were written, by query and text: the tasks of a query give the same ones.
+    warned: HashSet<(Arc<str>, String)>,
     dropped: Arc<AtomicU64>,
 }
 
 impl WriterThread {
-    fn run(mut self, inbox: &Receiver<ProcessingError>) {
+    fn run(mut self, inbox: &Receiver<Entry>) {
         loop {
             match inbox.recv_timeout(DROPPED_INTERVAL) {
                 Ok(first) => {
@@ -112,14 +147,28 @@ impl WriterThread {
         }
     }
 
-    fn write(&mut self, errors: impl Iterator<Item = ProcessingError>) -> Result<(), LogError> {
+    /// Whether an entry was not told before.
+    fn is_new(&mut self, (level, error): &Entry) -> bool {
+        if *level == Level::Error {
+            return true;
+        }
+        if self.warned.len() >= MAX_REMEMBERED {
+            self.warned.clear();
+        }
+        self.warned.insert((error.query_id.clone(), error.message.clone()))
+    }
+
+    fn write(&mut self, entries: impl Iterator<Item = Entry>) -> Result<(), LogError> {
         let mut writer = match self.writer.take() {
             Some(writer) => writer,
             None => self.log.writer()?,
         };
-        for error in errors {
+        for entry in entries {
+            if !self.is_new(&entry) {
+                continue;
+            }
             let timestamp = self.clock.now_ms();
-            let value = record(&error, timestamp, self.include_rows).to_string();
+            let value = record(&entry, timestamp, self.include_rows).to_string();
             let partition = partition_for(None, self.partitions, &mut self.counter);
             writer.send(self.handle, OutRecord { partition, timestamp, key: None, value: Some(value.as_bytes()), headers: &[] })?;
         }
@@ -130,7 +179,8 @@ impl WriterThread {
 }
 
 /// A failure in the shape of [`stream_columns`].
-fn record(error: &ProcessingError, now_ms: i64, include_rows: bool) -> Json {
+fn record((level, error): &Entry, now_ms: i64, include_rows: bool) -> Json {
+    let level = if *level == Level::Warn { "WARN" } else { "ERROR" };
     let row = if include_rows { json!(error.record) } else { Json::Null };
     let mut message = json!({
         "type": error.kind as i32,
@@ -158,5 +208,5 @@ fn record(error: &ProcessingError, now_ms: i64, include_rows: bool) -> Json {
         }
     };
     message[field] = detail;
-    json!({"logger": format!("processing.{}.{}", error.query_id, error.step), "level": "ERROR", "time": now_ms, "message": message})
+    json!({"logger": format!("processing.{}.{}", error.query_id, error.step), "level": level, "time": now_ms, "message": message})
 }

@@ -87,3 +87,30 @@ fn rows_stand_in_the_log_where_the_configuration_allows_it() {
     let topics = server.ksql("SHOW TOPICS;").to_string();
     assert!(topics.contains("\"failures\""), "{topics}");
 }
+
+#[test]
+fn numbers_that_wrap_are_told_once_and_parts_that_fail_each_time() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = ServerProcess::start(&folder.path().join("data"), &[]);
+    server.ksql(
+        "CREATE STREAM raw (v STRING) WITH (KAFKA_TOPIC='orders', PARTITIONS=3, VALUE_FORMAT='KAFKA');
+         CREATE STREAM orders (id INT, note STRING) WITH (KAFKA_TOPIC='orders', VALUE_FORMAT='JSON');
+         CREATE STREAM numbers AS SELECT id, COALESCE(CAST(note AS INT), -1) AS n FROM orders;",
+    );
+    for _ in 0..6 {
+        produce(&server, r#"{"ID":3000000000,"NOTE":"one"}"#);
+    }
+    let rows = server.pull_until("SELECT * FROM numbers;", PATIENCE, |rows| rows.len() == 6);
+    assert!(rows.iter().all(|row| *row == json!([-1_294_967_296, -1])), "{rows:?}");
+    let select = "SELECT level, message->deserializationError->errorMessage AS w, message->recordProcessingError->errorMessage AS e \
+                  FROM KSQL_PROCESSING_LOG;";
+    let entries = server.pull_until(select, PATIENCE, |entries| entries.len() >= 7);
+    let of_level = |level: &str| entries.iter().filter(|entry| entry[0] == level).collect::<Vec<_>>();
+    let (warnings, errors) = (of_level("WARN"), of_level("ERROR"));
+    assert!(
+        matches!(warnings.as_slice(), [only] if only[1].as_str().is_some_and(|w| w.contains("orders") && w.contains("`ID`"))),
+        "{entries:?}"
+    );
+    assert_eq!(errors.len(), 6, "{entries:?}");
+    assert!(errors.iter().all(|e| e[2].as_str().is_some_and(|e| e.contains("counts as null"))), "{entries:?}");
+}

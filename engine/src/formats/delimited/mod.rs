@@ -29,7 +29,8 @@ impl Format for DelimitedFormat {
     }
 
     fn supports_wrapping(&self) -> (bool, bool) {
-        (false, false)
+        // A column stands as it is, so "unwrapped" may be said; it changes nothing.
+        (false, true)
     }
 
     fn unwrapped_by_default(&self) -> bool {

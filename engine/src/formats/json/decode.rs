@@ -8,7 +8,8 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::scan::{COMMA_IN_OBJECT, Fault, QuotedName, Scanned, Scanner};
-use super::value::{read_value, spelled, wrong_shape};
+use super::value::{read_value, spelled, to_int, wrong_shape};
+use crate::formats::warnings::warn;
 use crate::formats::{DecodeError, Decoder, Field, Layout, Span};
 use crate::types::{SqlType, Value};
 
@@ -38,6 +39,22 @@ struct Wanted {
     sql_type: SqlType,
     slot: usize,
     carried: Option<usize>,
+    /// A number beyond the column's type was told of.
+    warned: bool,
+}
+
+impl Wanted {
+    /// Tells of the first number that was cut to the column's type, and of no other.
+    #[cold]
+    fn warn_of_wrapping(&mut self) {
+        if !std::mem::replace(&mut self.warned, true) {
+            let Wanted { name, sql_type, .. } = self;
+            warn(format!(
+                "Column `{name}` ({sql_type}): a number is beyond its type and was cut to it, as in ksqlDB. Further ones of this column \
+                 are not told of. A wider type (BIGINT, DECIMAL) takes them whole."
+            ));
+        }
+    }
 }
 
 /// A name as it stands in the payload, quotes and escapes included.
@@ -63,7 +80,13 @@ impl JsonDecoder {
             .iter()
             .filter_map(|field| {
                 let Field { column, slot, carried } = field;
-                Some(Wanted { name: column.name.clone(), sql_type: column.sql_type.clone(), slot: (*slot)?, carried: *carried })
+                Some(Wanted {
+                    name: column.name.clone(),
+                    sql_type: column.sql_type.clone(),
+                    slot: (*slot)?,
+                    carried: *carried,
+                    warned: false,
+                })
             })
             .collect();
         let unwrapped = match layout.fields.as_slice() {
@@ -85,12 +108,18 @@ impl JsonDecoder {
     }
 
     /// A bare value for the only column.
-    fn decode_unwrapped(&self, scanner: &mut Scanner<'_>, sql_type: &SqlType, row: &mut [Value]) -> Scanned<bool> {
+    fn decode_unwrapped(&mut self, scanner: &mut Scanner<'_>, row: &mut [Value]) -> Scanned<bool> {
+        let Some(sql_type) = &self.unwrapped else { return Ok(false) };
         let value = read_value(scanner, sql_type)?;
         scanner.end_of_root()?;
         let has_value = !(self.is_key && value.is_null());
-        if let Some(place) = self.wanted.first().and_then(|only| row.get_mut(only.slot)) {
-            *place = value;
+        if let Some(only) = self.wanted.first_mut() {
+            if scanner.take_wrapped() {
+                only.warn_of_wrapping();
+            }
+            if let Some(place) = row.get_mut(only.slot) {
+                *place = value;
+            }
         }
         Ok(has_value)
     }
@@ -156,13 +185,14 @@ impl JsonDecoder {
         let value = match column.sql_type {
             _ if found.is_some() => Some(Value::Null),
             SqlType::BigInt => scanner.short_integer().map(Value::BigInt),
-            SqlType::Int => scanner.short_integer().map(|value| Value::Int(value as i32)),
+            SqlType::Int => scanner.short_integer().map(|value| Value::Int(to_int(scanner, value))),
             _ => None,
         };
         let value = match value {
             Some(value) => value,
             None => read_value(scanner, &column.sql_type).map_err(|fault| fault.within(|| format!(".{}", column.name)))?,
         };
+        let wrapped = scanner.take_wrapped();
         // A member of exactly the column's name wins over others, wherever it stands; else the last one does.
         let word = match meaning.column / 64 {
             0 => Some(&mut self.exact),
@@ -181,6 +211,9 @@ impl JsonDecoder {
         }
         if let Some(place) = row.get_mut(column.slot) {
             *place = value;
+        }
+        if wrapped && let Some(column) = self.wanted.get_mut(meaning.column) {
+            column.warn_of_wrapping();
         }
         Ok(())
     }
@@ -219,8 +252,8 @@ impl Decoder for JsonDecoder {
 
     fn decode_carrying(&mut self, payload: &[u8], row: &mut [Value], spans: &mut [Span]) -> Result<bool, DecodeError> {
         let mut scanner = Scanner::new(payload);
-        if let Some(sql_type) = &self.unwrapped {
-            return Ok(self.decode_unwrapped(&mut scanner, sql_type, row)?);
+        if self.unwrapped.is_some() {
+            return Ok(self.decode_unwrapped(&mut scanner, row)?);
         }
         if scanner.take_byte(b'{') {
             // Spans count from the payload's first byte; a byte order mark before it is too rare to be counted.
@@ -325,6 +358,29 @@ mod tests {
         for broken in ["10x", "{}", "1 2 3x", "tru", ""] {
             assert_eq!(decoder.decode(broken.as_bytes(), &mut slots).is_ok(), broken == "1 2 3x", "{broken}");
         }
+    }
+
+    #[test]
+    fn the_first_number_beyond_its_type_is_told_of() {
+        use crate::formats::take_warnings;
+        take_warnings();
+        let (mut decoder, mut slots) = decoder([Some(0), Some(1), Some(2)], false);
+        let mut told = |json: &str| {
+            decoder.decode(json.as_bytes(), &mut slots).unwrap();
+            (slots.clone(), take_warnings())
+        };
+        assert_eq!(told(r#"{"A":2147483647,"c":-9223372036854775808}"#).1, Vec::<String>::new());
+        let (row, warnings) = told(r#"{"A":3000000000,"c":1}"#);
+        assert_eq!(row[0], Value::Int(-1_294_967_296));
+        assert!(matches!(warnings.as_slice(), [only] if only.contains("Column `A` (INTEGER)")), "{warnings:?}");
+        let (row, warnings) = told(r#"{"A":3000000000,"c":9223372036854775808}"#);
+        assert_eq!(row[2], Value::BigInt(i64::MIN));
+        assert!(matches!(warnings.as_slice(), [only] if only.contains("Column `c` (BIGINT)")), "{warnings:?}");
+        assert_eq!(told(r#"{"A":-3000000000,"c":1e30}"#).1, Vec::<String>::new());
+        let array = Field::new(Column::new("L", SqlType::array(SqlType::Int)), Some(0));
+        let layout = Layout { fields: vec![array], unwrapped: true, is_key: false, delimiter: None };
+        JSON.decoder(&layout).unwrap().decode(b"[1,3000000000]", &mut slots).unwrap();
+        assert!(take_warnings().iter().any(|w| w.contains("Column `L` (ARRAY<INTEGER>)")));
     }
 
     #[test]

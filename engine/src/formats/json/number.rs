@@ -106,6 +106,13 @@ impl<'a> Number<'a> {
         if negative { value.wrapping_neg() } else { value }
     }
 
+    /// Whether the whole part fits 64 bits, so that [`Self::to_i64`] cuts nothing off.
+    pub(super) fn fits_i64(self) -> bool {
+        // 2^63 is a DOUBLE; what lies below it as one has a smaller whole part.
+        const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+        if self.is_integer { self.text.parse::<i64>().is_ok() } else { self.to_f64().abs() < LIMIT }
+    }
+
     pub(super) fn to_f64(self) -> f64 {
         // Rust reads every JSON number; too large ones become infinite, as in Java.
         self.text.parse().unwrap_or(f64::NAN)
@@ -178,6 +185,17 @@ mod tests {
             assert_eq!(number(text).to_i64(), value, "{text}");
         }
         assert_eq!(number("99999999999").to_i64() as i32, 1_215_752_191);
+        for (text, fits) in [
+            ("9223372036854775807", true),
+            ("-9223372036854775808", true),
+            ("9223372036854775808", false),
+            ("1.9", true),
+            ("1e18", true),
+            ("1e19", false),
+            ("-1e400", false),
+        ] {
+            assert_eq!(number(text).fits_i64(), fits, "{text}");
+        }
     }
 
     #[test]

@@ -53,12 +53,14 @@ impl From<Box<Fault>> for DecodeError {
 pub(super) struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// A number was cut to its type.
+    wrapped: bool,
 }
 
 impl<'a> Scanner<'a> {
     /// Stands at the first byte that is neither a byte order mark nor blank.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        let mut scanner = Scanner { bytes: bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes), at: 0 };
+        let mut scanner = Scanner { bytes: bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes), at: 0, wrapped: false };
         scanner.skip_blanks();
         scanner
     }
@@ -66,6 +68,18 @@ impl<'a> Scanner<'a> {
     /// Bytes of the whole text, without a byte order mark.
     pub(super) fn length(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Notes that a number was beyond its type.
+    #[cold]
+    pub(super) fn note_wrapped(&mut self) {
+        self.wrapped = true;
+    }
+
+    /// Whether a number was beyond its type since this was asked last.
+    #[inline(always)]
+    pub(super) fn take_wrapped(&mut self) -> bool {
+        std::mem::take(&mut self.wrapped)
     }
 
     pub(super) fn position(&self) -> usize {
