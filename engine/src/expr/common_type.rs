@@ -5,7 +5,7 @@
 
 use tidemill_parser::ast::{Expr, ExprKind};
 
-use crate::types::text::{parse_date, parse_decimal, parse_double, parse_time, parse_timestamp};
+use crate::types::text::{parse_date, parse_decimal, parse_time, parse_timestamp};
 use crate::types::{SqlType, Value};
 
 use super::coerce::{coerce_to, common, rank, widens};
@@ -43,17 +43,15 @@ fn common_type(items: &[(&Expr, Compiled)]) -> Option<SqlType> {
     Some(target)
 }
 
-/// The type of a number that a string spells.
-fn number_type(digits: &str) -> Option<SqlType> {
-    let digits = digits.trim();
-    if digits.parse::<i32>().is_ok() {
-        Some(SqlType::Int)
-    } else if digits.parse::<i64>().is_ok() {
-        Some(SqlType::BigInt)
-    } else if digits.contains(['e', 'E']) {
-        parse_double(digits).map(|_| SqlType::Double)
-    } else {
-        parse_decimal(digits).map(|value| decimal::literal_type(&value))
+/// The type of a number that a string spells: as ksqlDB has it, never DOUBLE, and the outermost INTEGERs and BIGINTs count
+/// for the next wider type.
+fn number_type(spelled: &str) -> Option<SqlType> {
+    let digits = spelled.trim();
+    let is_whole = !digits.contains(['.', 'e', 'E']);
+    match digits.parse::<i64>() {
+        Ok(value) if is_whole && i64::from(i32::MIN) < value && value < i64::from(i32::MAX) => Some(SqlType::Int),
+        Ok(value) if is_whole && i64::MIN < value && value < i64::MAX => Some(SqlType::BigInt),
+        _ => parse_decimal(digits).map(|value| decimal::literal_type(&value)),
     }
 }
 

@@ -31,10 +31,12 @@ pub(super) fn digits_of(sql_type: &SqlType) -> Option<(u32, u32)> {
     }
 }
 
-/// The type of a literal: as many digits as written, at least one before the point.
+/// The type of a literal: as many digits as written, at least one before the point; an exponent counts as the zeros that it
+/// stands for.
 pub(super) fn literal_type(value: &BigDecimal) -> SqlType {
     let (digits, scale) = (value.digits(), value.as_bigint_and_scale().1);
-    let scale = u32::try_from(scale).unwrap_or(0);
+    let digits = if scale < 0 { digits.saturating_add(scale.unsigned_abs()) } else { digits };
+    let scale = u32::try_from(scale.max(0)).unwrap_or(u32::MAX - 1);
     let digits = u32::try_from(digits).unwrap_or(u32::MAX);
     SqlType::Decimal { precision: digits.max(scale + 1), scale }
 }

@@ -133,6 +133,10 @@ fn patterns() {
         ("'10%' LIKE '10!%' ESCAPE '!'", "true"),
         ("S LIKE 'HE%'", "false"),
         ("NS LIKE '%'", "fails"),
+        ("S LIKE NULL", "fails"),
+        ("S NOT LIKE NS", "fails"),
+        ("S LIKE 'h!' ESCAPE '!'", "fails"),
+        ("'a\nalert\nb' LIKE '%alert%'", "true"),
     ]);
 }
 

@@ -1,5 +1,7 @@
 //! Patterns of Java's `DateTimeFormatter`: `yyyy-MM-dd'T'HH:mm:ss.SSSX` and the like.
 //!
+//! (PARSE_DATE alone reads by the older `SimpleDateFormat`: see [`SimplePattern`].)
+//!
 //! One engine for the date functions and for timestamp columns with a TIMESTAMP_FORMAT. Formatting uses English names.
 //! Parsing of timestamps minds no case and knows short names only, because ksqlDB parses in Java's root locale. Letters
 //! that this engine does not know (`B`, `v`, `zzzz`) are refused when the pattern is compiled.
@@ -11,8 +13,10 @@ mod parse;
 mod pattern;
 mod print;
 mod resolve;
+mod simple;
 mod zone;
 
+pub use simple::SimplePattern;
 pub use zone::Zone;
 
 use calendar::DAY_MS;
@@ -62,18 +66,6 @@ impl TimePattern {
             (None, None) => *zone,
         };
         Ok(zone.instant_of_local(local))
-    }
-
-    /// Days since 1970-01-01, any case; what is missing is that of 1970-01-01. A time other than midnight is an error.
-    ///
-    /// # Errors
-    /// As [`TimePattern::parse_timestamp`].
-    pub fn parse_date(&self, text: &str) -> Result<i32, String> {
-        let ms = self.parse_timestamp(text)?;
-        if ms.rem_euclid(DAY_MS) != 0 {
-            return Err("Date format contains time field.".to_owned());
-        }
-        to_days(ms.div_euclid(DAY_MS))
     }
 
     /// Days since 1970-01-01 of a whole date; case counts, names are English.

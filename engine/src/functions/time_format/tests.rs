@@ -251,15 +251,6 @@ fn a_zone_in_the_text_wins() {
 
 #[test]
 fn dates_and_times_have_no_parts_of_each_other() {
-    let date = |pattern: &str, text: &str| TimePattern::compile(pattern).and_then(|pattern| pattern.parse_date(text)).ok();
-    for (pattern, text, days) in [
-        ("MMM-yyyy", "JAN-2022", Some(18_993)),
-        ("dd-MM-yyyy", "01-01-1970", Some(0)),
-        ("yyyy-MM-dd HH", "1970-01-02 00", Some(1)),
-        ("yyyy-MM-dd HH", "1970-01-02 01", None),
-    ] {
-        assert_eq!(date(pattern, text), days, "{pattern} {text}");
-    }
     let whole = |pattern: &str, text: &str| TimePattern::compile(pattern).and_then(|pattern| pattern.parse_whole_date(text)).ok();
     for (pattern, text, days) in [
         ("yyyy/MM/dd", "2024/02/30", Some(19_782)),

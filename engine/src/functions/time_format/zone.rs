@@ -32,6 +32,9 @@ impl Zone {
     /// Coordinated universal time, as the region `UTC`.
     pub const UTC: Zone = Zone::Region(Tz::UTC);
 
+    /// Greenwich, which is what ksqlDB's functions write in where no zone is given: `VV z` prints `GMT GMT`.
+    pub const GMT: Zone = Zone::Region(Tz::GMT);
+
     /// The zone of an id, as Java's `ZoneId.of` reads it (case counts).
     ///
     /// # Errors

@@ -51,6 +51,31 @@ impl Encoding {
     }
 }
 
+/// Base64 as Apache Commons Codec reads it: both alphabets; what belongs to neither is passed over, and so is a last
+/// character that alone makes no byte; the first `=` ends it.
+pub(in crate::functions::scalar) fn decode_loose_base64(text: &str) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut count) = (0u32, 0);
+    for byte in text.bytes().take_while(|byte| *byte != b'=') {
+        let sextet = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => continue,
+        };
+        bits = bits << 6 | u32::from(sextet);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            decoded.extend((bits >> count).to_le_bytes().first());
+            bits &= (1 << count) - 1;
+        }
+    }
+    decoded
+}
+
 /// Hex as it is, as `0x…` (where an odd number of digits gets a zero in front), or as `X'…'`.
 fn decode_hex(text: &str) -> Result<Vec<u8>, EvalError> {
     let quoted = text.strip_prefix("X'").or_else(|| text.strip_prefix("x'")).and_then(|rest| rest.strip_suffix('\''));
@@ -83,6 +108,23 @@ mod tests {
             ("x'4578", None),
         ] {
             assert_eq!(Encoding::Hex.decode(text).ok().as_deref(), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn loose_base64_passes_over_what_is_none() {
+        for (text, bytes) in [
+            ("RXhhbXBsZSE=", &b"Example!"[..]),
+            (" R X\nhh?bX*BsZSE", b"Example!"),
+            ("RXh=hbXBsZSE=", b"Ex"),
+            ("--__", b"\xfb\xef\xff"),
+            ("++//", b"\xfb\xef\xff"),
+            ("é漢", b""),
+            ("R", b""),
+            ("RX", b"E"),
+            ("", b""),
+        ] {
+            assert_eq!(decode_loose_base64(text), bytes, "{text}");
         }
     }
 

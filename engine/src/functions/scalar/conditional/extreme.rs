@@ -2,8 +2,6 @@
 
 use std::cmp::Ordering;
 
-use bigdecimal::BigDecimal;
-
 use super::prelude::*;
 use crate::functions::java::java_cmp;
 
@@ -11,7 +9,8 @@ pub(super) const fn values(param_type: ParamType) -> [Param; 2] {
     [param("val", param_type, "The first value."), param("valArr", param_type, "Further values.")]
 }
 
-/// The argument that stands in `wanted` order to all others; nulls are passed over.
+/// The argument that stands in `wanted` order to all others, the first of equal ones; nulls are passed over. A decimal
+/// keeps its own digits, as in ksqlDB, although the result's type has room for more.
 pub(super) fn pick(args: &mut Args<'_>, wanted: Ordering) -> Outcome {
     let mut best = Value::Null;
     for value in args.values.iter_mut().filter(|value| !value.is_null()) {
@@ -20,17 +19,6 @@ pub(super) fn pick(args: &mut Args<'_>, wanted: Ordering) -> Outcome {
         }
     }
     Ok(best)
-}
-
-/// The same for decimals, whose result has the common type of the arguments.
-pub(super) fn prepare_decimal(call: &ConstArgs<'_>, wanted: Ordering) -> Result<Kernel, EvalError> {
-    let SqlType::Decimal { scale, .. } = *call.return_type else { return Err(EvalError::new("the result is no DECIMAL")) };
-    Ok(Box::new(move |args| {
-        Ok(match pick(args, wanted)? {
-            Value::Decimal(best) => Value::decimal(BigDecimal::with_scale(&best, i64::from(scale))),
-            other => other,
-        })
-    }))
 }
 
 /// The smallest DECIMAL that holds all argument types.

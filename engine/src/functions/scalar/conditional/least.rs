@@ -20,11 +20,11 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
         ScalarVariant::plain("Of DATE values.", &extreme::values(ParamType::Date), DATE, eval).variadic(1).called_on_null(),
         ScalarVariant::plain("Of TIME values.", &extreme::values(ParamType::Time), TIME, eval).variadic(1).called_on_null(),
         ScalarVariant::plain("Of TIMESTAMP values.", &extreme::values(ParamType::Timestamp), TIMESTAMP, eval).variadic(1).called_on_null(),
-        ScalarVariant::prepared(
+        ScalarVariant::plain(
             "Of DECIMAL values; the result has room for all of them.",
             &extreme::values(ParamType::Decimal),
             Returns::By(extreme::common_decimal),
-            |call| extreme::prepare_decimal(call, Ordering::Less),
+            eval,
         )
         .variadic(1)
         .called_on_null(),

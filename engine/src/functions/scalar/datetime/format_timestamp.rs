@@ -33,6 +33,8 @@ mod tests {
             &FUNCTION,
             [("yyyy", "1970"), ("", ""), ("yyyy-MM-dd'T'HH:mm:ss'Z'", "1970-01-01T00:00:00Z")].map(|(p, text)| ([epoch(), s(p)], s(text))),
         );
+        check(&FUNCTION, &[epoch(), s("VV z")], s("GMT GMT"));
+        check(&FUNCTION, &[epoch(), s("VV z"), s("UTC")], s("UTC UTC"));
         check(&FUNCTION, &[epoch(), s("HH:mm"), s("+02:00")], s("02:00"));
         check(&FUNCTION, &[NULL, s("HH")], NULL);
         check(&FUNCTION, &[epoch(), s("HH"), NULL], NULL);

@@ -28,9 +28,9 @@ pub(super) fn zones(call: &ConstArgs<'_>, index: usize) -> Zones {
     Memo::new(call.constant(index), |id| Zone::parse(id).map_err(EvalError::new))
 }
 
-/// The zone in argument `index`; UTC where there is no such argument.
+/// The zone in argument `index`; Greenwich where there is no such argument.
 pub(super) fn zone_of(zones: &Zones, args: &Args<'_>, index: usize) -> Result<Zone, EvalError> {
-    if args.values.len() <= index { Ok(Zone::UTC) } else { zones.get(args.get(index)?).map(|zone| *zone) }
+    if args.values.len() <= index { Ok(Zone::GMT) } else { zones.get(args.get(index)?).map(|zone| *zone) }
 }
 
 /// The pattern in argument 1.

@@ -34,6 +34,7 @@ mod tests {
             s("2018-05-11 22:58:33 BST"),
         );
         check(&FUNCTION, &[Value::BigInt(i64::MIN), s("yyyy-MM-dd HH:mm:ss.SSS")], s("+292278994-08-17 07:12:55.192"));
+        check(&FUNCTION, &[Value::BigInt(0), s("VV z")], s("GMT GMT"));
         check_fails(&FUNCTION, &[Value::BigInt(0), s("XX nope ]")]);
     }
 }

@@ -14,17 +14,23 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
     name: "GEO_DISTANCE",
     spelling: "GEO_DISTANCE",
     category: Category::Mathematical,
-    description: "The great-circle distance of two points given by latitude and longitude in degrees: in kilometres, or in miles where the unit is 'MI' or 'MILES'.",
+    description: "The great-circle distance of two points given by latitude and longitude in degrees: in kilometres, or in miles where the unit is 'MI' or 'MILES'. No unit, a null or an empty one, means kilometres.",
     examples: &[example("GEO_DISTANCE(0.0, 0.0, 0.0, 0.0)", "0.0")],
     variants: &[
         ScalarVariant::plain("In kilometres.", &[LAT1, LON1, LAT2, LON2], DOUBLE, |args| distance(args, EARTH_RADIUS_KM)),
-        ScalarVariant::plain("In a unit.", &[LAT1, LON1, LAT2, LON2, param("units", ParamType::String, "KM or MI.")], DOUBLE, in_unit),
+        ScalarVariant::plain("In a unit.", &[LAT1, LON1, LAT2, LON2, param("units", ParamType::String, "KM or MI.")], DOUBLE, in_unit)
+            .called_on_null(),
     ],
 };
 
 fn in_unit(args: &mut Args<'_>) -> Outcome {
-    let unit: &str = args.get(4)?;
-    let radius = match unit.to_ascii_lowercase().as_str() {
+    if args.values.iter().take(4).any(Value::is_null) {
+        return Ok(Value::Null);
+    }
+    let unit: &str = args.opt(4)?.unwrap_or_default();
+    // As Java's trim.
+    let radius = match unit.trim_matches(|c: char| c <= ' ').to_ascii_lowercase().as_str() {
+        "" => EARTH_RADIUS_KM,
         "mi" | "mile" | "miles" => EARTH_RADIUS_MILES,
         "km" | "kilometer" | "kilometers" | "kilometre" | "kilometres" => EARTH_RADIUS_KM,
         _ => return Err(EvalError::new(format!("GEO_DISTANCE knows the units KM and MI, not {unit}"))),
@@ -33,17 +39,16 @@ fn in_unit(args: &mut Args<'_>) -> Outcome {
 }
 
 fn distance(args: &mut Args<'_>, radius: f64) -> Outcome {
-    let angle = |index: usize, limit: f64| -> Result<f64, EvalError> {
+    let degrees = |index: usize, limit: f64| -> Result<f64, EvalError> {
         let degrees: f64 = args.get(index)?;
-        if degrees.abs() <= limit {
-            Ok(degrees.to_radians())
-        } else {
-            Err(EvalError::new(format!("the angle {degrees} is not within {limit} degrees")))
-        }
+        // As in Java, NaN is not beyond the limit.
+        if degrees.abs() > limit { Err(EvalError::new(format!("the angle {degrees} is not within {limit} degrees"))) } else { Ok(degrees) }
     };
-    let (lat1, lon1, lat2, lon2) = (angle(0, 90.0)?, angle(1, 180.0)?, angle(2, 90.0)?, angle(3, 180.0)?);
-    let half_chord = ((lat2 - lat1) / 2.0).sin().powi(2) + lat1.cos() * lat2.cos() * ((lon2 - lon1) / 2.0).sin().powi(2);
-    Ok(Value::Double(radius * 2.0 * half_chord.sqrt().min(1.0).asin()))
+    let (lat1, lon1, lat2, lon2) = (degrees(0, 90.0)?, degrees(1, 180.0)?, degrees(2, 90.0)?, degrees(3, 180.0)?);
+    // Each step as Java takes it, so that the last digits are the same: differences in degrees, then radians.
+    let haversine = |degrees: f64| (degrees.to_radians() / 2.0).sin().powi(2);
+    let a = haversine(lat2 - lat1) + haversine(lon2 - lon1) * lat1.to_radians().cos() * lat2.to_radians().cos();
+    Ok(Value::Double(2.0 * a.sqrt().asin() * radius))
 }
 
 #[cfg(test)]
@@ -70,6 +75,14 @@ mod tests {
         ] {
             assert!((km(points, unit) - expected).abs() < 1e-8, "{points:?}: {}", km(points, unit));
         }
+        let points = [51.5074, -0.1278, 40.7128, -74.006];
+        assert_eq!(
+            (km(points, Some(" Miles ")), km(points, Some(" ")), km(points, Some(""))),
+            (km(points, Some("mi")), km(points, None), km(points, None))
+        );
+        let [a, b, c, d] = points.map(Value::Double);
+        check(&FUNCTION, &[a.clone(), b.clone(), c.clone(), d, NULL], Value::Double(km(points, None)));
+        check(&FUNCTION, &[a, b, c, NULL, NULL], NULL);
         check_fails(&FUNCTION, &[Value::Double(91.0), Value::Double(0.0), Value::Double(0.0), Value::Double(0.0)]);
         check_fails(&FUNCTION, &[Value::Double(0.0), Value::Double(0.0), Value::Double(0.0), Value::Double(0.0), s("parsec")]);
     }

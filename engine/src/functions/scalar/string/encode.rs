@@ -1,13 +1,13 @@
 //! ENCODE: a string from one encoding to another.
 
-use super::super::bytes::encodings::Encoding;
+use super::super::bytes::encodings::{Encoding, decode_loose_base64};
 use super::prelude::*;
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
     name: "ENCODE",
     spelling: "encode",
     category: Category::String,
-    description: "The string, taken as text of one encoding, in another: hex, utf8, ascii or base64. Hex may stand as 0x… or X'…'.",
+    description: "The string, taken as text of one encoding, in another: hex, utf8, ascii or base64. Hex may stand as 0x… or X'…'; what is no base64 is passed over where base64 is read.",
     examples: &[example("ENCODE('Example!', 'utf8', 'hex')", "4578616d706c6521")],
     variants: &[ScalarVariant::plain(
         "From one encoding to another.",
@@ -27,7 +27,8 @@ fn eval(args: &mut Args<'_>) -> Outcome {
     if from == to {
         return Ok(args.take(0));
     }
-    let encoded = to.encode(&from.decode(text)?);
+    let bytes = if from == Encoding::Base64 { decode_loose_base64(text) } else { from.decode(text)? };
+    let encoded = to.encode(&bytes);
     Ok(Value::string(if to == Encoding::Hex { encoded.to_ascii_lowercase() } else { encoded }))
 }
 
@@ -47,6 +48,8 @@ mod tests {
             ("RXhhbXBsZSE=", "base64", "utf8", "Example!"),
             ("é", "utf8", "ascii", "\u{FFFD}\u{FFFD}"),
             ("zz", "hex", "hex", "zz"),
+            ("RXhh bXBs\nZSE", "base64", "utf8", "Example!"),
+            ("?", "base64", "hex", ""),
         ];
         check_all(&FUNCTION, calls.map(|(x, from, to, y)| ([s(x), s(from), s(to)], s(y))));
         check_fails(&FUNCTION, &[s("a"), s("base64"), s("null")]);

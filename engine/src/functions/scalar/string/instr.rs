@@ -6,12 +6,12 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
     name: "INSTR",
     spelling: "instr",
     category: Category::String,
-    description: "The position of a text in a string, from 1; 0 where it is not found. The search begins at a position, and runs backwards from the end where that is negative.",
+    description: "The position of a text in a string, from 1; 0 where it is not found, or one of them is null. The search begins at a position, and runs backwards from the end where that is negative.",
     examples: &[example("INSTR('corporate floor', 'or', 3)", "5"), example("INSTR('corporate floor', 'or', -3, 2)", "2")],
     variants: &[
-        ScalarVariant::plain("The first occurrence.", &[STR, SUBSTRING], INT, eval),
-        ScalarVariant::plain("The first one from a position.", &[STR, SUBSTRING, POSITION], INT, eval),
-        ScalarVariant::plain("The nth one from a position.", &[STR, SUBSTRING, POSITION, OCCURRENCE], INT, eval),
+        ScalarVariant::plain("The first occurrence.", &[STR, SUBSTRING], INT, eval).called_on_null(),
+        ScalarVariant::plain("The first one from a position.", &[STR, SUBSTRING, POSITION], INT, eval).called_on_null(),
+        ScalarVariant::plain("The nth one from a position.", &[STR, SUBSTRING, POSITION, OCCURRENCE], INT, eval).called_on_null(),
     ],
 };
 
@@ -21,12 +21,26 @@ const POSITION: Param = param("position", ParamType::Int, "Where the search begi
 const OCCURRENCE: Param = param("occurrence", ParamType::Int, "Which of the occurrences, from 1.");
 
 fn eval(args: &mut Args<'_>) -> Outcome {
-    let (text, wanted): (&str, &str) = (args.get(0)?, args.get(1)?);
+    // Java's int takes no null, its String does.
+    if args.values.iter().skip(2).any(Value::is_null) {
+        return Ok(Value::Null);
+    }
+    let (Some(text), Some(wanted)) = (args.opt::<&str>(0)?, args.opt::<&str>(1)?) else { return Ok(Value::Int(0)) };
     let position: i32 = args.opt(2)?.unwrap_or(1);
     let occurrence: i32 = args.opt(3)?.unwrap_or(1);
     let Ok(skipped) = usize::try_from(occurrence.saturating_sub(1)) else { return Ok(Value::Int(0)) };
     let text: Vec<u16> = text.encode_utf16().collect();
     let wanted: Vec<u16> = wanted.encode_utf16().collect();
+    if wanted.is_empty() {
+        // As in ksqlDB, it stands wherever the search begins, however often it is looked for.
+        let last = i32::try_from(text.len()).unwrap_or(i32::MAX);
+        let found = position.unsigned_abs() <= last.unsigned_abs();
+        return Ok(Value::Int(match position {
+            1.. if found => position,
+            ..=-1 if found => last + position + 2,
+            _ => 0,
+        }));
+    }
     let found_at = |start: &usize| text.get(*start..).is_some_and(|rest| rest.starts_with(&wanted));
     let offset = usize::try_from(position.unsigned_abs()).unwrap_or(usize::MAX);
     let found = match position {
@@ -53,6 +67,22 @@ mod tests {
                 .map(|(p, n, at)| ([s("corporate floor"), s("or"), Value::Int(p), Value::Int(n)], Value::Int(at))),
         );
         check(&FUNCTION, &[s("😀x"), s("x")], Value::Int(3));
+        check_all(&FUNCTION, [[NULL, s("or")], [s("short"), NULL], [NULL, NULL]].map(|args| (args, Value::Int(0))));
+        check(&FUNCTION, &[NULL, s("or"), Value::Int(1)], Value::Int(0));
         check(&FUNCTION, &[s("short"), s("or"), NULL], NULL);
+        check(&FUNCTION, &[NULL, s("or"), NULL], NULL);
+        check_all(
+            &FUNCTION,
+            [
+                ("abc", "", 1, 1),
+                ("abc", "", 2, 2),
+                ("abc", "", -1, 4),
+                ("abc", "", 0, 0),
+                ("", "", 1, 0),
+                ("", "a", 1, 0),
+                ("abc", "", i32::MIN, 0),
+            ]
+            .map(|(x, w, p, at)| ([s(x), s(w), Value::Int(p)], Value::Int(at))),
+        );
     }
 }

@@ -1,4 +1,7 @@
 //! What the MASK functions share: which character stands for which kind.
+//!
+//! Java counts UTF-16 units: a character past U+FFFF is masked by two, the second half as one of no kind. Where that half
+//! is to stay it goes, for alone it is no text; and a count that would cut a character in two takes the whole of it.
 
 use std::sync::LazyLock;
 
@@ -6,7 +9,8 @@ use regex::Regex;
 
 use super::prelude::*;
 
-static DIGIT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^\p{Nd}$").ok());
+/// Capitals, small letters, digits: Java's categories, which are narrower than Rust's (`Ⅷ` is no letter there).
+static KINDS: LazyLock<[Option<Regex>; 3]> = LazyLock::new(|| [r"^\p{Lu}$", r"^\p{Ll}$", r"^\p{Nd}$"].map(|kind| Regex::new(kind).ok()));
 
 pub(super) const INPUT: Param = param("input", ParamType::String, "The string.");
 pub(super) const COUNT: Param = param("numChars", ParamType::Int, "How many characters, at least 0.");
@@ -27,38 +31,49 @@ impl Mask {
         }
         let mut mask = Mask([None; 4]);
         for (offset, slot) in mask.0.iter_mut().enumerate() {
-            *slot = args.opt::<&str>(index + offset)?.and_then(|text| text.chars().next());
+            let Some(text) = args.opt::<&str>(index + offset)? else { continue };
+            let mut chars = text.chars();
+            *slot = match (chars.next(), chars.next()) {
+                (Some(only), None) if only.len_utf16() == 1 => Some(only),
+                _ => return Err(EvalError::new(format!("Invalid mask character. Must be only single character, but was '{text}'"))),
+            };
         }
         Ok(mask)
     }
 
     fn of_char(self, c: char) -> Option<char> {
         let [upper, lower, digit, other] = self.0;
-        if c.is_uppercase() {
-            upper
-        } else if c.is_lowercase() {
-            lower
-        } else if is_digit(c) {
-            digit
-        } else {
-            other
+        match c {
+            'A'..='Z' => upper,
+            'a'..='z' => lower,
+            '0'..='9' => digit,
+            _ if c.is_ascii() => other,
+            _ => {
+                let is_kind = |kind: &Option<Regex>| kind.as_ref().is_some_and(|kind| kind.is_match(c.encode_utf8(&mut [0; 4])));
+                let kind = KINDS.iter().position(is_kind);
+                kind.and_then(|kind| [upper, lower, digit].get(kind).copied()).unwrap_or(other)
+            }
         }
+    }
+
+    fn of_second_half(self) -> Option<char> {
+        self.0[3]
     }
 }
 
-fn is_digit(c: char) -> bool {
-    c.is_ascii_digit() || (c.is_numeric() && DIGIT.as_ref().is_some_and(|digit| digit.is_match(c.encode_utf8(&mut [0; 4]))))
-}
-
-/// Masks UTF-16 units `from` to `to` (exclusive) of a text. A character of two units is masked by two.
+/// Masks UTF-16 units `from` to `to` (exclusive) of a text.
 pub(super) fn mask(text: &str, mask: Mask, from: usize, to: usize) -> Value {
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
     for c in text.chars() {
         let units = c.len_utf16();
-        match mask.of_char(c).filter(|_| (from..to).contains(&at)) {
-            Some(masked) => out.extend(std::iter::repeat_n(masked, units)),
-            None => out.push(c),
+        if (from..to).contains(&at) {
+            out.push(mask.of_char(c).unwrap_or(c));
+            if units > 1 {
+                out.extend(mask.of_second_half());
+            }
+        } else {
+            out.push(c);
         }
         at += units;
     }

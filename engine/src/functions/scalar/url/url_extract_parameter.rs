@@ -7,7 +7,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
     name: "URL_EXTRACT_PARAMETER",
     spelling: "url_extract_parameter",
     category: Category::Url,
-    description: "The value of a parameter in the query of a URL, without escapes: empty where it stands without a value, null where it is not there.",
+    description: "The value of a parameter in the query of a URL, without escapes: all behind the first '=', empty where it stands without a value, null where it is not there.",
     examples: &[example("URL_EXTRACT_PARAMETER('http://a.com/b?c=1&d=2', 'd')", "2")],
     variants: &[ScalarVariant::plain(
         "The parameter.",
@@ -19,7 +19,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
             let query = uri.query.map(decoded).unwrap_or_default();
             let found = query.split('&').find_map(|pair| match pair.split_once('=') {
                 None if pair == wanted => Some(""),
-                Some((name, value)) if name == wanted && !value.contains('=') => Some(value),
+                Some((name, value)) if name == wanted => Some(value),
                 _ => None,
             });
             Ok(found.map_or(Value::Null, Value::string))
@@ -38,6 +38,11 @@ mod tests {
             &FUNCTION,
             [("x", s("1")), ("y", s("a b")), ("q", s("")), ("z", NULL), ("X", NULL)]
                 .map(|(name, y)| ([s("http://a.com/p?x=1&y=a%20b&x=2&q"), s(name)], y)),
+        );
+        check_all(
+            &FUNCTION,
+            [("token", s("a=b==")), ("empty", s("")), ("", s("x"))]
+                .map(|(name, y)| ([s("http://a.com/?token=a=b==&empty=&=x"), s(name)], y)),
         );
         check(&FUNCTION, &[s("http://a.com"), s("x")], NULL);
         check_fails(&FUNCTION, &[s("not a url with spaces"), s("x")]);
