@@ -20,6 +20,7 @@ mod queries;
 mod readonly;
 mod settle;
 mod stream_scan;
+mod tombstone;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

@@ -11,6 +11,7 @@ use tidemill_parser::ast::{Query, Relation};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::queries::PushQueryInfo;
+use super::tombstone::Kept;
 use super::{Engine, EngineError, SessionProperties};
 use crate::analyze;
 use crate::catalog::SourceKind;
@@ -27,7 +28,7 @@ const RESUME_BELOW_ROWS: usize = 1_000;
 /// What a client of a push query receives.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PushRow {
-    /// Values in the order of [`PushQuery::columns`]; a tombstone has nulls but for the key.
+    /// Values in the order of [`PushQuery::columns`]; a tombstone has nulls but for the key and the window.
     Row { values: Vec<Value>, tombstone: bool },
     /// The limit is reached; the last thing to come.
     LimitReached,
@@ -58,7 +59,8 @@ struct Shared {
     limit: Option<u64>,
     /// Slots of the row in the order of the query's columns.
     slots: Vec<usize>,
-    key_width: usize,
+    /// What is shown of a deleted row, column by column.
+    kept: Vec<Kept>,
     runtime: Arc<Runtime>,
     id: String,
 }
@@ -85,10 +87,11 @@ impl Collector for Shared {
             return false;
         }
         let tombstone = !row.meta.has_value;
-        let value = |slot: &usize| {
-            if tombstone && *slot >= self.key_width { Value::Null } else { row.values.get(*slot).cloned().unwrap_or_default() }
+        let values = if tombstone {
+            self.kept.iter().map(|kept| kept.value(row)).collect()
+        } else {
+            self.slots.iter().map(|slot| row.values.get(*slot).cloned().unwrap_or_default()).collect()
         };
-        let values = self.slots.iter().map(value).collect();
         if self.sender.send(PushRow::Row { values, tombstone }).is_err() {
             self.ended.store(true, Ordering::Release);
             return false;
@@ -165,7 +168,7 @@ impl Engine {
             delivered: AtomicU64::new(0),
             limit: query.limit,
             slots,
-            key_width: schema.key.len(),
+            kept: Kept::of(&columns, &planned.plan.root),
             runtime: self.runtime.clone(),
             id: id.clone(),
         });

@@ -56,9 +56,15 @@ impl Sending {
             return Some((chunk.into(), self));
         }
         if !self.closing {
-            let row = match &mut self.query {
-                Some(query) => query.next().await,
-                None => None,
+            let shows_tombstones = self.format.shows_tombstones();
+            let row = loop {
+                match &mut self.query {
+                    Some(query) => match query.next().await {
+                        Some(PushRow::Row { tombstone: true, .. }) if !shows_tombstones => {}
+                        row => break row,
+                    },
+                    None => break None,
+                }
             };
             let mut out = Vec::with_capacity(128);
             let message = match row {

@@ -53,6 +53,12 @@ impl RowFormat {
         matches!(self, RowFormat::KsqlV1 | RowFormat::KsqlV1Protobuf)
     }
 
+    /// Whether a push query's deleted rows are sent. In the newer forms a row is a bare array that could not say so, and
+    /// ksqlDB sends nothing.
+    pub fn shows_tombstones(self) -> bool {
+        self.is_older()
+    }
+
     pub fn content_type(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             RowFormat::Delimited => "application/vnd.ksqlapi.delimited.v1",
