@@ -40,8 +40,8 @@ impl Engine {
                     EngineError::user(format!("The table {} can't be queried: its query {query_id} has been terminated.", plan.source))
                 })?;
                 let reader = persistent.materialized().ok_or_else(|| not_materialized(&plan.source))?;
-                let stores = self.runtime.store_readers(query_id, reader.store());
-                let rows = TablePull::new(&plan, reader, &stores)?.run()?;
+                let partitions = self.runtime.partition_readers(query_id, reader.stores());
+                let rows = TablePull::new(&plan, reader, &partitions)?.run()?;
                 Ok(PullResult { columns: plan.columns, rows, from_stream: false })
             }
         }
@@ -58,14 +58,15 @@ fn not_materialized(table: &str) -> EngineError {
 struct TablePull<'a> {
     plan: &'a PullPlan,
     reader: Arc<MaterializedReader>,
-    stores: &'a [StoreReader],
+    /// Readers of the table's stores in each partition.
+    partitions: &'a [Vec<StoreReader>],
     predicate: Option<Eval<bool>>,
     items: Vec<Compiled>,
     rows: Vec<Vec<Value>>,
 }
 
 impl<'a> TablePull<'a> {
-    fn new(plan: &'a PullPlan, reader: Arc<MaterializedReader>, stores: &'a [StoreReader]) -> Result<Self, EngineError> {
+    fn new(plan: &'a PullPlan, reader: Arc<MaterializedReader>, partitions: &'a [Vec<StoreReader>]) -> Result<Self, EngineError> {
         let scope = Scope::new(&plan.schema, plan.windowed);
         let compile = |text: &str| {
             let parsed = tidemill_parser::parse_expression(text)?;
@@ -79,7 +80,7 @@ impl<'a> TablePull<'a> {
             None => None,
         };
         let items = plan.items.iter().map(|item| compile(&item.expr)).collect::<Result<_, _>>()?;
-        Ok(TablePull { plan, reader, stores, predicate, items, rows: Vec::new() })
+        Ok(TablePull { plan, reader, partitions, predicate, items, rows: Vec::new() })
     }
 
     fn run(mut self) -> Result<Vec<Vec<Value>>, EngineError> {
@@ -124,15 +125,9 @@ impl<'a> TablePull<'a> {
         if self.plan.windowed {
             return self.scan(&key, codec::prefix_end(&key).as_deref(), constraint.windows);
         }
-        let stores = self.stores;
-        for store in stores {
-            let reader = self.reader.clone();
-            let row = store.get(&key, |value| value.map(|value| reader.row(&key, value)))?;
-            if let Some(row) = row {
-                if let Some(row) = row.map_err(EngineError::internal)? {
-                    self.take(row)?;
-                }
-                break;
+        for partition in self.partitions {
+            if let Some(row) = self.reader.get(&key, partition).map_err(|e| EngineError::internal(e.0))? {
+                return self.take(row);
             }
         }
         Ok(())
@@ -140,20 +135,21 @@ impl<'a> TablePull<'a> {
 
     /// Reads a range of keys in every partition.
     fn scan(&mut self, from: &[u8], to: Option<&[u8]>, windows: WindowBounds) -> Result<(), EngineError> {
-        let stores = self.stores;
-        for store in stores {
+        let reader = self.reader.clone();
+        for partition in self.partitions {
             let mut failed = None;
-            store.range(from, to, &mut |key, value| {
-                let taken = match self.reader.row(key, value) {
-                    Ok(Some(row)) if row.meta.window.is_none_or(|w| admits(windows, w)) => self.take(row),
-                    Ok(_) => Ok(()),
-                    Err(message) => Err(EngineError::internal(message)),
-                };
-                failed = taken.err();
+            let mut show = |row: Row| {
+                if row.meta.window.is_none_or(|window| admits(windows, window)) {
+                    failed = self.take(row).err();
+                }
                 failed.is_none() && !self.is_full()
-            })?;
+            };
+            reader.scan(from, to, partition, &mut show).map_err(|e| EngineError::internal(e.0))?;
             if let Some(error) = failed {
                 return Err(error);
+            }
+            if self.is_full() {
+                break;
             }
         }
         Ok(())

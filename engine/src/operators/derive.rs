@@ -14,9 +14,52 @@ use crate::row::{Row, RowMeta, empty};
 use crate::types::Value;
 use crate::types::codec;
 
-enum Stage {
+/// A step behind the store.
+pub(super) enum Stage {
     Filter(Eval<bool>),
     Select { key_width: usize, values: Projector },
+}
+
+impl Stage {
+    /// For a filter or a projection of a table; `None` for any other step.
+    pub fn of(step: &Step, plan: &QueryPlan) -> Result<Option<Self>, FatalError> {
+        match &step.kind {
+            StepKind::Filter { input, predicate } => {
+                let scope = Scope::new(&input.schema, is_windowed(input));
+                let predicate = expr::compile_predicate(&parse(predicate)?, &scope).map_err(|e| FatalError(e.to_string()))?;
+                Ok(Some(Stage::Filter(predicate)))
+            }
+            StepKind::Select { input, items, .. } => {
+                let origin = Origin::new(&plan.query_id.as_str().into(), "Project");
+                let needed: Option<&BTreeSet<String>> = None;
+                let values = Projector::new(&value_names(&step.schema), items, input, needed, origin)?;
+                Ok(Some(Stage::Select { key_width: step.schema.key.len(), values }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Makes of a row what comes out; false where the filter leaves it out. Failures were reported when the row went
+    /// through the task's own step.
+    pub fn apply(&self, row: &mut Row) -> bool {
+        match self {
+            Stage::Filter(predicate) => {
+                let kept = matches!(predicate(&Env::new(&row.values, &row.meta)), Ok(Some(true)));
+                expr::take_swallowed();
+                kept
+            }
+            Stage::Select { key_width, values } => {
+                let mut selected: Vec<Value> = row.values.iter().take(*key_width).cloned().collect();
+                values.append_silently(&row.values, &row.meta, &mut selected);
+                row.values = selected;
+                true
+            }
+        }
+    }
+}
+
+fn is_windowed(step: &Step) -> bool {
+    matches!(step.windowed_key(), Some(WindowedKey::Time { .. } | WindowedKey::Session))
 }
 
 /// What a store's entries hold behind their timestamp.
@@ -44,11 +87,10 @@ pub struct Derivation {
 impl Derivation {
     /// For the rows that `step` puts out; `None` where no single store stands behind it.
     pub fn of(step: &Step, plan: &QueryPlan) -> Result<Option<Self>, FatalError> {
-        let windowed = |step: &Step| matches!(step.windowed_key(), Some(WindowedKey::Time { .. } | WindowedKey::Session));
         match &step.kind {
             StepKind::TableSource(source) => Ok(source.store.as_ref().map(|store| Derivation {
                 store: store.clone(),
-                windowed: windowed(step),
+                windowed: is_windowed(step),
                 layout: Layout::Columns,
                 stages: Vec::new(),
                 wanted: Vec::new(),
@@ -79,22 +121,12 @@ impl Derivation {
                     calls.push(compiled.map_err(|e| FatalError(e.to_string()))?);
                 }
                 let layout = Layout::States(calls);
-                let (store, windowed) = (aggregate.store.clone(), windowed(step));
+                let (store, windowed) = (aggregate.store.clone(), is_windowed(step));
                 Ok(Some(Derivation { store, windowed, layout, stages: Vec::new(), wanted: Vec::new(), early: None }))
             }
-            StepKind::Filter { input, predicate } => {
+            StepKind::Filter { input, .. } | StepKind::Select { input, .. } => {
                 let Some(mut derivation) = Self::of(input, plan)? else { return Ok(None) };
-                let scope = Scope::new(&input.schema, windowed(input));
-                let predicate = expr::compile_predicate(&parse(predicate)?, &scope).map_err(|e| FatalError(e.to_string()))?;
-                derivation.stages.push(Stage::Filter(predicate));
-                Ok(Some(derivation))
-            }
-            StepKind::Select { input, items, .. } => {
-                let Some(mut derivation) = Self::of(input, plan)? else { return Ok(None) };
-                let origin = Origin::new(&plan.query_id.as_str().into(), "Project");
-                let needed: Option<&BTreeSet<String>> = None;
-                let values = Projector::new(&value_names(&step.schema), items, input, needed, origin)?;
-                derivation.stages.push(Stage::Select { key_width: step.schema.key.len(), values });
+                derivation.stages.extend(Stage::of(step, plan)?);
                 Ok(Some(derivation))
             }
             // EMIT FINAL answers pull queries from the aggregation, too.
@@ -106,11 +138,6 @@ impl Derivation {
     /// Name of the store.
     pub fn store(&self) -> &str {
         &self.store
-    }
-
-    /// Whether keys have a window behind them.
-    pub fn windowed(&self) -> bool {
-        self.windowed
     }
 
     /// Says which value columns of the rows are needed (slot by slot, without the key); others may come out as null.
@@ -181,20 +208,6 @@ impl Derivation {
                 }
             }
         }
-        for stage in &self.stages {
-            match stage {
-                Stage::Filter(predicate) => {
-                    if !matches!(predicate(&Env::new(&row.values, &row.meta)), Ok(Some(true))) {
-                        return Ok(false);
-                    }
-                }
-                Stage::Select { key_width, values } => {
-                    let mut selected: Vec<Value> = row.values.iter().take(*key_width).cloned().collect();
-                    values.append_silently(&row.values, &row.meta, &mut selected);
-                    row.values = selected;
-                }
-            }
-        }
-        Ok(true)
+        Ok(self.stages.iter().all(|stage| stage.apply(row)))
     }
 }

@@ -1,12 +1,142 @@
-//! How the table of a query is looked up: the store that keeps it, and the steps behind the store.
+//! How the table of a query is looked up beside its tasks: the stores that keep it, and the steps behind them. A table that
+//! joins others on their keys keeps no rows of its own: they are joined when they are asked for.
 
-use super::derive::Derivation;
-use crate::plan::QueryPlan;
+use super::FatalError;
+use super::builder::split;
+use super::derive::Stage;
+use super::table_lookup::TableLookup;
+use crate::plan::{QueryPlan, Step, StepKind};
+use crate::row::Row;
+use crate::state::{HeldStores, StoreReader};
+use crate::task::StoreIndex;
 
-/// Reads entries of a query's store as rows of its table.
-pub type MaterializedReader = Derivation;
+/// Reads a query's table from its stores.
+pub struct MaterializedReader {
+    /// In the order in which the task has them.
+    stores: Vec<String>,
+    table: TableLookup,
+    /// What stands behind a join; a single store's table has its steps within.
+    stages: Vec<Stage>,
+}
 
 /// The reader of a query's table; `None`: it keeps none (a stream, or a table that only passes through).
 pub fn reader(plan: &QueryPlan) -> Option<MaterializedReader> {
-    Derivation::of(&plan.root, plan).ok().flatten()
+    MaterializedReader::new(plan).ok()
+}
+
+impl MaterializedReader {
+    fn new(plan: &QueryPlan) -> Result<Self, FatalError> {
+        let (step, stages) = behind_join(&plan.root, plan)?;
+        let names = std::cell::RefCell::new(Vec::<String>::new());
+        let note = |name: &str| {
+            names.borrow_mut().push(name.to_owned());
+            Ok(StoreIndex(0))
+        };
+        TableLookup::of(step, plan, &note)?;
+        let names = names.into_inner();
+        // All stand in one task, for the tables that are joined have one key.
+        let has_all = |stores: &[String]| names.iter().all(|name| stores.contains(name));
+        let specs = split(plan)?.into_iter().map(|spec| spec.stores.iter().map(|s| s.name.to_string()).collect::<Vec<_>>());
+        let mut stores = specs.into_iter().find(|stores| has_all(stores)).ok_or_else(|| FatalError("no task has these stores".into()))?;
+        stores.retain(|name| names.contains(name));
+        let place = |name: &str| {
+            let index = stores.iter().position(|store| store == name);
+            index.map(StoreIndex).ok_or_else(|| FatalError(format!("the task has no store {name}")))
+        };
+        let table = TableLookup::of(step, plan, &place)?;
+        Ok(MaterializedReader { stores, table, stages })
+    }
+
+    /// Names of the stores; readers of each partition are to be given in this order.
+    pub fn stores(&self) -> &[String] {
+        &self.stores
+    }
+
+    /// The row of an encoded key (with its window behind it, where there is one) in one partition.
+    ///
+    /// # Errors
+    /// An entry can't be read.
+    pub fn get(&self, key: &[u8], partition: &[StoreReader]) -> Result<Option<Row>, FatalError> {
+        self.read(key, &mut HeldStores::hold(partition))
+    }
+
+    /// Shows the rows of one partition whose keys lie in a range (`to`: up to, but not with; `None`: to the end) to `f`,
+    /// until it returns false. Each row is as it is at one moment; different rows may be of different ones.
+    ///
+    /// # Errors
+    /// As of [`Self::get`].
+    pub fn scan(
+        &self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        partition: &[StoreReader],
+        f: &mut dyn FnMut(Row) -> bool,
+    ) -> Result<(), FatalError> {
+        let single = if let TableLookup::Stored { table, .. } = &self.table { Some(table) } else { None };
+        let key_stores = self.table.key_stores();
+        for (index, store) in key_stores.iter().enumerate() {
+            let reader = partition.get(store.0).ok_or_else(|| FatalError("a store of the table is missing".into()))?;
+            let earlier = key_stores.get(..index).unwrap_or_default();
+            let mut failed = None;
+            let mut goes_on = true;
+            reader
+                .range(from, to, &mut |key, value| {
+                    let row = match single {
+                        Some(table) => table.row(key, value).map_err(FatalError),
+                        None => self.unless_seen(key, earlier, partition),
+                    };
+                    match row {
+                        Ok(Some(row)) => goes_on = f(row),
+                        Ok(None) => {}
+                        Err(error) => failed = Some(error),
+                    }
+                    goes_on && failed.is_none()
+                })
+                .map_err(|e| FatalError(e.to_string()))?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            if !goes_on {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The row of a key that no earlier store of keys has.
+    fn unless_seen(&self, key: &[u8], earlier: &[StoreIndex], partition: &[StoreReader]) -> Result<Option<Row>, FatalError> {
+        let mut stores = HeldStores::hold(partition);
+        for store in earlier {
+            if stores.get(store.0, key, |value| value.is_some()).map_err(|e| FatalError(e.to_string()))? {
+                return Ok(None);
+            }
+        }
+        self.read(key, &mut stores)
+    }
+
+    fn read(&self, key: &[u8], stores: &mut HeldStores<'_>) -> Result<Option<Row>, FatalError> {
+        let Some(mut row) = self.table.row(key, stores)? else { return Ok(None) };
+        Ok(self.stages.iter().all(|stage| stage.apply(&mut row)).then_some(row))
+    }
+}
+
+/// The join of tables that a plan ends in, with the filters and projections behind it; the plan's root where it ends in
+/// none.
+fn behind_join<'p>(root: &'p Step, plan: &QueryPlan) -> Result<(&'p Step, Vec<Stage>), FatalError> {
+    let mut stages = Vec::new();
+    let mut step = root;
+    loop {
+        match &step.kind {
+            StepKind::TableTableJoin { .. } => {
+                stages.reverse();
+                return Ok((step, stages));
+            }
+            StepKind::Sink { input, .. } => step = input,
+            StepKind::Filter { input, .. } | StepKind::Select { input, .. } => {
+                stages.extend(Stage::of(step, plan)?);
+                step = input;
+            }
+            _ => return Ok((root, Vec::new())),
+        }
+    }
 }

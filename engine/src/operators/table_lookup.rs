@@ -4,11 +4,30 @@
 use super::FatalError;
 use super::derive::Derivation;
 use super::early_test::EarlyTest;
-use crate::plan::JoinKind;
+use crate::plan::{JoinKind, QueryPlan, Step, StepKind};
 use crate::row::Row;
-use crate::state::Store;
+use crate::state::{HeldStores, StateError, Store};
 use crate::task::StoreIndex;
-use crate::types::Value;
+use crate::types::{Schema, Value};
+
+/// The stores of a task, as a table is looked up in them: by the task itself, or by a reader beside it.
+pub(super) trait Stores {
+    /// Shows a key's value to `f`.
+    fn get<R>(&mut self, store: StoreIndex, key: &[u8], f: impl FnOnce(Option<&[u8]>) -> R) -> Result<R, StateError>;
+}
+
+impl Stores for Vec<Store> {
+    #[inline]
+    fn get<R>(&mut self, store: StoreIndex, key: &[u8], f: impl FnOnce(Option<&[u8]>) -> R) -> Result<R, StateError> {
+        self[store.0].get(key, f)
+    }
+}
+
+impl Stores for HeldStores<'_> {
+    fn get<R>(&mut self, store: StoreIndex, key: &[u8], f: impl FnOnce(Option<&[u8]>) -> R) -> Result<R, StateError> {
+        HeldStores::get(self, store.0, key, f)
+    }
+}
 
 /// Where a column of a join's result comes from.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +83,37 @@ pub(super) enum TableLookup {
 }
 
 impl TableLookup {
+    /// For the rows that `step` puts out; `store` finds a store by its name.
+    ///
+    /// # Errors
+    /// No stores stand behind the step, or the plan can't be read.
+    pub fn of(step: &Step, plan: &QueryPlan, store: &dyn Fn(&str) -> Result<StoreIndex, FatalError>) -> Result<Self, FatalError> {
+        if let StepKind::TableTableJoin { left, right, kind } = &step.kind {
+            return Ok(TableLookup::Joined {
+                left: Box::new(Self::of(left, plan, store)?),
+                right: Box::new(Self::of(right, plan, store)?),
+                kind: *kind,
+                key_width: step.schema.key.len(),
+                columns: sides(&step.schema, left, right)?,
+            });
+        }
+        let derivation = Derivation::of(step, plan)?;
+        let table = derivation.ok_or_else(|| FatalError("the table of a join is not kept in a store".into()))?;
+        Ok(TableLookup::Stored { store: store(table.store())?, table })
+    }
+
+    /// The stores that together hold every key that the table may have.
+    pub fn key_stores(&self) -> Vec<StoreIndex> {
+        match self {
+            TableLookup::Stored { store, .. } => vec![*store],
+            TableLookup::Joined { left, right, kind, .. } => match (kind.keeps_left(), kind.keeps_right()) {
+                (true, true) => left.key_stores().into_iter().chain(right.key_stores()).collect(),
+                (false, true) => right.key_stores(),
+                _ => left.key_stores(),
+            },
+        }
+    }
+
     /// Says which value columns of the rows are needed (slot by slot, without the key); others may come out as null.
     pub fn want_only(&mut self, wanted: Vec<bool>) {
         if let TableLookup::Stored { table, .. } = self {
@@ -84,9 +134,9 @@ impl TableLookup {
     }
 
     /// As [`Self::row`], into a row that was used before; false where there is none.
-    pub fn read(&self, key: &[u8], stores: &mut [Store], row: &mut Row) -> Result<bool, FatalError> {
+    pub fn read(&self, key: &[u8], stores: &mut impl Stores, row: &mut Row) -> Result<bool, FatalError> {
         if let TableLookup::Stored { store, table } = self {
-            let found = stores[store.0].get(key, |value| value.map(|value| table.read(key, value, row)));
+            let found = stores.get(*store, key, |value| value.map(|value| table.read(key, value, row)));
             return Ok(found.map_err(|e| FatalError(e.to_string()))?.transpose().map_err(FatalError)?.unwrap_or(false));
         }
         Ok(match self.row(key, stores)? {
@@ -99,10 +149,10 @@ impl TableLookup {
     }
 
     /// The row of an encoded key (with its window behind it, where there is one); its time is that of the younger side.
-    pub fn row(&self, key: &[u8], stores: &mut [Store]) -> Result<Option<Row>, FatalError> {
+    pub fn row(&self, key: &[u8], stores: &mut impl Stores) -> Result<Option<Row>, FatalError> {
         match self {
             TableLookup::Stored { store, table } => {
-                let found = stores[store.0].get(key, |value| value.map(|value| table.row(key, value)));
+                let found = stores.get(*store, key, |value| value.map(|value| table.row(key, value)));
                 Ok(found.map_err(|e| FatalError(e.to_string()))?.transpose().map_err(FatalError)?.flatten())
             }
             TableLookup::Joined { left, right, kind, key_width, columns } => {
@@ -126,4 +176,14 @@ impl TableLookup {
             }
         }
     }
+}
+
+/// Where the value columns of a join come from: by name, from the left before the right.
+pub(super) fn sides(result: &Schema, left: &Step, right: &Step) -> Result<Vec<Side>, FatalError> {
+    let side = |name: &str| match (left.schema.slot(name), right.schema.slot(name)) {
+        (Some(slot), _) => Ok(Side::Left(slot)),
+        (None, Some(slot)) => Ok(Side::Right(slot)),
+        (None, None) => Err(FatalError(format!("neither side of the join has a column {name}"))),
+    };
+    result.value.iter().map(|column| side(&column.name)).collect()
 }

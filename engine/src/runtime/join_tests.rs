@@ -1,6 +1,8 @@
 //! Joins over random changes, on three partitions, with commits and restarts anywhere: what stands in the sink in the end
 //! is what the tables (or streams) give when they are joined all at once.
 
+mod lookup;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use crate::analyze::tests::world::{Outcome, World};
 use crate::clock::ManualClock;
 use crate::log::simulated::{SimulatedLog, SimulationOptions};
 use crate::log::{Log, Offset, RecordRef, TopicSpec, partition_for};
+use crate::plan::QueryPlan;
 use crate::processing_log::{ProcessingError, ProcessingLog};
 use crate::state::StateDb;
 
@@ -24,6 +27,7 @@ const STEPS: u64 = 120;
 /// A query under test with its log; records are fed as they are made.
 pub(super) struct Bench {
     pub(super) query: SyncQuery,
+    plan: Arc<QueryPlan>,
     log: Arc<SimulatedLog>,
     next_offset: BTreeMap<(String, i32), i64>,
     random: StdRng,
@@ -64,8 +68,9 @@ impl Bench {
             processing_log: reports.clone(),
             collector: None,
         };
-        let query = SyncQuery::new(Arc::new(planned.plan), parts).unwrap();
-        Bench { query, log, next_offset: BTreeMap::new(), random: StdRng::seed_from_u64(seed), overtakes: false, reports }
+        let plan = Arc::new(planned.plan);
+        let query = SyncQuery::new(plan.clone(), parts).unwrap();
+        Bench { query, plan, log, next_offset: BTreeMap::new(), random: StdRng::seed_from_u64(seed), overtakes: false, reports }
     }
 
     fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {

@@ -118,9 +118,17 @@ impl Runtime {
         self.queries.lock().get(query).map(|q| q.handle.clone())
     }
 
-    /// Readers of a query's store, in the order of partitions; empty where there is none.
-    pub fn store_readers(&self, query: &str, store: &str) -> Vec<StoreReader> {
-        self.queries.lock().get(query).and_then(|q| q.stores.get(store)).cloned().unwrap_or_default()
+    /// Readers of some of a query's stores: of each partition one reader a store, in the order of `stores`. Empty where
+    /// the query does not run, or lacks one of them.
+    pub fn partition_readers(&self, query: &str, stores: &[String]) -> Vec<Vec<StoreReader>> {
+        let queries = self.queries.lock();
+        let Some(running) = queries.get(query) else { return Vec::new() };
+        let found: Vec<&Vec<StoreReader>> = stores.iter().filter_map(|name| running.stores.get(name.as_str())).collect();
+        if found.len() < stores.len() {
+            return Vec::new();
+        }
+        let partitions = found.iter().map(|readers| readers.len()).min().unwrap_or(0);
+        (0..partitions).map(|partition| found.iter().filter_map(|readers| readers.get(partition)).cloned().collect()).collect()
     }
 
     pub fn pause(&self, query: &str) {

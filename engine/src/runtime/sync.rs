@@ -10,7 +10,7 @@ use crate::operators::{self, BuildEnv, Collector, FatalError, TaskGraph, TaskSpe
 use crate::plan::QueryPlan;
 use crate::processing_log::ProcessingLog;
 use crate::row::{Header, Headers};
-use crate::state::{StateBatch, StateDb, StateError, StoreKey};
+use crate::state::{StateBatch, StateDb, StateError, Store, StoreKey, StoreReader};
 use crate::task::TaskContext;
 
 /// What a driven query stands on.
@@ -253,6 +253,12 @@ impl SyncQuery {
             self.ensure_task(sub, partition)?;
         }
         Ok(())
+    }
+
+    /// Readers of the tasks that have all of some stores: of each one reader a store, in the order of `stores`.
+    pub fn partition_readers(&self, stores: &[String]) -> Vec<Vec<StoreReader>> {
+        let reader = |task: &SyncTask, name: &str| task.cx.stores.iter().find(|store| *store.key().store == *name).map(Store::reader);
+        self.tasks.values().filter_map(|task| stores.iter().map(|name| reader(task, name)).collect()).collect()
     }
 
     /// The context of a task, for looking into its stores.

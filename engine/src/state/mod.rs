@@ -33,7 +33,7 @@ use std::sync::Arc;
 pub use batch::StateBatch;
 pub use db::{StateDb, StateLimits};
 pub use frozen::FrozenOverlay;
-pub use reader::StoreReader;
+pub use reader::{HeldStores, StoreReader};
 pub use store::Store;
 pub use writer::{OnWritten, StateWriter};
 

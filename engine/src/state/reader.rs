@@ -85,6 +85,27 @@ impl StoreReader {
     }
 }
 
+/// Several stores of one task, held between two of its chunks: what is read in them belongs together. Readers must be
+/// quick, for the task waits.
+pub struct HeldStores<'a> {
+    layers: Vec<ReadGuard<'a, StoreLayers>>,
+}
+
+impl<'a> HeldStores<'a> {
+    /// `readers` stand in the order in which the task takes its stores, so that neither waits for what the other holds.
+    pub fn hold(readers: &'a [StoreReader]) -> Self {
+        HeldStores { layers: readers.iter().map(|reader| reader.shared.read()).collect() }
+    }
+
+    /// Shows a key's value in one of the stores to `f`.
+    pub fn get<R>(&self, store: usize, key: &[u8], f: impl FnOnce(Option<&[u8]>) -> R) -> Result<R, StateError> {
+        match self.layers.get(store) {
+            Some(layers) => layers.peek(key, f),
+            None => Err(StateError::Storage(format!("the task has no store number {store}"))),
+        }
+    }
+}
+
 /// Entries copied out of a store, in few allocations.
 #[derive(Default)]
 struct Slice {

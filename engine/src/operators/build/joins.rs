@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 
 use super::{Builder, Upstream};
 use crate::operators::FatalError;
-use crate::operators::derive::Derivation;
 use crate::operators::early_test::EarlyTest;
 use crate::operators::exprs::{Projector, compile, value_names};
 use crate::operators::foreign_key::{ForeignKeyJoin, Resolve, Subscribe};
 use crate::operators::stream_stream_join::StreamStreamJoin;
 use crate::operators::stream_table_join::StreamTableJoin;
-use crate::operators::table_lookup::{Side, TableLookup};
+use crate::operators::table_lookup::{Side, TableLookup, sides};
 use crate::operators::table_table_join::TableTableJoin;
 use crate::operators::time_queue::TimeQueue;
 use crate::plan::names;
@@ -99,18 +98,7 @@ impl Builder<'_> {
 
     /// How a join asks a table for the row of a key.
     fn lookup(&self, table: &Step) -> Result<TableLookup, FatalError> {
-        if let StepKind::TableTableJoin { left, right, kind } = &table.kind {
-            return Ok(TableLookup::Joined {
-                left: Box::new(self.lookup(left)?),
-                right: Box::new(self.lookup(right)?),
-                kind: *kind,
-                key_width: table.schema.key.len(),
-                columns: sides(&table.schema, left, right)?,
-            });
-        }
-        let derivation = Derivation::of(table, self.plan)?;
-        let table = derivation.ok_or_else(|| FatalError("the table of a join is not kept in a store".into()))?;
-        Ok(TableLookup::Stored { store: self.store(table.store())?, table })
+        TableLookup::of(table, self.plan, &|name| self.store(name))
     }
 
     pub(super) fn table_join(&mut self, step: &Step, left: &Step, right: &Step, kind: JoinKind) -> Result<Upstream, FatalError> {
@@ -182,16 +170,6 @@ impl Builder<'_> {
 /// Names of all columns of a step.
 pub(super) fn all_columns(step: &Step) -> BTreeSet<String> {
     step.schema.columns().map(|c| c.name.clone()).collect()
-}
-
-/// Where the value columns of a join come from: by name, from the left before the right.
-fn sides(result: &Schema, left: &Step, right: &Step) -> Result<Vec<Side>, FatalError> {
-    let side = |name: &str| match (left.schema.slot(name), right.schema.slot(name)) {
-        (Some(slot), _) => Ok(Side::Left(slot)),
-        (None, Some(slot)) => Ok(Side::Right(slot)),
-        (None, None) => Err(FatalError(format!("neither side of the join has a column {name}"))),
-    };
-    result.value.iter().map(|column| side(&column.name)).collect()
 }
 
 /// The source at the end of a chain of steps.
