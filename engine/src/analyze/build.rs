@@ -129,6 +129,7 @@ impl Builder<'_> {
     fn flat_map(&self, input: Step, items: &mut [Expr], problems: &mut Problems) -> Option<Step> {
         let mut calls: Vec<Expr> = Vec::new();
         for item in items.iter_mut() {
+            problems.take(check_always_runs(item));
             *item = rewrite::replace(item.clone(), &mut |e| {
                 if !is_table_call(e) {
                     return None;
@@ -385,6 +386,23 @@ fn keep_metadata(input: Step, needed: &BTreeSet<String>, keys: &[Expr], problems
 
 fn names_in(expr: &Expr) -> Vec<String> {
     rewrite::columns(expr).into_iter().map(String::from).collect()
+}
+
+/// A table function may not stand where it might not run, for it makes rows either way.
+fn check_always_runs(expr: &Expr) -> Result<(), Problem> {
+    let mut refused = None;
+    rewrite::visit(expr, &mut |e| {
+        let place = match e.kind {
+            ExprKind::Case { .. } => "CASE",
+            ExprKind::Lambda { .. } => "a lambda",
+            _ => return refused.is_none(),
+        };
+        if refused.is_none() && has_table_call(e) {
+            refused = Some(Problem::new(format!("Table functions cannot be used in {place}: {e}")).at(e.span));
+        }
+        refused.is_none()
+    });
+    refused.map_or(Ok(()), Err)
 }
 
 fn is_table_call(expr: &Expr) -> bool {

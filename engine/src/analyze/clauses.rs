@@ -94,7 +94,7 @@ pub(crate) fn read(
     {
         scope.free.insert(node.key_name.clone());
     }
-    let window = query.window.as_ref().and_then(|w| windows::read(w, problems));
+    let window = query.window.as_ref().and_then(|w| windows::read(w, query.emit == Some(Emit::Final), problems));
     let selection = query.selection.as_ref().map(|e| qualify_selection(&scope, e, problems));
     let partition_by = partition_keys(query, &scope, problems);
     let group_by: Option<Vec<Expr>> =
@@ -124,7 +124,7 @@ pub(crate) fn read(
     let projected_key = if free_key { projected_key(&scope, &tree, &projection.items) } else { None };
     check_combination(query, &scope, &tree, partition_by.as_deref(), aggregation.is_some(), problems);
     let kind = if aggregation.is_some() { SourceKind::Table } else { tree.kind(&scope) };
-    check_purpose(query, purpose, kind, problems);
+    check_purpose(query, purpose, &scope, kind, problems);
     let partition_by = partition_by.or(projected_key);
     let (keys, origin) = key_columns(&scope, &tree, partition_by.as_deref(), aggregation.as_ref(), &projection.items);
     let key_items = match purpose.sink() {
@@ -254,7 +254,11 @@ fn span_of_window(query: &Query) -> Span {
     query.window.as_ref().map(|w| w.span).unwrap_or_default()
 }
 
-fn check_purpose(query: &Query, purpose: Purpose<'_>, kind: SourceKind, problems: &mut Problems) {
+fn check_purpose(query: &Query, purpose: Purpose<'_>, scope: &Scope, kind: SourceKind, problems: &mut Problems) {
+    let reads_windowed_table = scope.sides.iter().any(|s| s.source.kind == SourceKind::Table && s.source.is_windowed());
+    if purpose.sink().is_some() && reads_windowed_table {
+        problems.add(Problem::new("KSQL does not support persistent queries on windowed tables."));
+    }
     if query.limit.is_some() && purpose != Purpose::Push {
         problems.add(Problem::new(format!("{}s don't support LIMIT clause.", purpose.statement())).while_(super::error::PREPARING));
     }
@@ -281,7 +285,7 @@ fn key_columns(
     items: &[Item],
 ) -> (Vec<KeyColumn>, KeyOrigin) {
     if let Some(aggregation) = aggregation {
-        let keys = aggregation.keys.iter().map(|k| KeyColumn { exprs: vec![k.expr.clone()], internal: k.name.clone() }).collect();
+        let keys = aggregation.keys.iter().map(|k| KeyColumn::new(k.expr.clone(), k.name.clone())).collect();
         return (keys, KeyOrigin::GroupBy);
     }
     if let Some(exprs) = partition_by {
@@ -293,20 +297,22 @@ fn key_columns(
                 ExprKind::Column(ColumnRef { source: Some(alias), name }) => scope.internal_name(&alias.name, &name.name),
                 _ => node.key_name.clone(),
             };
-            let keys = node.keys.iter().map(|e| KeyColumn { exprs: vec![e.clone()], internal: name_of(e) });
+            let keys = node.keys.iter().map(|e| KeyColumn::new(e.clone(), name_of(e)));
             (keys.collect(), KeyOrigin::ForeignKey)
         }
         Tree::Join(node) => {
             let columns: Vec<Expr> = node.keys.iter().filter(|e| matches!(e.kind, ExprKind::Column(_))).cloned().collect();
             let internal = node.key_name.clone();
-            let exprs = if columns.is_empty() { vec![Expr::column(internal.clone())] } else { columns };
-            (vec![KeyColumn { exprs, internal }], KeyOrigin::Join)
+            let key = match columns.is_empty() {
+                true => KeyColumn::new(Expr::column(internal.clone()), internal),
+                false => KeyColumn { exprs: columns, equals: node.equals.clone(), internal },
+            };
+            (vec![key], KeyOrigin::Join)
         }
         Tree::Leaf(side) => {
             let columns = scope.sides.get(*side).map(|s| (s, s.source.schema.key.as_slice()));
-            let keys = columns
-                .into_iter()
-                .flat_map(|(s, key)| key.iter().map(|c| KeyColumn { exprs: vec![qualified(&s.alias, &c.name)], internal: c.name.clone() }));
+            let keys =
+                columns.into_iter().flat_map(|(s, key)| key.iter().map(|c| KeyColumn::new(qualified(&s.alias, &c.name), c.name.clone())));
             (keys.collect(), KeyOrigin::Source)
         }
     }
@@ -325,7 +331,7 @@ fn partition_columns(scope: &Scope, exprs: &[Expr], items: &[Item]) -> Vec<KeyCo
             None => aliases.for_item(scope, expr),
         },
     };
-    exprs.iter().map(|e| KeyColumn { exprs: vec![e.clone()], internal: name_of(e, &mut aliases) }).collect()
+    exprs.iter().map(|e| KeyColumn::new(e.clone(), name_of(e, &mut aliases))).collect()
 }
 
 struct Qualified<'a> {

@@ -90,7 +90,7 @@ pub(crate) fn value_spec(choice: &Choice, value: &[Column], wrap: Option<bool>) 
             let (wraps, unwraps) = format.supports_wrapping();
             match wrap {
                 Some(true) if wraps => false,
-                Some(false) if unwraps => true,
+                Some(false) if wraps && unwraps => true,
                 _ => format.unwrapped_by_default(),
             }
         });

@@ -41,6 +41,8 @@ pub(crate) struct Node {
     pub right_expr: Expr,
     /// Qualified expressions that all stand for the result's key, left to right.
     pub keys: Vec<Expr>,
+    /// All that the joins so far hold to be equal to the key, [`Self::keys`] included.
+    pub equals: Vec<Expr>,
     /// What stands before the join's name in the names of its topics: `L_` for the left child, `L_L_` for its own.
     pub prefix: String,
 }
@@ -146,6 +148,12 @@ impl Reader<'_, '_> {
             Tree::Join(node) if node.keys.contains(&criteria.left) => [node.keys.clone(), vec![criteria.right.clone()]].concat(),
             _ => vec![criteria.left.clone(), criteria.right.clone()],
         };
+        let equals = match &left {
+            // Either side may be null where the key is not.
+            _ if is_foreign_key || join.kind == JoinKind::Full => keys.clone(),
+            Tree::Join(node) if node.equals.contains(&criteria.left) => [node.equals.clone(), vec![criteria.right.clone()]].concat(),
+            _ => vec![criteria.left.clone(), criteria.right.clone()],
+        };
         let key = Column::new(key_name.clone(), left_type);
         if let Err(problem) = formats::check_no_maps(std::slice::from_ref(&key)) {
             self.problems.add(problem);
@@ -162,6 +170,7 @@ impl Reader<'_, '_> {
             left_expr: criteria.left,
             right_expr: criteria.right,
             keys,
+            equals,
             prefix: prefix.to_string(),
         })
     }

@@ -23,8 +23,17 @@ pub(crate) enum KeyOrigin {
 pub(crate) struct KeyColumn {
     /// Qualified expressions that all stand for the key, best first. Only a join gives more than one.
     pub exprs: Vec<Expr>,
+    /// Further ones that are equal to it, and are taken where none of the others is there; messages don't name them.
+    pub equals: Vec<Expr>,
     /// The column's name in the plan.
     pub internal: String,
+}
+
+impl KeyColumn {
+    /// A column that one expression stands for.
+    pub fn new(expr: Expr, internal: String) -> Self {
+        KeyColumn { exprs: vec![expr], equals: Vec::new(), internal }
+    }
 }
 
 /// For each key column the item that carries it; what is missing or doubled goes to `problems`. A name for each key
@@ -40,7 +49,7 @@ pub(crate) fn matched(
     let mut found = Vec::new();
     let mut missing: Vec<&KeyColumn> = Vec::new();
     for key in keys {
-        let carrying = key.exprs.iter().map(|e| positions(e, items)).find(|p| !p.is_empty()).unwrap_or_default();
+        let carrying = key.exprs.iter().chain(&key.equals).map(|e| positions(e, items)).find(|p| !p.is_empty()).unwrap_or_default();
         let names = |p: &[usize]| p.iter().filter_map(|i| items.get(*i)).map(|i| i.name.clone()).collect::<Vec<_>>();
         match carrying.as_slice() {
             [] => {

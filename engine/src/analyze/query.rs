@@ -89,6 +89,9 @@ fn plan_create_as(
     let clauses = clauses::read(&create.query, purpose, ctx, problems)?;
     let inherited = inherited(&clauses)?;
     let (key, value) = sink::choose_formats(&with, &inherited, ctx);
+    if inherited.null_key && key.name != formats::NONE {
+        problems.add(Problem::new("Key format specified for stream without key columns."));
+    }
     let names = Names::persistent(ctx.service_id, query_id);
     let built = steps(&clauses, &names, ctx, &key, true, problems);
     let Some(Built { step, .. }) = built else { return Err(problems.error()) };

@@ -6,7 +6,8 @@ use super::error::{ErrorKind, Problem, Problems};
 use crate::catalog::WindowType;
 use crate::plan::{Windowing, names};
 
-/// Grace where none is given: what is left of this after the window's size.
+/// Grace where none is given: what is left of this after the window's size. Where results are to be final there is none,
+/// or they would come a day late.
 const DEFAULT_GRACE_SPAN_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// A window as the plan needs it.
@@ -21,8 +22,8 @@ pub(crate) struct Window {
 /// Windows that a record may be in: what a task does for one record has an end that others can wait for.
 const MAX_WINDOWS: i64 = 100_000;
 
-/// Reads a WINDOW clause.
-pub(crate) fn read(spec: &WindowSpec, problems: &mut Problems) -> Option<Window> {
+/// Reads a WINDOW clause. `is_final`: of a query with EMIT FINAL.
+pub(crate) fn read(spec: &WindowSpec, is_final: bool, problems: &mut Problems) -> Option<Window> {
     let mut length = |interval: Interval| problems.take(millis(interval).map_err(|p| p.at(spec.span)));
     let (size_ms, windowing, window_type) = match spec.kind {
         WindowKind::Tumbling { size } => {
@@ -40,6 +41,7 @@ pub(crate) fn read(spec: &WindowSpec, problems: &mut Problems) -> Option<Window>
     };
     let grace_ms = match spec.grace {
         Some(grace) => length(grace)?,
+        None if is_final => 0,
         None => (DEFAULT_GRACE_SPAN_MS - size_ms).max(0),
     };
     let least_retention_ms = size_ms.saturating_add(grace_ms);

@@ -154,9 +154,10 @@ impl Source {
 
     /// Features of the value format; only where WRAP_SINGLE_VALUE was set.
     pub fn value_features(&self) -> Vec<&'static str> {
+        let (wraps, unwraps) = crate::formats::by_name(&self.format.value.name).map_or((false, false), |f| f.supports_wrapping());
         match self.wrap_single_value {
-            Some(true) if can_choose_wrapping(&self.format.value) => vec!["WRAP_SINGLES"],
-            Some(false) if can_choose_wrapping(&self.format.value) => vec!["UNWRAP_SINGLES"],
+            Some(true) if wraps => vec!["WRAP_SINGLES"],
+            Some(false) if unwraps => vec!["UNWRAP_SINGLES"],
             _ => vec![],
         }
     }

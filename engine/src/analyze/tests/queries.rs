@@ -26,6 +26,18 @@ fn wrong_queries_are_refused() {
             "CREATE TABLE O AS SELECT ID, COUNT(*) AS C FROM S WINDOW HOPPING (SIZE 2 DAYS, ADVANCE BY 1 SECOND) GROUP BY ID;",
             "Each record would be in 172800 windows: 172800000 ms, advancing by 1000 ms. At most 100000 are possible",
         ),
+        (
+            "CREATE STREAM O AS SELECT ID, CASE WHEN A > 1 THEN EXPLODE(ARRAY[A]) ELSE 0 END AS E FROM S;",
+            "Table functions cannot be used in CASE: (CASE WHEN (A > 1) THEN EXPLODE(ARRAY[A]) ELSE 0 END)",
+        ),
+        (
+            "CREATE STREAM O AS SELECT ID, 1 + CASE WHEN EXPLODE(ARRAY[A]) > 1 THEN 1 END AS E FROM S;",
+            "Table functions cannot be used in CASE",
+        ),
+        (
+            "CREATE STREAM O AS SELECT ID, TRANSFORM(ARRAY[A], x => EXPLODE(ARRAY[A])) AS E FROM S;",
+            "Table functions cannot be used in a lambda",
+        ),
     ] {
         refused(&format!("{STREAM} {query}"), expected);
     }

@@ -1,5 +1,6 @@
 //! Tables that queries make of tables, as pull queries read them beside the tasks.
 
+use rand::Rng;
 use serde_json::{Value as Json, json};
 
 use super::{Bench, SEEDS, STEPS, Table};
