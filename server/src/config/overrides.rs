@@ -54,6 +54,12 @@ pub fn near(name: &str) -> String {
     found.map(|n| format!(". Did you mean '{n}'?")).unwrap_or_default()
 }
 
+/// Properties of the server that ksqlDB's sessions may set, and that have no effect there either.
+const AS_IN_KSQLDB: [&str; 1] = ["ksql.insert.into.values.enabled"];
+/// What a session may switch off for itself, but not on.
+const ONLY_NARROWED: [&str; 3] =
+    ["ksql.query.pull.table.scan.enabled", "ksql.query.pull.range.scan.enabled", "ksql.query.pull.stream.enabled"];
+
 /// The configured rules.
 #[derive(Debug, Clone, Default)]
 pub struct OverrideRules {
@@ -62,17 +68,19 @@ pub struct OverrideRules {
     allowed: Option<BTreeSet<String>>,
     /// Whether topics live in Kafka, which some promises depend on.
     on_kafka: bool,
+    /// What the server was started with.
+    server: BTreeMap<String, String>,
 }
 
 impl OverrideRules {
     pub fn new(denylist: &str, allowlist: Option<&str>) -> Self {
         let names = |list: &str| list.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
-        OverrideRules { denied: names(denylist), allowed: allowlist.map(names), on_kafka: false }
+        OverrideRules { denied: names(denylist), allowed: allowlist.map(names), ..OverrideRules::default() }
     }
 
-    /// The same rules where topics live in Kafka, or do not.
-    pub fn over(self, on_kafka: bool) -> Self {
-        OverrideRules { on_kafka, ..self }
+    /// The same rules on a server that was started so, where topics live in Kafka or do not.
+    pub fn over(self, server: &BTreeMap<String, String>, on_kafka: bool) -> Self {
+        OverrideRules { on_kafka, server: server.clone(), ..self }
     }
 
     /// # Errors
@@ -99,7 +107,32 @@ impl OverrideRules {
             let invalid = |reason| OverrideError::Invalid { name: name.to_owned(), value: shown(name, value).to_owned(), reason };
             kind.check(value).map_err(invalid)?;
         }
-        broken_promise(name, value, self.on_kafka).map_or(Ok(()), |why| Err(OverrideError::Refused(why)))
+        if let Some(why) = broken_promise(name, value, self.on_kafka) {
+            return Err(OverrideError::Refused(why));
+        }
+        self.check_against_server(name, value)
+    }
+
+    /// What holds for the whole server can't be otherwise for one session, and what the server forbids no session allows.
+    fn check_against_server(&self, name: &str, value: &str) -> Result<(), OverrideError> {
+        let (role, default) = match (property(name), streams::find(name)) {
+            (Some(p), _) => (p.role, p.default),
+            (None, Some(p)) => (p.role, p.listed),
+            (None, None) => return Ok(()),
+        };
+        let is_it = |set: &str| set == name || (property(name).is_none() && streams::bare(set) == streams::bare(name));
+        let server = self.server.iter().find(|(set, _)| is_it(set)).map(|(_, v)| v.as_str()).or(default).unwrap_or_default();
+        if value.trim().eq_ignore_ascii_case(server.trim()) {
+            return Ok(());
+        }
+        let refused = |why: &str| Err(OverrideError::Refused(format!("Cannot override property '{name}': {why}")));
+        match role {
+            Role::Server if !AS_IN_KSQLDB.contains(&name) => refused("it holds for the whole server. Set it in the server's configuration"),
+            Role::Session if ONLY_NARROWED.contains(&name) && server.eq_ignore_ascii_case("false") => {
+                refused("the server's configuration switches it off")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether a session may set a property to anything at all.
@@ -129,8 +162,11 @@ impl OverrideRules {
     /// A property is prohibited, or its value is none of its values.
     pub fn resolve_for_pull(&self, given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, OverrideError> {
         self.check_permitted(given.keys().map(String::as_str))?;
-        let own = given.iter().filter(|(name, _)| property(name).is_some() && bears_on_statements(name));
-        own.map(|(name, value)| self.check(name, value).map(|()| (full_name(name), value.clone()))).collect()
+        let own = || given.iter().filter(|(name, _)| property(name).is_some());
+        for (name, value) in own() {
+            self.check(name, value)?;
+        }
+        Ok(own().filter(|(name, _)| bears_on_statements(name)).map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 }
 
@@ -211,7 +247,7 @@ mod tests {
 
     #[test]
     fn what_is_not_kept_is_not_taken() {
-        let (embedded, kafka) = (OverrideRules::default(), OverrideRules::default().over(true));
+        let (embedded, kafka) = (OverrideRules::default(), OverrideRules::default().over(&BTreeMap::new(), true));
         for name in ["processing.guarantee", "ksql.streams.processing.guarantee"] {
             assert_eq!(embedded.check(name, "exactly_once_v2"), Ok(()));
             assert_eq!(kafka.check(name, "at_least_once"), Ok(()));
@@ -223,6 +259,32 @@ mod tests {
         assert_eq!(kafka.check("ksql.nested.error.set.null", "true"), Ok(()));
         assert_eq!(kafka.check("ksql.streams.producer.linger.ms", "5"), Ok(()));
         assert!(kafka.check("ksql.streams.producer.linger.ms", "soon").is_err());
+    }
+
+    #[test]
+    fn what_holds_for_the_server_holds_for_its_sessions() {
+        let set = [("ksql.query.pull.table.scan.enabled", "false"), ("ksql.suppress.enabled", "FALSE")];
+        let rules = OverrideRules::default().over(&set.map(|(n, v)| (n.to_owned(), v.to_owned())).into(), true);
+        for (name, value) in [
+            ("ksql.suppress.enabled", "false"),
+            ("ksql.internal.topic.replicas", "1"),
+            ("ksql.streams.replication.factor", "1"),
+            ("ksql.query.pull.table.scan.enabled", "false"),
+            ("ksql.query.pull.range.scan.enabled", "false"),
+        ] {
+            assert_eq!(rules.check(name, value), Ok(()), "{name}={value}");
+        }
+        for (name, value) in [
+            ("ksql.suppress.enabled", "true"),
+            ("ksql.internal.topic.replicas", "3"),
+            ("ksql.streams.replication.factor", "3"),
+            ("replication.factor", "3"),
+            ("ksql.query.persistent.active.limit", "1"),
+            ("ksql.query.pull.table.scan.enabled", "true"),
+        ] {
+            let message = rules.check(name, value).expect_err(name).message();
+            assert!(message.contains("server's configuration"), "{message}");
+        }
     }
 
     #[test]
@@ -238,8 +300,8 @@ mod tests {
         let given = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
         assert_eq!(rules.resolve_for_pull(&given("auto.offset.reset", "banana")), Ok(BTreeMap::new()));
         assert!(rules.resolve_for_pull(&given("ksql.query.pull.table.scan.enabled", "banana")).is_err());
-        // A server's property has no effect in a session.
-        assert_eq!(rules.resolve_for_pull(&given("ksql.query.pull.range.scan.enabled", "false")), Ok(BTreeMap::new()));
+        assert!(rules.resolve_for_pull(&given("ksql.query.pull.max.qps", "5")).is_err());
+        assert_eq!(rules.resolve_for_pull(&given("ksql.insert.into.values.enabled", "false")), Ok(BTreeMap::new()));
         let only = OverrideRules::new("", Some("auto.offset.reset"));
         assert!(only.check("commit.interval.ms", "5").is_err());
     }

@@ -59,7 +59,7 @@ impl ServerConfig {
             advertised: read.some("ksql.advertised.listener"),
             queries_file: read.some("ksql.queries.file").map(PathBuf::from),
             engine,
-            overrides: OverrideRules::new(&read.text("ksql.properties.overrides.denylist"), allowlist.as_deref()).over(on_kafka),
+            overrides: OverrideRules::new(&read.text("ksql.properties.overrides.denylist"), allowlist.as_deref()).over(&values, on_kafka),
             max_connections: read.number("tidemill.http.max.connections"),
             max_body_bytes: read.number("tidemill.http.max.body.bytes"),
             max_push_queries: read.number("ksql.max.push.queries"),

@@ -2,8 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
+use tidemill_engine::engine::LogChoice;
+use tidemill_engine::log::kafka::KafkaLog;
+use tidemill_engine::state::StateBatch;
+use tidemill_server::ConfigBuilder;
+use tidemill_server::config::streams::{self, StreamsProperty};
+use tidemill_server::config::{Kind, Role};
 use tidemill_tests::server::ServerProcess;
 
 fn post(server: &ServerProcess, sql: &str, properties: Json) -> (u16, Json) {
@@ -153,4 +160,49 @@ fn browsers_are_told_who_may_read() {
     assert!(ask(&server, "GET", "/info", page).contains("access-control-allow-origin: http://page.example"));
     let other = ask(&server, "OPTIONS", "/ksql", "http://other.example");
     assert!(!other.contains("access-control-allow") && !other.starts_with("http/1.1 204"), "{other}");
+}
+
+/// A value that a property of Kafka's clients takes.
+fn sample(property: &StreamsProperty) -> String {
+    match (property.name, property.kind) {
+        ("ssl.endpoint.identification.algorithm", _) => "https".to_owned(),
+        ("ssl.enabled.protocols", _) => "TLSv1.2,TLSv1.3".to_owned(),
+        ("ssl.cipher.suites", _) => "ECDHE-RSA-AES256-GCM-SHA384".to_owned(),
+        ("sasl.jaas.config", _) => "a.ScramLoginModule required username=\"me\" password=\"p\";".to_owned(),
+        ("security.protocol", _) => "SASL_PLAINTEXT".to_owned(),
+        (_, Kind::Bool) => "true".to_owned(),
+        (_, Kind::Int { .. } | Kind::Long { .. }) => "5".to_owned(),
+        (_, Kind::OneOf(words)) => words.first().copied().unwrap_or_default().to_owned(),
+        _ => "x".to_owned(),
+    }
+}
+
+/// Every name that is handed to the clients is one that they have, with a value that they take: connecting looks at them all
+/// and needs no broker.
+#[test]
+fn the_clients_take_what_they_are_handed() {
+    let handed = streams::properties().filter(|p| matches!(p.role, Role::Client | Role::Tuning));
+    let mut set: Vec<(String, String)> = handed.map(|p| (format!("ksql.streams.{}", p.name), sample(p))).collect();
+    // The largest and the smallest, and one kind of client.
+    set.extend(
+        [
+            ("ksql.streams.producer.max.request.size", "2147483647"),
+            ("ksql.streams.producer.delivery.timeout.ms", "2147483647"),
+            ("ksql.streams.producer.linger.ms", "9223372036854775807"),
+            ("ksql.streams.producer.batch.size", "0"),
+            ("ksql.streams.consumer.fetch.min.bytes", "0"),
+            ("ksql.streams.consumer.fetch.max.bytes", "2147483647"),
+            ("ksql.streams.admin.request.timeout.ms", "0"),
+            ("ksql.streams.producer.acks", "1"),
+            ("ksql.streams.enable.idempotence", "false"),
+            ("ksql.streams.connections.max.idle.ms", "-1"),
+            ("bootstrap.servers", "127.0.0.1:1"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    let builder = set.iter().fold(ConfigBuilder::new(), |builder, (name, value)| builder.set(name, value, "test"));
+    let config = builder.build().expect("valid");
+    let LogChoice::Kafka { bootstrap_servers, client_properties } = &config.engine.log else { panic!("Kafka") };
+    let log = KafkaLog::connect(bootstrap_servers, client_properties, Arc::new(|state: StateBatch| state.write()));
+    assert!(log.is_ok(), "{}", log.err().map(|error| error.to_string()).unwrap_or_default());
 }

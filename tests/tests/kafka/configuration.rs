@@ -47,7 +47,7 @@ fn what_is_set_reaches_topics_and_clients() {
         ("KSQL_BOOTSTRAP_SERVERS", bootstrap.as_str()),
         ("KSQL_KSQL_SERVICE_ID", "reaching_"),
         ("KSQL_KSQL_LOGGING_PROCESSING_TOPIC_PARTITIONS", "3"),
-        ("KSQL_KSQL_STREAMS_PRODUCER_MAX_REQUEST_SIZE", "2000"),
+        ("KSQL_KSQL_STREAMS_PRODUCER_MAX_REQUEST_SIZE", "20000"),
         ("KSQL_KSQL_STREAMS_PRODUCER_LINGER_MS", "1"),
         ("KSQL_KSQL_STREAMS_CONSUMER_FETCH_MAX_WAIT_MS", "50"),
         ("KSQL_KSQL_STREAMS_PRODUCER_ACKS", "all"),
@@ -61,7 +61,7 @@ fn what_is_set_reaches_topics_and_clients() {
     assert_eq!(command_topic.replicas, 1);
     server.ksql("CREATE STREAM reaching (id INT KEY, v STRING) WITH (KAFKA_TOPIC='reaching', PARTITIONS=1, VALUE_FORMAT='JSON');");
     server.ksql("INSERT INTO reaching (id, v) VALUES (1, 'small');");
-    let big = format!("INSERT INTO reaching (id, v) VALUES (1, '{}');", "x".repeat(4_000));
+    let big = format!("INSERT INTO reaching (id, v) VALUES (1, '{}');", "x".repeat(40_000));
     let (status, text) = server.request("POST", "/ksql", Some(&json!({"ksql": big}))).expect("an answer");
     assert!(status >= 400, "max.request.size holds: {status} {text}");
 }

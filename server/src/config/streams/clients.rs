@@ -25,6 +25,9 @@ use Takers::{All, Consumers, Producers};
 const HOUR_MS: i64 = 3_600_000;
 const GB: i64 = 1_000_000_000;
 const INT_MAX: i64 = 2_147_483_647;
+/// Between librdkafka's `message.max.bytes` and its `receive.message.max.bytes`, less the head of an answer.
+const LEAST_FETCH: i64 = 1_000_000;
+const MOST_FETCH: i64 = 100_000_000 - 512;
 const ANY: Kind = Kind::Int { min: -1 };
 
 const NO_GROUP: &str = "Partitions are assigned without a group's protocol.";
@@ -145,7 +148,7 @@ pub static PROPERTIES: &[StreamsProperty] = &[
     inert("key.serializer", Kind::Text, NO_CLASS),
     inert("value.serializer", Kind::Text, NO_CLASS),
     // Consumers.
-    tuning("fetch.max.bytes", COUNT, to(Consumers, &["fetch.max.bytes"]), "Bytes of one answer at most."),
+    tuning("fetch.max.bytes", COUNT, within(Consumers, &["fetch.max.bytes"], LEAST_FETCH, MOST_FETCH), "Bytes of one answer at most."),
     tuning(
         "fetch.max.wait.ms",
         COUNT,

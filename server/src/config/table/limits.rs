@@ -26,7 +26,7 @@ pub static PROPERTIES: &[Property] = &[
     // What statements may do.
     server("ksql.pull.queries.enable", "true", Kind::Bool, "Whether pull queries may be used."),
     session("ksql.query.pull.table.scan.enabled", "true", Kind::Bool, "Whether a pull query may read a whole table."),
-    server("ksql.query.pull.range.scan.enabled", "true", Kind::Bool, "Whether a pull query may read a range of keys."),
+    session("ksql.query.pull.range.scan.enabled", "true", Kind::Bool, "Whether a pull query may read a range of keys."),
     session("ksql.query.pull.stream.enabled", "true", Kind::Bool, "Whether a pull query may read a stream."),
     server("ksql.query.pull.limit.clause.enabled", "true", Kind::Bool, "Whether a pull query may have a LIMIT."),
     server("ksql.insert.into.values.enabled", "true", Kind::Bool, "Whether INSERT INTO … VALUES may be used."),
