@@ -11,11 +11,11 @@ use crate::lexer::lex;
 /// Puts the values of variables in the place of `${name}`. `$${name}` stands for the text `${name}`.
 ///
 /// A value can't break out of its place: inside quotes its quotes are doubled; elsewhere it must be one name or one
-/// literal. Comments stay as they are, and so does what is no reference (`${`, `${1}`). Values are not searched for
-/// further references.
+/// literal. Comments stay as they are, and so does what is no reference (`${`, `${1}`), and within a string literal a
+/// reference to a variable that is not defined. Values are not searched for further references.
 ///
 /// # Errors
-/// A reference to a variable that is not defined; a value that is neither a name nor a literal where one must stand.
+/// A reference to a variable that is not defined, outside of string literals; a value that is neither a name nor a literal where one must stand.
 pub fn substitute(text: &str, variables: &BTreeMap<String, String>) -> Result<String, ParseError> {
     let mut result = String::with_capacity(text.len());
     let mut context = Context::Plain;
@@ -33,7 +33,15 @@ pub fn substitute(text: &str, variables: &BTreeMap<String, String>) -> Result<St
             }
             if let Some(name) = reference(rest) {
                 let length = name.len() + "${}".len();
-                let value = value_of(name, variables).and_then(|value| context.fit(name, value));
+                let value = match value_of(name, variables) {
+                    // Within a text, `${x}` may be meant for others (connectors, templates).
+                    Err(_) if context == Context::Quotes('\'') => {
+                        result += rest.get(..length).unwrap_or("");
+                        rest = rest.get(length..).unwrap_or("");
+                        continue;
+                    }
+                    found => found.and_then(|value| context.fit(name, value)),
+                };
                 result += &value.map_err(|fault| Fault { span: span_at(text, place, length), ..fault }.locate(text))?;
                 rest = rest.get(length..).unwrap_or("");
                 continue;
@@ -162,6 +170,7 @@ mod tests {
             ("no $ { reference ${ here ${1} ${a b} $$", "no $ { reference ${ here ${1} ${a b} $$"),
             ("-- ${none}\n${n} /*/ ${none} */ ${n}", "-- ${none}\n5 /*/ ${none} */ 5"),
             ("/**/${n}", "/**/5"),
+            ("WITH ('table.name.format' = '${none}_${n}', 'x' = '$${n}')", "WITH ('table.name.format' = '${none}_5', 'x' = '${n}')"),
             ("é${n}é", "é5é"),
         ] {
             assert_eq!(with(text).unwrap_or_else(|e| panic!("{e}")), expected);
@@ -170,6 +179,7 @@ mod tests {
 
     #[test]
     fn an_undefined_variable_is_named_with_its_place() {
+        assert!(with("SELECT * FROM `${topc}`;").is_err());
         let error = with("SELECT 1\nFROM é${topc};").expect_err("undefined");
         assert_eq!((error.span.start.line, error.span.start.column), (2, 7));
         assert!(error.message.contains("'topc'") && error.suggestion.as_deref() == Some("Did you mean 'topic'?"));
