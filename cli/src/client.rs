@@ -1,5 +1,9 @@
 //! The shell's side of the REST API: statements, and queries whose rows arrive one by one.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use bytes::{Buf, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -12,6 +16,8 @@ use serde_json::{Value as Json, json};
 
 /// The longest line of an answer, bytes.
 const MAX_LINE_BYTES: usize = 64 << 20;
+/// How long a connection is kept without a request. Servers and what stands before them close it at some time.
+const KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// Properties or variables of a session, in the order they were set.
 pub type Settings = IndexMap<String, String>;
@@ -28,11 +34,13 @@ pub enum ClientError {
     Garbled(String),
 }
 
-/// A connection to one server.
+/// A connection to one server, kept between requests.
 #[derive(Clone)]
 pub struct Client {
     url: String,
     http: HttpClient<HttpConnector, Full<bytes::Bytes>>,
+    /// Whether a request was answered, so that a connection may have been kept since.
+    answered: Arc<AtomicBool>,
 }
 
 impl Client {
@@ -40,7 +48,8 @@ impl Client {
     pub fn new(url: &str) -> Self {
         let url = url.trim_end_matches('/');
         let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        Client { url, http: HttpClient::builder(TokioExecutor::new()).build_http() }
+        let http = HttpClient::builder(TokioExecutor::new()).pool_idle_timeout(KEPT_FOR).build_http();
+        Client { url, http, answered: Arc::default() }
     }
 
     pub fn url(&self) -> &str {
@@ -81,15 +90,26 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Json>) -> Result<Response<Incoming>, ClientError> {
-        let body = body.map(|b| b.to_string()).unwrap_or_default();
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.url))
-            .header("content-type", "application/json")
-            .body(Full::from(body))
-            .map_err(|e| ClientError::Unreachable { url: self.url.clone(), reason: e.to_string() })?;
-        let response =
-            self.http.request(request).await.map_err(|e| ClientError::Unreachable { url: self.url.clone(), reason: innermost(&e) })?;
+        let body = bytes::Bytes::from(body.map(|b| b.to_string()).unwrap_or_default());
+        let unreachable = |reason: String| ClientError::Unreachable { url: self.url.clone(), reason };
+        let request = || {
+            Request::builder()
+                .method(method.clone())
+                .uri(format!("{}{path}", self.url))
+                .header("content-type", "application/json")
+                .body(Full::from(body.clone()))
+                .map_err(|e| unreachable(e.to_string()))
+        };
+        let mut sent = self.http.request(request()?).await;
+        if let Err(error) = &sent
+            && self.answered.load(Ordering::Acquire)
+            && was_closed(error)
+        {
+            // The server, or something between, closed the kept connection: nothing was asked on it yet.
+            sent = self.http.request(request()?).await;
+        }
+        let response = sent.map_err(|e| unreachable(innermost(&e)))?;
+        self.answered.store(true, Ordering::Release);
         if response.status() == StatusCode::OK {
             return Ok(response);
         }
@@ -110,6 +130,24 @@ impl Client {
 
 fn parse(body: &[u8]) -> Result<Json, ClientError> {
     serde_json::from_slice(body).map_err(|e| ClientError::Garbled(e.to_string()))
+}
+
+/// Whether a connection turned out to be closed before anything was answered.
+fn was_closed(error: &hyper_util::client::legacy::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    if error.is_connect() {
+        return false;
+    }
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let closed = error.downcast_ref::<hyper::Error>().is_some_and(|e| e.is_incomplete_message() || e.is_canceled() || e.is_closed());
+        let reset = error.downcast_ref::<std::io::Error>();
+        if closed || reset.is_some_and(|e| matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {
@@ -157,5 +195,51 @@ impl Lines {
                 None => self.ended = true,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    async fn read_request(stream: &mut TcpStream) -> usize {
+        let mut buffer = [0; 4096];
+        stream.read(&mut buffer).await.expect("a request")
+    }
+
+    async fn answer(stream: &mut TcpStream) {
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]").await.expect("sent");
+    }
+
+    #[tokio::test]
+    async fn a_kept_connection_that_was_closed_is_replaced() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let client = Client::new(&listener.local_addr().expect("an address").to_string());
+        let server = tokio::spawn(async move {
+            let (mut first, _) = listener.accept().await.expect("a connection");
+            read_request(&mut first).await;
+            answer(&mut first).await;
+            // Closed when the second request comes, so that the client learns of it only then.
+            read_request(&mut first).await;
+            drop(first);
+            let (mut second, _) = listener.accept().await.expect("another connection");
+            read_request(&mut second).await;
+            answer(&mut second).await;
+            // A third request's connection breaks in the midst of an answer: that is not tried again.
+            read_request(&mut second).await;
+            second.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n[").await.expect("sent");
+            drop(second);
+            listener
+        });
+        let none = Settings::new();
+        for _ in 0..2 {
+            assert!(client.statements("SHOW STREAMS;", &none, &none).await.expect("an answer").is_empty());
+        }
+        assert!(client.statements("SHOW STREAMS;", &none, &none).await.is_err());
+        drop(server.await.expect("no panic"));
+        let gone = client.statements("SHOW STREAMS;", &none, &none).await.expect_err("nobody listens").to_string();
+        assert!(gone.contains("Is it running?"), "{gone}");
     }
 }
