@@ -32,8 +32,6 @@ pub struct TaskContext {
     pub rows_out: u64,
     /// Records and expressions that failed since the task began.
     pub errors: u64,
-    /// Bytes of keys and values read since the last chunk.
-    pub bytes_in: u64,
     /// Orders the rows of this task for aggregates that ask which came first. Set by the reader of each record, raised by
     /// the operators that make several rows of one; grows for ever, also over restarts (see [`arrival_of`]).
     pub arrival: i64,
@@ -69,7 +67,6 @@ impl TaskContext {
             null_key_counter: 0,
             rows_out: 0,
             errors: 0,
-            bytes_in: 0,
             arrival: 0,
             send_failure: None,
             record: None,
@@ -110,7 +107,6 @@ impl TaskContext {
     /// Queues a record for a topic.
     pub fn send(&mut self, topic: TopicHandle, record: OutRecord<'_>) -> Result<(), FatalError> {
         let writer = self.writer.as_mut().ok_or_else(|| FatalError("no writer outside of a chunk".into()))?;
-        self.rows_out += 1;
         writer.send(topic, record).map_err(|error| {
             let reason = FatalError(error.to_string());
             self.send_failure = Some(error);

@@ -8,10 +8,13 @@ use parking_lot::Mutex;
 use tidemill_engine::engine::Engine;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use crate::blocking::Blocking;
 use crate::config::ServerConfig;
 use crate::entities::CommandStatus;
 use crate::error::{ApiError, ErrorCode};
+use crate::health::Health;
 use crate::limits::Limits;
+use crate::pages::Pages;
 
 /// Statuses of commands that are remembered for `GET /status`; the oldest go first.
 const MAX_STATUSES: usize = 10_000;
@@ -25,6 +28,11 @@ pub struct App {
     /// Of the log, for clients.
     pub cluster_id: String,
     pub started: Instant,
+    /// Where work goes that may wait.
+    pub blocking: Blocking,
+    pub health: Arc<Health>,
+    /// Keeps web pages out that have no business here.
+    pub pages: Pages,
     /// Patterns of topics that SHOW TOPICS leaves out.
     pub hidden_topics: Vec<regex::Regex>,
     /// Of pull queries and statements.
@@ -44,12 +52,16 @@ impl App {
         let push_permits = Arc::new(Semaphore::new(config.max_push_queries.min(Semaphore::MAX_PERMITS)));
         let limits = Arc::new(Limits::new(&config));
         let cluster_id = engine.log().cluster_id();
+        let pages = Pages::new(&config, &host);
         App {
             cluster_id,
             engine,
             config,
             host,
             started: Instant::now(),
+            blocking: Blocking::default(),
+            health: Arc::default(),
+            pages,
             hidden_topics,
             limits,
             push_permits,

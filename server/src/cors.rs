@@ -1,6 +1,7 @@
 //! Which pages a browser lets read answers (`access.control.allow.*`). Browsers ask before they send a request with JSON in
 //! it; that question is answered here, and no endpoint knows of it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -32,13 +33,13 @@ impl<H: Handler> Cors<H> {
 }
 
 impl<H: Handler> Handler for Cors<H> {
-    async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Reply {
-        let Some(rules) = &self.rules else { return self.inner.clone().handle(request).await };
+    async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Reply {
+        let Some(rules) = &self.rules else { return self.inner.clone().handle(request, peer).await };
         let allowed = request.headers().get(ORIGIN).and_then(|origin| rules.allowed(origin));
         let asks = request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         let mut reply = match (&allowed, asks) {
             (Some(_), true) => rules.answer(),
-            _ => self.inner.clone().handle(request).await,
+            _ => self.inner.clone().handle(request, peer).await,
         };
         reply.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
         if let Some(allowed) = allowed {
@@ -50,7 +51,7 @@ impl<H: Handler> Handler for Cors<H> {
 
 /// The configured rules.
 #[derive(Debug)]
-struct Rules {
+pub struct Rules {
     origins: Vec<Origin>,
     methods: HeaderValue,
     headers: HeaderValue,
@@ -66,7 +67,7 @@ enum Origin {
 
 impl Rules {
     /// `None`: no origin is allowed.
-    fn new(config: &ServerConfig) -> Option<Self> {
+    pub fn new(config: &ServerConfig) -> Option<Self> {
         let origins = config.value("access.control.allow.origin")?;
         let header = |name: &str, default: &'static str| {
             let set = config.value(name).and_then(|value| HeaderValue::from_str(&value).ok());
@@ -80,7 +81,7 @@ impl Rules {
     }
 
     /// What an origin is told: that all may read, or that it may; `None`: it may not.
-    fn allowed(&self, origin: &HeaderValue) -> Option<HeaderValue> {
+    pub fn allowed(&self, origin: &HeaderValue) -> Option<HeaderValue> {
         let text = origin.to_str().ok()?;
         self.origins.iter().find_map(|allowed| match allowed {
             Origin::Any => Some(HeaderValue::from_static("*")),

@@ -21,6 +21,8 @@ impl ErrorCode {
     pub const TOO_MANY_PUSH_QUERIES: ErrorCode = ErrorCode(40003);
     /// A query where it can't be answered.
     pub const WRONG_ENDPOINT: ErrorCode = ErrorCode(40002);
+    /// A web page that may not ask.
+    pub const FORBIDDEN: ErrorCode = ErrorCode(40300);
     pub const NOT_FOUND: ErrorCode = ErrorCode(40400);
     /// The client stopped sending.
     pub const REQUEST_TIMEOUT: ErrorCode = ErrorCode(40800);

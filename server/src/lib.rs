@@ -7,13 +7,16 @@
 
 mod accept;
 mod app;
+mod blocking;
 pub mod config;
 mod cors;
 mod endpoints;
 mod entities;
 mod error;
+mod health;
 mod limits;
 mod net;
+mod pages;
 mod query;
 mod reply;
 mod request;

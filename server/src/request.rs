@@ -17,6 +17,9 @@ const MAX_OVERRUN: usize = 8;
 /// How long a client may pause while it sends a body.
 const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long it may take for the whole of it.
+const BODY_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// Properties or variables of a session.
 pub type Settings = BTreeMap<String, String>;
 
@@ -25,39 +28,52 @@ pub type Settings = BTreeMap<String, String>;
 /// # Errors
 /// It is longer than `max_bytes`, it stops coming, or the connection broke.
 pub async fn read_body(body: Incoming, max_bytes: usize) -> Result<Bytes, ApiError> {
-    let mut body = body;
+    let timeout = |what: String| ApiError::generic(ErrorCode::REQUEST_TIMEOUT, format!("The request's body did not {what}"));
+    let reading = tokio::time::timeout(BODY_TIMEOUT, read_parts(body, max_bytes));
+    match reading.await {
+        Ok(Ok(Some(read))) => Ok(read),
+        Ok(Ok(None)) => Err(ApiError::generic(
+            ErrorCode::BODY_TOO_LARGE,
+            format!("The request's body is larger than {max_bytes} bytes, the limit set by tidemill.http.max.body.bytes"),
+        )),
+        Ok(Err(Interrupted::Stalled)) => Err(timeout(format!("go on for {} seconds", BODY_IDLE_TIMEOUT.as_secs()))),
+        Ok(Err(Interrupted::Broken(error))) => Err(ApiError::bad_request(format!("The request's body could not be read: {error}"))),
+        Err(_) => Err(timeout(format!("come to its end within {} seconds", BODY_TIMEOUT.as_secs()))),
+    }
+}
+
+/// Why a body was not read to its end.
+enum Interrupted {
+    Stalled,
+    Broken(hyper::Error),
+}
+
+/// `None`: it is too large.
+async fn read_parts(mut body: Incoming, max_bytes: usize) -> Result<Option<Bytes>, Interrupted> {
     let mut read = BytesMut::new();
     let mut length = 0usize;
-    let idle = || {
-        let seconds = BODY_IDLE_TIMEOUT.as_secs();
-        ApiError::generic(ErrorCode::REQUEST_TIMEOUT, format!("The request's body did not go on for {seconds} seconds"))
-    };
-    while let Some(frame) = tokio::time::timeout(BODY_IDLE_TIMEOUT, body.frame()).await.map_err(|_| idle())? {
-        let frame = frame.map_err(|error| ApiError::bad_request(format!("The request's body could not be read: {error}")))?;
-        let Ok(data) = frame.into_data() else { continue };
+    while let Some(frame) = tokio::time::timeout(BODY_IDLE_TIMEOUT, body.frame()).await.map_err(|_| Interrupted::Stalled)? {
+        let Ok(data) = frame.map_err(Interrupted::Broken)?.into_data() else { continue };
         length = length.saturating_add(data.len());
         if length <= max_bytes {
             read.extend_from_slice(&data);
         } else if length > max_bytes.saturating_mul(MAX_OVERRUN) {
             break;
+        } else {
+            // What was kept is of no use any more.
+            read = BytesMut::new();
         }
     }
-    if length <= max_bytes {
-        return Ok(read.freeze());
-    }
-    Err(ApiError::generic(
-        ErrorCode::BODY_TOO_LARGE,
-        format!("The request's body is larger than {max_bytes} bytes, the limit set by tidemill.http.max.body.bytes"),
-    ))
+    Ok((length <= max_bytes).then(|| read.freeze()))
 }
 
 /// The JSON object in a body.
 ///
 /// # Errors
-/// There is no body (500, as ksqlDB has it), it is not JSON, or it is no object.
+/// There is no body, it is not JSON, or it is no object.
 pub fn object(body: &[u8]) -> Result<Map<String, Json>, ApiError> {
     if body.is_empty() {
-        return Err(ApiError::generic(ErrorCode::SERVER_ERROR, "The request has no body; a JSON object is expected"));
+        return Err(ApiError::bad_request("The request has no body; a JSON object is expected"));
     }
     match serde_json::from_slice(body) {
         Ok(Json::Object(object)) => Ok(object),
@@ -197,7 +213,7 @@ mod tests {
     #[test]
     fn what_cant_be_read_is_refused() {
         for (body, code) in [
-            (&b""[..], 50000),
+            (&b""[..], 40000),
             (b"{\"ksql\": \"SHOW", 40000),
             (b"{\"ksql\":\"\xff\xfe\"}", 40000),
             (b"[]", 40000),

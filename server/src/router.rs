@@ -3,7 +3,9 @@
 //! A method or media type that an endpoint does not know is a plain 404 `Not Found`, as ksqlDB has it; a path that no
 //! endpoint has is a 404 with an error code.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use hyper::body::Incoming;
 use hyper::header::ACCEPT;
@@ -13,7 +15,7 @@ use crate::accept::negotiate;
 use crate::app::App;
 use crate::endpoints;
 use crate::error::{ApiError, ErrorCode};
-use crate::net::Handler;
+use crate::net::{Handler, RAW_QUOTE};
 use crate::reply::{self, Reply};
 use crate::request::read_body;
 use crate::rows::RowFormat;
@@ -22,36 +24,53 @@ use crate::rows::RowFormat;
 const MAX_SEGMENTS: usize = 8;
 
 impl Handler for App {
-    async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Reply {
-        let (head, body) = request.into_parts();
-        let path = segments(head.uri.path());
-        let path: Vec<&str> = path.iter().map(String::as_str).collect();
-        if self.is_closing() {
-            return ApiError::generic(ErrorCode::SHUTTING_DOWN, "The server is shutting down").bare_reply();
+    async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Reply {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return route(self, request, peer).await;
         }
-        if head.method == Method::GET {
-            return get(self, &path, &head.headers).await;
-        }
-        if head.method != Method::POST || !is_posted(&path) {
-            return if is_known(&path) { reply::not_found() } else { unknown(head.uri.path()) };
-        }
-        // Judged before the body is read: a client that wants another form need not send it.
-        let Some(post) = post_of(&path, &head.headers) else { return reply::not_found() };
-        if head.version < Version::HTTP_11 && matches!(post, Post::Query(_) | Post::QueryStream(_)) {
-            return ApiError::bad_request("This endpoint is only available when using HTTP1.1 or HTTP2").bare_reply();
-        }
-        let body = match read_body(body, self.config.max_body_bytes).await {
-            Ok(body) => body,
-            Err(error) => return error.reply(),
-        };
-        match post {
-            Post::Ksql => endpoints::ksql(self, &body).await,
-            Post::Query(format) => endpoints::query(self, &body, format).await,
-            Post::QueryStream(format) => endpoints::query_stream(self, &body, format).await,
-            Post::CloseQuery => endpoints::close_query(&self, &body),
-            Post::Terminate => endpoints::terminate(self, &body).await,
-            Post::Peers => endpoints::peers(&body),
-        }
+        let began = Instant::now();
+        // Without what follows a question mark, where clients may put secrets.
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let reply = route(self, request, peer).await;
+        let (status, elapsed_us) = (reply.status().as_u16(), began.elapsed().as_micros() as u64);
+        tracing::debug!(%peer, %method, path, status, elapsed_us, "request");
+        reply
+    }
+}
+
+async fn route(app: Arc<App>, request: Request<Incoming>, peer: SocketAddr) -> Reply {
+    let (head, body) = request.into_parts();
+    let path = segments(head.uri.path());
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    if app.is_closing() {
+        return ApiError::generic(ErrorCode::SHUTTING_DOWN, "The server is shutting down").bare_reply();
+    }
+    if head.method == Method::GET {
+        return get(app, &path, &head.headers).await;
+    }
+    if head.method != Method::POST || !is_posted(&path) {
+        return if is_known(&path) { reply::not_found() } else { unknown(head.uri.path()) };
+    }
+    if let Err(error) = app.pages.check(&head.headers, head.uri.authority()) {
+        tracing::warn!(%peer, path = head.uri.path(), "a web page's request was refused: {}", error.message());
+        return error.reply();
+    }
+    // Judged before the body is read: a client that wants another form need not send it.
+    let Some(post) = post_of(&path, &head.headers) else { return reply::not_found() };
+    if head.version < Version::HTTP_11 && matches!(post, Post::Query(_) | Post::QueryStream(_)) {
+        return ApiError::bad_request("This endpoint is only available when using HTTP1.1 or HTTP2").bare_reply();
+    }
+    let body = match read_body(body, app.config.max_body_bytes).await {
+        Ok(body) => body,
+        Err(error) => return error.reply(),
+    };
+    match post {
+        Post::Ksql => endpoints::ksql(app, &body, peer).await,
+        Post::Query(format) => endpoints::query(app, &body, format, peer).await,
+        Post::QueryStream(format) => endpoints::query_stream(app, &body, format, peer).await,
+        Post::CloseQuery => endpoints::close_query(&app, &body),
+        Post::Terminate => endpoints::terminate(app, &body, peer).await,
+        Post::Peers => endpoints::peers(&body),
     }
 }
 
@@ -134,7 +153,7 @@ fn unknown(path: &str) -> Reply {
 /// The parts of a path, decoded; doubled and trailing slashes don't count.
 fn segments(path: &str) -> Vec<String> {
     let parts = path.split('/').filter(|part| !part.is_empty()).take(MAX_SEGMENTS);
-    parts.map(|part| percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned()).collect()
+    parts.map(|part| percent_encoding::percent_decode_str(&part.replace(RAW_QUOTE, "`")).decode_utf8_lossy().into_owned()).collect()
 }
 
 #[cfg(test)]
@@ -145,6 +164,7 @@ mod tests {
     fn paths_are_read_leniently() {
         assert_eq!(segments("//info/"), ["info"]);
         assert_eq!(segments("/status/stream/%60S1%60/create"), ["status", "stream", "`S1`", "create"]);
+        assert_eq!(segments("/status/stream/\"S1\"/create"), ["status", "stream", "`S1`", "create"]);
         assert!(segments("/").is_empty());
         assert!(is_known(&["status", "x"]) && !is_known(&["no", "such"]));
     }

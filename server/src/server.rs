@@ -62,7 +62,7 @@ impl Server {
         let first = listeners.first().and_then(|l| l.local_addr().ok());
         let addr = first.ok_or_else(|| StartError::Broken("there is no address to listen on".to_owned()))?;
         let host = config.advertised.as_deref().map_or_else(|| addr.to_string(), |url| host_of(url).to_owned());
-        let connections = Connections::new(config.max_connections);
+        let connections = Connections::new(config.max_connections, config.idle_timeout);
         let queries_file = config.queries_file.clone();
         let app = Arc::new(App::new(engine.clone(), config, host));
         if let Some(file) = queries_file {
@@ -77,6 +77,9 @@ impl Server {
         }
         let handler = Cors::new(app.clone(), &app.config);
         for listener in listeners {
+            if let Ok(address) = listener.local_addr() {
+                tracing::info!("listening on http://{address}");
+            }
             connections.serve(listener, handler.clone());
         }
         let log = match &engine.config().log {

@@ -77,7 +77,13 @@ fn queries(queries: &Json) -> String {
         let text = cell(&query["queryString"]).split_whitespace().collect::<Vec<_>>().join(" ");
         vec![cell(&query["id"]), cell(&query["queryType"]), state, joined(&query["sinks"]), text]
     });
-    table(&["Query", "Type", "Status", "Writes", "Statement"], rows)
+    let mut text = table(&["Query", "Type", "Status", "Writes", "Statement"], rows);
+    for query in array(queries) {
+        for error in array(&query["queryErrors"]) {
+            text.push_str(&format!("\n{} failed: {}", cell(&query["id"]), cell(&error["errorMessage"])));
+        }
+    }
+    text
 }
 
 fn types(types: &Json) -> String {

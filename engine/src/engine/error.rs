@@ -85,7 +85,11 @@ impl From<TypeError> for EngineError {
 
 impl From<StateError> for EngineError {
     fn from(error: StateError) -> Self {
-        EngineError::internal(error.to_string())
+        let blame = match error {
+            StateError::Busy => Blame::External,
+            _ => Blame::Internal,
+        };
+        EngineError { blame, ..EngineError::internal(error.to_string()) }
     }
 }
 

@@ -31,7 +31,7 @@ impl Engine {
         let catalog = self.catalog();
         let topics = self.topic_lookup();
         let context = self.context(&catalog, session, &topics);
-        let number = self.next_query_number(&self.commands.lock());
+        let number = self.probable_query_number();
         let text = closed(&statement.text);
         let (planned, is_persistent) = match &statement.statement {
             Statement::CreateAs(create) => {

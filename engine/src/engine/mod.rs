@@ -11,10 +11,12 @@ mod ddl;
 mod drop;
 mod error;
 mod explain;
+mod flow;
 mod insert;
 mod open;
 mod persistent;
 mod pull;
+mod pull_rows;
 mod push;
 mod queries;
 mod readonly;
@@ -25,6 +27,7 @@ mod tombstone;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -42,9 +45,9 @@ pub use config::{EngineConfig, LogChoice};
 pub use error::{Blame, EngineError};
 pub use explain::Explained;
 pub use insert::{EncodedInsert, encode as encode_insert};
-pub use pull::PullResult;
+pub use pull_rows::{PullResult, PullRows};
 pub use push::{PushQuery, PushRow};
-pub use queries::{PersistentQuery, QueryKind, QueryRegistry};
+pub use queries::{PersistentQuery, PushQueryInfo, QueryKind, QueryRegistry};
 
 /// A running engine. Cheap to share; [`Engine::shutdown`] ends it cleanly.
 pub struct Engine {
@@ -57,6 +60,8 @@ pub struct Engine {
     readonly_topics: readonly::ReadonlyTopics,
     /// Held while a statement changes something.
     commands: Mutex<CommandState>,
+    /// Commands that were carried out; read without the lock, which a statement may hold for as long as the log is away.
+    carried_out: AtomicUsize,
     inserts: insert::Inserter,
 }
 
@@ -129,9 +134,9 @@ impl Engine {
         &self.runtime
     }
 
-    /// The number of the last command, as clients were told it; -1: there was none.
+    /// The number of the last command that was carried out, as clients were told it; -1: there was none. Never waits.
     pub fn last_sequence_number(&self) -> i64 {
-        match self.commands.lock().count {
+        match self.carried_out.load(Ordering::Acquire) {
             0 => -1,
             count => command::sequence_number(count - 1),
         }

@@ -1,6 +1,7 @@
 //! Opening an engine: log, state, runtime, then the command log replayed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
@@ -84,6 +85,7 @@ impl Engine {
             catalog: RwLock::new(Arc::new(Catalog::default())),
             queries: QueryRegistry::default(),
             readonly_topics: ReadonlyTopics::new(&config.readonly_topics)?,
+            carried_out: AtomicUsize::new(commands.len()),
             commands: Mutex::new(CommandState { log: command_log, count: commands.len(), given: String::new() }),
             config,
         });
@@ -124,8 +126,9 @@ impl Engine {
         action: Action,
     ) -> Result<i64, EngineError> {
         let number = self.append(commands, statement, session, action.clone())?;
-        self.apply(action, session, &mut Mode::Live)?;
-        Ok(number)
+        let applied = self.apply(action, session, &mut Mode::Live);
+        self.carried_out.store(commands.count, Ordering::Release);
+        applied.map(|()| number)
     }
 
     /// Carries a command out.

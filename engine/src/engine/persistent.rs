@@ -90,12 +90,6 @@ impl Engine {
         statement: &SpannedStatement,
         session: &SessionProperties,
     ) -> Result<CommandOutcome, EngineError> {
-        if let Some(id) = id
-            && self.queries.close_push_query(&id.name)
-        {
-            let outcome = lifecycle("terminate", Some(id), "Query terminated.", statement);
-            return self.nothing(commands, outcome, session);
-        }
         let queries = self.named(id)?;
         let outcome = lifecycle("terminate", id, "Query terminated.", statement);
         self.act(commands, outcome, session, Action::Terminate { queries })
@@ -169,6 +163,11 @@ impl Engine {
 
     pub(super) fn next_query_number(&self, commands: &CommandState) -> i64 {
         query_number(commands.count)
+    }
+
+    /// As [`Self::next_query_number`] while no statement is under way; for those who only want to show it.
+    pub(super) fn probable_query_number(&self) -> i64 {
+        query_number(self.carried_out.load(std::sync::atomic::Ordering::Acquire))
     }
 
     /// Registers a query and starts it. One that can't start stays listed, with the reason.

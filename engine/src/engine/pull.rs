@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tidemill_parser::ast::Query;
 
+use super::pull_rows::{Chunk, PullRows, Source};
 use super::{Engine, EngineError, SessionProperties};
-use crate::analyze::{self, KeyConstraint, Lookup, OutputColumn, PullPlan, PullQuery, WindowBounds};
+use crate::analyze::{self, KeyConstraint, Lookup, PullPlan, PullQuery, WindowBounds};
 use crate::expr::{self, Compiled, Env, Eval, Scope};
 use crate::operators::materialized::MaterializedReader;
 use crate::row::{Row, Window};
@@ -13,21 +14,12 @@ use crate::state::StoreReader;
 use crate::types::Value;
 use crate::types::codec;
 
-/// What a pull query answers.
-#[derive(Debug, Clone)]
-pub struct PullResult {
-    pub columns: Vec<OutputColumn>,
-    pub rows: Vec<Vec<Value>>,
-    /// Whether the rows come from a stream's topic instead of a table's store.
-    pub from_stream: bool,
-}
-
 impl Engine {
-    /// Answers a pull query (a SELECT without EMIT).
+    /// Answers a pull query (a SELECT without EMIT). What it finds is read as its rows are taken.
     ///
     /// # Errors
     /// The statement is wrong, the table can't be looked up, or the log is away.
-    pub fn pull_query(&self, query: &Query, statement: &str, session: &SessionProperties) -> Result<PullResult, EngineError> {
+    pub fn pull_query(&self, query: &Query, statement: &str, session: &SessionProperties) -> Result<PullRows, EngineError> {
         let catalog = self.catalog();
         let topics = self.topic_lookup();
         let id = super::push::transient_id(query);
@@ -41,8 +33,9 @@ impl Engine {
                 })?;
                 let reader = persistent.materialized().ok_or_else(|| not_materialized(&plan.source))?;
                 let partitions = self.runtime.partition_readers(query_id, reader.stores());
-                let rows = TablePull::new(&plan, reader, &partitions)?.run()?;
-                Ok(PullResult { columns: plan.columns, rows, from_stream: false })
+                let columns = plan.columns.clone();
+                let pull = TablePull::new(&plan, reader, partitions)?;
+                Ok(PullRows { columns, from_stream: false, source: Source::Table(Box::new(pull)) })
             }
         }
     }
@@ -54,19 +47,29 @@ fn not_materialized(table: &str) -> EngineError {
     ))
 }
 
-/// One look into a table.
-struct TablePull<'a> {
-    plan: &'a PullPlan,
+/// One look into a table, which goes on from chunk to chunk.
+pub(super) struct TablePull {
     reader: Arc<MaterializedReader>,
     /// Readers of the table's stores in each partition.
-    partitions: &'a [Vec<StoreReader>],
+    partitions: Vec<Vec<StoreReader>>,
     predicate: Option<Eval<bool>>,
     items: Vec<Compiled>,
-    rows: Vec<Vec<Value>>,
+    /// What is still to be read, the next last.
+    parts: Vec<Part>,
+    /// Rows that the limit still allows; `None`: without limit.
+    left: Option<u64>,
 }
 
-impl<'a> TablePull<'a> {
-    fn new(plan: &'a PullPlan, reader: Arc<MaterializedReader>, partitions: &'a [Vec<StoreReader>]) -> Result<Self, EngineError> {
+/// What can be read by itself.
+enum Part {
+    /// One key, in the store of its partition.
+    Key(Vec<u8>),
+    /// A range of one partition, in one of the stores that hold its keys.
+    Range { partition: usize, store: usize, from: Vec<u8>, to: Option<Vec<u8>>, windows: WindowBounds },
+}
+
+impl TablePull {
+    fn new(plan: &PullPlan, reader: Arc<MaterializedReader>, partitions: Vec<Vec<StoreReader>>) -> Result<Self, EngineError> {
         let scope = Scope::new(&plan.schema, plan.windowed);
         let compile = |text: &str| {
             let parsed = tidemill_parser::parse_expression(text)?;
@@ -80,94 +83,126 @@ impl<'a> TablePull<'a> {
             None => None,
         };
         let items = plan.items.iter().map(|item| compile(&item.expr)).collect::<Result<_, _>>()?;
-        Ok(TablePull { plan, reader, partitions, predicate, items, rows: Vec::new() })
+        let parts = parts(plan, partitions.len(), reader.key_stores());
+        Ok(TablePull { left: plan.limit, reader, partitions, predicate, items, parts })
     }
 
-    fn run(mut self) -> Result<Vec<Vec<Value>>, EngineError> {
-        if self.is_full() {
-            return Ok(self.rows);
-        }
-        match &self.plan.lookup {
-            Lookup::Keys(keys) => {
-                for constraint in keys {
-                    self.look_up(constraint)?;
+    /// From now on reading fails with [`crate::state::StateError::Busy`] where it would have to wait.
+    pub(super) fn without_waiting(&mut self) {
+        let partitions = std::mem::take(&mut self.partitions).into_iter();
+        self.partitions = partitions.map(|stores| stores.into_iter().map(StoreReader::without_waiting).collect()).collect();
+    }
+
+    /// Reads on until a chunk is full; an empty one is the end.
+    pub(super) fn fill(&mut self, chunk: &mut Chunk) -> Result<(), EngineError> {
+        while !self.is_done() && !chunk.is_full() {
+            let Some(part) = self.parts.pop() else { break };
+            match part {
+                Part::Key(key) => self.look_up(&key, chunk)?,
+                Part::Range { partition, store, from, to, windows } => {
+                    if let Some(from) = self.scan((partition, store), &from, to.as_deref(), windows, chunk)? {
+                        self.parts.push(Part::Range { partition, store, from, to, windows });
+                    }
                 }
-            }
-            Lookup::Range { key, windows } => {
-                let mut from = Vec::new();
-                if let Some((value, _)) = &key.from {
-                    codec::encode_key(std::slice::from_ref(value), &mut from);
-                }
-                let to = key.to.as_ref().and_then(|(value, inclusive)| {
-                    let mut to = Vec::new();
-                    codec::encode_key(std::slice::from_ref(value), &mut to);
-                    if *inclusive { codec::prefix_end(&to) } else { Some(to) }
-                });
-                let after = key.from.as_ref().and_then(|(_, inclusive)| if *inclusive { None } else { codec::prefix_end(&from) });
-                self.scan(after.as_deref().unwrap_or(&from), to.as_deref(), *windows)?;
-            }
-            Lookup::Scan { windows } => self.scan(&[], None, *windows)?,
-        }
-        Ok(self.rows)
-    }
-
-    fn is_full(&self) -> bool {
-        self.plan.limit.is_some_and(|limit| self.rows.len() as u64 >= limit)
-    }
-
-    /// Reads one key in the store of its partition.
-    fn look_up(&mut self, constraint: &KeyConstraint) -> Result<(), EngineError> {
-        if self.is_full() {
-            return Ok(());
-        }
-        let mut key = Vec::new();
-        codec::encode_key(&constraint.key, &mut key);
-        if self.plan.windowed {
-            return self.scan(&key, codec::prefix_end(&key).as_deref(), constraint.windows);
-        }
-        for partition in self.partitions {
-            if let Some(row) = self.reader.get(&key, partition).map_err(|e| EngineError::internal(e.0))? {
-                return self.take(row);
             }
         }
         Ok(())
     }
 
-    /// Reads a range of keys in every partition.
-    fn scan(&mut self, from: &[u8], to: Option<&[u8]>, windows: WindowBounds) -> Result<(), EngineError> {
-        let reader = self.reader.clone();
-        for partition in self.partitions {
-            let mut failed = None;
-            let mut show = |row: Row| {
-                if row.meta.window.is_none_or(|window| admits(windows, window)) {
-                    failed = self.take(row).err();
-                }
-                failed.is_none() && !self.is_full()
-            };
-            reader.scan(from, to, partition, &mut show).map_err(|e| EngineError::internal(e.0))?;
-            if let Some(error) = failed {
-                return Err(error);
-            }
-            if self.is_full() {
+    pub(super) fn is_done(&self) -> bool {
+        self.left == Some(0) || self.parts.is_empty()
+    }
+
+    /// Reads one key in the store of its partition.
+    fn look_up(&mut self, key: &[u8], chunk: &mut Chunk) -> Result<(), EngineError> {
+        for partition in &self.partitions {
+            if let Some(row) = self.reader.get(key, partition)? {
+                self.left = take(self.left, self.predicate.as_ref(), &self.items, &row, chunk);
                 break;
             }
         }
         Ok(())
     }
 
-    /// Applies the rest of WHERE and the projection.
-    fn take(&mut self, row: Row) -> Result<(), EngineError> {
-        let env = Env::new(&row.values, &row.meta);
-        if let Some(predicate) = &self.predicate
-            && !matches!(predicate(&env), Ok(Some(true)))
-        {
-            return Ok(());
-        }
-        // An expression that fails is null, as in a persistent query.
-        let values = self.items.iter().map(|item| item.eval_value(&env).unwrap_or_default()).collect();
-        self.rows.push(values);
-        Ok(())
+    /// Reads a range of a store until the chunk is full; where it goes on then.
+    fn scan(
+        &mut self,
+        (partition, store): (usize, usize),
+        from: &[u8],
+        to: Option<&[u8]>,
+        windows: WindowBounds,
+        chunk: &mut Chunk,
+    ) -> Result<Option<Vec<u8>>, EngineError> {
+        let Some(stores) = self.partitions.get(partition) else { return Ok(None) };
+        let mut next = None;
+        let left = &mut self.left;
+        self.reader.scan(store, from, to, stores, &mut |key, row| {
+            if row.meta.window.is_none_or(|w| admits(windows, w)) {
+                *left = take(*left, self.predicate.as_ref(), &self.items, &row, chunk);
+            }
+            if chunk.is_full() {
+                // The smallest key behind this one.
+                next = Some([key, &[0]].concat());
+            }
+            next.is_none() && *left != Some(0)
+        })?;
+        Ok(next)
     }
+}
+
+/// What a plan asks to be read, the first last.
+fn parts(plan: &PullPlan, partitions: usize, key_stores: usize) -> Vec<Part> {
+    let ranges = |from: Vec<u8>, to: Option<Vec<u8>>, windows: WindowBounds| {
+        let all = (0..partitions).flat_map(move |partition| (0..key_stores).map(move |store| (partition, store)));
+        all.map(move |(partition, store)| Part::Range { partition, store, from: from.clone(), to: to.clone(), windows })
+    };
+    let encode = |key: &[Value]| {
+        let mut bytes = Vec::new();
+        codec::encode_key(key, &mut bytes);
+        bytes
+    };
+    let mut parts: Vec<Part> = match &plan.lookup {
+        Lookup::Keys(keys) => {
+            let of_key = |constraint: &KeyConstraint| -> Vec<Part> {
+                let key = encode(&constraint.key);
+                match codec::prefix_end(&key) {
+                    end if plan.windowed => ranges(key, end, constraint.windows).collect(),
+                    _ => vec![Part::Key(key)],
+                }
+            };
+            keys.iter().flat_map(of_key).collect()
+        }
+        Lookup::Range { key, windows } => {
+            let from = key.from.as_ref().map(|(value, inclusive)| (encode(std::slice::from_ref(value)), *inclusive));
+            let from = match from {
+                Some((from, true)) => from,
+                // Behind every key that begins so; where there is none, the key itself.
+                Some((from, false)) => codec::prefix_end(&from).unwrap_or(from),
+                None => Vec::new(),
+            };
+            let to = key.to.as_ref().and_then(|(value, inclusive)| {
+                let to = encode(std::slice::from_ref(value));
+                if *inclusive { codec::prefix_end(&to) } else { Some(to) }
+            });
+            ranges(from, to, *windows).collect()
+        }
+        Lookup::Scan { windows } => ranges(Vec::new(), None, *windows).collect(),
+    };
+    parts.reverse();
+    parts
+}
+
+/// Applies the rest of WHERE and the projection to a row, and adds it to a chunk. How many rows the limit allows then.
+fn take(left: Option<u64>, predicate: Option<&Eval<bool>>, items: &[Compiled], row: &Row, chunk: &mut Chunk) -> Option<u64> {
+    let env = Env::new(&row.values, &row.meta);
+    if let Some(predicate) = predicate
+        && !matches!(predicate(&env), Ok(Some(true)))
+    {
+        return left;
+    }
+    // An expression that fails is null, as in a persistent query.
+    chunk.push(items.iter().map(|item| item.eval_value(&env).unwrap_or_default()).collect());
+    left.map(|left| left.saturating_sub(1))
 }
 
 fn admits(bounds: WindowBounds, window: Window) -> bool {

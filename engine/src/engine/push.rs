@@ -1,15 +1,14 @@
-//! Push queries: rows flow to a client until it leaves, the limit is reached or the query is closed.
-//!
-//! A client that is slower than the query must not fill the memory: when too many rows wait for it, its query pauses, and
-//! goes on when most of them are taken.
+//! Push queries: rows flow to a client until it leaves, the limit is reached or the query is closed. What waits for a
+//! client that is slower than the query is bounded (see [`super::flow`]).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tidemill_parser::ast::{Query, Relation};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::flow::{Flow, Switch};
 use super::queries::PushQueryInfo;
 use super::tombstone::Kept;
 use super::{Engine, EngineError, SessionProperties};
@@ -20,11 +19,6 @@ use crate::row::Row;
 use crate::runtime::{QueryHandle, QueryState, Runtime, StartQuery};
 use crate::types::{Column, Value};
 
-/// A push query pauses while more rows than this wait for its client …
-const PAUSE_ABOVE_ROWS: usize = 10_000;
-/// … and goes on below this.
-const RESUME_BELOW_ROWS: usize = 1_000;
-
 /// What a client of a push query receives.
 #[derive(Debug, Clone, PartialEq)]
 pub enum PushRow {
@@ -34,6 +28,16 @@ pub enum PushRow {
     LimitReached,
     /// The query was closed or failed; the last thing to come.
     Ended { error: Option<String> },
+}
+
+impl PushRow {
+    /// Bytes that it takes while it waits, about.
+    fn weight(&self) -> usize {
+        match self {
+            PushRow::Row { values, .. } => values.iter().map(|value| size_of::<Value>() + value.heap_bytes()).sum(),
+            PushRow::LimitReached | PushRow::Ended { .. } => 0,
+        }
+    }
 }
 
 /// A running push query. Dropping it ends the query.
@@ -51,9 +55,7 @@ pub struct PushQuery {
 
 struct Shared {
     sender: UnboundedSender<PushRow>,
-    /// Rows that wait for the client.
-    waiting: AtomicUsize,
-    paused: AtomicBool,
+    flow: Flow<Running>,
     ended: AtomicBool,
     delivered: AtomicU64,
     limit: Option<u64>,
@@ -61,8 +63,22 @@ struct Shared {
     slots: Vec<usize>,
     /// What is shown of a deleted row, column by column.
     kept: Vec<Kept>,
+}
+
+/// The query in the runtime.
+struct Running {
     runtime: Arc<Runtime>,
     id: String,
+}
+
+impl Switch for Running {
+    fn pause(&self) {
+        self.runtime.pause(&self.id);
+    }
+
+    fn resume(&self) {
+        self.runtime.resume(&self.id);
+    }
 }
 
 /// Ends a push query from outside.
@@ -92,7 +108,9 @@ impl Collector for Shared {
         } else {
             self.slots.iter().map(|slot| row.values.get(*slot).cloned().unwrap_or_default()).collect()
         };
-        if self.sender.send(PushRow::Row { values, tombstone }).is_err() {
+        let row = PushRow::Row { values, tombstone };
+        self.flow.add(row.weight());
+        if self.sender.send(row).is_err() {
             self.ended.store(true, Ordering::Release);
             return false;
         }
@@ -100,9 +118,6 @@ impl Collector for Shared {
             self.ended.store(true, Ordering::Release);
             let _ = self.sender.send(PushRow::LimitReached);
             return false;
-        }
-        if self.waiting.fetch_add(1, Ordering::AcqRel) > PAUSE_ABOVE_ROWS && !self.paused.swap(true, Ordering::AcqRel) {
-            self.runtime.pause(&self.id);
         }
         true
     }
@@ -112,7 +127,7 @@ impl PushQuery {
     /// The next row; waits for it. `None` after the last thing to come.
     pub async fn next(&mut self) -> Option<PushRow> {
         let row = self.rows.recv().await?;
-        self.taken();
+        self.taken(&row);
         if !matches!(row, PushRow::Row { .. }) {
             self.rows.close();
         }
@@ -122,17 +137,13 @@ impl PushQuery {
     /// The next row if one is there.
     pub fn try_next(&mut self) -> Option<PushRow> {
         let row = self.rows.try_recv().ok()?;
-        self.taken();
+        self.taken(&row);
         Some(row)
     }
 
-    fn taken(&self) {
-        let before = self.shared.waiting.load(Ordering::Acquire);
-        if before > 0 {
-            self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
-        }
-        if before <= RESUME_BELOW_ROWS && self.shared.paused.swap(false, Ordering::AcqRel) {
-            self.shared.runtime.resume(&self.id);
+    fn taken(&self, row: &PushRow) {
+        if matches!(row, PushRow::Row { .. }) {
+            self.shared.flow.take(row.weight());
         }
     }
 }
@@ -156,21 +167,18 @@ impl Engine {
         let id = transient_id(query);
         let topics = self.topic_lookup();
         let planned = analyze::push_query(query, statement, &self.context(&catalog, session, &topics), &id)?;
-        let columns = planned.schema.value;
+        let columns = planned.schema.value.clone();
         let schema = &planned.plan.root.schema;
         let slots = columns.iter().filter_map(|c| schema.slot(&c.name)).collect();
         let (sender, rows) = unbounded_channel();
         let shared = Arc::new(Shared {
             sender: sender.clone(),
-            waiting: AtomicUsize::new(0),
-            paused: AtomicBool::new(false),
+            flow: Flow::new(Running { runtime: self.runtime.clone(), id: id.clone() }),
             ended: AtomicBool::new(false),
             delivered: AtomicU64::new(0),
             limit: query.limit,
             slots,
             kept: Kept::of(&columns, &planned.plan.root),
-            runtime: self.runtime.clone(),
-            id: id.clone(),
         });
         if query.limit == Some(0) {
             shared.ended.store(true, Ordering::Release);
@@ -197,7 +205,15 @@ impl Engine {
                 let _ = sender.send(PushRow::Ended { error });
             })
         });
-        let info = PushQueryInfo { id: id.clone(), statement: statement.to_owned(), plan, handle };
+        let info = PushQueryInfo {
+            id: id.clone(),
+            statement: statement.to_owned(),
+            plan,
+            schema: planned.schema,
+            window: planned.window,
+            properties: session.0.clone(),
+            handle,
+        };
         self.queries.add_push(info, Arc::new(Closer(Mutex::new(Some(sender)))));
         let is_table = planned.kind == SourceKind::Table;
         Ok(PushQuery { id, columns, is_table, rows, shared, engine: self.clone(), internal_topics })

@@ -1,15 +1,16 @@
 //! The queries that run: persistent ones, which the command log remembers, and push queries, which end with their client.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use indexmap::IndexMap;
 use parking_lot::RwLock;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, WindowType};
 use crate::operators::materialized::{self, MaterializedReader};
 use crate::plan::QueryPlan;
 use crate::runtime::{QueryHandle, QueryState};
+use crate::types::Schema;
 
 /// How a persistent query was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub struct PersistentQuery {
     /// The topic behind the sink.
     pub sink_topic: String,
     /// Properties that the statement was given with.
-    pub properties: std::collections::BTreeMap<String, String>,
+    pub properties: BTreeMap<String, String>,
     /// Set while it runs; a query that could not start has none, and the reason instead.
     pub handle: RwLock<Result<Arc<QueryHandle>, String>>,
     /// How its table is looked up; made at the first pull query.
@@ -66,6 +67,12 @@ pub struct PushQueryInfo {
     pub id: String,
     pub statement: String,
     pub plan: Arc<QueryPlan>,
+    /// What comes out.
+    pub schema: Schema,
+    /// Windows of its keys.
+    pub window: Option<WindowType>,
+    /// Properties that the statement was given with.
+    pub properties: BTreeMap<String, String>,
     pub handle: Arc<QueryHandle>,
 }
 
@@ -109,6 +116,13 @@ impl QueryRegistry {
         let Some(entry) = self.push.write().remove(id) else { return false };
         entry.close.close();
         true
+    }
+
+    /// A push query by its id in any case of letters: a statement's names are in upper case unless they are quoted.
+    pub fn push_query_named(&self, name: &str) -> Option<PushQueryInfo> {
+        let push = self.push.read();
+        let found = push.get(name).or_else(|| push.iter().find(|(id, _)| id.eq_ignore_ascii_case(name)).map(|(_, entry)| entry));
+        found.map(|entry| entry.info.clone())
     }
 
     /// Ends all push queries.

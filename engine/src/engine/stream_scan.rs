@@ -1,133 +1,192 @@
-//! A pull query over a stream: its topic read from the first record to where it ends when the query comes.
+//! A pull query over a stream: its topic read from the first record to where it ended when the query came.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::pull::PullResult;
+use super::pull_rows::{Chunk, PullRows, Source};
 use super::{Engine, EngineError};
 use crate::analyze::{OutputColumn, PlannedQuery};
-use crate::log::{LogError, LogReader, OffsetSpec, Subscription, TopicPartition};
-use crate::operators::{self, BuildEnv, Collector, TaskGraph, end_chunk, process_from};
+use crate::clock::Clock;
+use crate::log::{Log, LogError, LogReader, Offset, OffsetSpec, Subscription, TopicPartition};
+use crate::operators::{self, BuildEnv, Collector, TaskGraph, TaskSpec, end_chunk, process_from};
+use crate::plan::QueryPlan;
+use crate::processing_log::ProcessingLog;
 use crate::row::{Headers, Row};
 use crate::state::{StateDb, StoreKey};
 use crate::task::TaskContext;
 use crate::types::Value;
 
 /// Bytes of the topic that may wait unread.
-const MAX_BUFFERED_BYTES: usize = 8 << 20;
+const MAX_BUFFERED_BYTES: usize = 2 << 20;
 /// How long reading may stall.
 const STALL_TIMEOUT: Duration = Duration::from_secs(15);
-/// Rows that an answer may hold.
-const MAX_ROWS: usize = 10_000_000;
 
 /// Gathers rows until there are enough.
 struct Gathered {
-    rows: Mutex<Vec<Vec<Value>>>,
+    rows: Mutex<VecDeque<Vec<Value>>>,
     slots: Vec<usize>,
-    limit: usize,
 }
 
 impl Collector for Gathered {
     fn collect(&self, row: &Row) -> bool {
-        let mut rows = self.rows.lock();
-        if rows.len() < self.limit {
-            rows.push(self.slots.iter().map(|slot| row.values.get(*slot).cloned().unwrap_or_default()).collect());
-        }
-        rows.len() < self.limit
+        self.rows.lock().push_back(self.slots.iter().map(|slot| row.values.get(*slot).cloned().unwrap_or_default()).collect());
+        true
     }
 }
 
+/// A scan under way.
+pub(super) struct StreamScan {
+    log: Arc<dyn Log>,
+    clock: Arc<dyn Clock>,
+    processing_log: Arc<dyn ProcessingLog>,
+    plan: QueryPlan,
+    spec: TaskSpec,
+    gathered: Arc<Gathered>,
+    /// Partitions still to be read, the next last, with where they begin and end.
+    partitions: Vec<(TopicPartition, Offset, Offset)>,
+    current: Option<PartitionScan>,
+    /// Rows that the limit still allows; `None`: without limit.
+    left: Option<u64>,
+}
+
+/// One partition that is being read.
+struct PartitionScan {
+    partition: TopicPartition,
+    position: Offset,
+    end: Offset,
+    reader: Box<dyn LogReader>,
+    graph: TaskGraph,
+    cx: TaskContext,
+    wants_headers: bool,
+}
+
 impl Engine {
-    /// Runs the query over what the topic holds, on the caller's thread.
-    pub(super) fn scan_stream(&self, planned: PlannedQuery, limit: Option<u64>) -> Result<PullResult, EngineError> {
-        let columns = planned.schema.value;
+    /// Plans the scan and looks where the topic begins and ends.
+    pub(super) fn scan_stream(&self, planned: PlannedQuery, limit: Option<u64>) -> Result<PullRows, EngineError> {
         let schema = &planned.plan.root.schema;
-        let gathered = Arc::new(Gathered {
-            rows: Mutex::new(Vec::new()),
-            slots: columns.iter().filter_map(|c| schema.slot(&c.name)).collect(),
-            limit: limit.and_then(|l| usize::try_from(l).ok()).unwrap_or(MAX_ROWS),
-        });
-        let specs = operators::split(&planned.plan).map_err(|e| EngineError::internal(e.0))?;
-        let [spec] = specs.as_slice() else {
+        let slots = planned.schema.value.iter().filter_map(|c| schema.slot(&c.name)).collect();
+        let columns = planned.schema.value.iter();
+        let columns = columns.map(|column| OutputColumn { is_key: schema.is_key(&column.name), column: column.clone() }).collect();
+        let mut specs = operators::split(&planned.plan).map_err(|e| EngineError::internal(e.0))?;
+        let (Some(spec), true) = (specs.pop(), specs.is_empty()) else {
             return Err(EngineError::user("Pull queries on streams can't group or repartition. Add EMIT CHANGES for a push query."));
         };
-        let is_key = |name: &str| planned.plan.root.schema.is_key(name);
-        let columns: Vec<OutputColumn> = columns.into_iter().map(|column| OutputColumn { is_key: is_key(&column.name), column }).collect();
+        let mut partitions = Vec::new();
         for source in &spec.sources {
-            let partitions = self.log.describe_topic(&source.topic)?.map_or(0, |t| t.partitions);
-            for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
-                let env =
-                    BuildEnv { query_id: planned.plan.query_id.as_str().into(), topics: Vec::new(), collector: Some(gathered.clone()) };
-                let graph = operators::build(&planned.plan, spec, &env).map_err(|e| EngineError::internal(e.0))?;
-                let state = StateDb::in_memory();
-                let mut stores = Vec::new();
-                for store in &spec.stores {
-                    let key = StoreKey { query: planned.plan.query_id.as_str().into(), store: store.name.clone(), partition };
-                    stores.push(state.open_store(&key, store)?);
+            partitions.extend(self.log.describe_topic(&source.topic)?.into_iter().flat_map(|info| info.all_partitions()));
+        }
+        let begins = self.log.offsets(&partitions, OffsetSpec::Earliest)?;
+        let ends = self.log.offsets(&partitions, OffsetSpec::Latest)?;
+        let bounds = begins.into_iter().zip(ends);
+        let partitions = partitions.into_iter().zip(bounds).map(|(partition, (begin, end))| (partition, begin, end)).rev().collect();
+        let scan = StreamScan {
+            log: self.log.clone(),
+            clock: self.clock.clone(),
+            processing_log: self.runtime.parts().processing_log.clone(),
+            plan: planned.plan,
+            spec,
+            gathered: Arc::new(Gathered { rows: Mutex::default(), slots }),
+            partitions,
+            current: None,
+            left: limit,
+        };
+        Ok(PullRows { columns, from_stream: true, source: Source::Stream(Box::new(scan)) })
+    }
+}
+
+impl StreamScan {
+    /// Reads on until a chunk is full or all is read.
+    pub(super) fn fill(&mut self, chunk: &mut Chunk) -> Result<(), EngineError> {
+        loop {
+            while !chunk.is_full() && self.left != Some(0) {
+                let Some(row) = self.gathered.rows.lock().pop_front() else { break };
+                self.left = self.left.map(|left| left - 1);
+                chunk.push(row);
+            }
+            if chunk.is_full() || self.is_done() {
+                return Ok(());
+            }
+            match &mut self.current {
+                Some(current) => {
+                    if !current.read()? {
+                        self.current = None;
+                    }
                 }
-                let cx = TaskContext::new(stores, self.clock.clone(), self.runtime.parts().processing_log.clone(), partition);
-                let topic = TopicPartition { topic: source.topic.as_str().into(), partition };
-                self.scan_partition(&topic, source.wants_headers, graph, cx)?;
-                if gathered.rows.lock().len() >= gathered.limit {
-                    break;
+                None => {
+                    let Some((partition, begin, end)) = self.partitions.pop() else { return Ok(()) };
+                    if begin < end {
+                        self.current = Some(self.open(partition, begin, end)?);
+                    }
                 }
             }
         }
-        let rows = std::mem::take(&mut *gathered.rows.lock());
-        Ok(PullResult { columns, rows, from_stream: true })
     }
 
-    fn scan_partition(
-        &self,
-        partition: &TopicPartition,
-        wants_headers: bool,
-        mut graph: TaskGraph,
-        mut cx: TaskContext,
-    ) -> Result<(), EngineError> {
-        let one = std::slice::from_ref(partition);
-        let end = self.log.offsets(one, OffsetSpec::Latest)?.first().copied().unwrap_or_default();
-        let mut position = self.log.offsets(one, OffsetSpec::Earliest)?.first().copied().unwrap_or_default();
-        if position >= end {
-            return Ok(());
+    pub(super) fn is_done(&self) -> bool {
+        let nothing_left = || self.current.is_none() && self.partitions.is_empty() && self.gathered.rows.lock().is_empty();
+        self.left == Some(0) || nothing_left()
+    }
+
+    fn open(&self, partition: TopicPartition, position: Offset, end: Offset) -> Result<PartitionScan, EngineError> {
+        let query: Arc<str> = self.plan.query_id.as_str().into();
+        let env = BuildEnv { query_id: query.clone(), topics: Vec::new(), collector: Some(self.gathered.clone()) };
+        let graph = operators::build(&self.plan, &self.spec, &env).map_err(|e| EngineError::internal(e.0))?;
+        let state = StateDb::in_memory();
+        let mut stores = Vec::new();
+        for store in &self.spec.stores {
+            let key = StoreKey { query: query.clone(), store: store.name.clone(), partition: partition.partition };
+            stores.push(state.open_store(&key, store)?);
         }
-        let mut reader: Box<dyn LogReader> = self.log.subscribe(Subscription {
+        let cx = TaskContext::new(stores, self.clock.clone(), self.processing_log.clone(), partition.partition);
+        let wants_headers = self.spec.sources.iter().any(|source| *source.topic == *partition.topic && source.wants_headers);
+        let reader = self.log.subscribe(Subscription {
             partitions: vec![(partition.clone(), position)],
             wake: Arc::new(|| {}),
             max_buffered_bytes: MAX_BUFFERED_BYTES,
         })?;
-        let mut last_arrival = Instant::now();
-        while position < end {
-            match reader.poll() {
+        Ok(PartitionScan { partition, position, end, reader, graph, cx, wants_headers })
+    }
+}
+
+impl PartitionScan {
+    /// Reads the next batch, waiting for it; false: the end is reached.
+    fn read(&mut self) -> Result<bool, EngineError> {
+        let began = Instant::now();
+        while self.position < self.end {
+            match self.reader.poll() {
                 Ok(Some(arrived)) => {
-                    last_arrival = Instant::now();
                     for index in arrived.first..arrived.batch.len() {
                         let record = arrived.batch.record(index);
-                        if record.offset >= end {
-                            return Ok(());
+                        if record.offset >= self.end {
+                            self.position = self.end;
+                            break;
                         }
-                        position = crate::log::Offset(record.offset.0 + 1);
-                        let headers = if wants_headers { Headers::OfRecord } else { Headers::None };
-                        cx.record = wants_headers.then(|| (Arc::clone(&arrived.batch), index));
-                        let Some((decoder, node, port)) = graph.sources.first_mut() else { return Ok(()) };
-                        let row = decoder.read(record, headers, partition.partition, &mut cx).map_err(|e| EngineError::internal(e.0))?;
-                        if let Some(row) = row {
-                            process_from(&mut graph.nodes, 0, *node, *port, row, &mut cx).map_err(|e| EngineError::internal(e.0))?;
+                        self.position = Offset(record.offset.0 + 1);
+                        let headers = if self.wants_headers { Headers::OfRecord } else { Headers::None };
+                        self.cx.record = self.wants_headers.then(|| (Arc::clone(&arrived.batch), index));
+                        let Some((decoder, node, port)) = self.graph.sources.first_mut() else { return Ok(false) };
+                        let row = decoder.read(record, headers, self.partition.partition, &mut self.cx);
+                        if let Some(row) = row.map_err(|e| EngineError::internal(e.0))? {
+                            let processed = process_from(&mut self.graph.nodes, 0, *node, *port, row, &mut self.cx);
+                            processed.map_err(|e| EngineError::internal(e.0))?;
                         }
                     }
-                    end_chunk(&mut graph.nodes, &mut cx).map_err(|e| EngineError::internal(e.0))?;
+                    end_chunk(&mut self.graph.nodes, &mut self.cx).map_err(|e| EngineError::internal(e.0))?;
+                    return Ok(self.position < self.end);
                 }
-                Ok(None) | Err(LogError::Retriable(_)) if last_arrival.elapsed() < STALL_TIMEOUT => {
-                    if reader.caught_up(0) {
-                        return Ok(());
+                Ok(None) | Err(LogError::Retriable(_)) if began.elapsed() < STALL_TIMEOUT => {
+                    if self.reader.caught_up(0) {
+                        return Ok(false);
                     }
                     std::thread::sleep(Duration::from_micros(200));
                 }
-                Ok(None) => return Err(LogError::Retriable(format!("topic {} can't be read now", partition.topic)).into()),
+                Ok(None) => return Err(LogError::Retriable(format!("topic {} can't be read now", self.partition.topic)).into()),
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        Ok(false)
     }
 }

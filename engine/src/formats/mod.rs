@@ -29,13 +29,40 @@ pub use warnings::take_warnings;
 pub use windowed_key::{append_window, split_window, window_bytes};
 
 /// Why a record could not be decoded. The text goes to the processing log; the record is skipped.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct DecodeError(pub Box<str>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodeError {
+    message: Box<str>,
+    /// Where in the payload the value stands: `.name` or `[index]`, the outermost first. `None` where no value is meant.
+    path: Option<Box<[String]>>,
+}
 
 impl DecodeError {
     pub fn new(message: impl Into<String>) -> Self {
-        DecodeError(message.into().into_boxed_str())
+        DecodeError { message: message.into().into_boxed_str(), path: None }
+    }
+
+    /// Of a value at a place.
+    pub fn at(message: impl Into<String>, path: Vec<String>) -> Self {
+        DecodeError { path: Some(path.into_boxed_slice()), ..Self::new(message) }
+    }
+
+    /// The same failure as each level of the payload sees it, the outermost first: what ksqlDB's processing log calls the
+    /// causes.
+    pub fn causes(&self) -> Vec<String> {
+        let Some(path) = &self.path else { return vec![self.message.to_string()] };
+        let inner = (0..path.len()).filter_map(|level| path.get(level..)).map(|rest| format!("{}, path: {}", self.message, rest.concat()));
+        std::iter::once(self.to_string()).chain(inner).chain([self.message.to_string()]).collect()
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+impl std::fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.path {
+            Some(path) => write!(f, "{}, path: ${}", self.message, path.concat()),
+            None => f.write_str(&self.message),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::derive::Stage;
 use super::table_lookup::TableLookup;
 use crate::plan::{QueryPlan, Step, StepKind};
 use crate::row::Row;
-use crate::state::{HeldStores, StoreReader};
+use crate::state::{HeldStores, StateError, StoreReader};
 use crate::task::StoreIndex;
 
 /// Reads a query's table from its stores.
@@ -56,66 +56,65 @@ impl MaterializedReader {
     ///
     /// # Errors
     /// An entry can't be read.
-    pub fn get(&self, key: &[u8], partition: &[StoreReader]) -> Result<Option<Row>, FatalError> {
-        self.read(key, &mut HeldStores::hold(partition))
+    pub fn get(&self, key: &[u8], partition: &[StoreReader]) -> Result<Option<Row>, StateError> {
+        self.read(key, &mut HeldStores::hold(partition)?)
+    }
+
+    /// How many stores hold the keys of the table's rows in one partition.
+    pub fn key_stores(&self) -> usize {
+        self.table.key_stores().len()
     }
 
     /// Shows the rows of one partition whose keys lie in a range (`to`: up to, but not with; `None`: to the end) to `f`,
-    /// until it returns false. Each row is as it is at one moment; different rows may be of different ones.
+    /// with their keys, until it returns false: those of one of the stores that hold keys which no earlier one has. Each
+    /// row is as it is at one moment; different rows may be of different ones.
     ///
     /// # Errors
     /// As of [`Self::get`].
     pub fn scan(
         &self,
+        store: usize,
         from: &[u8],
         to: Option<&[u8]>,
         partition: &[StoreReader],
-        f: &mut dyn FnMut(Row) -> bool,
-    ) -> Result<(), FatalError> {
+        f: &mut dyn FnMut(&[u8], Row) -> bool,
+    ) -> Result<(), StateError> {
         let single = if let TableLookup::Stored { table, .. } = &self.table { Some(table) } else { None };
         let key_stores = self.table.key_stores();
-        for (index, store) in key_stores.iter().enumerate() {
-            let reader = partition.get(store.0).ok_or_else(|| FatalError("a store of the table is missing".into()))?;
-            let earlier = key_stores.get(..index).unwrap_or_default();
-            let mut failed = None;
-            let mut goes_on = true;
-            reader
-                .range(from, to, &mut |key, value| {
-                    let row = match single {
-                        Some(table) => table.row(key, value).map_err(FatalError),
-                        None => self.unless_seen(key, earlier, partition),
-                    };
-                    match row {
-                        Ok(Some(row)) => goes_on = f(row),
-                        Ok(None) => {}
-                        Err(error) => failed = Some(error),
-                    }
-                    goes_on && failed.is_none()
-                })
-                .map_err(|e| FatalError(e.to_string()))?;
-            if let Some(error) = failed {
-                return Err(error);
+        let missing = || StateError::Storage("a store of the table is missing".into());
+        let reader = key_stores.get(store).and_then(|store| partition.get(store.0)).ok_or_else(missing)?;
+        let earlier = key_stores.get(..store).unwrap_or_default();
+        let mut failed = None;
+        reader.range(from, to, &mut |key, value| {
+            let row = match single {
+                Some(table) => table.row(key, value).map_err(StateError::Storage),
+                None => self.unless_seen(key, earlier, partition),
+            };
+            match row {
+                Ok(Some(row)) => f(key, row),
+                Ok(None) => true,
+                Err(error) => {
+                    failed = Some(error);
+                    false
+                }
             }
-            if !goes_on {
-                break;
-            }
-        }
-        Ok(())
+        })?;
+        failed.map_or(Ok(()), Err)
     }
 
     /// The row of a key that no earlier store of keys has.
-    fn unless_seen(&self, key: &[u8], earlier: &[StoreIndex], partition: &[StoreReader]) -> Result<Option<Row>, FatalError> {
-        let mut stores = HeldStores::hold(partition);
+    fn unless_seen(&self, key: &[u8], earlier: &[StoreIndex], partition: &[StoreReader]) -> Result<Option<Row>, StateError> {
+        let mut stores = HeldStores::hold(partition)?;
         for store in earlier {
-            if stores.get(store.0, key, |value| value.is_some()).map_err(|e| FatalError(e.to_string()))? {
+            if stores.get(store.0, key, |value| value.is_some())? {
                 return Ok(None);
             }
         }
         self.read(key, &mut stores)
     }
 
-    fn read(&self, key: &[u8], stores: &mut HeldStores<'_>) -> Result<Option<Row>, FatalError> {
-        let Some(mut row) = self.table.row(key, stores)? else { return Ok(None) };
+    fn read(&self, key: &[u8], stores: &mut HeldStores<'_>) -> Result<Option<Row>, StateError> {
+        let Some(mut row) = self.table.row(key, stores).map_err(|e| StateError::Storage(e.0))? else { return Ok(None) };
         Ok(self.stages.iter().all(|stage| stage.apply(&mut row)).then_some(row))
     }
 }

@@ -42,6 +42,7 @@ impl Operator for Sink {
                 let partition = partition_for(encoded.partition_key(), self.partitions, &mut out.cx.null_key_counter);
                 let headers = &out.cx.headers(&row.meta.headers);
                 out.cx.send(self.topic, OutRecord { partition, timestamp, key: encoded.key, value: encoded.value, headers })?;
+                out.cx.rows_out += 1;
             }
             Err(error) => out.cx.report(ProcessingError {
                 kind: ProcessingErrorKind::Serialization,

@@ -44,7 +44,7 @@ impl SourceErrors {
             query_id: self.query.clone(),
             step: self.step.clone(),
             message: error.to_string(),
-            cause: vec![error.cause.to_string()],
+            cause: error.cause.causes(),
             target: Some(target),
             topic: Some(error.topic.clone()),
             partition,

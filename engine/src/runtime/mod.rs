@@ -37,7 +37,7 @@ use crate::processing_log::ProcessingLog;
 use crate::state::{StateDb, StoreReader};
 
 use commit::CommitPolicy;
-pub use query_handle::{QueryHandle, QueryMetrics, QueryState};
+pub use query_handle::{QueryHandle, QueryMetrics, QueryState, TopicReads};
 pub use start::{StartError, StartQuery};
 pub use sync::{SyncError, SyncParts, SyncQuery};
 pub use task_runner::TaskId;

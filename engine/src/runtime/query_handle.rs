@@ -18,12 +18,12 @@ pub enum QueryState {
     Stopped,
 }
 
-/// Counters of a query, raised once a chunk.
+/// Counters of a query, raised once a chunk. What goes between its own sub-topologies does not count.
 #[derive(Debug, Default)]
 pub struct QueryMetrics {
-    pub records_in: AtomicU64,
-    /// Of keys and values of the records read.
-    pub bytes_in: AtomicU64,
+    /// What was read, by topic.
+    reads: Mutex<Vec<(Arc<str>, Arc<TopicReads>)>>,
+    /// Written to the sink, or sent to the client.
     pub records_out: AtomicU64,
     pub errors: AtomicU64,
     pub commits: AtomicU64,
@@ -31,13 +31,33 @@ pub struct QueryMetrics {
     pub last_record_ms: AtomicI64,
 }
 
+/// What a query has read of one topic.
+#[derive(Debug, Default)]
+pub struct TopicReads {
+    pub records: AtomicU64,
+    /// Of their keys and values.
+    pub bytes: AtomicU64,
+}
+
 impl QueryMetrics {
-    pub(super) fn add(&self, (records_in, bytes_in): (u64, u64), records_out: u64, errors: u64, now_ms: i64) {
-        if records_in > 0 {
-            self.records_in.fetch_add(records_in, Ordering::Relaxed);
-            self.bytes_in.fetch_add(bytes_in, Ordering::Relaxed);
-            self.last_record_ms.store(now_ms, Ordering::Relaxed);
+    /// The counters of a topic.
+    pub fn reads(&self, topic: &str) -> Arc<TopicReads> {
+        let mut reads = self.reads.lock();
+        if let Some((_, counters)) = reads.iter().find(|(name, _)| **name == *topic) {
+            return counters.clone();
         }
+        let counters = Arc::new(TopicReads::default());
+        reads.push((topic.into(), counters.clone()));
+        counters
+    }
+
+    pub(super) fn read(&self, counters: &TopicReads, records: u64, bytes: u64, now_ms: i64) {
+        counters.records.fetch_add(records, Ordering::Relaxed);
+        counters.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.last_record_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    pub(super) fn add(&self, records_out: u64, errors: u64) {
         if records_out > 0 {
             self.records_out.fetch_add(records_out, Ordering::Relaxed);
         }
@@ -98,6 +118,12 @@ impl QueryHandle {
             let mut state = self.state.write();
             if matches!(*state, QueryState::Failed(_) | QueryState::Stopped) {
                 return;
+            }
+            match &new {
+                QueryState::Running if *state != QueryState::Running => tracing::info!(query = %self.id, "query runs"),
+                QueryState::Stopped => tracing::info!(query = %self.id, "query ended"),
+                // A failure is told where it happens, with its place.
+                _ => {}
             }
             *state = new.clone();
         }

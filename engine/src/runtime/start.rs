@@ -9,7 +9,7 @@ use super::changelog::Changelog;
 use super::input::Input;
 use super::query_handle::QueryHandle;
 use super::restore::{self, Positions};
-use super::task_runner::{Task, TaskId};
+use super::task_runner::{SourceReads, Task, TaskId};
 use super::worker::Message;
 use super::{RunningQuery, Runtime};
 use crate::log::{LogError, Offset, OffsetSpec, PartitionId, Subscription, TopicHandle, TopicPartition, TopicSpec};
@@ -227,6 +227,7 @@ impl Runtime {
             lanes,
             wants_headers: sub.spec.sources.iter().map(|s| s.wants_headers).collect(),
             is_repartition: sub.spec.sources.iter().map(|s| s.is_repartition).collect(),
+            reads: sub.spec.sources.iter().map(|s| (!s.is_repartition).then(|| SourceReads::of(handle.metrics.reads(&s.topic)))).collect(),
             changelogs,
             writes: sub.writes.clone(),
             group,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::changelog::Changelog;
 use super::input::{Input, Next};
-use super::query_handle::QueryHandle;
+use super::query_handle::{QueryHandle, TopicReads};
 use crate::log::{LogError, LogWriter, Offset, TopicPartition};
 use crate::operators::{FatalError, TaskGraph, before_commit, end_chunk, process_from};
 use crate::row::Headers;
@@ -45,6 +45,19 @@ pub(super) enum Turn {
     Later(Instant),
 }
 
+/// What is read of one source.
+pub(super) struct SourceReads {
+    pub total: Arc<TopicReads>,
+    pub records: u64,
+    pub bytes: u64,
+}
+
+impl SourceReads {
+    pub(super) fn of(total: Arc<TopicReads>) -> Self {
+        SourceReads { total, records: 0, bytes: 0 }
+    }
+}
+
 /// A task with everything that it owns.
 pub(super) struct Task {
     pub id: TaskId,
@@ -58,6 +71,9 @@ pub(super) struct Task {
     pub wants_headers: Vec<bool>,
     /// For each source of the graph: whether it is a repartition topic, which only this query reads.
     pub is_repartition: Vec<bool>,
+    /// For each source of the graph that is a topic from outside: its counters, and the records and bytes that were read
+    /// since they were last raised.
+    pub reads: Vec<Option<SourceReads>>,
     /// For each store: its changelog, where it has one.
     pub changelogs: Vec<Option<Changelog>>,
     /// Every topic that the task writes, changelogs included.
@@ -115,36 +131,40 @@ impl Task {
 
     /// Lets go what the operators hold back until a commit, which is to come at once.
     pub(super) fn before_commit(&mut self, writer: Box<dyn LogWriter>) -> (Box<dyn LogWriter>, Result<(), TaskError>) {
-        self.with_writer(writer, |task, _| Ok(before_commit(&mut task.graph.nodes, &mut task.cx)?))
+        self.with_writer(writer, |task| Ok(before_commit(&mut task.graph.nodes, &mut task.cx)?))
     }
 
-    /// Lends the writer and the stores to the operators meanwhile; `work` counts the records that it read.
+    /// Lends the writer and the stores to the operators meanwhile.
     fn with_writer<T>(
         &mut self,
         writer: Box<dyn LogWriter>,
-        work: impl FnOnce(&mut Self, &mut usize) -> Result<T, TaskError>,
+        work: impl FnOnce(&mut Self) -> Result<T, TaskError>,
     ) -> (Box<dyn LogWriter>, Result<T, TaskError>) {
         self.cx.writer = Some(writer);
         for store in &mut self.cx.stores {
             store.begin_chunk();
         }
         let before = (self.cx.rows_out, self.cx.errors);
-        let mut records = 0;
-        let result = work(self, &mut records).map_err(|error| match self.cx.send_failure.take() {
+        let result = work(self).map_err(|error| match self.cx.send_failure.take() {
             Some(LogError::Retriable(reason)) => TaskError::Interrupted(reason),
             _ => error,
         });
         for store in &mut self.cx.stores {
             store.end_chunk();
         }
-        let read = (records as u64, std::mem::take(&mut self.cx.bytes_in));
-        self.handle.metrics.add(read, self.cx.rows_out - before.0, self.cx.errors - before.1, self.cx.clock.now_ms());
+        let metrics = &self.handle.metrics;
+        for reads in self.reads.iter_mut().flatten().filter(|reads| reads.records > 0) {
+            let (records, bytes) = (std::mem::take(&mut reads.records), std::mem::take(&mut reads.bytes));
+            metrics.read(&reads.total, records, bytes, self.cx.clock.now_ms());
+        }
+        metrics.add(self.cx.rows_out - before.0, self.cx.errors - before.1);
         let writer = self.cx.writer.take().unwrap_or_else(|| unreachable!("an operator kept the writer"));
         (writer, result)
     }
 
-    fn chunk(&mut self, records: &mut usize) -> Result<Turn, TaskError> {
+    fn chunk(&mut self) -> Result<Turn, TaskError> {
         let started = Instant::now();
+        let mut records = 0;
         let turn = loop {
             match self.input.next() {
                 Next::Idle => {
@@ -162,9 +182,9 @@ impl Task {
                 Next::Lane(lane) => {
                     let count = self.input.run_length(lane, RECORDS_PER_CLOCK_LOOK);
                     self.process(lane, count)?;
-                    *records += count;
+                    records += count;
                     let looks_up = records.is_multiple_of(RECORDS_PER_CLOCK_LOOK) || count > 1;
-                    if *records >= MAX_CHUNK_RECORDS || looks_up && started.elapsed() >= MAX_CHUNK_TIME {
+                    if records >= MAX_CHUNK_RECORDS || looks_up && started.elapsed() >= MAX_CHUNK_TIME {
                         break Turn::More;
                     }
                     if looks_up && self.cx.writer.as_mut().is_some_and(|writer| !writer.has_room()) {
@@ -182,6 +202,7 @@ impl Task {
         let (topic_partition, source) = &self.lanes[lane];
         let (reader, node, port) = &mut self.graph.sources[*source];
         let Some((arrived, first)) = self.input.head(lane) else { return Ok(()) };
+        let mut bytes = 0;
         let headers = if self.wants_headers[*source] { Headers::OfRecord } else { Headers::None };
         self.cx.record = Some((Arc::clone(&arrived.batch), first));
         for index in first..first + count {
@@ -189,12 +210,16 @@ impl Task {
                 *at_hand = index;
             }
             let record = arrived.batch.record(index);
-            self.cx.bytes_in += (record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)) as u64;
+            bytes += (record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)) as u64;
             if let Some(row) = reader.read(record, headers.clone(), topic_partition.partition, &mut self.cx)? {
                 process_from(&mut self.graph.nodes, 0, *node, *port, row, &mut self.cx)?;
             }
         }
         self.cx.record = None;
+        if let Some(Some(reads)) = self.reads.get_mut(*source) {
+            reads.records += count as u64;
+            reads.bytes += bytes;
+        }
         self.input.advance(lane, count);
         self.dirty = true;
         Ok(())

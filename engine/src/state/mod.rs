@@ -47,6 +47,9 @@ pub enum StateError {
     Storage(String),
     #[error("state store: corrupt entry in {store}: {reason}")]
     Corrupt { store: String, reason: String },
+    /// A chunk is being processed, for too long to wait for.
+    #[error("the table is being written and can't be read now: its query waits for the log. Try again")]
+    Busy,
     #[error("data folder '{0}' is in use by another process")]
     InUse(String),
     #[error("data folder '{path}' can't be used: {reason}")]

@@ -1,6 +1,7 @@
 //! Reading a store beside its task: what pull queries use.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::chunk_lock::{ChunkLock, ReadGuard};
 use super::frozen::StoreCore;
@@ -11,18 +12,26 @@ use super::{StateError, StoreKey, StoreKind};
 const SLICE_ENTRIES: usize = 1024;
 /// Bytes that a range copies under one lock.
 const SLICE_BYTES: usize = 1 << 20;
+/// How long a chunk may keep readers waiting. One takes milliseconds, unless its results can't be sent.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// A cheap handle to a store: sees every record that the task has processed, up to the last chunk. Calls wait while a
-/// chunk is being processed.
+/// chunk is being processed, for a bounded time.
 #[derive(Clone)]
 pub struct StoreReader {
     core: Arc<StoreCore>,
     shared: Arc<ChunkLock<StoreLayers>>,
+    patience: Duration,
 }
 
 impl StoreReader {
     pub(super) fn new(core: Arc<StoreCore>, shared: Arc<ChunkLock<StoreLayers>>) -> Self {
-        StoreReader { core, shared }
+        StoreReader { core, shared, patience: PATIENCE }
+    }
+
+    /// The same store, for those who can't wait: where a chunk is being processed, reading is [`StateError::Busy`].
+    pub fn without_waiting(self) -> Self {
+        StoreReader { patience: Duration::ZERO, ..self }
     }
 
     pub fn key(&self) -> &StoreKey {
@@ -35,7 +44,7 @@ impl StoreReader {
 
     /// Shows a key's value to `f`, which must be quick: the task waits.
     pub fn get<R>(&self, key: &[u8], f: impl FnOnce(Option<&[u8]>) -> R) -> Result<R, StateError> {
-        self.shared.read().peek(key, f)
+        self.layers()?.peek(key, f)
     }
 
     /// Shows all entries with `from <= key < to` (`None`: to the end) in order to `f` until it returns false. They are
@@ -46,7 +55,7 @@ impl StoreReader {
         let mut from = from.to_vec();
         loop {
             slice.clear();
-            self.indexed().scan(&from, to, None, &mut |key, value| slice.push(key, value))?;
+            self.indexed()?.scan(&from, to, None, &mut |key, value| slice.push(key, value))?;
             if !slice.show(f) || !slice.is_full() {
                 return Ok(());
             }
@@ -70,15 +79,19 @@ impl StoreReader {
         layers.active.len() + layers.frozen.iter().map(|frozen| frozen.overlay.len()).sum::<usize>()
     }
 
+    fn layers(&self) -> Result<ReadGuard<'_, StoreLayers>, StateError> {
+        self.shared.read_within(self.patience).ok_or(StateError::Busy)
+    }
+
     /// The layers, with the ordered index that a range needs.
-    fn indexed(&self) -> ReadGuard<'_, StoreLayers> {
+    fn indexed(&self) -> Result<ReadGuard<'_, StoreLayers>, StateError> {
         loop {
-            let layers = self.shared.read();
+            let layers = self.layers()?;
             if layers.active.has_index() {
-                return layers;
+                return Ok(layers);
             }
             drop(layers);
-            let mut layers = self.shared.take();
+            let mut layers = self.shared.take_within(self.patience).ok_or(StateError::Busy)?;
             layers.active.build_index();
             self.shared.give(layers);
         }
@@ -93,8 +106,11 @@ pub struct HeldStores<'a> {
 
 impl<'a> HeldStores<'a> {
     /// `readers` stand in the order in which the task takes its stores, so that neither waits for what the other holds.
-    pub fn hold(readers: &'a [StoreReader]) -> Self {
-        HeldStores { layers: readers.iter().map(|reader| reader.shared.read()).collect() }
+    ///
+    /// # Errors
+    /// [`StateError::Busy`]: the task has them, and for too long.
+    pub fn hold(readers: &'a [StoreReader]) -> Result<Self, StateError> {
+        Ok(HeldStores { layers: readers.iter().map(StoreReader::layers).collect::<Result<_, _>>()? })
     }
 
     /// Shows a key's value in one of the stores to `f`.

@@ -412,6 +412,22 @@ fn a_reader_waits_for_the_chunk() {
 }
 
 #[test]
+fn a_reader_that_cannot_wait_is_told() {
+    let mut store = Store::default();
+    let reader = store.reader().without_waiting();
+    store.put(b"a", Some(b"1"));
+    let read = || reader.get(b"a", |value| value.map(<[u8]>::to_vec));
+    let scan = || reader.range(b"", None, &mut |_, _| true);
+    assert_eq!(read().unwrap(), Some(b"1".to_vec()));
+    scan().unwrap();
+    store.begin_chunk();
+    assert!(matches!(read(), Err(StateError::Busy)) && matches!(scan(), Err(StateError::Busy)));
+    store.end_chunk();
+    assert_eq!(read().unwrap(), Some(b"1".to_vec()));
+    scan().unwrap();
+}
+
+#[test]
 fn in_rocksdb() {
     let folder = tempfile::tempdir().unwrap();
     for (round, limits) in (0..).zip(limits()) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tidemill_engine::engine::{EngineConfig, LogChoice};
 
@@ -24,6 +25,8 @@ pub struct ServerConfig {
     pub overrides: OverrideRules,
     pub max_connections: usize,
     pub max_body_bytes: usize,
+    /// A connection without a request is closed after this long; `None`: it stays.
+    pub idle_timeout: Option<Duration>,
     /// Push queries and PRINTs at a time.
     pub max_push_queries: usize,
     /// What has no effect, to be said once.
@@ -62,6 +65,7 @@ impl ServerConfig {
             overrides: OverrideRules::new(&read.text("ksql.properties.overrides.denylist"), allowlist.as_deref()).over(&values, on_kafka),
             max_connections: read.number("tidemill.http.max.connections"),
             max_body_bytes: read.number("tidemill.http.max.body.bytes"),
+            idle_timeout: read.seconds("ksql.idle.connection.timeout.seconds"),
             max_push_queries: read.number("ksql.max.push.queries"),
             warnings,
             values,
@@ -101,6 +105,11 @@ impl Values<'_> {
     /// A number that was checked when it was taken.
     fn number(&self, name: &str) -> usize {
         self.text(name).trim().parse().unwrap_or_default()
+    }
+
+    /// A time; 0 is none.
+    fn seconds(&self, name: &str) -> Option<Duration> {
+        self.text(name).trim().parse().ok().filter(|s| *s > 0).map(Duration::from_secs)
     }
 
     /// Copies of a topic.

@@ -1,15 +1,11 @@
 //! `GET /healthcheck`: whether the log answers and statements are carried out.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::app::App;
 use crate::reply::{self, Reply};
-
-/// How long the log may take to answer.
-const LOG_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,8 +30,7 @@ struct Part {
 }
 
 pub async fn healthcheck(app: Arc<App>) -> Reply {
-    let asked = app.clone();
-    let log = tokio::task::spawn_blocking(move || asked.engine.log().ping(LOG_TIMEOUT).is_ok()).await.unwrap_or(false);
+    let log = app.health.log_answers(&app.engine).await;
     let part = |is_healthy| Part { is_healthy };
     let details = Details { metastore: part(true), kafka: part(log), command_runner: part(true) };
     let server_state = if app.is_closing() { "TERMINATED" } else { "READY" };

@@ -1,9 +1,11 @@
 //! `POST /ksql`: statements.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::app::App;
+use crate::blocking::Kind;
 use crate::error::{ApiError, ErrorCode};
 use crate::reply::{self, Reply};
 use crate::request::KsqlRequest;
@@ -14,7 +16,7 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often it is looked for.
 const COMMAND_POLL: Duration = Duration::from_millis(20);
 
-pub async fn ksql(app: Arc<App>, body: &[u8]) -> Reply {
+pub async fn ksql(app: Arc<App>, body: &[u8], peer: SocketAddr) -> Reply {
     let request = match KsqlRequest::read(body) {
         Ok(request) => request,
         Err(error) => return error.bare_reply(),
@@ -24,7 +26,8 @@ pub async fn ksql(app: Arc<App>, body: &[u8]) -> Reply {
     {
         return error.reply();
     }
-    let ran = tokio::task::spawn_blocking(move || statements::run(&app, &request)).await;
+    let asked = app.clone();
+    let ran = app.blocking.run(Kind::Statement, move || statements::run(&asked, &request, peer)).await;
     match ran {
         Ok(Ok(entities)) => reply::json(&entities),
         Ok(Err(error)) => error.reply(),

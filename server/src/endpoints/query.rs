@@ -1,5 +1,6 @@
 //! `POST /query`: one query or PRINT; without an Accept header the older form.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::app::App;
@@ -20,7 +21,7 @@ pub const OFFERED: [(&str, RowFormat); 4] = [
 /// Without an Accept header.
 pub const DEFAULT: RowFormat = RowFormat::KsqlV1;
 
-pub async fn query(app: Arc<App>, body: &[u8], format: RowFormat) -> Reply {
+pub async fn query(app: Arc<App>, body: &[u8], format: RowFormat, peer: SocketAddr) -> Reply {
     let request = match KsqlRequest::read(body) {
         Ok(request) => request,
         Err(error) => return error.bare_reply(),
@@ -36,7 +37,7 @@ pub async fn query(app: Arc<App>, body: &[u8], format: RowFormat) -> Reply {
     let text = prepared.text;
     let (known, answered) = match prepared.statement {
         Prepared::Pull(pull) => (query::knows_sources(&app, &pull), query::pull(app, pull, text, &request.properties, format).await),
-        Prepared::Push(push) => (query::knows_sources(&app, &push), query::push(app, push, text, &request.properties, format).await),
+        Prepared::Push(push) => (query::knows_sources(&app, &push), query::push(app, push, text, &request.properties, format, peer).await),
         Prepared::Print(print) => (false, query::print(app, print, text, PrintOptions::query()).await),
         Prepared::Other => {
             let message = "Statement type not supported for this resource: /query takes SELECT and PRINT, /ksql all others";

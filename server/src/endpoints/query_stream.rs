@@ -1,5 +1,6 @@
 //! `POST /query-stream`: one query or PRINT; without an Accept header, lines.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::app::App;
@@ -17,7 +18,7 @@ pub const OFFERED: [(&str, RowFormat); 4] = [
     ("application/vnd.ksql.v1+protobuf", RowFormat::KsqlV1Protobuf),
 ];
 
-pub async fn query_stream(app: Arc<App>, body: &[u8], format: RowFormat) -> Reply {
+pub async fn query_stream(app: Arc<App>, body: &[u8], format: RowFormat, peer: SocketAddr) -> Reply {
     let request = match QueryStreamRequest::read(body) {
         Ok(request) => request,
         Err(error) => return error.chunked_reply(),
@@ -30,7 +31,7 @@ pub async fn query_stream(app: Arc<App>, body: &[u8], format: RowFormat) -> Repl
     let text = prepared.text;
     let answered = match prepared.statement {
         Prepared::Pull(pull) => query::pull(app, pull, text, &request.properties, format).await,
-        Prepared::Push(push) => query::push(app, push, text, &request.properties, format).await,
+        Prepared::Push(push) => query::push(app, push, text, &request.properties, format, peer).await,
         Prepared::Print(print) => query::print(app, print, text, PrintOptions::query_stream()).await,
         Prepared::Other => Err(ApiError::statement(
             ErrorCode::BAD_STATEMENT,

@@ -1,17 +1,19 @@
 //! `POST /ksql/terminate`: ends the service: its queries, its streams and tables, and the topics that are named.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 use tidemill_engine::engine::Engine;
 
 use crate::app::App;
+use crate::blocking::Kind;
 use crate::error::{ApiError, ErrorCode};
 use crate::reply::{self, Reply};
 use crate::request;
 use crate::statements::guard;
 
-pub async fn terminate(app: Arc<App>, body: &[u8]) -> Reply {
+pub async fn terminate(app: Arc<App>, body: &[u8], peer: SocketAddr) -> Reply {
     if app.reads_only() {
         return guard::reads_only(&app, "").reply();
     }
@@ -20,10 +22,9 @@ pub async fn terminate(app: Arc<App>, body: &[u8]) -> Reply {
         Err(Wrong::Body(error)) => return error.bare_reply(),
         Err(Wrong::Pattern(error)) => return error.reply(),
     };
-    let ended = {
-        let app = app.clone();
-        tokio::task::spawn_blocking(move || end(&app.engine, &patterns)).await
-    };
+    tracing::info!(%peer, "the service is to be ended: all queries, streams and tables go");
+    let asked = app.clone();
+    let ended = app.blocking.run(Kind::Statement, move || end(&asked.engine, &patterns)).await;
     match ended {
         Ok(Ok(())) => {
             app.close();

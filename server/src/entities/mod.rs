@@ -20,7 +20,7 @@ pub use sources::{
     ListedSource, PartitionOffsets, QueryOffsets, SourceDescription, SourceDescriptionEntity, SourceDescriptions, SourceList, Statistic,
     TopicOffsets,
 };
-pub use status::{CommandStatus, CurrentStatus, WarningEntity};
+pub use status::{CommandStatus, CurrentStatus, TerminateQuery, WarningEntity};
 
 /// A remark beside an answer.
 #[derive(Debug, Clone, Serialize)]
@@ -47,6 +47,8 @@ impl Common {
 #[serde(tag = "@type", rename_all = "camelCase")]
 pub enum KsqlEntity {
     CurrentStatus(CurrentStatus),
+    #[serde(rename = "terminate_query")]
+    TerminateQuery(TerminateQuery),
     #[serde(rename = "warning_entity")]
     Warning(WarningEntity),
     Streams(SourceList<true>),

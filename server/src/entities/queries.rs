@@ -19,6 +19,9 @@ pub struct RunningQuery {
     /// `PERSISTENT` or `PUSH`.
     pub query_type: &'static str,
     pub state: Option<&'static str>,
+    /// Why it failed; ksqlDB tells that in EXPLAIN only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub query_errors: Vec<QueryErrorEntity>,
 }
 
 #[derive(Debug, Clone, Serialize)]

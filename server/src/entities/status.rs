@@ -32,3 +32,13 @@ pub struct WarningEntity {
     #[serde(flatten)]
     pub common: Common,
 }
+
+/// A push query that was ended by TERMINATE.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TerminateQuery {
+    pub query_id: String,
+    pub was_terminated: bool,
+    #[serde(flatten)]
+    pub common: Common,
+}

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use futures::Stream;
 use hyper::body::{Body, Frame, SizeHint};
 
+use super::watched::UnderWay;
+
 /// An answer's body. Each chunk is a chunk of HTTP/1.1 or a DATA frame of HTTP/2 of its own: clients count on that.
 pub enum ReplyBody {
     /// Sent with its length.
@@ -52,5 +54,34 @@ impl Body for ReplyBody {
             ReplyBody::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             _ => SizeHint::default(),
         }
+    }
+}
+
+/// A body whose request is under way until it was sent, or the client has left.
+pub struct Counted {
+    body: ReplyBody,
+    _under_way: UnderWay,
+}
+
+impl Counted {
+    pub fn new(body: ReplyBody, under_way: UnderWay) -> Self {
+        Counted { body, _under_way: under_way }
+    }
+}
+
+impl Body for Counted {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

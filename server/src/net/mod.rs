@@ -3,7 +3,9 @@
 mod body;
 mod connections;
 mod listen;
+mod watched;
 
 pub use body::ReplyBody;
 pub use connections::{Connections, Handler};
 pub use listen::{BindError, bind};
+pub use watched::RAW_QUOTE;

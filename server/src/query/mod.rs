@@ -11,9 +11,10 @@ use tidemill_parser::ast::{Print, Query, Relation, Statement};
 use tidemill_parser::split_script;
 
 use crate::app::App;
+use crate::blocking::Kind;
 use crate::error::{ApiError, ErrorCode};
 use crate::request::Settings;
-use crate::statements::{self, Session};
+use crate::statements::{self, SUBSTITUTION, Session};
 
 pub use print::{PrintOptions, print};
 pub use pull::pull;
@@ -53,10 +54,9 @@ pub async fn prepare(app: &Arc<App>, request: &Arc<QueryRequest>) -> Result<Prep
     if request.sql.len() <= MAX_INLINE_BYTES {
         return parse(app, request);
     }
-    let (app, request) = (app.clone(), request.clone());
-    tokio::task::spawn_blocking(move || parse(&app, &request))
-        .await
-        .map_err(|error| ApiError::generic(ErrorCode::SERVER_ERROR, format!("parsing the query broke off: {error}")))?
+    let (asked, request) = (app.clone(), request.clone());
+    let parsed = app.blocking.run(Kind::Query, move || parse(&asked, &request)).await;
+    parsed.map_err(|error| ApiError::generic(ErrorCode::SERVER_ERROR, format!("parsing the query broke off: {error}")))?
 }
 
 fn parse(app: &App, request: &QueryRequest) -> Result<PreparedQuery, ApiError> {
@@ -66,7 +66,10 @@ fn parse(app: &App, request: &QueryRequest) -> Result<PreparedQuery, ApiError> {
         return Err(ApiError::statement(ErrorCode::BAD_STATEMENT, message, request.sql.as_str()));
     };
     raw.check_terminated().map_err(|error| ApiError::parse(&error, request.sql.as_str()))?;
-    let session = Session::for_pull(app, &Settings::new(), request.variables.clone()).map_err(|e| ApiError::overrides(&e, &request.sql))?;
+    // Only what bears on the text; whether all properties may be set is asked once it is known what the text is.
+    let bearing = request.properties.iter().filter(|(name, _)| name.as_str() == SUBSTITUTION);
+    let bearing: Settings = bearing.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let session = Session::new(app, &bearing, request.variables.clone()).map_err(|e| ApiError::overrides(&e, &request.sql))?;
     let spanned = statements::prepare(raw, &session)?;
     let statement = match spanned.statement {
         Statement::Select(query) if query.emit.is_some() => Prepared::Push(Box::new(query)),

@@ -13,6 +13,7 @@ use tidemill_parser::ast::Print;
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 
 use crate::app::App;
+use crate::blocking::Kind;
 use crate::error::{ApiError, ErrorCode};
 use crate::net::ReplyBody;
 use crate::reply::{self, Reply};
@@ -66,7 +67,8 @@ pub async fn print(app: Arc<App>, print: Print, text: String, options: PrintOpti
     let permit = app.push_permit()?;
     let closing = app.closing();
     let unknown_topic = options.unknown_topic;
-    let opened = tokio::task::spawn_blocking(move || open(&app, &print).map(|reader| (reader, print))).await;
+    let asked = app.clone();
+    let opened = app.blocking.run(Kind::Query, move || open(&asked, &print).map(|reader| (reader, print))).await;
     let (opened, print) = match opened {
         Ok(Ok((Some(opened), print))) => (opened, print),
         Ok(Ok((None, print))) => return Err(unknown_topic(&print.topic.name)),

@@ -1,4 +1,4 @@
-//! Pull queries: run to their end, then answered.
+//! Pull queries: answered row by row, read as the client takes them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,12 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream;
 use hyper::StatusCode;
-use tidemill_engine::engine::PullResult;
+use tidemill_engine::engine::{Blame, EngineError, PullRows};
 use tidemill_engine::types::Value;
 use tidemill_parser::ast::{BinaryOp, Expr, ExprKind, Query, Relation};
 
 use super::transient_id;
 use crate::app::App;
+use crate::blocking::Kind;
 use crate::error::{ApiError, ErrorCode};
 use crate::limits::PullPermit;
 use crate::net::ReplyBody;
@@ -38,18 +39,46 @@ pub async fn pull(app: Arc<App>, query: Box<Query>, text: String, properties: &S
     let permit = app.limits.pull()?;
     let limit = query.limit;
     let stream_id = transient_id(&query);
-    let result = if is_key_lookup(&app, &query) {
+    let begun = match is_key_lookup(&app, &query).then(|| look_up(&app, &query, &text, &session)) {
         // One look into memory: cheaper than handing it to another thread.
-        app.engine.pull_query(&query, &text, session.properties())
-    } else {
-        let (app, text) = (app.clone(), text.clone());
-        tokio::task::spawn_blocking(move || app.engine.pull_query(&query, &text, session.properties()))
-            .await
-            .map_err(|error| ApiError::statement(ErrorCode::SERVER_ERROR, format!("the query broke off: {error}"), ""))?
+        Some(Ok(Some(begun))) => Ok(begun),
+        Some(Err(error)) => Err(error),
+        // Its task is at work, and may be for long where what it makes can't be sent.
+        Some(Ok(None)) | None => {
+            let (asked, text) = (app.clone(), text.clone());
+            let begun = move || begin(asked.engine.pull_query(&query, &text, session.properties())?);
+            app.blocking.run(Kind::Query, begun).await.map_err(broke_off)?
+        }
     };
-    let result = result.map_err(|error| ApiError::engine(error, &text))?;
-    let query_id = if result.from_stream { stream_id } else { app.next_query_id() };
-    Ok(answer(result, query_id, limit, format, permit))
+    let begun = begun.map_err(|error| ApiError::engine(error, &text))?;
+    let query_id = if begun.rows.from_stream { stream_id } else { app.next_query_id() };
+    Ok(answer(app, begun, query_id, limit, format, permit))
+}
+
+fn broke_off(error: crate::blocking::Broken) -> ApiError {
+    ApiError::statement(ErrorCode::SERVER_ERROR, format!("the query broke off: {error}"), "")
+}
+
+/// An answer whose first rows were read: what is wrong with it shows there mostly.
+struct Begun {
+    rows: PullRows,
+    first: Vec<Vec<Value>>,
+}
+
+fn begin(mut rows: PullRows) -> Result<Begun, EngineError> {
+    let first = rows.next_chunk()?;
+    Ok(Begun { rows, first })
+}
+
+/// Looks a key up without waiting for anything; `None`: its store is not to be had now.
+fn look_up(app: &App, query: &Query, text: &str, session: &Session) -> Result<Option<Begun>, EngineError> {
+    match begin(app.engine.pull_query(query, text, session.properties())?.without_waiting()) {
+        Ok(begun) if begun.rows.is_done() => Ok(Some(begun)),
+        // There is more than a look-up should have to read.
+        Ok(_) => Ok(None),
+        Err(error) if error.blame == Blame::External => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether WHERE pins a key column of a table to a value, so that the query touches few entries.
@@ -79,86 +108,151 @@ fn is_literal(expr: &Expr) -> bool {
     matches!(&expr.kind, Boolean(_) | Integer(_) | BigInt(_) | Decimal(_) | Double(_) | String(_))
 }
 
-fn answer(result: PullResult, query_id: String, limit: Option<u64>, format: RowFormat, permit: PullPermit) -> Reply {
-    let columns = result.columns.iter().map(|c| {
-        let is_key = c.is_key && !result.from_stream;
+fn answer(app: Arc<App>, begun: Begun, query_id: String, limit: Option<u64>, format: RowFormat, permit: PullPermit) -> Reply {
+    let Begun { rows, first } = begun;
+    let columns = rows.columns.iter().map(|c| {
+        let is_key = c.is_key && !rows.from_stream;
         (c.column.name.clone(), c.column.sql_type.clone(), is_key)
     });
     let header = Header { query_id, columns: columns.collect() };
-    let writer = header.row_writer();
-    let final_message = result.from_stream.then_some(match limit {
-        Some(limit) if result.rows.len() as u64 >= limit => "Limit Reached",
-        _ => "Query Completed",
-    });
-    let mut first = Vec::with_capacity(256);
-    format.header(&header, &mut first);
+    let mut text = Vec::with_capacity(256);
+    format.header(&header, &mut text);
     let content_type = Some(format.content_type());
-    let rows = Rows { format, writer, rows: result.rows.into_iter(), final_message, first: Some(first), done: false };
-    let at_once = rows.rows.len() <= MAX_ROWS_AT_ONCE;
-    let rows = rows.inspect(move |chunk| permit.answered(chunk.len()));
-    if at_once {
-        let chunks: VecDeque<Bytes> = rows.collect();
+    let writing = Writing {
+        format,
+        writer: header.row_writer(),
+        says_end: rows.from_stream,
+        limit,
+        count: 0,
+        header: Some(text),
+        rows: first.into_iter(),
+        step: Step::Rows,
+    };
+    if rows.is_done() && writing.rows.len() <= MAX_ROWS_AT_ONCE {
+        let chunks: VecDeque<Bytes> = Whole(writing).inspect(|chunk| permit.answered(chunk.len())).collect();
         return reply::chunks(StatusCode::OK, content_type, chunks);
     }
-    reply::stream(content_type, ReplyBody::stream(stream::iter(rows)))
+    let reading = Reading { app, rows: Some(rows), writing, permit };
+    reply::stream(content_type, ReplyBody::stream(stream::unfold(reading, Reading::next)))
 }
 
-/// The chunks of an answer, one after the other.
-struct Rows {
+/// An answer that is read while it is sent.
+struct Reading {
+    app: Arc<App>,
+    /// `None` once all was read, or reading failed.
+    rows: Option<PullRows>,
+    writing: Writing,
+    permit: PullPermit,
+}
+
+impl Reading {
+    async fn next(mut self) -> Option<(Bytes, Self)> {
+        loop {
+            if let Some(chunk) = self.writing.next(self.rows.is_none()) {
+                self.permit.answered(chunk.len());
+                return Some((chunk, self));
+            }
+            let mut rows = self.rows.take()?;
+            let read = self.app.blocking.run(Kind::Query, move || rows.next_chunk().map(|chunk| (rows, chunk))).await;
+            match read {
+                Ok(Ok((rows, chunk))) => {
+                    self.rows = (!chunk.is_empty()).then_some(rows);
+                    self.writing.rows = chunk.into_iter();
+                }
+                Ok(Err(error)) => self.writing.step = Step::Failed(ApiError::engine(error, "")),
+                Err(error) => self.writing.step = Step::Failed(broke_off(error)),
+            }
+        }
+    }
+}
+
+/// What comes after the rows.
+enum Step {
+    Rows,
+    Failed(ApiError),
+    End,
+    Done,
+}
+
+/// Turns rows into the chunks of an answer.
+struct Writing {
     format: RowFormat,
     writer: RowWriter,
+    /// Whether it is said why the rows end (of streams only).
+    says_end: bool,
+    limit: Option<u64>,
+    /// Rows that were written.
+    count: u64,
+    header: Option<Vec<u8>>,
     rows: std::vec::IntoIter<Vec<Value>>,
-    /// Streams only.
-    final_message: Option<&'static str>,
-    first: Option<Vec<u8>>,
-    done: bool,
+    step: Step,
 }
 
-impl Iterator for Rows {
+/// An answer whose rows are all there.
+struct Whole(Writing);
+
+impl Iterator for Whole {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Bytes> {
-        if self.done {
-            return None;
-        }
-        if self.final_message.is_none() && self.format.is_older() {
-            return Some(self.gathered());
-        }
-        if let Some(mut first) = self.first.take() {
-            first.extend_from_slice(self.format.separator());
-            return Some(first.into());
-        }
-        let mut out = Vec::with_capacity(64);
-        if let Some(row) = self.rows.next() {
-            self.format.row(&self.writer, &row, false, &mut out);
-            out.extend_from_slice(self.format.separator());
-            return Some(out.into());
-        }
-        if let Some(message) = self.final_message.take() {
-            self.format.final_message(message, &mut out);
-            if !out.is_empty() {
-                return Some(out.into());
-            }
-        }
-        self.done = true;
-        let end = self.format.end();
-        (!end.is_empty()).then(|| Bytes::from_static(end))
+        self.0.next(true)
     }
 }
 
-impl Rows {
-    /// Rows of the older form, as many as fit in one chunk.
-    fn gathered(&mut self) -> Bytes {
-        let mut out = self.first.take().unwrap_or_default();
-        for row in self.rows.by_ref() {
-            out.extend_from_slice(self.format.separator());
-            self.format.row(&self.writer, &row, false, &mut out);
-            if out.len() >= GATHER_BYTES {
-                return out.into();
+impl Writing {
+    /// The next chunk; `None` where more rows are needed first, or at the end. `all`: no rows come behind those at hand.
+    fn next(&mut self, all: bool) -> Option<Bytes> {
+        let gathers = !self.says_end && self.format.is_older();
+        let mut out = Vec::new();
+        if let Some(header) = self.header.take() {
+            out = header;
+            if !gathers {
+                out.extend_from_slice(self.format.separator());
+                return Some(out.into());
             }
         }
-        out.extend_from_slice(self.format.end());
-        self.done = true;
-        out.into()
+        while matches!(self.step, Step::Rows) {
+            let Some(row) = self.rows.next() else {
+                if all {
+                    self.step = Step::End;
+                }
+                break;
+            };
+            self.count += 1;
+            // Gathered rows bear the separator before them, as nothing may follow.
+            if gathers {
+                out.extend_from_slice(self.format.separator());
+            }
+            self.format.row(&self.writer, &row, false, &mut out);
+            if !gathers {
+                out.extend_from_slice(self.format.separator());
+                return Some(out.into());
+            }
+            if out.len() >= GATHER_BYTES {
+                return Some(out.into());
+            }
+        }
+        if let Step::Failed(error) = &self.step {
+            if gathers {
+                out.extend_from_slice(self.format.separator());
+            }
+            self.format.error(error, &mut out);
+            self.step = Step::Done;
+            out.extend_from_slice(self.format.end());
+            return Some(out.into());
+        }
+        if matches!(self.step, Step::End) {
+            if self.says_end {
+                self.says_end = false;
+                let limited = self.limit.is_some_and(|limit| self.count >= limit);
+                self.format.final_message(if limited { "Limit Reached" } else { "Query Completed" }, &mut out);
+                if !out.is_empty() {
+                    return Some(out.into());
+                }
+            }
+            self.step = Step::Done;
+            out.extend_from_slice(self.format.end());
+        }
+        (!out.is_empty()).then(|| out.into())
     }
 }

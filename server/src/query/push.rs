@@ -1,5 +1,6 @@
 //! Push queries: rows are sent as they come, until the limit, until the query is closed, or until the client leaves.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use tidemill_parser::ast::Query;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
+use crate::blocking::{Blocking, Kind};
 use crate::error::{ApiError, ErrorCode};
 use crate::net::ReplyBody;
 use crate::reply::{self, Reply};
@@ -18,28 +20,46 @@ use crate::statements::{Session, guard};
 
 /// # Errors
 /// The query or a property of it is refused.
-pub async fn push(app: Arc<App>, query: Box<Query>, text: String, properties: &Settings, format: RowFormat) -> Result<Reply, ApiError> {
+pub async fn push(
+    app: Arc<App>,
+    query: Box<Query>,
+    text: String,
+    properties: &Settings,
+    format: RowFormat,
+    peer: SocketAddr,
+) -> Result<Reply, ApiError> {
     let session = Session::new(&app, properties, Settings::new()).map_err(|error| ApiError::overrides(&error, &text))?;
     guard::check_query(&app, &query, &text)?;
     let permit = app.push_permit()?;
     let started = {
-        let (app, text) = (app.clone(), text.clone());
-        tokio::task::spawn_blocking(move || app.engine.push_query(&query, &text, session.properties()))
+        let (asked, text) = (app.clone(), text.clone());
+        app.blocking
+            .run(Kind::Query, move || asked.engine.push_query(&query, &text, session.properties()))
             .await
             .map_err(|error| ApiError::statement(ErrorCode::SERVER_ERROR, format!("the query broke off: {error}"), ""))?
     };
     let query = started.map_err(|error| ApiError::engine(error, &text))?;
+    tracing::info!(%peer, query = query.id, "push query of a client");
     let columns = query.columns.iter().map(|c| (c.name.clone(), c.sql_type.clone(), false)).collect();
     let header = Header { query_id: query.id.clone(), columns };
     let mut first = Vec::new();
     format.header(&header, &mut first);
     first.extend_from_slice(format.separator());
-    let sending = Sending { writer: header.row_writer(), query: Some(query), format, ready: Some(first), closing: false, _permit: permit };
+    let sending = Sending {
+        blocking: app.blocking.clone(),
+        writer: header.row_writer(),
+        query: Some(query),
+        format,
+        ready: Some(first),
+        closing: false,
+        _permit: permit,
+    };
     Ok(reply::stream(Some(format.content_type()), ReplyBody::stream(stream::unfold(sending, Sending::next))))
 }
 
 /// An answer under way. Dropping it ends the query.
 struct Sending {
+    blocking: Blocking,
     query: Option<PushQuery>,
     format: RowFormat,
     writer: RowWriter,
@@ -79,9 +99,7 @@ impl Sending {
             };
             self.closing = true;
             // Ends the query now, not when the client has read the last of it. Stopping waits for its tasks.
-            if let Some(query) = self.query.take() {
-                tokio::task::spawn_blocking(move || drop(query));
-            }
+            self.end();
             match message {
                 Ok(message) => self.format.final_message(message, &mut out),
                 Err(error) => self.format.error(&ApiError::generic(ErrorCode::SERVER_ERROR, error), &mut out),
@@ -93,15 +111,20 @@ impl Sending {
         let end = std::mem::replace(&mut self.format, RowFormat::Delimited).end();
         (!end.is_empty()).then(|| (Bytes::from_static(end), self))
     }
+
+    /// Ends the query beside this thread: that waits for its tasks.
+    fn end(&mut self) {
+        if let Some(query) = self.query.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let blocking = self.blocking.clone();
+            runtime.spawn(async move { blocking.run(Kind::End, move || drop(query)).await });
+        }
+    }
 }
 
 impl Drop for Sending {
     fn drop(&mut self) {
-        // A client that leaves must not make a network thread wait for the query's tasks.
-        if let Some(query) = self.query.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            runtime.spawn_blocking(move || drop(query));
-        }
+        self.end();
     }
 }

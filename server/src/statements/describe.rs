@@ -92,11 +92,15 @@ fn statistics(app: &App, source: &Source) -> (Vec<Statistic>, Vec<Statistic>) {
         counts.push(statistic("messages-per-sec", written as f64 / seconds, last));
         counts.push(statistic("total-messages", written as f64, last));
     }
-    let (read, last) = sum(&readers, |c| c.records_in);
+    let (read, bytes) = readers
+        .iter()
+        .map(|q| queries::reads(q, topic))
+        .fold((0u64, 0u64), |(records, bytes), of_query| (records.saturating_add(of_query.0), bytes.saturating_add(of_query.1)));
+    let last = sum(&readers, |_| 0).1;
     if read > 0 {
         counts.push(statistic("consumer-messages-per-sec", read as f64 / seconds, last));
         counts.push(statistic("consumer-total-messages", read as f64, last));
-        counts.push(statistic("consumer-total-bytes", sum(&readers, |c| c.bytes_in).0 as f64, last));
+        counts.push(statistic("consumer-total-bytes", bytes as f64, last));
     }
     let (failed, last) = sum(&readers, |c| c.errors);
     if failed > 0 {

@@ -2,17 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use tidemill_engine::engine::{Explained, PersistentQuery};
+use tidemill_engine::engine::{Explained, PersistentQuery, PushQueryInfo};
 use tidemill_engine::plan::QueryPlan;
-use tidemill_engine::runtime::QueryState;
 use tidemill_parser::ast::{Ident, SpannedStatement};
 
 use super::{Session, execution_plan, queries};
 use crate::app::App;
 use crate::config::shown;
 use crate::entities::{
-    Common, Field, KsqlEntity, OffsetsOfTopic, QueryDescription, QueryDescriptionEntity, QueryErrorEntity, TaskMetadata,
-    TopicPartitionEntity,
+    Common, Field, KsqlEntity, OffsetsOfTopic, QueryDescription, QueryDescriptionEntity, TaskMetadata, TopicPartitionEntity,
 };
 use crate::error::{ApiError, ErrorCode};
 use crate::request::Settings;
@@ -22,6 +20,10 @@ pub fn query(app: &App, id: &Ident, text: String) -> Result<KsqlEntity, ApiError
     let name = id.name.to_uppercase();
     let found = app.engine.queries().persistent().into_iter().find(|q| q.id.to_uppercase() == name);
     let Some(query) = found else {
+        if let Some(push) = app.engine.queries().push_query_named(&id.name) {
+            let query_description = described_push(app, push);
+            return Ok(KsqlEntity::QueryDescription(QueryDescriptionEntity { query_description, common: Common::new(text) }));
+        }
         let message = format!("Query with id:{name} does not exist, use SHOW QUERIES to view the full set of queries.");
         return Err(ApiError::statement(ErrorCode::BAD_STATEMENT, message, text));
     };
@@ -66,13 +68,7 @@ pub fn described(app: &App, query: &PersistentQuery) -> QueryDescription {
     let state = query.state();
     let (sinks, _) = queries::sinks(query);
     let schema_of = sinks.first().or(query.plan.sources.first()).and_then(|name| catalog.source(name));
-    let query_errors = match &state {
-        QueryState::Failed(message) => {
-            let timestamp = queries::counters(query).last_record_ms;
-            vec![QueryErrorEntity { timestamp, error_message: message.clone(), kind: "SYSTEM" }]
-        }
-        _ => Vec::new(),
-    };
+    let query_errors = queries::errors(&state, queries::counters(query).last_record_ms);
     let consumer_group_id = app.engine.runtime().group(&query.id);
     QueryDescription {
         id: query.id.clone(),
@@ -90,6 +86,29 @@ pub fn described(app: &App, query: &PersistentQuery) -> QueryDescription {
         tasks_metadata: tasks(app, query, &consumer_group_id),
         consumer_group_id,
         state: Some(queries::running_state_name(&state)),
+    }
+}
+
+/// A push query in full.
+fn described_push(app: &App, query: PushQueryInfo) -> QueryDescription {
+    let state = query.handle.state();
+    let names = tidemill_engine::plan::names::Names::transient(&app.engine.config().service_id, &query.id);
+    QueryDescription {
+        statement_text: query.statement,
+        window_type: query.window.map(|w| w.name()),
+        fields: Field::of_schema(&query.schema),
+        sources: query.plan.sources.clone(),
+        sinks: Vec::new(),
+        topology: topology(app, &query.plan, false),
+        execution_plan: execution_plan::text(&query.plan),
+        overridden_properties: overridden(app, &query.properties),
+        ksql_host_query_status: BTreeMap::from([(app.host.clone(), queries::state_name(&state))]),
+        query_type: "PUSH",
+        query_errors: Vec::new(),
+        tasks_metadata: Vec::new(),
+        consumer_group_id: names.prefix().to_owned(),
+        state: Some(queries::running_state_name(&state)),
+        id: query.id,
     }
 }
 

@@ -72,7 +72,7 @@ pub fn reads_only(app: &App, text: &str) -> ApiError {
 }
 
 /// Whether a statement changes streams, tables, types, queries or topics.
-fn changes(statement: &Statement) -> bool {
+pub fn changes(statement: &Statement) -> bool {
     matches!(
         statement,
         Statement::CreateSource(_)

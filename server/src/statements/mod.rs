@@ -20,6 +20,9 @@ mod show_sources;
 mod show_topics;
 mod show_types;
 mod show_variables;
+mod terminate;
+
+use std::net::SocketAddr;
 
 use tidemill_parser::ast::{Explain, Show, SpannedStatement, Statement};
 use tidemill_parser::{ParseErrorKind, RawStatement, split_script, substitute};
@@ -29,16 +32,18 @@ use crate::entities::KsqlEntity;
 use crate::error::{ApiError, ErrorCode};
 use crate::request::KsqlRequest;
 
-pub use session::Session;
+pub use session::{SUBSTITUTION, Session};
 
 /// Statements in one request at most.
 const MAX_STATEMENTS: usize = 10_000;
+/// Characters of a statement that the log shows.
+const MAX_NOTED_CHARS: usize = 2_000;
 
-/// Runs a request's statements; one entity for each that has something to say. Blocks.
+/// Runs a request's statements; one entity for each that has something to say. `peer` is who asked. Blocks.
 ///
 /// # Errors
 /// The first thing that is wrong. Syntax errors are found before anything runs.
-pub fn run(app: &App, request: &KsqlRequest) -> Result<Vec<KsqlEntity>, ApiError> {
+pub fn run(app: &App, request: &KsqlRequest, peer: SocketAddr) -> Result<Vec<KsqlEntity>, ApiError> {
     let raw = split_script(&request.ksql);
     let first_text = raw.first().map(closed).unwrap_or_default();
     let mut session =
@@ -50,10 +55,42 @@ pub fn run(app: &App, request: &KsqlRequest) -> Result<Vec<KsqlEntity>, ApiError
     let mut entities = Vec::new();
     for raw in &raw {
         let statement = prepare(raw, &session)?;
-        guard::check(app, &statement.statement, &text_of(&statement))?;
-        entities.extend(run_one(app, &mut session, &statement)?);
+        let allowed = guard::check(app, &statement.statement, &text_of(&statement));
+        let ran = allowed.and_then(|()| run_one(app, &mut session, &statement));
+        note(&statement, Some(peer), ran.as_ref().err());
+        entities.extend(ran?);
     }
     Ok(entities)
+}
+
+/// Logs a statement that changes something, with who asked (`None`: the file of the configuration). Rows are none of the log's business, and there may be many:
+/// INSERT … VALUES only at debug, and without its values.
+fn note(statement: &SpannedStatement, peer: Option<SocketAddr>, error: Option<&ApiError>) {
+    let is_row = matches!(statement.statement, Statement::InsertValues(_));
+    if !guard::changes(&statement.statement) {
+        return;
+    }
+    let peer = peer.map_or_else(|| "the configuration".to_owned(), |peer| peer.to_string());
+    let text = || match &statement.statement {
+        // What it sets may be a secret.
+        Statement::AlterSystem { name, .. } => format!("ALTER SYSTEM '{name}' = …"),
+        _ => shortened(statement.statement.masked().as_deref().unwrap_or(&statement.text)),
+    };
+    match error {
+        None if is_row => tracing::debug!(peer, statement = text(), "row inserted"),
+        None => tracing::info!(peer, statement = text(), "statement carried out"),
+        // What a value was refused for may tell the value.
+        Some(_) if is_row => tracing::debug!(peer, statement = text(), "row refused"),
+        Some(error) => tracing::info!(peer, statement = text(), code = error.code().0, "statement refused: {}", shortened(error.message())),
+    }
+}
+
+/// At most [`MAX_NOTED_CHARS`] of a text.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_NOTED_CHARS) {
+        Some((end, _)) => format!("{} …", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 /// A statement's text with its semicolon.
@@ -90,6 +127,10 @@ pub fn prepare(raw: &RawStatement, session: &Session) -> Result<SpannedStatement
 fn run_one(app: &App, session: &mut Session, spanned: &SpannedStatement) -> Result<Option<KsqlEntity>, ApiError> {
     let text = text_of(spanned);
     let entity = match &spanned.statement {
+        Statement::Terminate { id } => match terminate::push_query(app, id.as_ref(), &text) {
+            Some(terminated) => terminated,
+            None => command::run(app, session, spanned, &text)?,
+        },
         Statement::CreateSource(_)
         | Statement::CreateAs(_)
         | Statement::InsertSelect(_)
@@ -97,7 +138,6 @@ fn run_one(app: &App, session: &mut Session, spanned: &SpannedStatement) -> Resu
         | Statement::DropSource(_)
         | Statement::CreateType { .. }
         | Statement::DropType { .. }
-        | Statement::Terminate { .. }
         | Statement::Pause { .. }
         | Statement::Resume { .. } => command::run(app, session, spanned, &text)?,
         Statement::InsertValues(values) => {

@@ -7,7 +7,7 @@ use tidemill_engine::engine::{Engine, PersistentQuery, QueryKind};
 use tidemill_engine::log::OffsetSpec;
 use tidemill_engine::runtime::QueryState;
 
-use crate::entities::{PartitionOffsets, QueryOffsets, RunningQuery, TopicOffsets};
+use crate::entities::{PartitionOffsets, QueryErrorEntity, QueryOffsets, RunningQuery, TopicOffsets};
 
 /// A query's state in ksqlDB's words.
 pub fn state_name(state: &QueryState) -> &'static str {
@@ -39,14 +39,23 @@ pub fn listed(query: &PersistentQuery) -> RunningQuery {
         status_count: BTreeMap::from([(state_name(&state), 1)]),
         query_type: "PERSISTENT",
         state: Some(running_state_name(&state)),
+        query_errors: errors(&state, counters(query).last_record_ms),
+    }
+}
+
+/// What ended a query that has failed. `last_record_ms` is when it last read something.
+pub fn errors(state: &QueryState, last_record_ms: i64) -> Vec<QueryErrorEntity> {
+    match state {
+        QueryState::Failed(message) => {
+            vec![QueryErrorEntity { timestamp: last_record_ms, error_message: message.clone(), kind: "SYSTEM" }]
+        }
+        _ => Vec::new(),
     }
 }
 
 /// What a query did since it was started.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counters {
-    pub records_in: u64,
-    pub bytes_in: u64,
     pub records_out: u64,
     pub errors: u64,
     /// Milliseconds since the epoch.
@@ -56,13 +65,22 @@ pub struct Counters {
 pub fn counters(query: &PersistentQuery) -> Counters {
     match &*query.handle.read() {
         Ok(handle) => Counters {
-            records_in: handle.metrics.records_in.load(Ordering::Relaxed),
-            bytes_in: handle.metrics.bytes_in.load(Ordering::Relaxed),
             records_out: handle.metrics.records_out.load(Ordering::Relaxed),
             errors: handle.metrics.errors.load(Ordering::Relaxed),
             last_record_ms: handle.metrics.last_record_ms.load(Ordering::Relaxed),
         },
         Err(_) => Counters::default(),
+    }
+}
+
+/// Records and bytes that a query has read of a topic since it was started.
+pub fn reads(query: &PersistentQuery, topic: &str) -> (u64, u64) {
+    match &*query.handle.read() {
+        Ok(handle) => {
+            let reads = handle.metrics.reads(topic);
+            (reads.records.load(Ordering::Relaxed), reads.bytes.load(Ordering::Relaxed))
+        }
+        Err(_) => (0, 0),
     }
 }
 

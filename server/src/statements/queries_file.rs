@@ -6,7 +6,7 @@ use std::path::Path;
 use tidemill_parser::ast::{SpannedStatement, Statement};
 use tidemill_parser::split_script;
 
-use super::{Session, check_syntax, guard, prepare, run_one, text_of};
+use super::{Session, check_syntax, guard, note, prepare, run_one, text_of};
 use crate::app::App;
 use crate::entities::KsqlEntity;
 use crate::request::Settings;
@@ -45,6 +45,7 @@ pub fn run(app: &App, file: &Path) -> Result<(), String> {
             _ => {
                 guard::check_switches(app, &statement.statement, &text).map_err(at_line)?;
                 let answer = run_one(app, &mut session, &statement).map_err(at_line)?;
+                note(&statement, None, None);
                 // Whatever became no command of its own.
                 if !matches!(answer, Some(KsqlEntity::CurrentStatus(_))) {
                     app.engine.remember_statement(&text).map_err(|e| format!("line {line}: {}", e.message))?;

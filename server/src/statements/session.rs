@@ -6,6 +6,9 @@ use crate::app::App;
 use crate::config::OverrideError;
 use crate::request::Settings;
 
+/// The property that says whether `${name}` stands for a variable's value.
+pub const SUBSTITUTION: &str = "ksql.variable.substitution.enable";
+
 #[derive(Debug, Clone)]
 pub struct Session {
     /// As the client gave them.
@@ -39,7 +42,7 @@ impl Session {
 
     fn with(app: &App, overrides: Settings, resolved: &Settings, variables: Settings) -> Self {
         let properties = app.engine.session(resolved);
-        let off = properties.0.get("ksql.variable.substitution.enable").is_some_and(|v| v.eq_ignore_ascii_case("false"));
+        let off = properties.0.get(SUBSTITUTION).is_some_and(|v| v.eq_ignore_ascii_case("false"));
         Session { overrides, properties, variables, substitution: !off }
     }
 

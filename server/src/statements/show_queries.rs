@@ -23,6 +23,7 @@ pub fn run(app: &App, extended: bool, text: String) -> Result<KsqlEntity, ApiErr
             status_count: BTreeMap::from([(queries::state_name(&state), 1)]),
             query_type: "PUSH",
             state: Some(queries::running_state_name(&state)),
+            query_errors: queries::errors(&state, 0),
         }
     });
     let all = persistent.iter().map(|query| queries::listed(query)).chain(push).collect();

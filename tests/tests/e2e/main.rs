@@ -1,5 +1,7 @@
 //! The whole, from outside: the binary as users start it.
 
+mod abuse;
+mod clients;
 mod configuration;
 mod demo;
 mod examples;
@@ -7,6 +9,7 @@ mod h2;
 mod kill;
 mod kill_joins;
 mod layers;
+mod noted;
 mod processing_log;
 mod pull_joins;
 mod queries_file;

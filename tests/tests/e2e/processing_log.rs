@@ -50,6 +50,15 @@ fn bad_records_are_told_and_counted_and_the_query_goes_on() {
     assert!(failed[0].as_str().is_some_and(|l| l.ends_with(".Project")) && failed[1] == 1 && failed[2].is_null(), "{failed}");
     assert!(failed[4].as_str().is_some_and(|m| m.contains("(100 / AMOUNT)") && m.contains("SHARE")), "{failed}");
 
+    // The causes, from the outside in.
+    let sql =
+        "SELECT message->deserializationError->cause AS bad, message->recordProcessingError->cause AS failed FROM KSQL_PROCESSING_LOG;";
+    let causes = server.pull(sql);
+    assert_eq!(causes[0][0].as_array().map(Vec::len), Some(1), "{causes:?}");
+    let said = "Can't coerce string to type. targetType: INTEGER";
+    assert_eq!(causes[1][0], json!([format!("{said}, path: $.ID"), format!("{said}, path: .ID"), said]));
+    assert_eq!(causes[2][1].as_array().map(Vec::len), Some(1), "{causes:?}");
+
     // As a push query and as a topic.
     for entry in &entries {
         let pushed: Json = serde_json::from_str(&followed.frame(PATIENCE).expect("an entry")).expect("JSON");

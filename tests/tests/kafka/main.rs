@@ -3,6 +3,7 @@
 mod away;
 mod configuration;
 mod drive;
+mod endpoints;
 mod harness;
 mod kill;
 mod kill_joins;

@@ -17,8 +17,8 @@ pub(super) type Scanned<T> = Result<T, Box<Fault>>;
 #[derive(Debug)]
 pub(super) struct Fault {
     message: String,
-    /// Where the value stands, built from the inside out; `None` for faults of syntax.
-    path: Option<String>,
+    /// Where the value stands, the innermost first; `None` for faults of syntax.
+    path: Option<Vec<String>>,
 }
 
 impl Fault {
@@ -27,13 +27,13 @@ impl Fault {
     }
 
     pub(super) fn value(message: String) -> Box<Self> {
-        Box::new(Fault { message, path: Some(String::new()) })
+        Box::new(Fault { message, path: Some(Vec::new()) })
     }
 
     /// The same fault, seen from the value around: `segment` is `.name` or `[index]`.
     pub(super) fn within(mut self: Box<Self>, segment: impl FnOnce() -> String) -> Box<Self> {
         if let Some(path) = &mut self.path {
-            path.insert_str(0, &segment());
+            path.push(segment());
         }
         self
     }
@@ -42,7 +42,10 @@ impl Fault {
 impl From<Box<Fault>> for DecodeError {
     fn from(fault: Box<Fault>) -> Self {
         match fault.path {
-            Some(path) => DecodeError::new(format!("{}, path: ${path}", fault.message)),
+            Some(mut path) => {
+                path.reverse();
+                DecodeError::at(fault.message, path)
+            }
             None => DecodeError::new(fault.message),
         }
     }

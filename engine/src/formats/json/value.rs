@@ -345,6 +345,20 @@ mod tests {
     }
 
     #[test]
+    fn causes_go_from_the_outside_in() {
+        let nested = SqlType::structure([("A".to_string(), SqlType::array(SqlType::Int))]);
+        let causes = |json: &str| {
+            let fault = read_value(&mut Scanner::new(json.as_bytes()), &nested).expect_err(json);
+            DecodeError::from(fault).causes()
+        };
+        let said = "Can't coerce string to type. targetType: INTEGER";
+        let paths = [", path: $.A[1]", ", path: .A[1]", ", path: [1]", ""];
+        assert_eq!(causes("{\"a\":[1,\"x\"]}"), paths.map(|path| format!("{said}{path}")));
+        assert_eq!(causes("5").len(), 2);
+        assert_eq!(causes("{").len(), 1, "syntax has no place");
+    }
+
+    #[test]
     fn what_does_not_fit_is_told_with_its_place() {
         let nested = SqlType::structure([("A".to_string(), SqlType::array(SqlType::Int))]);
         for (json, sql_type, reason) in [

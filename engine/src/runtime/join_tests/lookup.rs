@@ -26,14 +26,15 @@ impl Bench {
         let mut table = Table::new();
         for partition in self.query.partition_readers(reader.stores()) {
             let mut keys = Vec::new();
-            reader
-                .scan(&[], None, &partition, &mut |row| {
+            for store in 0..reader.key_stores() {
+                let mut take = |_: &[u8], row: Row| {
                     let Some(Value::String(key)) = row.values.first() else { panic!("{row:?}") };
                     assert!(table.insert(key.to_string(), json(&row)).is_none(), "{key} came twice");
                     keys.push(key.clone());
                     true
-                })
-                .unwrap();
+                };
+                reader.scan(store, &[], None, &partition, &mut take).unwrap();
+            }
             for key in keys {
                 let mut encoded = Vec::new();
                 codec::encode_key(&[Value::String(key.clone())], &mut encoded);

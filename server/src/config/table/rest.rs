@@ -65,7 +65,7 @@ pub static PROPERTIES: &[Property] = &[
         .hidden(),
     inert("ksql.healthcheck.interval.ms", "5000", MS, "Each health check looks anew.").hidden(),
     inert("query.stream.disconnect.check", "1000", MS, "A client that hangs up is noticed at once.").hidden(),
-    inert("ksql.idle.connection.timeout.seconds", "86400", MS, "Idle connections stay.").hidden(),
+    server("ksql.idle.connection.timeout.seconds", "86400", MS, "An idle connection is closed after this long; 0: never.").hidden(),
     inert("ksql.websocket.connection.max.timeout.ms", "3600000", MS, "The WebSocket is not built yet."),
     inert("ksql.endpoint.migrate.query", "true", Kind::Bool, "/query and /query-stream share their code."),
     inert("ksql.logging.server.rate.limited.response.codes", "", Kind::Text, "Requests are not logged one by one.").hidden(),
