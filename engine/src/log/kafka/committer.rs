@@ -281,9 +281,9 @@ mod tests {
             }
             let sent = state.take_round();
             assert_eq!(sent.len(), ROUND_GROUPS);
-            for index in 0..GROUPS {
+            for (index, seen) in last_seen.iter_mut().enumerate() {
                 if names(&sent).contains(&&*name(index)) {
-                    last_seen[index] = round;
+                    *seen = round;
                 }
             }
             arrived(&mut state, &sent);

@@ -213,7 +213,9 @@ impl Log for KafkaLog {
 
     fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn LogReader>, LogError> {
         let partitions: Vec<TopicPartition> = subscription.partitions.iter().map(|(partition, _)| partition.clone()).collect();
-        let ends = self.offsets(&partitions, OffsetSpec::Latest)?;
+        // Who reads several partitions in the order of time must not take one for exhausted before it was ever fetched; for
+        // others the first fetch tells soon enough.
+        let ends = if partitions.len() > 1 { self.offsets(&partitions, OffsetSpec::Latest)? } else { Vec::new() };
         let reader = KafkaReader::new(Arc::clone(&self.hub), Arc::clone(&self.shared.health), subscription, &ends)?;
         Ok(Box::new(reader))
     }

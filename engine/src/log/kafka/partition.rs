@@ -446,18 +446,4 @@ thread_local! {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_topic_is_gone_when_it_is_missing_for_long() {
-        let began = Instant::now();
-        let at = |seconds| began + Duration::from_secs(seconds);
-        let mut missing = Missing::default();
-        let believed: Vec<u64> = (0..=12).filter(|second| missing.is_believed(at(*second))).collect();
-        assert_eq!(believed, [10, 11, 12]);
-        // It was there meanwhile, or nobody answered.
-        assert!(!missing.is_believed(at(20)));
-        assert!(!missing.is_believed(at(24)));
-    }
-}
+mod tests;
