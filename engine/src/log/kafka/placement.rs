@@ -169,10 +169,9 @@ mod tests {
         assert_eq!(merge(&[used(0, FAR), used(1, FAR - 1)]), None);
     }
 
-    /// A reader that is half as fast as another, over a topic that both read from the beginning: what the fast one's cursor
-    /// hands out twice is time that the fast one waits.
-    #[test]
-    fn a_slow_reader_costs_a_fast_one_nothing() {
+    /// A reader that is half as fast as another, over a topic that both read from the beginning: the records that the fast
+    /// one's cursor hands out twice, which is time that the fast one waits.
+    fn rewound_by_a_slow_reader(arrival: Arrival) -> i64 {
         const BATCH: i64 = 1_000;
         const BUFFER: i64 = 4 * BATCH;
         let mut cursors = vec![used(0, 0)];
@@ -199,7 +198,7 @@ mod tests {
                 buffered -= BATCH.min(buffered);
                 continue;
             }
-            let own = *lane.get_or_insert_with(|| match place(next, &cursors, Arrival::Back) {
+            let own = *lane.get_or_insert_with(|| match place(next, &cursors, arrival) {
                 Placement::Join(lane) => lane,
                 Placement::Rewind(lane) => {
                     let cursor = cursors.iter_mut().find(|cursor| cursor.lane == lane).unwrap();
@@ -225,6 +224,13 @@ mod tests {
                 }
             }
         }
-        assert_eq!(rewound, 0);
+        rewound
+    }
+
+    #[test]
+    fn a_slow_reader_costs_a_fast_one_nothing() {
+        assert_eq!(rewound_by_a_slow_reader(Arrival::Back), 0);
+        // It would, were it placed as one that is new.
+        assert!(rewound_by_a_slow_reader(Arrival::New) > 100_000);
     }
 }
