@@ -13,6 +13,9 @@ use super::{ConfigError, file, streams};
 #[derive(Debug, Clone, Default)]
 pub struct ConfigBuilder {
     values: BTreeMap<String, String>,
+    /// How many sources (files, environments, flags) came before the one that gave a value.
+    sources: BTreeMap<String, usize>,
+    source: usize,
     problems: Vec<String>,
     /// What has no effect: why, and what it was said of.
     inert: BTreeMap<&'static str, Vec<String>>,
@@ -29,6 +32,7 @@ impl ConfigBuilder {
     /// # Errors
     /// The file can't be read.
     pub fn file(mut self, path: &Path) -> Result<Self, ConfigError> {
+        self.source += 1;
         let text = std::fs::read_to_string(path).map_err(|e| ConfigError(format!("{}: {e}", path.display())))?;
         let entries = file::parse(&text).map_err(|e| ConfigError(format!("{}: {e}", path.display())))?;
         for entry in entries {
@@ -42,11 +46,13 @@ impl ConfigBuilder {
     pub fn env(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut variables: Vec<_> = variables.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
         variables.sort_by(|(one, _), (other, _)| (one.starts_with(env::TIDEMILL), one).cmp(&(other.starts_with(env::TIDEMILL), other)));
+        self.source += 1;
         for (variable, value) in variables {
+            self.source += usize::from(variable.starts_with(env::TIDEMILL));
             match env::variable(&variable) {
                 Variable::Property(name) => self.take(&name, &value, &variable),
                 Variable::OfTheImage => {
-                    self.inert.entry("They are for ksqlDB's image or its JVM.").or_default().push(variable);
+                    self.inert.entry(env::OF_THE_IMAGE).or_default().push(variable);
                 }
                 Variable::Unknown(name) => self.warnings.push(format!("{variable}: no property is called '{name}'{}", near(&name))),
                 Variable::NotOurs => {}
@@ -57,6 +63,7 @@ impl ConfigBuilder {
 
     /// Takes one property; `origin` names it in messages (`--listen`).
     pub fn set(mut self, name: &str, value: &str, origin: &str) -> Self {
+        self.source += 1;
         self.take(name, value, origin);
         self
     }
@@ -67,9 +74,25 @@ impl ConfigBuilder {
                 if let Some(why) = why_inert {
                     self.inert.entry(why).or_default().push(format!("{name} ({origin})"));
                 }
+                self.forget_spellings(name);
                 self.values.insert(name.to_owned(), value.to_owned());
+                self.sources.insert(name.to_owned(), self.source);
             }
             Err(problem) => self.problems.push(format!("{origin}: {problem}")),
+        }
+    }
+
+    /// A property of Kafka Streams or of the clients may be called `x` and `ksql.streams.x`: what an earlier source called
+    /// otherwise is replaced as well. Within one source the longer name stands.
+    fn forget_spellings(&mut self, name: &str) {
+        if property(name).is_some() && streams::find(name).is_none() {
+            return;
+        }
+        let meant = streams::parted(name);
+        let earlier = |set: &String| self.sources.get(set).is_some_and(|source| *source < self.source);
+        let gone: Vec<String> = self.values.keys().filter(|set| streams::parted(set) == meant && earlier(set)).cloned().collect();
+        for set in gone {
+            self.values.remove(&set);
         }
     }
 
@@ -114,6 +137,7 @@ fn by_prefix(name: &str) -> Result<Option<&'static str>, String> {
         Some((Role::Inert, doc)) => Ok(Some(doc)),
         Some(_) => Ok(None),
         None if streams::bare(name).starts_with("confluent.") => Ok(Some("Confluent's plug-ins are Java.")),
+        None if env::is_of_the_image(name) => Ok(Some(env::OF_THE_IMAGE)),
         None if name.starts_with(streams::PREFIX) => Ok(Some("Neither Kafka Streams nor Kafka's clients have a property of this name.")),
         None => Err(format!("unknown property '{name}'{}", near(name))),
     }

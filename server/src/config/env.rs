@@ -11,7 +11,7 @@ pub const TIDEMILL: &str = "TIDEMILL_";
 const RESERVED: [&str; 2] = ["TIDEMILL_LOG", "TIDEMILL_SERVER"];
 
 /// Names that only the image, its scripts or the JVM read; those that end in a dot, with whatever follows.
-const OF_THE_IMAGE: &[&str] = &[
+const IMAGE_NAMES: &[&str] = &[
     "broker.",
     "classpath",
     "cli.",
@@ -42,6 +42,9 @@ const OF_THE_IMAGE: &[&str] = &[
     "zookeeper.",
 ];
 
+/// What is said of them.
+pub const OF_THE_IMAGE: &str = "They are for ksqlDB's image or its JVM.";
+
 /// What a variable is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Variable {
@@ -59,7 +62,7 @@ pub fn variable(name: &str) -> Variable {
         let name = dotted(rest);
         return match name {
             name if is_property(&name) => Variable::Property(name),
-            name if of_the_image(&name) => Variable::OfTheImage,
+            name if is_of_the_image(&name) => Variable::OfTheImage,
             name => Variable::Unknown(name),
         };
     }
@@ -73,8 +76,9 @@ fn is_property(name: &str) -> bool {
     table::property(name).is_some() || streams::find(name).is_some() || streams::is_librdkafka(name) || table::prefix(name).is_some()
 }
 
-fn of_the_image(name: &str) -> bool {
-    OF_THE_IMAGE.iter().any(|known| name == known.trim_end_matches('.') || (known.ends_with('.') && name.starts_with(known)))
+/// Whether only the image, its scripts or the JVM read a name.
+pub fn is_of_the_image(name: &str) -> bool {
+    IMAGE_NAMES.iter().any(|known| name == known.trim_end_matches('.') || (known.ends_with('.') && name.starts_with(known)))
 }
 
 /// As the image's templates have it: lower case; `_` is a dot, `__` an underscore, `___` a dash.

@@ -51,6 +51,21 @@ fn a_ksqldb_file_works() {
 }
 
 #[test]
+fn a_later_source_stands_over_an_earlier_one_however_each_spells_it() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "ksql.streams.commit.interval.ms=1\nksql.streams.bootstrap.servers=file:9092\ncommit.interval.ms=2\nhost.name=x\nconnect.group.id=y\n")
+        .expect("a file");
+    let read = || ConfigBuilder::new().file(file.path()).expect("readable");
+    let config = read().build().expect("valid");
+    assert_eq!(config.engine.commit_interval_ms, 1, "within one file the longer name stands");
+    assert!(config.warnings.iter().any(|w| w.contains("host.name") && w.contains("connect.group.id")), "{:?}", config.warnings);
+    let variables = own(&[("KSQL_COMMIT_INTERVAL_MS", "7"), ("KSQL_KSQL_STREAMS_BOOTSTRAP_SERVERS", "env:9092")]);
+    let config = read().env(variables).set("bootstrap.servers", "flag:9092", "--bootstrap-servers").build().expect("valid");
+    assert_eq!(config.engine.commit_interval_ms, 7);
+    assert!(matches!(&config.engine.log, LogChoice::Kafka { bootstrap_servers, .. } if bootstrap_servers == "flag:9092"));
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     for (name, value, expected) in [
         ("ksql.servce.id", "x", "test: unknown property 'ksql.servce.id'. Did you mean 'ksql.service.id'?"),

@@ -2,11 +2,12 @@
 
 use super::Session;
 use crate::app::App;
-use crate::config::{OverrideError, near};
+use crate::config::{OverrideError, near, shown};
 use crate::error::{ApiError, ErrorCode};
 
 pub fn set(app: &App, session: &mut Session, name: &str, value: &str, text: &str) -> Result<(), ApiError> {
-    session.set(app, name, value).map_err(|error| refused(&error, text))
+    let masked = (shown(name, value) != value).then(|| format!("SET '{name}' = '{}';", shown(name, value)));
+    session.set(app, name, value).map_err(|error| refused(&error, masked.as_deref().unwrap_or(text)))
 }
 
 pub fn unset(app: &App, session: &mut Session, name: Option<&str>, text: &str) -> Result<(), ApiError> {

@@ -37,7 +37,13 @@ pub static PROPERTIES: &[Property] = &[
     inert("ssl.keystore.reload", "false", Kind::Bool, NO_TLS).hidden(),
     inert("ssl.keystore.watch.location", "", Kind::Text, NO_TLS).hidden(),
     // Several servers.
-    inert("ksql.heartbeat.enable", "false", Kind::Bool, NO_PEERS).hidden(),
+    inert(
+        "ksql.heartbeat.enable",
+        "false",
+        Kind::Bool,
+        "Several servers are not built yet, and one has nobody to tell; /clusterStatus answers 404.",
+    )
+    .hidden(),
     inert("ksql.heartbeat.send.interval.ms", "100", MS, NO_PEERS).hidden(),
     inert("ksql.heartbeat.check.interval.ms", "200", MS, NO_PEERS).hidden(),
     inert("ksql.heartbeat.window.ms", "2000", MS, NO_PEERS).hidden(),
