@@ -46,7 +46,7 @@ fn every_table_that_a_query_makes_is_queryable() {
         assert_eq!(sorted(rows), expected, "{table}");
         for row in &expected {
             let sql = format!("SELECT * FROM {table} WHERE id = {};", row[0]);
-            assert_eq!(server.pull_until(&sql, PATIENCE, |rows| !rows.is_empty()), [row.clone()], "{sql}");
+            assert_eq!(server.pull_until(&sql, PATIENCE, |rows| !rows.is_empty()), std::slice::from_ref(row), "{sql}");
         }
         assert_eq!(server.pull_until(&format!("SELECT * FROM {table} WHERE id = 99;"), PATIENCE, |_| true), Vec::<Json>::new());
     }
