@@ -27,6 +27,13 @@ mod tests {
     #[test]
     fn cases() {
         check_all(&FUNCTION, [([0, 0, 0, 1, 42, 5, 242, 0], 5_000_000_000), ([255; 8], -1)].map(|(x, y)| ([b(&x)], Value::BigInt(y))));
+        let one = b(&[1, 0, 0, 0, 0, 0, 0, 0]);
+        check_all(
+            &FUNCTION,
+            [("little_endian", 1), ("LITTLE_ENDIAN", 1), ("Big_Endian", 1 << 56)]
+                .map(|(order, y)| ([one.clone(), s(order)], Value::BigInt(y))),
+        );
+        check_fails(&FUNCTION, &[one, s("")]);
         check_fails(&FUNCTION, &[b(&[0, 1])]);
     }
 }

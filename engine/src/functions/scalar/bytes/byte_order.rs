@@ -3,7 +3,7 @@
 use super::prelude::*;
 
 pub(super) const VALUE: Param = param("value", ParamType::Bytes, "The bytes, exactly as many as the number has.");
-pub(super) const ORDER: Param = param("byteOrder", ParamType::String, "BIG_ENDIAN or LITTLE_ENDIAN.");
+pub(super) const ORDER: Param = param("byteOrder", ParamType::String, "BIG_ENDIAN or LITTLE_ENDIAN, in any case.");
 
 /// The `N` bytes of argument 0, the most significant first.
 pub(super) fn big_endian<const N: usize>(args: &Args<'_>) -> Result<[u8; N], EvalError> {
@@ -11,9 +11,12 @@ pub(super) fn big_endian<const N: usize>(args: &Args<'_>) -> Result<[u8; N], Eva
     let mut bytes: [u8; N] =
         bytes.try_into().map_err(|_| EvalError::new(format!("Number of bytes must be equal to {N}, but found {}", bytes.len())))?;
     match args.opt::<&str>(1)? {
-        None | Some("BIG_ENDIAN") => {}
-        Some("LITTLE_ENDIAN") => bytes.reverse(),
-        Some(other) => return Err(EvalError::new(format!("Byte order must be BIG_ENDIAN or LITTLE_ENDIAN, not {other}"))),
+        None => {}
+        Some(order) if order.eq_ignore_ascii_case("BIG_ENDIAN") => {}
+        Some(order) if order.eq_ignore_ascii_case("LITTLE_ENDIAN") => bytes.reverse(),
+        Some(other) => {
+            return Err(EvalError::new(format!("Byte order must be BIG_ENDIAN or LITTLE_ENDIAN. Unknown byte order '{other}'.")));
+        }
     }
     Ok(bytes)
 }

@@ -43,10 +43,14 @@ impl Encoding {
     /// The text is no hex or base64.
     pub fn decode(self, text: &str) -> Result<Vec<u8>, EvalError> {
         match self {
-            Encoding::Hex => decode_hex(text),
+            Encoding::Hex => hex::decode(text).map_err(|_| EvalError::new(format!("'{text}' is no hex"))),
             Encoding::Utf8 => Ok(text.as_bytes().to_vec()),
             Encoding::Ascii => Ok(text.chars().map(|c| u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(b'?')).collect()),
-            Encoding::Base64 => parse_base64(text.as_bytes()).ok_or_else(|| EvalError::new(format!("'{text}' is no base64"))),
+            // The padding may be missing, but not in part.
+            Encoding::Base64 => Some(text.as_bytes())
+                .filter(|text| text.last() != Some(&b'=') || text.len() % 4 == 0)
+                .and_then(parse_base64)
+                .ok_or_else(|| EvalError::new(format!("'{text}' is no base64"))),
         }
     }
 }
@@ -77,7 +81,10 @@ pub(in crate::functions::scalar) fn decode_loose_base64(text: &str) -> Vec<u8> {
 }
 
 /// Hex as it is, as `0x…` (where an odd number of digits gets a zero in front), or as `X'…'`.
-fn decode_hex(text: &str) -> Result<Vec<u8>, EvalError> {
+///
+/// # Errors
+/// It is none of these.
+pub(in crate::functions::scalar) fn decode_loose_hex(text: &str) -> Result<Vec<u8>, EvalError> {
     let quoted = text.strip_prefix("X'").or_else(|| text.strip_prefix("x'")).and_then(|rest| rest.strip_suffix('\''));
     let decoded = match (text.strip_prefix("0x"), quoted) {
         (Some(digits), _) if digits.len() % 2 == 1 => hex::decode(format!("0{digits}")),
@@ -107,7 +114,8 @@ mod tests {
             ("X'", None),
             ("x'4578", None),
         ] {
-            assert_eq!(Encoding::Hex.decode(text).ok().as_deref(), bytes, "{text}");
+            assert_eq!(decode_loose_hex(text).ok().as_deref(), bytes, "{text}");
+            assert_eq!(Encoding::Hex.decode(text).is_ok(), text == "4578", "{text}");
         }
     }
 

@@ -29,6 +29,14 @@ mod tests {
             [("utf8", "hello"), ("hex", "68656C6c6F"), ("base64", "aGVsbG8="), ("ascii", "hello")]
                 .map(|(encoding, x)| ([s(x), s(encoding)], b(b"hello"))),
         );
-        check_fails(&FUNCTION, &[s("hello"), s("hex")]);
+        for (text, encoding) in
+            [("hello", "hex"), ("123", "hex"), ("0x12", "hex"), ("YQ=", "base64"), ("YQ==YQ==", "base64"), ("Y", "base64"), ("a", "")]
+        {
+            check_fails(&FUNCTION, &[s(text), s(encoding)]);
+        }
+        check_all(
+            &FUNCTION,
+            [("YQ", "base64", "a"), ("", "hex", ""), ("", "base64", "")].map(|(x, encoding, y)| ([s(x), s(encoding)], b(y.as_bytes()))),
+        );
     }
 }

@@ -61,7 +61,8 @@ pub(super) fn parser(call: &ConstArgs<'_>, parse: fn(&str, &TimePattern, &Zone) 
     }))
 }
 
-/// Milliseconds in the interval of argument 1 in units of argument 0.
+/// Milliseconds in the interval of argument 1 in units of argument 0: exact for every INT. (In ksqlDB, TIMEADD and TIMESUB
+/// count nanoseconds, and more than 292 years of them stand still.)
 pub(super) fn interval_ms(args: &Args<'_>) -> Result<i64, EvalError> {
     let unit: &str = args.get(0)?;
     let interval: i32 = args.get(1)?;

@@ -2,10 +2,14 @@
 
 use std::borrow::Cow;
 
+use bigdecimal::BigDecimal;
 use serde_json::Value as Json;
 
 use crate::functions::EvalError;
 use crate::functions::java::decimal_text;
+
+/// The most digits behind the point, or zeros in front of it, of a number that is written plainly.
+const MAX_SCALE: i64 = 9_999;
 
 /// The first JSON value of a text; `None` where there is none but blanks.
 ///
@@ -30,15 +34,39 @@ pub(super) fn text_of(value: &Json) -> String {
 /// A value as compact JSON. Numbers with a fraction or an exponent are spelled as Java's BigDecimal.
 pub(super) fn to_json(value: &Json) -> String {
     let mut out = String::new();
-    write(value, &mut out);
+    // Every decimal has such a spelling.
+    let _ = write(value, &mut |decimal| Ok(decimal_text(decimal)), &mut out);
     out
 }
 
-fn write(value: &Json, out: &mut String) {
+/// A value as compact JSON, with all digits of its numbers and no exponent.
+///
+/// # Errors
+/// As for [`plain_decimal`].
+pub(super) fn to_plain_json(value: &Json) -> Result<String, EvalError> {
+    let mut out = String::new();
+    write(value, &mut plain_decimal, &mut out)?;
+    Ok(out)
+}
+
+/// A decimal with all its digits and no exponent.
+///
+/// # Errors
+/// It has more than 9,999 of them in front of the point or behind it: Jackson writes none of these, either.
+pub(super) fn plain_decimal(decimal: &BigDecimal) -> Result<String, EvalError> {
+    let scale = decimal.fractional_digit_count();
+    if (-MAX_SCALE..=MAX_SCALE).contains(&scale) {
+        Ok(decimal.to_plain_string())
+    } else {
+        Err(EvalError::new(format!("a number of {} digits is too long to be written", scale.unsigned_abs())))
+    }
+}
+
+fn write(value: &Json, spell: &mut dyn FnMut(&BigDecimal) -> Result<String, EvalError>, out: &mut String) -> Result<(), EvalError> {
     match value {
         Json::Null => out.push_str("null"),
         Json::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
-        Json::Number(number) => out.push_str(&number_text(number)),
+        Json::Number(number) => out.push_str(&number_text(number, spell)?),
         Json::String(text) => write_string(text, out),
         Json::Array(items) => {
             out.push('[');
@@ -46,7 +74,7 @@ fn write(value: &Json, out: &mut String) {
                 if index > 0 {
                     out.push(',');
                 }
-                write(item, out);
+                write(item, spell, out)?;
             }
             out.push(']');
         }
@@ -58,21 +86,25 @@ fn write(value: &Json, out: &mut String) {
                 }
                 write_string(name, out);
                 out.push(':');
-                write(field, out);
+                write(field, spell, out)?;
             }
             out.push('}');
         }
     }
+    Ok(())
 }
 
-fn number_text(number: &serde_json::Number) -> Cow<'_, str> {
+fn number_text<'n>(
+    number: &'n serde_json::Number,
+    spell: &mut dyn FnMut(&BigDecimal) -> Result<String, EvalError>,
+) -> Result<Cow<'n, str>, EvalError> {
     let text = number.as_str();
     if text.contains(['.', 'e', 'E'])
         && let Ok(decimal) = text.parse()
     {
-        return Cow::Owned(decimal_text(&decimal));
+        return spell(&decimal).map(Cow::Owned);
     }
-    Cow::Borrowed(if text == "-0" { "0" } else { text })
+    Ok(Cow::Borrowed(if text == "-0" { "0" } else { text }))
 }
 
 /// Appends a JSON string: only quotes, backslashes and control characters are escaped.

@@ -17,34 +17,32 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
 };
 
 fn eval(args: &mut Args<'_>) -> Outcome {
-    let mut joined: Option<Json> = None;
+    let mut parts = Vec::with_capacity(args.values.len());
     for index in 0..args.values.len() {
         let Some(text) = args.opt(index)? else { return Ok(Value::Null) };
-        let Some(next) = document::read(text)? else { return Ok(Value::Null) };
-        joined = Some(match joined {
-            Some(before) => join(before, next),
-            None => next,
-        });
+        let Some(part) = document::read(text)? else { return Ok(Value::Null) };
+        parts.push(part);
     }
-    Ok(joined.map_or(Value::Null, |json| Value::string(document::to_json(&json))))
+    joined(parts).map_or(Ok(Value::Null), |json| document::to_plain_json(&json).map(Value::string))
 }
 
-fn join(left: Json, right: Json) -> Json {
-    let items = |value| match value {
+/// What all parts decide: one that is no object makes a list of everything.
+fn joined(parts: Vec<Json>) -> Option<Json> {
+    if parts.len() < 2 {
+        return parts.into_iter().next();
+    }
+    if parts.iter().all(Json::is_object) {
+        let fields = parts.into_iter().flat_map(|part| match part {
+            Json::Object(fields) => fields,
+            _ => serde_json::Map::new(),
+        });
+        return Some(Json::Object(fields.collect()));
+    }
+    let items = parts.into_iter().flat_map(|part| match part {
         Json::Array(items) => items,
         other => vec![other],
-    };
-    match (left, right) {
-        (Json::Object(mut left), Json::Object(right)) => {
-            left.extend(right);
-            Json::Object(left)
-        }
-        (left, right) => {
-            let mut left = items(left);
-            left.extend(items(right));
-            Json::Array(left)
-        }
-    }
+    });
+    Some(Json::Array(items.collect()))
 }
 
 #[cfg(test)]
@@ -64,6 +62,10 @@ mod tests {
         ];
         check_all(&FUNCTION, calls.map(|(x, y, z)| ([s(x), s(y)], s(z))));
         check(&FUNCTION, &[s("[1]"), s("2"), s("[1]")], s("[1,2,1]"));
+        check(&FUNCTION, &[s("{\"a\":1}"), s("{\"b\":2}"), s("{\"a\":3}")], s("{\"a\":3,\"b\":2}"));
+        check(&FUNCTION, &[s("{\"a\":1}"), s("{\"b\":2}"), s("3")], s("[{\"a\":1},{\"b\":2},3]"));
+        check(&FUNCTION, &[s("{\"a\":1.50e3}")], s("{\"a\":1500}"));
+        check_fails(&FUNCTION, &[s("1e10000")]);
         check_all(&FUNCTION, [(s("1"), s("")), (s("1"), NULL)].map(|(x, y)| ([x, y], NULL)));
         check_fails(&FUNCTION, &[s("{"), s("{}")]);
     }

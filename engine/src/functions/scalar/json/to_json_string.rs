@@ -2,14 +2,14 @@
 
 use super::document;
 use super::prelude::*;
-use crate::functions::java::decimal_text;
+use crate::functions::java::java_cmp;
 use crate::types::text::{write_base64, write_date, write_double, write_i32, write_i64, write_time, write_timestamp};
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
     name: "TO_JSON_STRING",
     spelling: "TO_JSON_STRING",
     category: Category::Json,
-    description: "Any value as JSON: decimals with their scale, times and dates as ISO-8601 text, bytes as base64.",
+    description: "Any value as JSON: decimals with their scale, times and dates as ISO-8601 text, bytes as base64. Fields and keys are sorted by name.",
     examples: &[example("TO_JSON_STRING(ARRAY[1, NULL])", "[1,null]")],
     variants: &[ScalarVariant::prepared("JSON of a value.", &[param("val", ParamType::Var('T'), "The value.")], STRING, |call| {
         let sql_type = call.types.first().cloned().flatten();
@@ -31,7 +31,7 @@ fn write(value: &Value, sql_type: Option<&SqlType>, out: &mut String) -> Result<
         Value::BigInt(v) => write_i64(*v, out),
         Value::Double(v) if v.is_finite() => write_double(*v, out),
         Value::Double(v) => quoted(out, |out| write_double(*v, out)),
-        Value::Decimal(v) => out.push_str(&decimal_text(v)),
+        Value::Decimal(v) => out.push_str(&document::plain_decimal(v)?),
         Value::String(v) => document::write_string(v, out),
         Value::Bytes(v) => quoted(out, |out| write_base64(v, out)),
         Value::Time(v) => quoted(out, |out| write_time(*v, out)),
@@ -43,7 +43,9 @@ fn write(value: &Value, sql_type: Option<&SqlType>, out: &mut String) -> Result<
         }
         Value::Map(entries) => {
             let Some(SqlType::Map(key_type, value_type)) = sql_type else { return Err(unknown_type(value)) };
-            list(out, ['{', '}'], entries.iter(), |(key, item), out| {
+            let mut entries: Vec<(&Value, &Value)> = entries.iter().collect();
+            entries.sort_by(|(a, _), (b, _)| java_cmp(a, b));
+            list(out, ['{', '}'], entries.into_iter(), |(key, item), out| {
                 match key {
                     Value::String(name) => document::write_string(name, out),
                     other => {
@@ -58,7 +60,10 @@ fn write(value: &Value, sql_type: Option<&SqlType>, out: &mut String) -> Result<
         }
         Value::Struct(values) => {
             let Some(SqlType::Struct(fields)) = sql_type else { return Err(unknown_type(value)) };
-            list(out, ['{', '}'], fields.iter().zip(values.iter()), |(field, item), out| {
+            let mut fields: Vec<_> =
+                fields.iter().zip(values.iter()).map(|(field, item)| (Value::string(&*field.name), field, item)).collect();
+            fields.sort_by(|(a, ..), (b, ..)| java_cmp(a, b));
+            list(out, ['{', '}'], fields.into_iter(), |(_, field, item), out| {
                 document::write_string(&field.name, out);
                 out.push(':');
                 write(item, Some(&field.sql_type), out)
@@ -109,6 +114,8 @@ mod tests {
             (NULL, "null"),
             (dec("-0.001"), "-0.001"),
             (dec("1.500"), "1.500"),
+            (dec("0.0000000001"), "0.0000000001"),
+            (map(&[("b", Value::Int(1)), ("a", NULL), ("B", Value::Int(2))]), "{\"B\":2,\"a\":null,\"b\":1}"),
             (Value::Timestamp(-1), "\"1969-12-31T23:59:59.999\""),
             (Value::Date(-1), "\"1969-12-31\""),
             (Value::Time(0), "\"00:00\""),

@@ -28,7 +28,14 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
     ],
 };
 
+/// # Errors
+/// There is nothing to join.
+fn check_count(args: &Args<'_>) -> Result<(), EvalError> {
+    if args.values.len() < 2 { Err(EvalError::new("Function Concat_WS expects at least two input arguments.")) } else { Ok(()) }
+}
+
 fn strings_joined(args: &mut Args<'_>) -> Outcome {
+    check_count(args)?;
     let Some(separator) = args.opt::<&str>(0)? else { return Ok(Value::Null) };
     let mut parts = Vec::new();
     for index in 1..args.values.len() {
@@ -38,6 +45,7 @@ fn strings_joined(args: &mut Args<'_>) -> Outcome {
 }
 
 fn bytes_joined(args: &mut Args<'_>) -> Outcome {
+    check_count(args)?;
     let Some(separator) = args.opt::<&[u8]>(0)? else { return Ok(Value::Null) };
     let mut parts = Vec::new();
     for index in 1..args.values.len() {
@@ -57,6 +65,7 @@ mod tests {
         check(&FUNCTION, &[s(", "), NULL, NULL], s(""));
         check(&FUNCTION, &[s(", "), s(""), s("")], s(", "));
         check(&FUNCTION, &[NULL, s("a")], NULL);
+        check_fails(&FUNCTION, &[s(",")]);
         check(&FUNCTION, &[b(b"a"), b(b"b"), b(b"yes"), NULL, b(b"no")], b(b"bayesano"));
     }
 }

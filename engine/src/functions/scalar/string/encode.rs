@@ -1,13 +1,13 @@
 //! ENCODE: a string from one encoding to another.
 
-use super::super::bytes::encodings::{Encoding, decode_loose_base64};
+use super::super::bytes::encodings::{Encoding, decode_loose_base64, decode_loose_hex};
 use super::prelude::*;
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
     name: "ENCODE",
     spelling: "encode",
     category: Category::String,
-    description: "The string, taken as text of one encoding, in another: hex, utf8, ascii or base64. Hex may stand as 0x… or X'…'; what is no base64 is passed over where base64 is read.",
+    description: "The string, taken as text of one encoding, in another: hex, utf8, ascii or base64, two different ones. Hex may stand as 0x… or X'…'; what is no base64 is passed over where base64 is read.",
     examples: &[example("ENCODE('Example!', 'utf8', 'hex')", "4578616d706c6521")],
     variants: &[ScalarVariant::plain(
         "From one encoding to another.",
@@ -24,10 +24,13 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
 fn eval(args: &mut Args<'_>) -> Outcome {
     let (text, from, to): (&str, &str, &str) = (args.get(0)?, args.get(1)?, args.get(2)?);
     let (from, to) = (Encoding::parse(from)?, Encoding::parse(to)?);
-    if from == to {
-        return Ok(args.take(0));
-    }
-    let bytes = if from == Encoding::Base64 { decode_loose_base64(text) } else { from.decode(text)? };
+    let bytes = match from {
+        // ksqlDB has no such pairs.
+        same if same == to => return Err(EvalError::new("The encodings must be two of hex, utf8, ascii and base64")),
+        Encoding::Base64 => decode_loose_base64(text),
+        Encoding::Hex => decode_loose_hex(text)?,
+        Encoding::Utf8 | Encoding::Ascii => from.decode(text)?,
+    };
     let encoded = to.encode(&bytes);
     Ok(Value::string(if to == Encoding::Hex { encoded.to_ascii_lowercase() } else { encoded }))
 }
@@ -47,12 +50,13 @@ mod tests {
             ("Example!", "utf8", "base64", "RXhhbXBsZSE="),
             ("RXhhbXBsZSE=", "base64", "utf8", "Example!"),
             ("é", "utf8", "ascii", "\u{FFFD}\u{FFFD}"),
-            ("zz", "hex", "hex", "zz"),
+            ("0x578", "hex", "utf8", "\u{5}x"),
             ("RXhh bXBs\nZSE", "base64", "utf8", "Example!"),
             ("?", "base64", "hex", ""),
         ];
         check_all(&FUNCTION, calls.map(|(x, from, to, y)| ([s(x), s(from), s(to)], s(y))));
         check_fails(&FUNCTION, &[s("a"), s("base64"), s("null")]);
         check_fails(&FUNCTION, &[s("zz"), s("hex"), s("utf8")]);
+        check_fails(&FUNCTION, &[s("a"), s("utf8"), s("UTF8")]);
     }
 }

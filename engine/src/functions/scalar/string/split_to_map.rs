@@ -9,7 +9,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
     name: "SPLIT_TO_MAP",
     spelling: "split_to_map",
     category: Category::String,
-    description: "Splits a string into entries and these into keys and values. Entries without a value are left out; of equal keys the last holds.",
+    description: "Splits a string into entries and these into keys and values. Entries without a value are left out; of equal keys the last holds. Null where a delimiter is empty, or both are the same.",
     examples: &[example("SPLIT_TO_MAP('a=1&b=2', '&', '=')", "{a=1, b=2}")],
     variants: &[ScalarVariant::plain(
         "A map of strings.",
@@ -25,7 +25,7 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
 
 fn eval(args: &mut Args<'_>) -> Outcome {
     let (text, entries, pair): (&str, &str, &str) = (args.get(0)?, args.get(1)?, args.get(2)?);
-    if entries.is_empty() || pair.is_empty() {
+    if entries.is_empty() || pair.is_empty() || entries == pair {
         return Ok(Value::Null);
     }
     let mut map = MapValue::default();
@@ -50,6 +50,8 @@ mod tests {
         check(&FUNCTION, &of("a=1=2&b"), map(&[("a", s("1"))]));
         check(&FUNCTION, &of("=v&k="), map(&[("", s("v")), ("k", s(""))]));
         check(&FUNCTION, &of(""), map(&[]));
-        check(&FUNCTION, &[s("a:1"), s(""), s("=")], NULL);
+        for (entries, pair) in [("", "="), ("&", ""), ("=", "=")] {
+            check(&FUNCTION, &[s("a=1"), s(entries), s(pair)], NULL);
+        }
     }
 }

@@ -22,7 +22,8 @@ const BYTE: Param = param("bytes", ParamType::Bytes, "The bytes.");
 const POS: Param = param("pos", ParamType::Int, "Where the part begins, from 1; negative: from the end.");
 const LENGTH: Param = param("length", ParamType::Int, "How long the part is.");
 
-/// The range from 0 that arguments 1 and 2 mean in something of `size`.
+/// The range from 0 that arguments 1 and 2 mean in something of `size`. A length beyond the end, however large, means all
+/// that is left; in ksqlDB, one close to the largest INT overflows and gives nothing.
 fn range(args: &Args<'_>, size: usize) -> Result<(usize, usize), EvalError> {
     let position: i32 = args.get(1)?;
     let offset = usize::try_from(position.unsigned_abs()).unwrap_or(usize::MAX);
