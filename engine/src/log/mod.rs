@@ -176,6 +176,9 @@ pub trait LogWriter: Send {
     fn flush(&mut self) -> Result<(), LogError> {
         Ok(())
     }
+    /// State now remembers by itself that it includes the input up to these positions, as the next commit says of the group,
+    /// too: a restart does not go back to the group's offsets, and they may lag.
+    fn remembers(&mut self, _group: &Arc<str>, _inputs: &[(TopicPartition, Offset)]) {}
     /// Makes everything sent so far, the state and the offsets durable.
     ///
     /// # Errors

@@ -98,6 +98,9 @@ fn mark(task: &mut Task, writer: &mut dyn LogWriter, state: &StateDb, batch: &mu
     for (input, next) in &inputs {
         batch.set_position(state, &task.id.query, input, *next);
     }
+    if let Some(group) = &task.group {
+        writer.remembers(group, &inputs);
+    }
     Ok(())
 }
 

@@ -7,6 +7,9 @@
 //!
 //! Groups go in the order in which they began to wait, so that each has its turn however many there are. They have
 //! connections of their own, on which nobody waits: one as a rule, and more where groups wait longer than they may.
+//!
+//! Positions that state remembers by itself, in its marks, are committed for lag tools only: these may wait for others of
+//! the same group, so that most of them never go.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -26,6 +29,8 @@ const ROUND_GROUPS: usize = 16;
 const MAX_CONNECTIONS: usize = 3;
 /// Where a group has waited longer than this another connection helps.
 const MAX_LAG: Duration = Duration::from_millis(1_000);
+/// How long offsets wait that nobody goes back to.
+const REMEMBERED_LAG: Duration = Duration::from_secs(10);
 /// First and longest pause after a round in which something failed for now, milliseconds.
 const BACKOFF_MS: (u64, u64) = (10, 500);
 /// How long the last offsets may take when the log or a writer goes, seconds.
@@ -51,10 +56,20 @@ struct Shared {
 }
 
 #[derive(Default)]
+struct Waiting {
+    offsets: Offsets,
+    is_in_order: bool,
+}
+
+#[derive(Default)]
 struct State {
-    waiting: HashMap<Arc<str>, Offsets>,
-    /// The groups that wait, each since when.
+    waiting: HashMap<Arc<str>, Waiting>,
+    /// The groups whose turn comes, each since when.
     order: VecDeque<(Arc<str>, Instant)>,
+    /// The groups that may wait, each until when; some have come into the order meanwhile.
+    later: VecDeque<(Arc<str>, Instant)>,
+    /// Callers that wait until everything is committed: nothing may wait then.
+    hurries: usize,
     /// Under way; `waiting` is newer, and waits until these have arrived.
     sending: HashMap<Arc<str>, Offsets>,
     /// Groups whose offsets were refused for good, until somebody is told.
@@ -68,20 +83,35 @@ impl State {
         self.waiting.is_empty() && self.sending.is_empty()
     }
 
-    /// Offsets to commit, over those of the same partitions that wait.
-    fn add(&mut self, group: Arc<str>, offsets: impl IntoIterator<Item = (TopicPartition, Offset)>, now: Instant) {
-        let State { waiting, order, .. } = self;
-        let place = waiting.entry(Arc::clone(&group)).or_insert_with(|| {
-            order.push_back((group, now));
-            Offsets::new()
-        });
-        place.extend(offsets);
+    /// Offsets to commit, over those of the same partitions that wait. Those that are `remembered` may wait longer.
+    fn add(&mut self, group: Arc<str>, offsets: impl IntoIterator<Item = (TopicPartition, Offset)>, now: Instant, remembered: bool) {
+        let is_new = !self.waiting.contains_key(&group);
+        let waiting = self.waiting.entry(Arc::clone(&group)).or_default();
+        waiting.offsets.extend(offsets);
+        if !remembered && !waiting.is_in_order {
+            waiting.is_in_order = true;
+            self.order.push_back((group, now));
+        } else if remembered && is_new {
+            self.later.push_back((group, now + REMEMBERED_LAG));
+        }
+    }
+
+    /// Brings those into the order that have waited for long enough.
+    fn bring_in(&mut self, now: Instant) {
+        while let Some((group, _)) = self.later.pop_front_if(|(_, due)| self.hurries > 0 || self.is_closing || *due <= now) {
+            if let Some(waiting) = self.waiting.get_mut(&group)
+                && !waiting.is_in_order
+            {
+                waiting.is_in_order = true;
+                self.order.push_back((group, now));
+            }
+        }
     }
 
     /// Offsets that did not arrive wait again, but for those that are newer.
     fn put_back(&mut self, group: Arc<str>, offsets: Offsets, now: Instant) {
-        let newer = self.waiting.get(&group).cloned().unwrap_or_default();
-        self.add(group, offsets.into_iter().chain(newer), now);
+        let newer = self.waiting.get(&group).map(|waiting| waiting.offsets.clone()).unwrap_or_default();
+        self.add(group, offsets.into_iter().chain(newer), now, false);
     }
 
     /// Takes the groups that have waited longest, but none whose offsets are under way: newer ones must not arrive first.
@@ -92,7 +122,7 @@ impl State {
         {
             if self.sending.contains_key(&group) {
                 passed_over.push((group, since));
-            } else if let Some(offsets) = self.waiting.remove(&group) {
+            } else if let Some(Waiting { offsets, .. }) = self.waiting.remove(&group) {
                 self.sending.insert(Arc::clone(&group), offsets.clone());
                 round.push((group, offsets));
             }
@@ -118,11 +148,15 @@ impl Committer {
         Ok(Committer { shared })
     }
 
-    /// Takes the offsets to commit.
+    /// Takes the offsets to commit. `is_remembered` says of which partitions state remembers these positions by itself.
     ///
     /// # Errors
     /// Where earlier offsets of one of these groups were refused.
-    pub(super) fn commit(&self, groups: Vec<(Arc<str>, GroupOffsets)>) -> Result<(), LogError> {
+    pub(super) fn commit(
+        &self,
+        groups: Vec<(Arc<str>, GroupOffsets)>,
+        is_remembered: impl Fn(&Arc<str>, &TopicPartition) -> bool,
+    ) -> Result<(), LogError> {
         let mut state = self.shared.state.lock();
         if let Some(error) = groups.iter().find_map(|(group, _)| state.refused.remove(group)) {
             return Err(error);
@@ -130,7 +164,8 @@ impl Committer {
         let now = Instant::now();
         let mut has_any = false;
         for (group, offsets) in groups.into_iter().filter(|(_, offsets)| !offsets.is_empty()) {
-            state.add(group, offsets, now);
+            let remembered = offsets.iter().all(|(partition, _)| is_remembered(&group, partition));
+            state.add(group, offsets, now, remembered);
             has_any = true;
         }
         if has_any {
@@ -142,8 +177,9 @@ impl Committer {
     /// What is about to be committed of these partitions, newer than what brokers know.
     pub(super) fn pending(&self, group: &str, partitions: &[TopicPartition]) -> Vec<Option<Offset>> {
         let state = self.shared.state.lock();
-        let find = |groups: &HashMap<Arc<str>, Offsets>, partition| groups.get(group).and_then(|offsets| offsets.get(partition)).copied();
-        partitions.iter().map(|partition| find(&state.waiting, partition).or_else(|| find(&state.sending, partition))).collect()
+        let find = |offsets: Option<&Offsets>, partition| offsets.and_then(|offsets| offsets.get(partition)).copied();
+        let (waiting, sending) = (state.waiting.get(group).map(|waiting| &waiting.offsets), state.sending.get(group));
+        partitions.iter().map(|partition| find(waiting, partition).or_else(|| find(sending, partition))).collect()
     }
 
     /// Forgets a group, once nothing of it is under way.
@@ -159,8 +195,11 @@ impl Committer {
     /// Waits until everything is committed, as long as that may take at an end.
     pub(super) fn settle(&self) {
         let mut state = self.shared.state.lock();
+        state.hurries += 1;
+        self.shared.changed.notify_all();
         let deadline = Instant::now() + Duration::from_secs(CLOSE_PATIENCE_S);
         while !state.is_settled() && !self.shared.changed.wait_until(&mut state, deadline).timed_out() {}
+        state.hurries -= 1;
     }
 }
 
@@ -195,11 +234,12 @@ impl Shared {
                     return;
                 }
             }
+            state.bring_in(Instant::now());
             let round = state.take_round();
             if round.is_empty() {
-                match give_up {
-                    Some(deadline) => {
-                        self.changed.wait_until(&mut state, deadline);
+                match give_up.or(state.later.front().map(|(_, due)| *due)) {
+                    Some(until) => {
+                        self.changed.wait_until(&mut state, until);
                     }
                     None => self.changed.wait(&mut state),
                 }
@@ -277,7 +317,7 @@ mod tests {
         // last came once.
         for round in 1..=40 {
             for index in 0..GROUPS {
-                state.add(name(index), at(round), Instant::now());
+                state.add(name(index), at(round), Instant::now(), false);
             }
             let sent = state.take_round();
             assert_eq!(sent.len(), ROUND_GROUPS);
@@ -296,12 +336,12 @@ mod tests {
     fn newer_offsets_do_not_overtake_those_under_way() {
         let mut state = State::default();
         for group in ["a", "b"] {
-            state.add(group.into(), at(1), Instant::now());
+            state.add(group.into(), at(1), Instant::now(), false);
         }
         let first = state.take_round();
         assert_eq!(names(&first), ["a", "b"]);
-        state.add("a".into(), at(2), Instant::now());
-        state.add("c".into(), at(2), Instant::now());
+        state.add("a".into(), at(2), Instant::now(), false);
+        state.add("c".into(), at(2), Instant::now(), false);
         let second = state.take_round();
         assert_eq!(names(&second), ["c"]);
         assert!(state.take_round().is_empty());
@@ -315,9 +355,9 @@ mod tests {
         let mut state = State::default();
         let [older, newer] = [at(1), at(2)];
         let elsewhere = (TopicPartition { topic: "t".into(), partition: 1 }, Offset(9));
-        state.add("a".into(), older.iter().cloned().chain([elsewhere.clone()]), Instant::now());
+        state.add("a".into(), older.iter().cloned().chain([elsewhere.clone()]), Instant::now(), false);
         let sent = state.take_round();
-        state.add("a".into(), newer.clone(), Instant::now());
+        state.add("a".into(), newer.clone(), Instant::now(), false);
         arrived(&mut state, &sent);
         for (group, offsets) in sent {
             state.put_back(group, offsets, Instant::now());
@@ -331,14 +371,40 @@ mod tests {
     fn another_connection_helps_where_groups_wait_too_long() {
         let mut state = State { connections: 1, ..State::default() };
         let now = Instant::now();
-        state.add("a".into(), at(1), now);
+        state.add("a".into(), at(1), now, false);
         assert!(!state.wants_help(now + MAX_LAG));
         assert!(state.wants_help(now + 2 * MAX_LAG));
         // Newer offsets do not make it younger.
-        state.add("a".into(), at(2), now + MAX_LAG);
+        state.add("a".into(), at(2), now + MAX_LAG, false);
         assert!(state.wants_help(now + 2 * MAX_LAG));
         state.connections = MAX_CONNECTIONS;
         assert!(!state.wants_help(now + 2 * MAX_LAG));
+    }
+
+    #[test]
+    fn what_state_remembers_may_wait() {
+        let mut state = State::default();
+        let now = Instant::now();
+        for step in 0..5 {
+            let later = now + step * REMEMBERED_LAG / 5;
+            state.add("kept".into(), at(i64::from(step)), later, true);
+            state.bring_in(later);
+            assert!(state.take_round().is_empty(), "step {step}");
+        }
+        // All five go as one.
+        state.bring_in(now + REMEMBERED_LAG);
+        let round = state.take_round();
+        assert_eq!(round, [("kept".into(), Offsets::from(at(4)))]);
+        arrived(&mut state, &round);
+        assert!(state.later.is_empty() && state.is_settled());
+        // Not once others of the group have to go, nor when somebody waits for it.
+        state.add("both".into(), at(1), now, true);
+        state.add("both".into(), at(2), now, false);
+        assert_eq!(names(&state.take_round()), ["both"]);
+        state.add("kept".into(), at(5), now, true);
+        state.hurries = 1;
+        state.bring_in(now);
+        assert_eq!(names(&state.take_round()), ["kept"]);
     }
 
     struct Scripted(Mutex<Vec<String>>);
@@ -360,7 +426,7 @@ mod tests {
     fn a_refusal_is_told_once() {
         let carrier = Arc::new(Scripted(Mutex::default()));
         let committer = Committer::new(Arc::clone(&carrier) as Arc<dyn Carrier>).unwrap();
-        let commit = |group: &str| committer.commit(vec![(group.into(), at(1).into())]);
+        let commit = |group: &str| committer.commit(vec![(group.into(), at(1).into())], |_, _| false);
         commit("own").unwrap();
         commit("foreign").unwrap();
         committer.settle();

@@ -1,6 +1,7 @@
 //! A worker's writer: one idempotent producer for each worker, so that a commit waits for the worker's own records only
 //! and no lock is shared. Partitions are explicit, topic handles cached, successes not reported.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use super::errors::Failure;
 use super::ffi::produce::{Producer, ProducerTopic, Undelivered};
 use super::properties::Role;
 use super::{Shared, StateSink};
-use crate::log::{Commit, LogError, LogWriter, OutRecord, TopicHandle};
+use crate::log::{Commit, LogError, LogWriter, Offset, OutRecord, TopicHandle, TopicPartition};
 
 /// How long a send waits for room in a full queue, milliseconds. As Java's `max.block.ms`.
 const SEND_TIMEOUT_MS: u64 = 60_000;
@@ -49,6 +50,8 @@ pub(super) struct KafkaWriter {
     room: usize,
     /// As many were queued when there was no room for another.
     full_at: usize,
+    /// Of which groups and partitions state remembers the positions of the next commit.
+    remembered: HashSet<(Arc<str>, TopicPartition)>,
     /// It has committed offsets, which go to the brokers in the background.
     has_offsets: bool,
     delivery_timeout: Duration,
@@ -73,6 +76,7 @@ impl KafkaWriter {
             sent: 0,
             room: max_queued - RESERVE_RECORDS.min(max_queued / 2),
             full_at: usize::MAX,
+            remembered: HashSet::new(),
             has_offsets: false,
             delivery_timeout,
             state,
@@ -222,6 +226,8 @@ impl LogWriter for KafkaWriter {
     }
 
     fn flush(&mut self) -> Result<(), LogError> {
+        // What a commit that failed said of state holds no more.
+        self.remembered.clear();
         if self.is_dirty {
             self.deliver()?;
             self.is_dirty = false;
@@ -230,13 +236,19 @@ impl LogWriter for KafkaWriter {
         Ok(())
     }
 
+    fn remembers(&mut self, group: &Arc<str>, inputs: &[(TopicPartition, Offset)]) {
+        self.remembered.extend(inputs.iter().map(|(partition, _)| (Arc::clone(group), partition.clone())));
+    }
+
     fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
+        let remembered = std::mem::take(&mut self.remembered);
         self.flush()?;
         if !commit.state.is_empty() {
             (self.state)(commit.state).map_err(|error| LogError::Fatal(error.to_string()))?;
         }
         self.has_offsets |= !commit.offsets.is_empty();
-        self.shared.committer.commit(commit.offsets)?;
+        let is_remembered = |group: &Arc<str>, partition: &TopicPartition| remembered.contains(&(Arc::clone(group), partition.clone()));
+        self.shared.committer.commit(commit.offsets, is_remembered)?;
         let deletions = self.shared.topics.deletions();
         if deletions != self.deletions {
             self.deletions = deletions;
