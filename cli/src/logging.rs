@@ -1,14 +1,48 @@
 //! The log of a process: to standard error, filtered by TIDEMILL_LOG.
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Directive;
+
+/// Libraries that say more than may stand in a log whatever the filter: the parser's tokens are texts of statements, rows
+/// that are inserted among them.
+const SILENT: [&str; 1] = ["sqlparser"];
+/// Libraries that drown everything else below this level; heard where the filter names them.
+const QUIET: [(&str, &str); 4] = [("h2", "info"), ("hyper", "info"), ("hyper_util", "info"), ("rustyline", "warn")];
 
 /// Starts logging; `default` is the filter where TIDEMILL_LOG is unset or not understood.
 pub fn init(default: &str) {
-    let filter = EnvFilter::try_from_env("TIDEMILL_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let text = std::env::var("TIDEMILL_LOG").ok().filter(|text| EnvFilter::try_new(text).is_ok());
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter(text.as_deref().unwrap_or(default)))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_target(false)
         .init();
+}
+
+fn filter(text: &str) -> EnvFilter {
+    let quiet = QUIET.iter().filter(|(library, _)| !text.contains(library)).map(|(library, level)| format!("{library}={level}"));
+    let silent = SILENT.iter().map(|library| format!("{library}=off"));
+    let directives = quiet.chain(silent).filter_map(|directive| directive.parse::<Directive>().ok());
+    directives.fold(EnvFilter::new(text), EnvFilter::add_directive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parser_is_never_heard_and_libraries_only_where_they_are_named() {
+        for (text, heard, unheard) in [
+            ("info", &["info", "sqlparser=off"][..], &["h2=debug"][..]),
+            ("debug", &["debug", "h2=info", "sqlparser=off"], &[]),
+            ("debug,h2=debug", &["h2=debug", "sqlparser=off"], &["h2=info"]),
+            ("sqlparser=trace", &["sqlparser=off"], &["sqlparser=trace"]),
+        ] {
+            let filter = filter(text).to_string();
+            let directives: Vec<&str> = filter.split(',').collect();
+            assert!(heard.iter().all(|d| directives.contains(d)), "{text}: {filter}");
+            assert!(!unheard.iter().any(|d| directives.contains(d)), "{text}: {filter}");
+        }
+    }
 }

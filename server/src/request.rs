@@ -77,13 +77,22 @@ pub fn object(body: &[u8]) -> Result<Map<String, Json>, ApiError> {
     }
     match serde_json::from_slice(body) {
         Ok(Json::Object(object)) => Ok(object),
-        Ok(other) => Err(ApiError::bad_request(format!("Invalid JSON in request: an object is expected, not {}", kind_of(&other)))),
+        Ok(other) => Err(ApiError::bad_request(format!("Invalid JSON in request: an object is expected, not {}", shown(&other)))),
         Err(error) => Err(ApiError::bad_request(format!("Failed to deserialize buffer: the body is no JSON: {error}"))),
     }
 }
 
 fn undecodable(reason: &str) -> ApiError {
     ApiError::generic(ErrorCode::SERVER_ERROR, format!("Failed to deserialize buffer: {reason}"))
+}
+
+/// A value's kind, and the value where it is a short one.
+fn shown(value: &Json) -> String {
+    const SHORT: usize = 100;
+    match value {
+        Json::Number(_) | Json::String(_) if value.to_string().len() <= SHORT => format!("{} ({value})", kind_of(value)),
+        _ => kind_of(value).to_owned(),
+    }
 }
 
 fn kind_of(value: &Json) -> &'static str {

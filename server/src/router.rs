@@ -30,7 +30,7 @@ impl Handler for App {
         }
         let began = Instant::now();
         // Without what follows a question mark, where clients may put secrets.
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let (method, path) = (request.method().clone(), request.uri().path().replace(RAW_QUOTE, "`"));
         let reply = route(self, request, peer).await;
         let (status, elapsed_us) = (reply.status().as_u16(), began.elapsed().as_micros() as u64);
         tracing::debug!(%peer, %method, path, status, elapsed_us, "request");

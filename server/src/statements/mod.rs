@@ -81,6 +81,9 @@ fn note(statement: &SpannedStatement, peer: Option<SocketAddr>, error: Option<&A
         None => tracing::info!(peer, statement = text(), "statement carried out"),
         // What a value was refused for may tell the value.
         Some(_) if is_row => tracing::debug!(peer, statement = text(), "row refused"),
+        Some(_) if matches!(statement.statement, Statement::AlterSystem { .. }) => {
+            tracing::info!(peer, statement = text(), "statement refused");
+        }
         Some(error) => tracing::info!(peer, statement = text(), code = error.code().0, "statement refused: {}", shortened(error.message())),
     }
 }
@@ -199,9 +202,9 @@ fn run_one(app: &App, session: &mut Session, spanned: &SpannedStatement) -> Resu
             let masked = spanned.statement.masked().map(|masked| format!("{masked};"));
             return Err(no_connectors(&masked.unwrap_or(text)));
         }
-        Statement::AlterSystem { name, .. } => {
+        Statement::AlterSystem { name, value } => {
             let message = format!(
-                "ALTER SYSTEM is not built: a server's properties are set in its configuration. To set '{name}' for one session, use SET."
+                "ALTER SYSTEM is not built: a server's properties are set in its configuration. For one session: SET '{name}'='{value}';"
             );
             return Err(ApiError::statement(ErrorCode::SERVER_ERROR, message, text));
         }
