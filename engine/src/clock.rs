@@ -1,11 +1,15 @@
 //! The wall clock behind a trait, so that tests can stop it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Wall-clock time. Event time never comes from here.
 pub trait Clock: Send + Sync {
     /// Milliseconds since the epoch, UTC.
     fn now_ms(&self) -> i64;
+    /// A moment for measuring how long something takes or when to look again.
+    fn instant(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 /// The machine's clock.

@@ -9,6 +9,7 @@ pub mod formats;
 pub mod functions;
 pub mod log;
 pub mod operators;
+pub mod pace;
 pub mod plan;
 pub mod processing_log;
 pub mod row;

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::formats::Carried;
 use crate::log::{Batch, LogError, LogWriter, OutRecord, TopicHandle};
 use crate::operators::FatalError;
+use crate::pace::{Halt, Pace};
 use crate::processing_log::{ProcessingError, ProcessingLog};
 use crate::row::{Header, Headers, Row, RowBuffers};
 use crate::state::Store;
@@ -43,6 +44,8 @@ pub struct TaskContext {
     pub carried: Carried,
     /// Row buffers that are free to be used again.
     pub buffers: RowBuffers,
+    /// What the record at hand has set off.
+    pub pace: Pace,
 }
 
 /// The arrival of a record's first row: its offset with room for the rows that it may become. Offsets outlive the process,
@@ -72,6 +75,7 @@ impl TaskContext {
             record: None,
             carried: Carried::default(),
             buffers: RowBuffers::default(),
+            pace: Pace::default(),
         }
     }
 
@@ -102,6 +106,29 @@ impl TaskContext {
 
     pub fn store(&mut self, index: StoreIndex) -> &mut Store {
         &mut self.stores[index.0]
+    }
+
+    /// Counts a step of work: each row that is handed on is one, and so is each turn of a loop whose length depends on the
+    /// data or on the query.
+    ///
+    /// # Errors
+    /// The record at hand is to be left: the query was told to stop, or it asks for more than can be done.
+    #[inline]
+    pub fn tick(&mut self) -> Result<(), FatalError> {
+        if self.pace.count() { self.look() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn look(&mut self) -> Result<(), FatalError> {
+        match self.pace.look(&*self.clock) {
+            None => Ok(()),
+            Some(Halt::Stopped) => Err(FatalError("stopped in the middle of a record".into())),
+            Some(Halt::TooMuch) => Err(FatalError(format!(
+                "one record becomes more than {} rows. A window that is much larger than its advance, or a table function over \
+                 large collections, may be the cause",
+                self.pace.limit()
+            ))),
+        }
     }
 
     /// Queues a record for a topic.

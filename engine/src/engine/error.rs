@@ -98,7 +98,8 @@ impl From<StartError> for EngineError {
         match error {
             StartError::Log(error) => error.into(),
             StartError::State(error) => error.into(),
-            StartError::NotCopartitioned(message) => EngineError::user(message),
+            StartError::NotCopartitioned(message) | StartError::ReadTwice(message) => EngineError::user(message),
+            StartError::StillEnding(_) => EngineError::user(error.to_string()),
             StartError::Plan(error) => EngineError::internal(error.0),
         }
     }

@@ -73,6 +73,7 @@ impl Engine {
             max_buffered_bytes: config.max_buffered_bytes,
             internal_prefix: config.internal_prefix.clone(),
             replicas: config.replicas,
+            max_rows_per_record: crate::pace::MAX_ROWS_PER_RECORD,
         };
         let runtime = Runtime::start(parts, runtime_config).map_err(|e| EngineError::internal(format!("worker threads: {e}")))?;
         let command_log = CommandLog::open(log.clone(), &config)?;

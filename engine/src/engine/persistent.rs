@@ -45,6 +45,7 @@ impl Engine {
         if replaces.is_none() {
             self.check_query_limit()?;
         }
+        crate::runtime::check_start(&planned.plan, session.offset_reset())?;
         self.ensure_topic(&source)?;
         let statement_text = source.statement.clone();
         let action = Action::StartQuery { plan: Arc::new(planned.plan), sink: Some(Box::new(source)), replaces };
@@ -75,6 +76,7 @@ impl Engine {
             self.check_writable(&target.format.topic)?;
         }
         self.check_query_limit()?;
+        crate::runtime::check_start(&planned.plan, session.offset_reset())?;
         let kind = target.map_or(SourceKind::Stream, |s| s.kind);
         let action = Action::StartQuery { plan: Arc::new(planned.plan), sink: None, replaces: None };
         let statement_text = closed(&statement.text);

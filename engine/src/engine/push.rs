@@ -152,8 +152,12 @@ impl Drop for PushQuery {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Release);
         self.engine.queries.remove_push(&self.id);
-        self.engine.runtime.stop(&self.id);
-        self.engine.runtime.forget_temporary(&self.internal_topics);
+        // Topics go behind whoever still writes them; without any there is nothing to wait for.
+        self.engine.runtime.stop_soon(&self.id);
+        if !self.internal_topics.is_empty() {
+            self.engine.runtime.stop(&self.id);
+            self.engine.runtime.forget_temporary(&self.internal_topics);
+        }
     }
 }
 

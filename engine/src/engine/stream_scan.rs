@@ -167,6 +167,7 @@ impl PartitionScan {
                         self.position = Offset(record.offset.0 + 1);
                         let headers = if self.wants_headers { Headers::OfRecord } else { Headers::None };
                         self.cx.record = self.wants_headers.then(|| (Arc::clone(&arrived.batch), index));
+                        self.cx.pace.begin();
                         let Some((decoder, node, port)) = self.graph.sources.first_mut() else { return Ok(false) };
                         let row = decoder.read(record, headers, self.partition.partition, &mut self.cx);
                         if let Some(row) = row.map_err(|e| EngineError::internal(e.0))? {

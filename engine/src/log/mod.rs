@@ -121,11 +121,20 @@ pub struct Subscription {
 
 /// One task's reader. Batches are shared with other readers of the same partition.
 pub trait LogReader: Send {
-    /// The next batch that has arrived, without waiting.
+    /// The next batch that has arrived in one of the sources that `wanted` names, without waiting. What has arrived in
+    /// others stays where it is, under the subscription's limit. `None`: those sources have nothing, and the reader will wake
+    /// its task when one of them has.
     ///
     /// # Errors
     /// `Retriable` while the broker is away (call again later); `Fatal` where a topic has gone.
-    fn poll(&mut self) -> Result<Option<ArrivedBatch>, LogError>;
+    fn poll_from(&mut self, wanted: &dyn Fn(usize) -> bool) -> Result<Option<ArrivedBatch>, LogError>;
+    /// The next batch of any source.
+    ///
+    /// # Errors
+    /// As for [`Self::poll_from`].
+    fn poll(&mut self) -> Result<Option<ArrivedBatch>, LogError> {
+        self.poll_from(&|_| true)
+    }
     /// Whether everything that a partition held when it was last looked at has come out of `poll`. A task that merges
     /// partitions by timestamp waits for one that is empty but not caught up.
     fn caught_up(&self, source: usize) -> bool;

@@ -82,6 +82,7 @@ pub struct Output<'a> {
 impl Output<'_> {
     /// Hands a row to the next operator, which finishes with it before this returns.
     pub fn emit(&mut self, row: Row) -> Result<(), FatalError> {
+        self.cx.tick()?;
         match self.next {
             Some((index, port)) => process_from(self.rest, self.base, index, port, row, self.cx),
             None => Ok(()),

@@ -48,6 +48,14 @@ impl Changelog {
         Ok(())
     }
 
+    /// Names the changelog where it is the topic that can't be written.
+    pub(super) fn refusal(&self, error: LogError) -> LogError {
+        match error {
+            LogError::Retriable(_) | LogError::Undeliverable { .. } => error,
+            other => LogError::Undeliverable { topic: self.partition.topic.to_string(), reason: other.to_string() },
+        }
+    }
+
     pub(super) fn commit_succeeded(&mut self) {
         self.committed = self.position;
     }

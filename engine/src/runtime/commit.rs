@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::changelog::Changelog;
+use super::schedule::TaskKey;
 use super::task_runner::Task;
 use crate::log::{Commit, LogError, LogWriter};
 use crate::state::{StateBatch, StateDb, Store};
@@ -38,51 +39,95 @@ impl CommitPolicy {
     }
 }
 
-/// Commits the tasks and gives the writer back.
-pub(super) fn commit(mut writer: Box<dyn LogWriter>, state: &StateDb, tasks: &mut [&mut Task]) -> Result<Box<dyn LogWriter>, LogError> {
-    let mut offsets = Vec::with_capacity(tasks.len());
+/// What a commit that succeeded gives back.
+pub(super) struct Committed {
+    pub writer: Box<dyn LogWriter>,
+    /// Tasks whose state their changelogs did not take, and why: they are not part of the commit, and must end.
+    pub refused: Vec<(TaskKey, String)>,
+}
+
+/// A task's part in a commit.
+enum Part {
+    /// Its state has not changed, or has no changelog.
+    Plain,
+    /// Its changelogs wait for their marks.
+    ToMark,
+    Refused(String),
+}
+
+/// Commits the tasks and gives the writer back. `at_hand` says which task is being looked at, should that panic.
+///
+/// # Errors
+/// Nothing is committed: all tasks have to go back.
+pub(super) fn commit(
+    mut writer: Box<dyn LogWriter>,
+    state: &StateDb,
+    tasks: &mut [(TaskKey, &mut Task)],
+    at_hand: &mut Option<TaskKey>,
+) -> Result<Committed, LogError> {
     let mut batch = StateBatch::default();
-    let mut to_mark = Vec::new();
-    for (index, task) in tasks.iter_mut().enumerate() {
-        if freeze(task, &mut *writer, &mut batch)? && task.changelogs.iter().any(Option::is_some) {
-            to_mark.push(index);
-        }
-        if let Some(group) = &task.group {
-            offsets.push((group.clone(), task.positions()));
-        }
+    let mut parts = Vec::with_capacity(tasks.len());
+    for (key, task) in tasks.iter_mut() {
+        *at_hand = Some(*key);
+        parts.push(owned(freeze(task, &mut *writer, &mut batch))?);
     }
-    if !to_mark.is_empty() {
+    *at_hand = None;
+    if parts.iter().any(|part| matches!(part, Part::ToMark)) {
         // A restart does not read the input before a mark again: first everything must be there that came of it.
         writer.flush()?;
     }
-    for index in to_mark {
-        if let Some(task) = tasks.get_mut(index) {
-            mark(task, &mut *writer, state, &mut batch)?;
+    let mut offsets = Vec::with_capacity(tasks.len());
+    for ((key, task), part) in tasks.iter_mut().zip(&mut parts) {
+        *at_hand = Some(*key);
+        if let Part::ToMark = part {
+            *part = owned(mark(task, &mut *writer, state, &mut batch).map(|()| Part::ToMark))?;
+        }
+        if let (Some(group), Part::Plain | Part::ToMark) = (&task.group, &*part) {
+            offsets.push((group.clone(), task.positions()));
         }
     }
+    *at_hand = None;
     writer.commit(Commit { offsets, state: batch })?;
-    for task in tasks {
+    let mut refused = Vec::new();
+    for ((key, task), part) in tasks.iter_mut().zip(parts) {
+        if let Part::Refused(reason) = part {
+            refused.push((*key, reason));
+            continue;
+        }
         task.dirty = false;
         task.changelogs.iter_mut().flatten().for_each(Changelog::commit_succeeded);
         task.committed = task.positions().into_iter().map(|(_, offset)| offset).collect();
         task.handle.metrics.commits.fetch_add(1, Ordering::Relaxed);
     }
-    Ok(writer)
+    Ok(Committed { writer, refused })
 }
 
-/// Freezes a task's stores into the batch and sends their changes to their changelogs; false where nothing has changed.
-fn freeze(task: &mut Task, writer: &mut dyn LogWriter, batch: &mut StateBatch) -> Result<bool, LogError> {
+/// What a changelog refuses for good is the matter of the task that it belongs to; all else is that of the whole commit.
+fn owned(part: Result<Part, LogError>) -> Result<Part, LogError> {
+    match part {
+        Err(LogError::Retriable(reason)) => Err(LogError::Retriable(reason)),
+        Err(error) => Ok(Part::Refused(format!(
+            "the state of the query can't be kept: {error}. Where a record is too large, raise max.message.bytes of its changelog topic \
+             (and of the broker and the producer, max.request.size), or keep less under one key"
+        ))),
+        Ok(part) => Ok(part),
+    }
+}
+
+/// Freezes a task's stores into the batch and sends their changes to their changelogs.
+fn freeze(task: &mut Task, writer: &mut dyn LogWriter, batch: &mut StateBatch) -> Result<Part, LogError> {
     let now_ms = task.cx.clock.now_ms();
     let frozen: Vec<_> = task.cx.stores.iter_mut().map(Store::freeze).collect();
     for (changelog, frozen) in task.changelogs.iter_mut().zip(&frozen) {
         if let (Some(changelog), Some(frozen)) = (changelog, frozen) {
-            changelog.append(writer, frozen, now_ms)?;
+            changelog.append(writer, frozen, now_ms).map_err(|error| changelog.refusal(error))?;
         }
     }
     for frozen in frozen.iter().flatten() {
         frozen.append_to(batch);
     }
-    Ok(frozen.iter().any(Option::is_some))
+    let is_marked = frozen.iter().any(Option::is_some) && task.changelogs.iter().any(Option::is_some);
+    Ok(if is_marked { Part::ToMark } else { Part::Plain })
 }
 
 /// Ends the commit in each of the task's changelogs, and remembers which input its state stands for.
@@ -91,7 +136,7 @@ fn mark(task: &mut Task, writer: &mut dyn LogWriter, state: &StateDb, batch: &mu
     let inputs = task.positions();
     for (store, changelog) in task.cx.stores.iter().zip(&mut task.changelogs) {
         if let Some(changelog) = changelog {
-            changelog.mark(&mut *writer, store, &inputs, now_ms)?;
+            changelog.mark(&mut *writer, store, &inputs, now_ms).map_err(|error| changelog.refusal(error))?;
             batch.set_position(state, &task.id.query, &changelog.partition, changelog.position);
         }
     }

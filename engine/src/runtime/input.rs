@@ -1,8 +1,10 @@
 //! The input side of a task: batches that have arrived, merged by event time across the task's partitions.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::clock::Clock;
 use crate::log::{ArrivedBatch, LogError, LogReader, Offset};
 use crate::operators::RecordClock;
 
@@ -55,19 +57,31 @@ pub(super) struct Input {
     lanes: Vec<Lane>,
     /// How long an empty lane that is not caught up holds back the others.
     max_idle: Duration,
+    clock: Arc<dyn Clock>,
 }
 
 impl Input {
     /// Begins at an offset of each partition; each has a clock where its records' times are not their own.
-    pub(super) fn new(reader: Box<dyn LogReader>, start: Vec<(Offset, Option<Box<dyn RecordClock>>)>, max_idle: Duration) -> Self {
+    pub(super) fn new(
+        reader: Box<dyn LogReader>,
+        start: Vec<(Offset, Option<Box<dyn RecordClock>>)>,
+        max_idle: Duration,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let lanes = start.into_iter().map(|(offset, clock)| Lane::new(offset, clock)).collect();
-        Input { reader, lanes, max_idle }
+        Input { reader, lanes, max_idle, clock }
     }
 
-    /// Takes over what has arrived, up to a few batches a partition.
+    /// Takes over what has arrived, up to a few batches a partition: a partition that has them waits in the reader, also
+    /// where another is empty.
     pub(super) fn fill(&mut self) -> Result<(), LogError> {
-        while self.lanes.iter().any(|l| l.waiting.len() < MAX_WAITING_BATCHES) {
-            let Some(batch) = self.reader.poll()? else { return Ok(()) };
+        loop {
+            let Input { reader, lanes, .. } = self;
+            let wants = |source: usize| lanes.get(source).is_some_and(|lane| lane.waiting.len() < MAX_WAITING_BATCHES);
+            if !(0..lanes.len()).any(wants) {
+                return Ok(());
+            }
+            let Some(batch) = reader.poll_from(&wants)? else { return Ok(()) };
             let first = batch.first;
             if let Some(lane) = self.lanes.get_mut(batch.source)
                 && first < batch.batch.len()
@@ -76,7 +90,6 @@ impl Input {
                 lane.empty_since = None;
             }
         }
-        Ok(())
     }
 
     /// Chooses the lane whose next record is the oldest; ties go to the first lane.
@@ -99,7 +112,7 @@ impl Input {
                 lane.empty_since = None;
                 continue;
             }
-            let now = Instant::now();
+            let now = self.clock.instant();
             let deadline = *lane.empty_since.get_or_insert(now) + self.max_idle;
             if now < deadline {
                 wait_until = Some(wait_until.map_or(deadline, |w| w.max(deadline)));
@@ -160,5 +173,46 @@ impl Input {
             lane.empty_since = None;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::log::simulated::{SimulatedLog, StoredRecord};
+    use crate::log::{Log, Subscription, TopicPartition, TopicSpec};
+
+    #[test]
+    fn a_busy_partition_does_not_fill_the_memory_while_another_is_empty() {
+        let log = SimulatedLog::default();
+        log.set_poll_records(1);
+        let names = ["busy", "quiet"];
+        for name in names {
+            log.create_topic(&TopicSpec { name: name.into(), partitions: 1, replicas: 1, config: BTreeMap::new() }).unwrap();
+        }
+        for timestamp in 0..100 {
+            log.append("busy", 0, StoredRecord { timestamp, ..StoredRecord::default() }).unwrap();
+        }
+        let partitions = names.iter().map(|name| (TopicPartition { topic: (*name).into(), partition: 0 }, Offset(0))).collect();
+        let reader = log.subscribe(Subscription { partitions, wake: Arc::new(|| {}), max_buffered_bytes: 1 }).unwrap();
+        let mut input = Input::new(reader, vec![(Offset(0), None), (Offset(0), None)], Duration::ZERO, Arc::new(ManualClock::default()));
+        let mut seen = 0;
+        loop {
+            input.fill().unwrap();
+            let waiting: usize = input.lanes.iter().map(|lane| lane.waiting.len()).sum();
+            assert!(waiting <= MAX_WAITING_BATCHES, "{waiting} batches");
+            let Next::Lane(lane) = input.next() else { break };
+            assert_eq!(lane, 0);
+            input.advance(lane, 1);
+            seen += 1;
+        }
+        assert_eq!(seen, 100);
+        // What the quiet one brings then is seen at once.
+        log.append("quiet", 0, StoredRecord::default()).unwrap();
+        input.fill().unwrap();
+        assert!(matches!(input.next(), Next::Lane(1)));
     }
 }

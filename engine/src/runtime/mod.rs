@@ -6,13 +6,20 @@ mod changelog;
 mod commit;
 #[cfg(test)]
 mod cost_tests;
+#[cfg(test)]
+mod failure_tests;
 mod input;
 #[cfg(test)]
 mod join_tests;
+#[cfg(test)]
+mod lab;
 mod query_handle;
 mod restore;
 #[cfg(test)]
 mod room_tests;
+mod schedule;
+#[cfg(test)]
+mod simulation;
 mod start;
 mod sync;
 mod task_runner;
@@ -21,12 +28,13 @@ mod time_tests;
 mod worker;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded, unbounded};
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
@@ -38,13 +46,15 @@ use crate::state::{StateDb, StoreReader};
 
 use commit::CommitPolicy;
 pub use query_handle::{QueryHandle, QueryMetrics, QueryState, TopicReads};
-pub use start::{StartError, StartQuery};
+pub use start::{StartError, StartQuery, check_start};
 pub use sync::{SyncError, SyncParts, SyncQuery};
 pub use task_runner::TaskId;
 use worker::{Message, Worker};
 
-/// How long a caller waits for a worker to take note of a message.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a caller waits for the workers to commit.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a query that was told to end is waited for; afterwards it ends by itself.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the runtime stands on.
 #[derive(Clone)]
@@ -70,6 +80,8 @@ pub struct RuntimeConfig {
     pub internal_prefix: String,
     /// Copies of internal topics.
     pub replicas: u16,
+    /// Rows that one record may set off, all operators of a task together; beyond it the query ends.
+    pub max_rows_per_record: u64,
 }
 
 /// Runs queries.
@@ -80,29 +92,43 @@ pub struct Runtime {
     threads: Mutex<Vec<JoinHandle<()>>>,
     next_task: AtomicU64,
     queries: Mutex<HashMap<Arc<str>, RunningQuery>>,
+    /// Queries that were told to end, until their last task is gone.
+    ending: Mutex<HashMap<Arc<str>, Gone>>,
 }
+
+/// Disconnected once the last task of a query is gone: each holds the other end.
+type Gone = Receiver<Infallible>;
 
 /// What the runtime remembers of a query that was started.
 struct RunningQuery {
     handle: Arc<QueryHandle>,
     /// Readers of the query's stores, by store name, one for each partition.
     stores: HashMap<Arc<str>, Vec<StoreReader>>,
+    gone: Gone,
 }
 
 impl Runtime {
     /// Starts the worker threads.
     pub fn start(parts: RuntimeParts, config: RuntimeConfig) -> std::io::Result<Arc<Self>> {
-        let policy = CommitPolicy::new(parts.log.is_atomic(), Duration::from_millis(config.commit_interval_ms));
-        let mut workers = Vec::with_capacity(config.workers);
-        let mut threads = Vec::with_capacity(config.workers);
-        for index in 0..config.workers.max(1) {
-            let (sender, inbox) = unbounded();
-            let worker = Worker::new(inbox, parts.log.clone(), parts.state.clone(), policy);
-            threads.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || worker.run())?);
-            workers.push(sender);
+        let (runtime, workers) = Runtime::by_hand(parts, config);
+        for (index, worker) in workers.into_iter().enumerate() {
+            let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || worker.run())?;
+            runtime.threads.lock().push(thread);
         }
-        let threads = Mutex::new(threads);
-        Ok(Arc::new(Runtime { parts, config, workers, threads, next_task: AtomicU64::new(0), queries: Mutex::new(HashMap::new()) }))
+        Ok(runtime)
+    }
+
+    /// A runtime without threads, and its workers for somebody else to drive.
+    fn by_hand(parts: RuntimeParts, config: RuntimeConfig) -> (Arc<Self>, Vec<Worker>) {
+        let policy = CommitPolicy::new(parts.log.is_atomic(), Duration::from_millis(config.commit_interval_ms));
+        let (senders, workers) = (0..config.workers.max(1))
+            .map(|_| {
+                let (sender, inbox) = unbounded();
+                (sender, Worker::new(inbox, &parts, policy))
+            })
+            .unzip();
+        let (next_task, threads, queries, ending) = (AtomicU64::new(0), Mutex::default(), Mutex::default(), Mutex::default());
+        (Arc::new(Runtime { parts, config, workers: senders, threads, next_task, queries, ending }), workers)
     }
 
     pub fn parts(&self) -> &RuntimeParts {
@@ -144,16 +170,57 @@ impl Runtime {
         }
     }
 
-    /// Ends a query after a last commit. Its state, topics and group are untouched; see [`Runtime::forget`].
-    pub fn stop(&self, query: &str) {
+    /// Ends a query after a last commit; a record that it is busy with for long is left, to be read again. Its state, topics
+    /// and group are untouched; see [`Runtime::forget`]. False: a worker is busy with something else meanwhile, and will see
+    /// to it when it can.
+    pub fn stop(&self, query: &str) -> bool {
+        self.stop_soon(query);
+        self.await_end(query)
+    }
+
+    /// As [`Self::stop`], without waiting.
+    pub fn stop_soon(&self, query: &str) {
         let Some(running) = self.queries.lock().remove(query) else { return };
         running.handle.set_state(QueryState::Stopped);
         let query = running.handle.id.clone();
-        self.ask_all(|done| Message::Remove { query: query.clone(), done });
+        let mut ending = self.ending.lock();
+        ending.retain(|_, gone| !matches!(gone.try_recv(), Err(TryRecvError::Disconnected)));
+        ending.insert(query.clone(), running.gone);
+        drop(ending);
+        self.broadcast(|_| Message::Remove { query: query.clone() });
     }
 
-    /// Deletes what a stopped query leaves behind: state, internal topics, consumer group.
-    pub fn forget(&self, query: &str, internal_topics: &[String]) {
+    /// Waits until a query that was told to end is gone; false: that takes longer than anybody should wait.
+    fn await_end(&self, query: &str) -> bool {
+        let Some(gone) = self.ending.lock().get(query).cloned() else { return true };
+        if matches!(gone.recv_timeout(END_TIMEOUT), Err(RecvTimeoutError::Timeout)) {
+            return false;
+        }
+        self.ending.lock().remove(query);
+        true
+    }
+
+    /// Deletes what a stopped query leaves behind: state, internal topics, consumer group; as soon as it is gone.
+    pub fn forget(self: &Arc<Self>, query: &str, internal_topics: &[String]) {
+        let gone = self.ending.lock().get(query).cloned();
+        let Some(gone) = gone.filter(|gone| !matches!(gone.try_recv(), Err(TryRecvError::Disconnected))) else {
+            self.forget_now(query, internal_topics);
+            return;
+        };
+        tracing::warn!(query, "the query is still busy; what it leaves behind is deleted when it ends");
+        let (runtime, id, topics) = (Arc::downgrade(self), query.to_owned(), internal_topics.to_vec());
+        let waiter = move || {
+            let _ = gone.recv();
+            if let Some(runtime) = runtime.upgrade() {
+                runtime.forget_now(&id, &topics);
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("forget".into()).spawn(waiter) {
+            tracing::warn!(query, %error, "what a dropped query leaves behind remains");
+        }
+    }
+
+    fn forget_now(&self, query: &str, internal_topics: &[String]) {
         if let Err(error) = self.parts.state.drop_query(query) {
             tracing::warn!(query, %error, "state of a dropped query remains");
         }
@@ -195,19 +262,25 @@ impl Runtime {
         format!("{}query_{query}", self.config.internal_prefix)
     }
 
-    /// Commits everything now; returns when it is done.
-    pub fn commit(&self) {
-        self.ask_all(|done| Message::Commit { done });
+    /// Commits everything now; returns when it is done. False: a worker is busy with something else for so long that nobody
+    /// should wait for it.
+    pub fn commit(&self) -> bool {
+        self.ask_all(|done| Message::Commit { done }, Some(COMMIT_TIMEOUT))
     }
 
     /// Commits everything and ends the threads; returns when they are gone, and with them their hold on the state.
     pub fn shutdown(&self) {
-        self.ask_all(|done| Message::Shutdown { done });
+        for query in self.queries.lock().values() {
+            query.handle.interrupt();
+        }
+        self.ask_all(|done| Message::Shutdown { done }, None);
         for thread in self.threads.lock().drain(..) {
             // A worker that panicked has said so already.
             let _ = thread.join();
         }
-        self.parts.state.settle();
+        if let Err(error) = self.parts.state.settle() {
+            tracing::warn!(%error, "the last state is not written; the next start reads it from the changelogs");
+        }
         for (_, query) in self.queries.lock().drain() {
             query.handle.set_state(QueryState::Stopped);
         }
@@ -219,18 +292,27 @@ impl Runtime {
         }
     }
 
-    /// Sends a message to every worker and waits until all have answered or are gone.
-    fn ask_all(&self, message: impl Fn(Sender<()>) -> Message) {
+    /// Sends a message to every worker and waits until all have answered or are gone, for so long at most. False: that was
+    /// too long.
+    fn ask_all(&self, message: impl Fn(Sender<()>) -> Message, patience: Option<Duration>) -> bool {
         let (done, answers) = bounded(self.workers.len());
         for worker in &self.workers {
             let _ = worker.send(message(done.clone()));
         }
         drop(done);
+        let deadline = patience.map(|patience| Instant::now() + patience);
         for _ in 0..self.workers.len() {
-            if answers.recv_timeout(ANSWER_TIMEOUT).is_err() {
-                return;
+            let answer = match deadline {
+                Some(deadline) => answers.recv_deadline(deadline),
+                None => answers.recv().map_err(RecvTimeoutError::from),
+            };
+            match answer {
+                Ok(()) => {}
+                Err(RecvTimeoutError::Disconnected) => return true,
+                Err(RecvTimeoutError::Timeout) => return false,
             }
         }
+        true
     }
 
     fn next_task_key(&self) -> u64 {

@@ -76,6 +76,8 @@ pub struct QueryHandle {
     pub metrics: QueryMetrics,
     state: RwLock<QueryState>,
     paused: AtomicBool,
+    /// Asks a task that is busy with one record to leave it.
+    interrupt: Arc<AtomicBool>,
     on_end: Mutex<Option<EndListener>>,
 }
 
@@ -92,6 +94,7 @@ impl QueryHandle {
             metrics: QueryMetrics::default(),
             state: RwLock::new(QueryState::Restoring),
             paused: AtomicBool::new(false),
+            interrupt: Arc::default(),
             on_end: Mutex::new(None),
         })
     }
@@ -127,11 +130,22 @@ impl QueryHandle {
             }
             *state = new.clone();
         }
-        if self.has_ended()
-            && let Some(listener) = self.on_end.lock().take()
-        {
-            listener(&new);
+        if self.has_ended() {
+            self.interrupt();
+            if let Some(listener) = self.on_end.lock().take() {
+                listener(&new);
+            }
         }
+    }
+
+    /// Asks the query's tasks to leave the record at hand, however much there is to do for it.
+    pub(super) fn interrupt(&self) {
+        self.interrupt.store(true, Ordering::Release);
+    }
+
+    /// Set once tasks are to leave the record at hand.
+    pub(super) fn interruption(&self) -> Arc<AtomicBool> {
+        self.interrupt.clone()
     }
 
     /// Has a listener called once the query ends; at once if it has ended already.

@@ -39,13 +39,16 @@ pub(super) type Positions = BTreeMap<TopicPartition, Offset>;
 /// A changed entry of a changelog; `None`: deleted.
 type Change = (Vec<u8>, Option<Vec<u8>>);
 
-/// Reads a store's changelog from where the store stands to its end. `positions` is what the query's state remembers.
+/// Reads a store's changelog from where the store stands to its end. `positions` is what the query's state remembers. What was
+/// read goes into the batch, to be written in one piece with the task's other stores and the input that they include: what is
+/// written alone would be taken for more, or less, than it is after a crash in between.
 pub(super) fn restore(
     log: &dyn Log,
     state: &StateDb,
     store: &mut Store,
     changelog: &TopicPartition,
     positions: &Positions,
+    batch: &mut StateBatch,
 ) -> Result<Restored, StartError> {
     let end = log.offsets(std::slice::from_ref(changelog), OffsetSpec::Latest)?.first().copied().unwrap_or_default();
     let first = log.offsets(std::slice::from_ref(changelog), OffsetSpec::Earliest)?.first().copied().unwrap_or_default();
@@ -67,13 +70,11 @@ pub(super) fn restore(
     if let Some(mark) = commits.last.take() {
         inputs = mark.into_iter().collect();
     }
-    // Written at once, so that what came out of the changelog does not go into it again.
-    let mut batch = StateBatch::default();
+    // Frozen here, so that what came out of the changelog does not go into it again.
     if let Some(frozen) = store.freeze() {
-        frozen.append_to(&mut batch);
+        frozen.append_to(batch);
     }
     batch.set_position(state, &query, changelog, commits.complete);
-    batch.write()?;
     for (key, _) in &commits.unfinished {
         let value = store.get(key, |value| value.map(<[u8]>::to_vec))?;
         store.put(key, value.as_deref());
@@ -224,7 +225,13 @@ mod tests {
         }
 
         fn restore(&self, db: &StateDb, store: &mut Store) -> Restored {
-            restore(&self.log, db, store, &self.changelog, &db.positions("q").unwrap()).unwrap()
+            let mut batch = StateBatch::default();
+            let restored = restore(&self.log, db, store, &self.changelog, &db.positions("q").unwrap(), &mut batch).unwrap();
+            for (input, next) in &restored.inputs {
+                batch.set_position(db, "q", input, *next);
+            }
+            batch.write().unwrap();
+            restored
         }
     }
 

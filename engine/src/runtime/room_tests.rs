@@ -156,6 +156,7 @@ fn stores_can_be_read_while_a_task_waits_for_the_log() {
         max_buffered_bytes: 1 << 20,
         internal_prefix: "_test".into(),
         replicas: 1,
+        max_rows_per_record: 1_000_000,
     };
     let runtime = Runtime::start(parts, config).unwrap();
     let start =

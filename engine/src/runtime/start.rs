@@ -1,19 +1,23 @@
 //! Starting a query: internal topics, stores, restoring, and a task for every partition of every sub-topology.
 
 use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded};
 
 use super::changelog::Changelog;
 use super::input::Input;
 use super::query_handle::QueryHandle;
 use super::restore::{self, Positions};
-use super::task_runner::{SourceReads, Task, TaskId};
+use super::task_runner::{FIRST_LOOK, SourceReads, Task, TaskId};
 use super::worker::Message;
 use super::{RunningQuery, Runtime};
 use crate::log::{LogError, Offset, OffsetSpec, PartitionId, Subscription, TopicHandle, TopicPartition, TopicSpec};
 use crate::operators::{self, BuildEnv, Collector, TaskSpec};
+use crate::pace::Pace;
 use crate::plan::QueryPlan;
 use crate::state::{StateBatch, StateDb, StoreKey, StoreKind, StoreReader};
 use crate::task::TaskContext;
@@ -48,6 +52,12 @@ pub enum StartError {
     /// The inputs of a join don't have the same number of partitions.
     #[error("{0}")]
     NotCopartitioned(String),
+    /// One topic is read from two places at once.
+    #[error("{0}")]
+    ReadTwice(String),
+    /// A query of this name has been told to end, and is still busy.
+    #[error("query {0} was told to end and is still busy with a record or waits for the log: try again in a moment")]
+    StillEnding(String),
 }
 
 /// A sub-topology with what the log says of its topics.
@@ -68,6 +78,10 @@ impl Runtime {
     /// Nothing runs then; internal topics that were made remain.
     pub fn start_query(&self, start: StartQuery) -> Result<Arc<QueryHandle>, StartError> {
         let query: Arc<str> = start.plan.query_id.as_str().into();
+        if !self.await_end(&query) {
+            return Err(StartError::StillEnding(query.to_string()));
+        }
+        let (lease, gone) = bounded(0);
         let handle = QueryHandle::new(query.clone());
         handle.set_paused(start.paused);
         let mut prepared = Vec::new();
@@ -79,11 +93,11 @@ impl Runtime {
         for sub_topology in &prepared {
             for partition in 0..sub_topology.partitions {
                 let partition = PartitionId::try_from(partition).unwrap_or(PartitionId::MAX);
-                let (key, task) = self.make_task(&start, &handle, sub_topology, partition, &mut stores)?;
+                let (key, task) = self.make_task(&start, &handle, sub_topology, partition, &lease, &mut stores)?;
                 tasks.push((key, task));
             }
         }
-        self.queries.lock().insert(query, RunningQuery { handle: handle.clone(), stores });
+        self.queries.lock().insert(query, RunningQuery { handle: handle.clone(), stores, gone });
         for (key, task) in tasks {
             let _ = self.worker_of(key).send(Message::Add(key, Box::new(task)));
         }
@@ -161,6 +175,7 @@ impl Runtime {
         handle: &Arc<QueryHandle>,
         sub: &Prepared,
         partition: PartitionId,
+        lease: &Sender<Infallible>,
         readers: &mut HashMap<Arc<str>, Vec<StoreReader>>,
     ) -> Result<(u64, Task), StartError> {
         let ephemeral = start.collector.is_some();
@@ -169,6 +184,7 @@ impl Runtime {
         // What a push query keeps is gone with it.
         let state = if ephemeral { StateDb::in_memory() } else { self.parts.state.clone() };
         let positions = state.positions(&handle.id)?;
+        let mut batch = StateBatch::default();
         // The input that all stores include.
         let mut included: Option<Positions> = None;
         for (spec, changelog) in sub.spec.stores.iter().zip(&sub.changelogs) {
@@ -177,7 +193,7 @@ impl Runtime {
             changelogs.push(match changelog {
                 Some((topic, topic_handle)) => {
                     let partition = TopicPartition { topic: topic.as_str().into(), partition };
-                    let restored = restore::restore(&*self.parts.log, &state, &mut store, &partition, &positions)?;
+                    let restored = restore::restore(&*self.parts.log, &state, &mut store, &partition, &positions, &mut batch)?;
                     included = Some(match included {
                         Some(others) => both(&others, &restored.inputs),
                         None => restored.inputs,
@@ -191,18 +207,10 @@ impl Runtime {
         }
         let env = BuildEnv { query_id: handle.id.clone(), topics: sub.sinks.clone(), collector: start.collector.clone() };
         let mut graph = operators::build(&start.plan, &sub.spec, &env)?;
-        let lanes: Vec<(TopicPartition, usize)> = sub
-            .spec
-            .sources
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| partition < PartitionId::try_from(sub.source_partitions[*index]).unwrap_or(PartitionId::MAX))
-            .map(|(index, source)| (TopicPartition { topic: source.topic.as_str().into(), partition }, index))
-            .collect();
+        let lanes = lanes(sub, partition);
         let group: Option<Arc<str>> = (!ephemeral).then(|| self.group(&handle.id).into());
         let (offsets, is_new) = self.start_offsets(group.as_deref(), sub, &lanes, start, &included.unwrap_or_default())?;
         if changelogs.iter().any(Option::is_some) {
-            let mut batch = StateBatch::default();
             for ((input, _), next) in lanes.iter().zip(&offsets) {
                 batch.set_position(&state, &handle.id, input, *next);
             }
@@ -215,15 +223,17 @@ impl Runtime {
             wake: self.waker(key, scheduled.clone()),
             max_buffered_bytes: self.config.max_buffered_bytes,
         })?;
-        // A source is read by one lane at the most.
-        let clocks = lanes.iter().map(|(_, source)| graph.clocks.get_mut(*source).and_then(Option::take));
-        let begin = offsets.iter().copied().zip(clocks).collect();
+        // A topic that is read twice has the time of the first source that names one.
+        let mut clock_of = |sources: &[usize]| sources.iter().find_map(|source| graph.clocks.get_mut(*source).and_then(Option::take));
+        let begin = offsets.iter().copied().zip(&lanes).map(|(offset, (_, sources))| (offset, clock_of(sources))).collect();
+        let mut cx = TaskContext::new(stores, self.parts.clock.clone(), self.parts.processing_log.clone(), partition);
+        cx.pace = Pace::new(handle.interruption(), self.config.max_rows_per_record);
         let task = Task {
             id: TaskId { query: handle.id.clone(), sub_topology: sub.spec.id, partition },
             handle: handle.clone(),
             graph,
-            cx: TaskContext::new(stores, self.parts.clock.clone(), self.parts.processing_log.clone(), partition),
-            input: Input::new(reader, begin, Duration::from_millis(self.config.max_task_idle_ms)),
+            cx,
+            input: Input::new(reader, begin, Duration::from_millis(self.config.max_task_idle_ms), self.parts.clock.clone()),
             lanes,
             wants_headers: sub.spec.sources.iter().map(|s| s.wants_headers).collect(),
             is_repartition: sub.spec.sources.iter().map(|s| s.is_repartition).collect(),
@@ -235,6 +245,8 @@ impl Runtime {
             committed: offsets,
             // A restart before the first commit begins at the same place.
             dirty: is_new,
+            look_after: FIRST_LOOK,
+            _lease: lease.clone(),
         };
         Ok((key, task))
     }
@@ -256,7 +268,7 @@ impl Runtime {
         &self,
         group: Option<&str>,
         sub: &Prepared,
-        lanes: &[(TopicPartition, usize)],
+        lanes: &[(TopicPartition, Vec<usize>)],
         start: &StartQuery,
         included: &Positions,
     ) -> Result<(Vec<Offset>, bool), StartError> {
@@ -267,17 +279,66 @@ impl Runtime {
         };
         let is_new = group.is_some() && committed.iter().any(Option::is_none);
         let mut offsets = Vec::with_capacity(lanes.len());
-        for ((tp, source), committed) in lanes.iter().zip(committed) {
-            let source = &sub.spec.sources[*source];
-            let whole = source.is_repartition || source.from_beginning && !start.resets_tables;
-            let spec = if whole { OffsetSpec::Earliest } else { start.reset };
-            offsets.push(match committed.max(included.get(tp).copied()) {
-                Some(offset) => offset,
-                None => self.parts.log.offsets(std::slice::from_ref(tp), spec)?.first().copied().unwrap_or_default(),
-            });
+        for ((tp, sources), committed) in lanes.iter().zip(committed) {
+            if let Some(offset) = committed.max(included.get(tp).copied()) {
+                offsets.push(offset);
+                continue;
+            }
+            let mut begins = Vec::with_capacity(sources.len());
+            for source in sources.iter().filter_map(|source| sub.spec.sources.get(*source)) {
+                let whole = source.is_repartition || source.from_beginning && !start.resets_tables;
+                let spec = if whole { OffsetSpec::Earliest } else { start.reset };
+                begins.push(self.parts.log.offsets(std::slice::from_ref(tp), spec)?.first().copied().unwrap_or_default());
+            }
+            if begins.iter().any(|offset| Some(offset) != begins.first()) {
+                return Err(StartError::ReadTwice(read_twice(&tp.topic)));
+            }
+            offsets.push(begins.first().copied().unwrap_or_default());
         }
         Ok((offsets, is_new))
     }
+}
+
+/// What a partition of a sub-topology reads. A topic that is read as two streams or tables is read once, and each record goes
+/// to both: one topic has one position.
+fn lanes(sub: &Prepared, partition: PartitionId) -> Vec<(TopicPartition, Vec<usize>)> {
+    let mut lanes: Vec<(TopicPartition, Vec<usize>)> = Vec::with_capacity(sub.spec.sources.len());
+    for (index, (source, partitions)) in sub.spec.sources.iter().zip(&sub.source_partitions).enumerate() {
+        if partition >= PartitionId::try_from(*partitions).unwrap_or(PartitionId::MAX) {
+            continue;
+        }
+        match lanes.iter_mut().find(|(lane, _)| *lane.topic == *source.topic) {
+            Some((_, sources)) => sources.push(index),
+            None => lanes.push((TopicPartition { topic: source.topic.as_str().into(), partition }, vec![index])),
+        }
+    }
+    lanes
+}
+
+/// Refuses a query that would have to read a topic from two places at once, before it is started.
+///
+/// # Errors
+/// `ReadTwice`, with what to do.
+pub fn check_start(plan: &QueryPlan, reset: OffsetSpec) -> Result<(), StartError> {
+    for spec in operators::split(plan)? {
+        for (index, source) in spec.sources.iter().enumerate() {
+            let others = spec.sources.iter().take(index);
+            if reset != OffsetSpec::Earliest
+                && others.into_iter().any(|other| other.topic == source.topic && other.from_beginning != source.from_beginning)
+            {
+                return Err(StartError::ReadTwice(read_twice(&source.topic)));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read_twice(topic: &str) -> String {
+    format!(
+        "The query reads topic '{topic}' twice: as a table from its first record, and as a stream from a later one, where \
+         auto.offset.reset says. A query has one position in a topic. SET 'auto.offset.reset'='earliest', or give the table a topic \
+         of its own first (CREATE TABLE ... AS SELECT)."
+    )
 }
 
 /// What both include of the partitions that both know.

@@ -142,6 +142,7 @@ impl SyncQuery {
             let wants_headers = self.specs[sub].sources[index].wants_headers;
             let Some(task) = self.tasks.get_mut(&(sub, partition)) else { continue };
             task.begin_chunk();
+            task.cx.pace.begin();
             let (reader, node, port) = &mut task.graph.sources[index];
             let headers = if wants_headers && !headers.is_empty() { Headers::Own(headers.into()) } else { Headers::None };
             if let Some(row) = reader.read(record, headers, partition, &mut task.cx)? {

@@ -3,15 +3,19 @@
 //! A worker owns the task and gives it turns. A turn processes whatever has arrived, up to a chunk; only what a turn
 //! costs once (locks, metrics) is paid by the chunk.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
 
 use super::changelog::Changelog;
 use super::input::{Input, Next};
 use super::query_handle::{QueryHandle, TopicReads};
 use crate::log::{LogError, LogWriter, Offset, TopicPartition};
 use crate::operators::{FatalError, TaskGraph, before_commit, end_chunk, process_from};
+use crate::pace::Halt;
 use crate::row::Headers;
 use crate::task::TaskContext;
 
@@ -19,8 +23,12 @@ use crate::task::TaskContext;
 const MAX_CHUNK_RECORDS: usize = 8_192;
 /// … or after this long, so that tasks and pull queries take turns.
 const MAX_CHUNK_TIME: Duration = Duration::from_millis(5);
-/// The clock is looked at once in so many records.
+/// The clock is looked at once in so many records at most, and after as few as it takes where they are costly.
 const RECORDS_PER_CLOCK_LOOK: usize = 256;
+/// How many a new task begins with.
+pub(super) const FIRST_LOOK: usize = 16;
+/// Records between two looks at the clock are made fewer where they take longer than this, and more below a fourth of it.
+const LOOK_TIME: Duration = Duration::from_millis(1);
 
 /// How long a task rests when the log has no room for what it would write.
 const ROOM_PAUSE: Duration = Duration::from_millis(2);
@@ -65,8 +73,8 @@ pub(super) struct Task {
     pub graph: TaskGraph,
     pub cx: TaskContext,
     pub input: Input,
-    /// For each lane of the input: its partition, and which source of the graph it feeds.
-    pub lanes: Vec<(TopicPartition, usize)>,
+    /// For each lane of the input: its partition, and which sources of the graph it feeds, one after the other.
+    pub lanes: Vec<(TopicPartition, Vec<usize>)>,
     /// For each source of the graph: whether it reads headers.
     pub wants_headers: Vec<bool>,
     /// For each source of the graph: whether it is a repartition topic, which only this query reads.
@@ -86,6 +94,10 @@ pub(super) struct Task {
     pub committed: Vec<Offset>,
     /// Whether anything was processed since the last commit.
     pub dirty: bool,
+    /// Records between two looks at the clock.
+    pub look_after: usize,
+    /// Tells whoever holds the other end that the task is gone. The last field: stores go before it.
+    pub _lease: Sender<Infallible>,
 }
 
 /// Why a task can't go on with its turn.
@@ -94,6 +106,8 @@ pub(super) enum TaskError {
     Retriable(String),
     /// The log went away within a record: go back to the last commit, and try again later.
     Interrupted(String),
+    /// The query was told to stop within a record: go back to the last commit.
+    Stopped,
     Fatal(String),
 }
 
@@ -145,8 +159,9 @@ impl Task {
             store.begin_chunk();
         }
         let before = (self.cx.rows_out, self.cx.errors);
-        let result = work(self).map_err(|error| match self.cx.send_failure.take() {
-            Some(LogError::Retriable(reason)) => TaskError::Interrupted(reason),
+        let result = work(self).map_err(|error| match (self.cx.pace.take_halt(), self.cx.send_failure.take()) {
+            (Some(Halt::Stopped), _) => TaskError::Stopped,
+            (None, Some(LogError::Retriable(reason))) => TaskError::Interrupted(reason),
             _ => error,
         });
         for store in &mut self.cx.stores {
@@ -163,9 +178,13 @@ impl Task {
     }
 
     fn chunk(&mut self) -> Result<Turn, TaskError> {
-        let started = Instant::now();
-        let mut records = 0;
+        let started = self.cx.clock.instant();
+        let mut looked = started;
+        let (mut records, mut since_look) = (0, 0);
         let turn = loop {
+            if self.cx.pace.is_stopped() {
+                break Turn::More;
+            }
             match self.input.next() {
                 Next::Idle => {
                     self.input.fill()?;
@@ -180,30 +199,38 @@ impl Task {
                     }
                 }
                 Next::Lane(lane) => {
-                    let count = self.input.run_length(lane, RECORDS_PER_CLOCK_LOOK);
-                    self.process(lane, count)?;
+                    let count = self.input.run_length(lane, self.look_after);
+                    let count = self.process(lane, count)?;
                     records += count;
-                    let looks_up = records.is_multiple_of(RECORDS_PER_CLOCK_LOOK) || count > 1;
-                    if records >= MAX_CHUNK_RECORDS || looks_up && started.elapsed() >= MAX_CHUNK_TIME {
-                        break Turn::More;
+                    since_look += count;
+                    if since_look >= self.look_after || self.cx.pace.is_long() {
+                        let now = self.cx.clock.instant();
+                        self.look_after = next_look(self.look_after, now.saturating_duration_since(looked));
+                        (looked, since_look) = (now, 0);
+                        if now.saturating_duration_since(started) >= MAX_CHUNK_TIME {
+                            break Turn::More;
+                        }
+                        if self.cx.writer.as_mut().is_some_and(|writer| !writer.has_room()) {
+                            break Turn::Later(now + ROOM_PAUSE);
+                        }
                     }
-                    if looks_up && self.cx.writer.as_mut().is_some_and(|writer| !writer.has_room()) {
-                        break Turn::Later(Instant::now() + ROOM_PAUSE);
+                    if records >= MAX_CHUNK_RECORDS {
+                        break Turn::More;
                     }
                 }
             }
         };
+        self.cx.pace.begin();
         end_chunk(&mut self.graph.nodes, &mut self.cx)?;
         Ok(turn)
     }
 
-    /// Runs the next `count` records of a lane through the operators.
-    fn process(&mut self, lane: usize, count: usize) -> Result<(), TaskError> {
-        let (topic_partition, source) = &self.lanes[lane];
-        let (reader, node, port) = &mut self.graph.sources[*source];
-        let Some((arrived, first)) = self.input.head(lane) else { return Ok(()) };
-        let mut bytes = 0;
-        let headers = if self.wants_headers[*source] { Headers::OfRecord } else { Headers::None };
+    /// Runs the next records of a lane through the operators, `count` at most (and one at least): a run ends early behind
+    /// a record that set off much, and where the query is told to stop. How many it were.
+    fn process(&mut self, lane: usize, count: usize) -> Result<usize, TaskError> {
+        let (topic_partition, sources) = &self.lanes[lane];
+        let Some((arrived, first)) = self.input.head(lane) else { return Ok(0) };
+        let (mut done, mut bytes) = (0, 0);
         self.cx.record = Some((Arc::clone(&arrived.batch), first));
         for index in first..first + count {
             if let Some((_, at_hand)) = &mut self.cx.record {
@@ -211,28 +238,75 @@ impl Task {
             }
             let record = arrived.batch.record(index);
             bytes += (record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)) as u64;
-            if let Some(row) = reader.read(record, headers.clone(), topic_partition.partition, &mut self.cx)? {
-                process_from(&mut self.graph.nodes, 0, *node, *port, row, &mut self.cx)?;
+            self.cx.pace.begin();
+            for source in sources {
+                let (reader, node, port) = &mut self.graph.sources[*source];
+                let headers = if self.wants_headers[*source] { Headers::OfRecord } else { Headers::None };
+                if let Some(row) = reader.read(record, headers, topic_partition.partition, &mut self.cx)? {
+                    process_from(&mut self.graph.nodes, 0, *node, *port, row, &mut self.cx).map_err(|error| {
+                        let place = format!(
+                            "(topic {}, partition {}, offset {})",
+                            topic_partition.topic, topic_partition.partition, record.offset.0
+                        );
+                        if self.cx.pace.is_exceeded() { FatalError(format!("{error} {place}")) } else { error }
+                    })?;
+                }
+            }
+            done += 1;
+            if self.cx.pace.is_long() || self.cx.pace.is_stopped() {
+                break;
             }
         }
         self.cx.record = None;
-        if let Some(Some(reads)) = self.reads.get_mut(*source) {
-            reads.records += count as u64;
+        // A topic that is read twice is counted once.
+        if let Some(Some(reads)) = sources.first().and_then(|source| self.reads.get_mut(*source)) {
+            reads.records += done as u64;
             reads.bytes += bytes;
         }
-        self.input.advance(lane, count);
+        self.input.advance(lane, done);
         self.dirty = true;
-        Ok(())
+        Ok(done)
+    }
+
+    /// Whether what it does has to be taken back where a commit fails. A push query without topics of its own has nothing
+    /// there, and its rows are with the client.
+    pub(super) fn is_bound_to_commits(&self) -> bool {
+        self.group.is_some() || !self.writes.is_empty()
     }
 
     /// Records before these offsets were processed and committed, and nobody else reads them.
     pub(super) fn done_with(&self) -> impl Iterator<Item = (TopicPartition, Offset)> {
-        let lanes = self.lanes.iter().zip(&self.committed).filter(|((_, source), _)| self.is_repartition[*source]);
+        let lanes = self.lanes.iter().zip(&self.committed).filter(|((_, sources), _)| sources.iter().all(|s| self.is_repartition[*s]));
         lanes.map(|((partition, _), committed)| (partition.clone(), *committed))
     }
 
     /// The next offset to process of each partition.
     pub(super) fn positions(&self) -> Vec<(TopicPartition, Offset)> {
         self.lanes.iter().enumerate().map(|(lane, (tp, _))| (tp.clone(), self.input.position(lane))).collect()
+    }
+}
+
+/// How many records may go by until the clock is looked at again, where `before` took so long.
+fn next_look(before: usize, took: Duration) -> usize {
+    match took {
+        _ if took > LOOK_TIME => (before / 4).max(1),
+        _ if took < LOOK_TIME / 4 => (before * 2).min(RECORDS_PER_CLOCK_LOOK),
+        _ => before,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn costly_records_are_taken_by_the_few() {
+        let run = |record: Duration| (0..10).fold(FIRST_LOOK, |count, _| next_look(count, record * u32::try_from(count).unwrap()));
+        assert_eq!(run(Duration::from_nanos(500)), RECORDS_PER_CLOCK_LOOK);
+        assert_eq!(run(Duration::from_millis(10)), 1);
+        let some = run(Duration::from_micros(50));
+        assert!((2..=20).contains(&some), "{some}");
+        // Costly for a while.
+        assert_eq!((0..10).fold(1, |count, _| next_look(count, Duration::from_micros(1))), RECORDS_PER_CLOCK_LOOK);
     }
 }

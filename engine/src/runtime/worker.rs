@@ -2,8 +2,12 @@
 //!
 //! There are as many workers as cores, however many queries run. Nothing else touches a task, so tasks need no locks of
 //! their own; everything that the outside wants of a task comes as a message.
+//!
+//! A failure ends the query that it belongs to, and no other. Where the log is atomic, what every task of the worker sent
+//! since the last commit lies in one writer: when one of them can't go on, the writer is thrown away and all go back.
 
-use std::collections::{HashMap, VecDeque};
+use std::any::Any;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,9 +15,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use super::RuntimeParts;
 use super::commit::{self, CommitPolicy};
 use super::query_handle::QueryState;
+use super::schedule::Schedule;
+pub(super) use super::schedule::TaskKey;
 use super::task_runner::{Task, TaskError, Turn};
+use crate::clock::Clock;
 use crate::log::{Log, LogError, LogWriter};
 use crate::state::StateDb;
 
@@ -24,19 +32,18 @@ const MAX_BACKOFF: Duration = Duration::from_secs(10);
 const PURGE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long an idle worker sleeps at the most.
 const MAX_SLEEP: Duration = Duration::from_secs(3600);
-
-/// Identifies a task on its worker.
-pub(super) type TaskKey = u64;
+/// How long a worker waits for the state of earlier commits to be written before it looks again.
+const STATE_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a worker is told.
 pub(super) enum Message {
     Add(TaskKey, Box<Task>),
     /// Something has arrived for a task.
     Wake(TaskKey),
-    /// Drops a query's tasks after a last commit; then answers.
+    /// Drops a query's tasks after a last commit. Whoever wants to know when it is done holds the other end of their
+    /// leases.
     Remove {
         query: Arc<str>,
-        done: Sender<()>,
     },
     /// A paused query goes on.
     Resume {
@@ -52,14 +59,27 @@ pub(super) enum Message {
     },
 }
 
+/// How a step of a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// There may be more to do.
+    Worked,
+    /// Nothing is to be done before this moment, or a message.
+    Idle(Instant),
+    /// The worker was told to end.
+    Ended,
+}
+
 pub(super) struct Worker {
     inbox: Receiver<Message>,
+    /// Taken from the inbox, not handled yet.
+    mail: VecDeque<Message>,
     log: Arc<dyn Log>,
     state: StateDb,
+    clock: Arc<dyn Clock>,
     policy: CommitPolicy,
-    tasks: HashMap<TaskKey, Task>,
-    ready: VecDeque<TaskKey>,
-    later: Vec<(Instant, TaskKey)>,
+    tasks: BTreeMap<TaskKey, Task>,
+    schedule: Schedule,
     writer: Option<Box<dyn LogWriter>>,
     last_commit: Instant,
     last_purge: Instant,
@@ -67,62 +87,96 @@ pub(super) struct Worker {
     backoff: Duration,
     /// When tasks that found the log away are tried again.
     rest_until: Instant,
+    is_ending: bool,
 }
 
 impl Worker {
-    pub(super) fn new(inbox: Receiver<Message>, log: Arc<dyn Log>, state: StateDb, policy: CommitPolicy) -> Self {
+    pub(super) fn new(inbox: Receiver<Message>, parts: &RuntimeParts, policy: CommitPolicy) -> Self {
+        let now = parts.clock.instant();
         Worker {
             inbox,
-            log,
-            state,
+            mail: VecDeque::new(),
+            log: parts.log.clone(),
+            state: parts.state.clone(),
+            clock: parts.clock.clone(),
             policy,
-            tasks: HashMap::new(),
-            ready: VecDeque::new(),
-            later: Vec::new(),
+            tasks: BTreeMap::new(),
+            schedule: Schedule::default(),
             writer: None,
-            last_commit: Instant::now(),
-            last_purge: Instant::now(),
+            last_commit: now,
+            last_purge: now,
             dirty: false,
             backoff: MIN_BACKOFF,
-            rest_until: Instant::now(),
+            rest_until: now,
+            is_ending: false,
         }
     }
 
     /// Works until told to shut down.
     pub(super) fn run(mut self) {
         loop {
-            while let Ok(message) = self.inbox.try_recv() {
-                if self.handle(message) {
-                    return;
-                }
-            }
-            self.wake_due();
-            if let Some(key) = self.ready.pop_front() {
-                self.give_turn(key);
-                if self.ready.is_empty()
-                    && let Some(writer) = &mut self.writer
-                {
-                    writer.hint_idle();
-                }
-                let due = self.policy.is_due(self.last_commit.elapsed(), self.ready.is_empty()) || self.state.wants_commit();
-                if self.dirty && due {
-                    self.commit();
-                }
-                continue;
-            }
-            match self.inbox.recv_timeout(self.sleep_time()) {
-                Ok(message) => {
-                    if self.handle(message) {
-                        return;
-                    }
-                }
-                Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-            if self.dirty && self.policy.is_due(self.last_commit.elapsed(), true) {
-                self.commit();
+            match self.step() {
+                Step::Worked => {}
+                Step::Ended => return,
+                Step::Idle(until) => match self.inbox.recv_timeout(until.saturating_duration_since(self.clock.instant())) {
+                    Ok(message) => self.mail.push_back(message),
+                    Err(RecvTimeoutError::Disconnected) => return,
+                    Err(RecvTimeoutError::Timeout) => {}
+                },
             }
         }
+    }
+
+    /// Handles what the worker was told, and gives one task a turn or commits. Never panics: what goes wrong within a task
+    /// ends its query, and what goes wrong beside the tasks ends the queries of this worker.
+    pub(super) fn step(&mut self) -> Step {
+        match catch_unwind(AssertUnwindSafe(|| self.try_step())) {
+            Ok(step) => step,
+            Err(panic) => {
+                let reason = format!("internal error in a worker: {}", panic_text(&*panic));
+                tracing::error!(reason, "the worker's queries end");
+                self.writer = None;
+                self.dirty = false;
+                self.schedule = Schedule::default();
+                for task in std::mem::take(&mut self.tasks).into_values() {
+                    task.handle.set_state(QueryState::Failed(reason.clone()));
+                    let _ = catch_unwind(AssertUnwindSafe(|| drop(task)));
+                }
+                if self.is_ending { Step::Ended } else { Step::Worked }
+            }
+        }
+    }
+
+    fn try_step(&mut self) -> Step {
+        self.mail.extend(self.inbox.try_iter());
+        while let Some(message) = self.mail.pop_front() {
+            if self.handle(message) {
+                return Step::Ended;
+            }
+        }
+        let now = self.clock.instant();
+        if self.state.is_behind() {
+            return Step::Idle(now + STATE_PAUSE);
+        }
+        if let Some(key) = self.schedule.next(now) {
+            self.give_turn(key);
+            let is_idle = !self.schedule.has_ready();
+            if is_idle && let Some(writer) = &mut self.writer {
+                writer.hint_idle();
+            }
+            let since_last = self.clock.instant().saturating_duration_since(self.last_commit);
+            if self.dirty && (self.policy.is_due(since_last, is_idle) || self.state.wants_commit()) {
+                self.commit();
+            }
+            return Step::Worked;
+        }
+        if self.dirty && self.policy.is_due(now.saturating_duration_since(self.last_commit), true) {
+            self.commit();
+            return Step::Worked;
+        }
+        let commit_at = self.dirty.then(|| self.last_commit + self.policy.interval);
+        let appointments = [Some(now + MAX_SLEEP), self.schedule.first_appointment(), commit_at];
+        Step::Idle(appointments.into_iter().flatten().min().unwrap_or(now))
     }
 
     /// Handles a message; true: the worker ends.
@@ -133,23 +187,23 @@ impl Worker {
                 task.scheduled.store(true, Ordering::Release);
                 self.dirty |= task.dirty;
                 self.tasks.insert(key, *task);
-                self.ready.push_back(key);
+                self.schedule.wake(key);
             }
             Message::Wake(key) => {
                 if self.tasks.get(&key).is_some_and(|t| !t.handle.is_paused()) {
-                    self.ready.push_back(key);
+                    self.schedule.wake(key);
                 }
             }
-            Message::Remove { query, done } => {
+            Message::Remove { query } => {
                 if self.dirty && self.tasks.values().any(|t| t.id.query == query && t.dirty) {
                     self.commit();
                 }
                 self.drop_query(&query);
-                let _ = done.send(());
             }
             Message::Resume { query } => {
-                let keys = self.tasks.iter().filter(|(_, t)| t.id.query == query).map(|(key, _)| *key);
-                self.ready.extend(keys);
+                for (key, _) in self.tasks.iter().filter(|(_, task)| task.id.query == query) {
+                    self.schedule.wake(*key);
+                }
             }
             Message::Commit { done } => {
                 if self.dirty {
@@ -158,6 +212,7 @@ impl Worker {
                 let _ = done.send(());
             }
             Message::Shutdown { done } => {
+                self.is_ending = true;
                 if self.dirty {
                     self.commit();
                 }
@@ -170,34 +225,11 @@ impl Worker {
         false
     }
 
-    fn wake_due(&mut self) {
-        if self.later.is_empty() {
+    fn give_turn(&mut self, key: TaskKey) {
+        let Some(task) = self.tasks.get_mut(&key) else { return };
+        if task.handle.is_paused() || task.handle.has_ended() {
             return;
         }
-        let now = Instant::now();
-        let ready = &mut self.ready;
-        self.later.retain(|(at, key)| {
-            let due = *at <= now;
-            if due {
-                ready.push_back(*key);
-            }
-            !due
-        });
-    }
-
-    fn sleep_time(&self) -> Duration {
-        let now = Instant::now();
-        let mut until = now + MAX_SLEEP;
-        for (at, _) in &self.later {
-            until = until.min(*at);
-        }
-        if self.dirty {
-            until = until.min(self.last_commit + self.policy.interval);
-        }
-        until.saturating_duration_since(now)
-    }
-
-    fn give_turn(&mut self, key: TaskKey) {
         let writer = match self.writer.take().map_or_else(|| self.log.writer(), Ok) {
             Ok(writer) => writer,
             Err(error) => {
@@ -206,14 +238,6 @@ impl Worker {
                 return;
             }
         };
-        let Some(task) = self.tasks.get_mut(&key) else {
-            self.writer = Some(writer);
-            return;
-        };
-        if task.handle.is_paused() || task.handle.has_ended() {
-            self.writer = Some(writer);
-            return;
-        }
         let turn = catch_unwind(AssertUnwindSafe(|| task.turn(writer)));
         self.dirty |= task.dirty;
         let result = match turn {
@@ -222,7 +246,7 @@ impl Worker {
                 result
             }
             Err(panic) => {
-                self.lost_writer(key, &*panic);
+                self.panicked(Some(key), &*panic);
                 return;
             }
         };
@@ -230,10 +254,10 @@ impl Worker {
             Ok(Turn::More) => {
                 self.backoff = MIN_BACKOFF;
                 task.scheduled.store(true, Ordering::Release);
-                self.ready.push_back(key);
+                self.schedule.wake(key);
             }
             Ok(Turn::Idle) => self.backoff = MIN_BACKOFF,
-            Ok(Turn::Later(at)) => self.later.push((at, key)),
+            Ok(Turn::Later(at)) => self.schedule.wake_at(key, at),
             Err(TaskError::Retriable(reason)) => {
                 // The log itself says once that it is away; a line for each task would drown it.
                 tracing::debug!(query = %task.id.query, reason, "the log is away; trying again");
@@ -241,23 +265,21 @@ impl Worker {
             }
             Err(TaskError::Interrupted(reason)) => {
                 tracing::warn!(query = %task.id.query, reason, "the log went away; going back to the last commit");
-                match commit::roll_back(task) {
-                    Ok(()) => self.rest(key),
-                    Err(error) => self.fail(key, error),
-                }
+                self.go_back(key);
             }
+            Err(TaskError::Stopped) => self.go_back(key),
             Err(TaskError::Fatal(reason)) => self.fail(key, reason),
         }
     }
 
     /// Tries a task again after a pause, the same for all tasks that fail within it. The pause grows from one to the next.
     fn rest(&mut self, key: TaskKey) {
-        let now = Instant::now();
+        let now = self.clock.instant();
         if now >= self.rest_until {
             self.rest_until = now + self.backoff;
             self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
         }
-        self.later.push((self.rest_until, key));
+        self.schedule.wake_at(key, self.rest_until);
     }
 
     /// Ends a query because of one of its tasks. Its tasks on other workers see the state and stop.
@@ -267,94 +289,153 @@ impl Worker {
         let query = task.id.query.clone();
         task.handle.set_state(QueryState::Failed(reason));
         self.drop_query(&query);
+        self.take_back();
     }
 
-    /// A task panicked, and the writer went down with it, with all that others had written since the last commit: they go
-    /// back to it, and a new writer is made for the next turn.
-    fn lost_writer(&mut self, key: TaskKey, panic: &(dyn std::any::Any + Send)) {
-        self.fail(key, format!("internal error: {}", panic_text(panic)));
-        self.dirty = false;
-        self.roll_back(&LogError::Retriable("the writer was lost with a query that failed".into()));
+    /// Takes one task back to its last commit, in the middle of a record; where the log is atomic, all that share the
+    /// writer with it.
+    fn go_back(&mut self, key: TaskKey) {
+        self.roll_back_task(key);
+        self.take_back();
+    }
+
+    /// Where the log is atomic, throws away what was sent since the last commit and takes everybody back to it: what a
+    /// task has sent must not become visible without the input that it came from. Elsewhere it is on its way already.
+    fn take_back(&mut self) {
+        if self.log.is_atomic() {
+            self.writer = None;
+            self.roll_back_all(&LogError::Retriable("another query of the worker could not go on".into()));
+        }
+    }
+
+    /// Something panicked, and the writer went down with it, with all that others had written since the last commit: they
+    /// go back to it, and a new writer is made for the next turn. `None`: no task was at hand.
+    fn panicked(&mut self, key: Option<TaskKey>, panic: &(dyn Any + Send)) {
+        let reason = format!("internal error: {}", panic_text(panic));
+        self.writer = None;
+        match key {
+            Some(key) => self.fail(key, reason),
+            None => {
+                let moved: Vec<TaskKey> = self.tasks.iter().filter(|(_, task)| task.dirty).map(|(key, _)| *key).collect();
+                for key in moved {
+                    self.fail(key, reason.clone());
+                }
+            }
+        }
+        self.roll_back_all(&LogError::Retriable("the writer was lost with a query that failed".into()));
     }
 
     fn drop_query(&mut self, query: &Arc<str>) {
-        self.tasks.retain(|_, task| task.id.query != *query);
+        let keys: Vec<TaskKey> = self.tasks.iter().filter(|(_, task)| task.id.query == *query).map(|(key, _)| *key).collect();
+        for key in keys {
+            self.schedule.forget(key);
+            self.tasks.remove(&key);
+        }
     }
 
     /// Commits every task that has moved. Where it fails, all of them go back to their last commit.
     fn commit(&mut self) {
-        self.last_commit = Instant::now();
         self.dirty = false;
-        let mut writer = match self.writer.take().map_or_else(|| self.log.writer(), Ok) {
+        if !self.before_commit() {
+            return;
+        }
+        let writer = match self.writer.take().map_or_else(|| self.log.writer(), Ok) {
             Ok(writer) => writer,
-            Err(error) => {
-                self.roll_back(&error);
-                return;
-            }
+            Err(error) => return self.roll_back_all(&error),
         };
-        // What tasks held back until now they send with their stores taken: there should be room for it.
-        if self.tasks.values().any(|task| task.dirty && task.graph.coalesces)
-            && !writer.has_room()
-            && let Err(error) = writer.flush()
-        {
-            self.writer = Some(writer);
-            return self.roll_back(&error);
-        }
-        let mut failed = Vec::new();
-        for (key, task) in self.tasks.iter_mut().filter(|(_, task)| task.dirty && task.graph.coalesces) {
-            let result = match catch_unwind(AssertUnwindSafe(|| task.before_commit(writer))) {
-                Ok((lent, result)) => {
-                    writer = lent;
-                    result
+        let mut at_hand = None;
+        let mut moved: Vec<(TaskKey, &mut Task)> =
+            self.tasks.iter_mut().filter(|(_, task)| task.dirty).map(|(key, task)| (*key, task)).collect();
+        match catch_unwind(AssertUnwindSafe(|| commit::commit(writer, &self.state, &mut moved, &mut at_hand))) {
+            Ok(Ok(committed)) => {
+                self.writer = Some(committed.writer);
+                for (key, reason) in committed.refused {
+                    self.fail(key, reason);
                 }
-                Err(panic) => {
-                    let key = *key;
-                    self.lost_writer(key, &*panic);
-                    return;
-                }
-            };
-            match result {
-                Ok(()) => {}
-                Err(TaskError::Retriable(reason) | TaskError::Interrupted(reason)) => {
-                    self.writer = Some(writer);
-                    self.roll_back(&LogError::Retriable(reason));
-                    return;
-                }
-                Err(TaskError::Fatal(reason)) => failed.push((*key, reason)),
             }
+            Ok(Err(error)) => self.roll_back_all(&error),
+            Err(panic) => self.panicked(at_hand, &*panic),
         }
-        for (key, reason) in failed {
-            self.fail(key, reason);
-        }
-        let mut moved: Vec<&mut Task> = self.tasks.values_mut().filter(|t| t.dirty).collect();
-        match commit::commit(writer, &self.state, &mut moved) {
-            Ok(writer) => self.writer = Some(writer),
-            Err(error) => return self.roll_back(&error),
-        }
-        if self.last_purge.elapsed() >= PURGE_INTERVAL {
-            self.last_purge = Instant::now();
+        self.last_commit = self.clock.instant();
+        if self.last_commit.saturating_duration_since(self.last_purge) >= PURGE_INTERVAL {
+            self.last_purge = self.last_commit;
             self.log.delete_before(self.tasks.values().flat_map(Task::done_with).collect());
         }
     }
 
-    /// Takes every task that has moved back to its last commit. Queries that write what can't be written end.
-    fn roll_back(&mut self, error: &LogError) {
-        tracing::warn!(%error, "commit failed; going back to the last one");
-        let keys: Vec<TaskKey> = self.tasks.iter().filter(|(_, t)| t.dirty).map(|(key, _)| *key).collect();
-        for key in keys {
-            let Some(task) = self.tasks.get_mut(&key) else { continue };
-            let ended = match error {
-                LogError::Undeliverable { topic, .. } if task.writes.contains(topic) => Err(error.to_string()),
-                _ => commit::roll_back(task),
+    /// Lets go what operators hold back until a commit. False: there is nothing to commit any more.
+    fn before_commit(&mut self) -> bool {
+        let holding: Vec<TaskKey> = self.tasks.iter().filter(|(_, task)| task.dirty && task.graph.coalesces).map(|(key, _)| *key).collect();
+        // They send it with their stores taken: there should be room for it.
+        if !holding.is_empty()
+            && let Some(writer) = &mut self.writer
+            && !writer.has_room()
+            && let Err(error) = writer.flush()
+        {
+            self.roll_back_all(&error);
+            return false;
+        }
+        for key in holding {
+            let writer = match self.writer.take().map_or_else(|| self.log.writer(), Ok) {
+                Ok(writer) => writer,
+                Err(error) => {
+                    self.roll_back_all(&error);
+                    return false;
+                }
             };
-            match ended {
-                Ok(()) => self.rest(key),
-                Err(reason) => self.fail(key, reason),
+            let Some(task) = self.tasks.get_mut(&key) else {
+                self.writer = Some(writer);
+                continue;
+            };
+            match catch_unwind(AssertUnwindSafe(|| task.before_commit(writer))) {
+                Ok((writer, result)) => {
+                    self.writer = Some(writer);
+                    match result {
+                        Ok(()) | Err(TaskError::Stopped) => {}
+                        Err(TaskError::Retriable(reason) | TaskError::Interrupted(reason)) => {
+                            self.roll_back_all(&LogError::Retriable(reason));
+                            return false;
+                        }
+                        Err(TaskError::Fatal(reason)) => self.fail(key, reason),
+                    }
+                }
+                Err(panic) => self.panicked(Some(key), &*panic),
             }
+        }
+        true
+    }
+
+    /// Takes every task that has moved back to its last commit. Queries that write what can't be written end.
+    fn roll_back_all(&mut self, error: &LogError) {
+        let keys: Vec<TaskKey> = self.tasks.iter().filter(|(_, t)| t.dirty && t.is_bound_to_commits()).map(|(key, _)| *key).collect();
+        if keys.is_empty() {
+            return;
+        }
+        tracing::warn!(%error, "going back to the last commit");
+        for key in keys {
+            let ends = match (error, self.tasks.get(&key)) {
+                (LogError::Undeliverable { topic, .. }, Some(task)) => task.writes.contains(topic),
+                _ => false,
+            };
+            if ends {
+                self.fail(key, error.to_string());
+            } else {
+                self.roll_back_task(key);
+            }
+        }
+    }
+
+    /// Takes a task back to its last commit, and tries it again after a pause. One that can't go back ends its query.
+    fn roll_back_task(&mut self, key: TaskKey) {
+        let Some(task) = self.tasks.get_mut(&key) else { return };
+        match catch_unwind(AssertUnwindSafe(|| commit::roll_back(task))) {
+            Ok(Ok(())) => self.rest(key),
+            Ok(Err(reason)) => self.fail(key, reason),
+            Err(panic) => self.fail(key, format!("internal error: {}", panic_text(&*panic))),
         }
     }
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
     panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("panic")
 }

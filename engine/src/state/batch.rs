@@ -87,7 +87,11 @@ impl StateBatch {
 
     /// Whether every store's changes come in their turn. To be called before [`BatchPart::visit`].
     pub(crate) fn check(&self) -> Result<(), StateError> {
-        self.frozen.iter().try_for_each(|frozen| frozen.check_order())
+        if !self.frozen.is_empty() && self.frozen.iter().all(|frozen| frozen.is_written()) {
+            return Err(StateError::Storage("a commit is written twice".into()));
+        }
+        // Some may be: a batch for several databases that is tried again because another of them failed.
+        self.frozen.iter().filter(|frozen| !frozen.is_written()).try_for_each(|frozen| frozen.check_order())
     }
 
     /// The commit has succeeded; the changes will be written later and survive a rollback.
@@ -106,7 +110,7 @@ pub(crate) struct BatchPart<'a> {
 
 impl BatchPart<'_> {
     fn frozen(&self) -> impl Iterator<Item = &Arc<FrozenOverlay>> {
-        self.batch.frozen.iter().filter(|frozen| Arc::ptr_eq(&frozen.core.db, self.db))
+        self.batch.frozen.iter().filter(|frozen| Arc::ptr_eq(&frozen.core.db, self.db) && !frozen.is_written())
     }
 
     /// To be called after the entries are written.

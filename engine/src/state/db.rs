@@ -1,10 +1,9 @@
 //! The process's one database of state: opens stores, keeps positions, and holds the memory budget.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -20,8 +19,6 @@ use crate::log::{Offset, TopicPartition};
 
 /// The part of the overlay budget up to which a store is taken into memory when it is opened.
 const PRELOAD_SHARE: usize = 2048;
-/// One step of waiting for the background writer.
-const SETTLE_STEP: Duration = Duration::from_micros(500);
 
 /// How much memory the state may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +54,8 @@ pub(super) struct Db {
     ids: Mutex<StoreIds>,
     /// Made when it is first needed.
     writer: OnceLock<StateWriter>,
-    /// What the background writer failed with, until somebody is told.
-    failure: Arc<Mutex<Option<StateError>>>,
+    /// Prefixes of the stores that are open.
+    open: Mutex<BTreeSet<[u8; 8]>>,
 }
 
 struct StoreIds {
@@ -92,18 +89,25 @@ impl StateDb {
 
     fn new(backing: Arc<dyn Backing>, rocks: Option<Arc<Rocks>>, retention: RetentionTable, limits: StateLimits, ids: StoreIds) -> Self {
         let (overlay_bytes, ids) = (AtomicUsize::new(0), Mutex::new(ids));
-        let (writer, failure) = (OnceLock::new(), Arc::default());
-        StateDb(Arc::new(Db { backing, rocks, retention, limits, overlay_bytes, ids, writer, failure }))
+        let (writer, open) = (OnceLock::new(), Mutex::default());
+        StateDb(Arc::new(Db { backing, rocks, retention, limits, overlay_bytes, ids, writer, open }))
+    }
+
+    /// State on a simulated disk, written when [`Self::write_next`] is called.
+    #[cfg(test)]
+    pub(super) fn simulated(backing: Arc<dyn Backing>) -> Result<Self, StateError> {
+        let ids = read_ids(&*backing)?;
+        let state = StateDb::new(backing, None, RetentionTable::default(), StateLimits::default(), ids);
+        state.0.writer.get_or_init(StateWriter::by_hand);
+        Ok(state)
     }
 
     /// Takes the state of a commit that has succeeded elsewhere (its changelog has it), to be written in the background.
+    /// Ask [`Self::is_behind`] before a commit.
     ///
     /// # Errors
-    /// What an earlier write said; `Storage` where there can be no thread.
+    /// `Storage` where there can be no thread.
     pub fn write_later(&self, batch: StateBatch) -> Result<(), StateError> {
-        if let Some(error) = self.0.failure.lock().take() {
-            return Err(error);
-        }
         let writer = match self.0.writer.get() {
             Some(writer) => writer,
             None => {
@@ -111,22 +115,37 @@ impl StateDb {
                 self.0.writer.get_or_init(|| started)
             }
         };
-        let failure = self.0.failure.clone();
-        let note = move |result: Result<(), StateError>| {
-            if let Err(error) = result {
-                tracing::error!(%error, "state can't be written");
-                failure.lock().get_or_insert(error);
-            }
-        };
-        writer.submit(batch, Box::new(note));
+        writer.submit(batch);
         Ok(())
     }
 
-    /// Waits until all that [`Self::write_later`] took is written.
-    pub fn settle(&self) {
-        while self.0.writer.get().is_some_and(|writer| writer.waiting() > 0) {
-            std::thread::sleep(SETTLE_STEP);
-        }
+    /// Whether what [`Self::write_later`] took can't be written for now, or too much of it waits: no worker should commit.
+    pub fn is_behind(&self) -> bool {
+        self.0.writer.get().is_some_and(StateWriter::is_behind)
+    }
+
+    /// Waits until all that [`Self::write_later`] has taken so far is written.
+    ///
+    /// # Errors
+    /// Why it can't be written.
+    pub fn settle(&self) -> Result<(), StateError> {
+        self.0.writer.get().map_or(Ok(()), StateWriter::settle)
+    }
+
+    /// What is written of an entry of a store, whoever has the store open.
+    #[cfg(test)]
+    pub(crate) fn written(&self, key: &StoreKey, entry: &[u8]) -> Option<Vec<u8>> {
+        let id = self.0.store_id(&key.query, &key.store).ok()?;
+        let full_key = [&id.to_be_bytes()[..], &key.partition.to_be_bytes(), entry].concat();
+        let mut found = None;
+        self.0.backing.get(&full_key, &mut |value| found = value.map(<[u8]>::to_vec)).ok()?;
+        found
+    }
+
+    /// Writes the next of what [`Self::write_later`] took; `None`: nothing waits.
+    #[cfg(test)]
+    pub(crate) fn write_next(&self) -> Option<Result<(), StateError>> {
+        self.0.writer.get().and_then(StateWriter::write_next)
     }
 
     /// The RocksDB underneath, for the embedded log; `None` in memory.
@@ -134,14 +153,19 @@ impl StateDb {
         self.0.rocks.as_ref()
     }
 
-    /// Opens one store of one task. At most one [`Store`] may be open for a key at a time.
+    /// Opens one store of one task.
+    ///
+    /// # Errors
+    /// `StillOpen` where another [`Store`] of this key is; `Storage` where what an earlier one kept can't be written.
     pub fn open_store(&self, key: &StoreKey, spec: &StoreSpec) -> Result<Store, StateError> {
         // What an earlier store of this key wrote must be there.
-        self.settle();
+        self.settle()?;
         let id = self.0.store_id(&key.query, &key.store)?;
         let mut prefix = [0; 8];
         prefix[..4].copy_from_slice(&id.to_be_bytes());
         prefix[4..].copy_from_slice(&key.partition.to_be_bytes());
+        let lease = StoreLease::take(&self.0, prefix)
+            .ok_or_else(|| StateError::StillOpen(format!("{}/{}/{}", key.query, key.store, key.partition)))?;
         let mut stream_time = i64::MIN;
         let mut max_time = if spec.kind == StoreKind::KeyValue { i64::MAX } else { i64::MIN };
         let mut entries = Some(Vec::new());
@@ -184,12 +208,12 @@ impl StateDb {
         };
         let core = Arc::new(core);
         let layers = StoreLayers::new(core.clone(), max_time, entries.as_deref());
-        Ok(Store::new(core, layers))
+        Ok(Store::new(core, layers, lease))
     }
 
     /// How far the query's state includes each partition: what [`super::StateBatch::set_position`] remembered.
     pub fn positions(&self, query: &str) -> Result<BTreeMap<TopicPartition, Offset>, StateError> {
-        self.settle();
+        self.settle()?;
         let prefix = records::position_prefix(query);
         let end = crate::types::codec::prefix_end(&prefix).unwrap_or_default();
         let mut positions = BTreeMap::new();
@@ -209,7 +233,7 @@ impl StateDb {
 
     /// Deletes all stores and positions of a query, whose tasks must have ended.
     pub fn drop_query(&self, query: &str) -> Result<(), StateError> {
-        self.settle();
+        self.settle()?;
         let mut ids = self.0.ids.lock();
         let dropped: Vec<((String, String), u32)> =
             ids.by_name.iter().filter(|((owner, _), _)| owner == query).map(|(name, id)| (name.clone(), *id)).collect();
@@ -245,6 +269,24 @@ impl StateDb {
 
     pub fn limits(&self) -> &StateLimits {
         &self.0.limits
+    }
+}
+
+/// The right to be the one open store of a prefix; given back when it is dropped.
+pub(super) struct StoreLease {
+    db: Arc<Db>,
+    prefix: [u8; 8],
+}
+
+impl StoreLease {
+    fn take(db: &Arc<Db>, prefix: [u8; 8]) -> Option<StoreLease> {
+        db.open.lock().insert(prefix).then(|| StoreLease { db: db.clone(), prefix })
+    }
+}
+
+impl Drop for StoreLease {
+    fn drop(&mut self) {
+        self.db.open.lock().remove(&self.prefix);
     }
 }
 

@@ -21,12 +21,16 @@ mod reader;
 mod records;
 pub(crate) mod rocks;
 mod scan;
+#[cfg(test)]
+pub(crate) mod simulated;
 mod store;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 pub(crate) mod visits;
 mod writer;
+#[cfg(test)]
+mod writer_tests;
 
 use std::sync::Arc;
 
@@ -35,7 +39,7 @@ pub use db::{StateDb, StateLimits};
 pub use frozen::FrozenOverlay;
 pub use reader::{HeldStores, StoreReader};
 pub use store::Store;
-pub use writer::{OnWritten, StateWriter};
+pub use writer::StateWriter;
 
 /// Takes changes one by one: a key and its new value, `None` where it is deleted.
 type ChangeVisitor<'a> = dyn FnMut(&[u8], Option<&[u8]>) + 'a;
@@ -50,6 +54,9 @@ pub enum StateError {
     /// A chunk is being processed, for too long to wait for.
     #[error("the table is being written and can't be read now: its query waits for the log. Try again")]
     Busy,
+    /// A store has one owner at a time.
+    #[error("the state of {0} is still in use by the task that kept it before")]
+    StillOpen(String),
     #[error("data folder '{0}' is in use by another process")]
     InUse(String),
     #[error("data folder '{path}' can't be used: {reason}")]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::chunk_lock::ChunkLock;
+use super::db::StoreLease;
 use super::frozen::{FrozenOverlay, StoreCore};
 use super::layers::{Found, StoreLayers};
 use super::{StateDb, StateError, StoreKey, StoreKind, StoreReader, StoreSpec};
@@ -16,11 +17,13 @@ pub struct Store {
     shared: Arc<ChunkLock<StoreLayers>>,
     /// Present during a chunk.
     held: Option<StoreLayers>,
+    /// Keeps others from opening the store.
+    _lease: StoreLease,
 }
 
 impl Store {
-    pub(super) fn new(core: Arc<StoreCore>, layers: StoreLayers) -> Self {
-        Store { core, shared: Arc::new(ChunkLock::new(layers)), held: None }
+    pub(super) fn new(core: Arc<StoreCore>, layers: StoreLayers, lease: StoreLease) -> Self {
+        Store { core, shared: Arc::new(ChunkLock::new(layers)), held: None, _lease: lease }
     }
 
     /// A store for itself, in memory: for tests and for state that nobody restores.

@@ -9,16 +9,16 @@ use super::*;
 use crate::log::{Offset, TopicPartition};
 use crate::types::codec::to_ordered;
 
-fn open(db: &StateDb, query: &str, kind: StoreKind) -> Store {
+pub(super) fn open(db: &StateDb, query: &str, kind: StoreKind) -> Store {
     let key = StoreKey { query: query.into(), store: "s".into(), partition: 3 };
     db.open_store(&key, &StoreSpec { name: "s".into(), kind, changelog: true }).unwrap()
 }
 
-fn get(store: &mut Store, key: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn get(store: &mut Store, key: &[u8]) -> Option<Vec<u8>> {
     store.get(key, |value| value.map(<[u8]>::to_vec)).unwrap()
 }
 
-fn all(store: &mut Store) -> BTreeMap<Vec<u8>, Vec<u8>> {
+pub(super) fn all(store: &mut Store) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut entries = Vec::new();
     store
         .range(&[], None, &mut |key, value| {
@@ -519,52 +519,4 @@ fn a_folder_has_one_owner_and_must_be_usable() {
     std::fs::write(&file, "x").unwrap();
     let error = StateDb::open(&file, StateLimits::default()).err().unwrap();
     assert!(matches!(&error, StateError::Unusable { reason, .. } if reason.contains("Not a directory")), "{error}");
-}
-
-#[test]
-fn the_background_writer_keeps_the_order() {
-    let folder = tempfile::tempdir().unwrap();
-    let db = StateDb::open(folder.path(), StateLimits::default()).unwrap();
-    let mut store = open(&db, "q", StoreKind::KeyValue);
-    let writer = StateWriter::start().unwrap();
-    let (done, outcomes) = crossbeam_channel::unbounded();
-    for round in 0..200u32 {
-        for key in 0..500u32 {
-            store.put(&(key * 7 % 1000).to_be_bytes(), Some(&round.to_be_bytes()));
-        }
-        let mut batch = StateBatch::default();
-        store.freeze().unwrap().append_to(&mut batch);
-        let done = done.clone();
-        writer.submit(batch, Box::new(move |result| done.send(result).unwrap()));
-        if round % 10 == 0 {
-            store.put(b"lost", Some(b"x"));
-            store.rollback();
-            let value = get(&mut store, &0u32.to_be_bytes());
-            assert_eq!(value, Some(round.to_be_bytes().to_vec()), "a rollback must keep what was submitted");
-        }
-    }
-    drop(writer);
-    assert_eq!(outcomes.try_iter().map(|result| result.unwrap()).count(), 200);
-    drop(store);
-    let entries = all(&mut open(&db, "q", StoreKind::KeyValue));
-    assert_eq!(entries.len(), 500);
-    assert!(entries.values().all(|value| value == &199u32.to_be_bytes()));
-}
-
-#[test]
-fn what_is_written_later_is_there_when_a_store_is_opened_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let db = StateDb::open(folder.path(), StateLimits::default()).unwrap();
-    for round in 0..20u32 {
-        let mut store = open(&db, "q", StoreKind::KeyValue);
-        assert_eq!(all(&mut store).len(), round as usize * 1_000);
-        for key in round * 1_000..(round + 1) * 1_000 {
-            store.put(&key.to_be_bytes(), Some(b"x"));
-        }
-        let mut batch = StateBatch::default();
-        store.freeze().unwrap().append_to(&mut batch);
-        db.write_later(batch).unwrap();
-    }
-    db.drop_query("q").unwrap();
-    assert!(all(&mut open(&db, "q", StoreKind::KeyValue)).is_empty());
 }

@@ -43,11 +43,14 @@ impl EmbeddedReader {
         Ok(EmbeddedReader { log, lanes, turn: 0, waiter, read_bytes: subscription.max_buffered_bytes.clamp(1, READ_BYTES) })
     }
 
-    fn poll_once(&mut self) -> Result<Option<ArrivedBatch>, LogError> {
+    fn poll_once(&mut self, wanted: &dyn Fn(usize) -> bool) -> Result<Option<ArrivedBatch>, LogError> {
         let count = self.lanes.len();
         for _ in 0..count {
             let source = self.turn % count;
             self.turn = source + 1;
+            if !wanted(source) {
+                continue;
+            }
             let lane = &mut self.lanes[source];
             if lane.topic.is_deleted() {
                 return Err(lane.topic.gone());
@@ -71,14 +74,14 @@ impl EmbeddedReader {
 }
 
 impl LogReader for EmbeddedReader {
-    fn poll(&mut self) -> Result<Option<ArrivedBatch>, LogError> {
+    fn poll_from(&mut self, wanted: &dyn Fn(usize) -> bool) -> Result<Option<ArrivedBatch>, LogError> {
         self.waiter.waiting.store(false, Ordering::Release);
-        if let Some(batch) = self.poll_once()? {
+        if let Some(batch) = self.poll_once(wanted)? {
             return Ok(Some(batch));
         }
         // What comes between this and the second look wakes, or is found.
         self.waiter.waiting.store(true, Ordering::SeqCst);
-        let found = self.poll_once();
+        let found = self.poll_once(wanted);
         if !matches!(found, Ok(None)) {
             self.waiter.waiting.store(false, Ordering::Release);
         }

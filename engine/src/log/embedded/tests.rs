@@ -48,9 +48,12 @@ fn read(log: &EmbeddedLog, topic: &str) -> Vec<(i64, Vec<u8>, Option<Vec<u8>>)> 
     all
 }
 
+fn store_key() -> StoreKey {
+    StoreKey { query: "q".into(), store: "s".into(), partition: 0 }
+}
+
 pub(super) fn store(db: &StateDb) -> Store {
-    let key = StoreKey { query: "q".into(), store: "s".into(), partition: 0 };
-    db.open_store(&key, &StoreSpec { name: "s".into(), kind: StoreKind::KeyValue, changelog: false }).unwrap()
+    db.open_store(&store_key(), &StoreSpec { name: "s".into(), kind: StoreKind::KeyValue, changelog: false }).unwrap()
 }
 
 #[test]
@@ -86,7 +89,7 @@ pub(super) fn committed_number(db: &StateDb, log: &EmbeddedLog) -> i64 {
     for (index, (offset, _, value)) in records.iter().enumerate() {
         assert_eq!((*offset, value.as_deref()), (index as i64, Some(&(index as i64).to_be_bytes()[..])));
     }
-    let state = store(db).get(b"n", |value| value.map(|value| i64::from_be_bytes(value.try_into().unwrap()))).unwrap();
+    let state = db.written(&store_key(), b"n").map(|value| i64::from_be_bytes(value.try_into().unwrap()));
     let expected = (number >= 0).then_some(number);
     assert_eq!(state, expected, "state");
     assert_eq!(log.committed("group", &[partition("in", 0)]).unwrap(), [expected.map(Offset)], "group");

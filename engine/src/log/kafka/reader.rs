@@ -36,10 +36,13 @@ impl KafkaReader {
 }
 
 impl LogReader for KafkaReader {
-    fn poll(&mut self) -> Result<Option<ArrivedBatch>, LogError> {
+    fn poll_from(&mut self, wanted: &dyn Fn(usize) -> bool) -> Result<Option<ArrivedBatch>, LogError> {
         let count = self.sources.len();
         for step in 0..count {
             let index = (self.turn + step) % count;
+            if !wanted(index) {
+                continue;
+            }
             let Some(source) = self.sources.get(index) else { continue };
             if let Some((batch, first)) = source.partition.poll(source.member)? {
                 self.turn = (index + 1) % count;

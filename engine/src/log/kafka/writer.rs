@@ -104,6 +104,11 @@ impl KafkaWriter {
     fn send_again(&mut self, topic: TopicHandle, record: OutRecord<'_>, mut failure: Failure) -> Result<(), LogError> {
         let deadline = Instant::now() + Duration::from_millis(SEND_TIMEOUT_MS);
         let mut was_refreshed = false;
+        if let Some(fatal) = self.producer.fatal() {
+            // This producer does nothing any more, whatever the topic: the next one sends all of it again.
+            self.start_over()?;
+            return Err(LogError::Retriable(format!("Kafka: the producer has to be replaced: {}", fatal.in_words())));
+        }
         loop {
             let index = self.open(topic)?;
             let Some(Some(handle)) = self.topics.get(index) else { return Err(LogError::Fatal("a topic handle is missing".into())) };

@@ -9,26 +9,87 @@ pub struct FaultPlan {
     pub seed: u64,
     /// `poll` fails with a retriable error; nothing is lost.
     pub poll: f64,
+    /// A question (offsets, groups, topics, a subscription, a writer) fails with a retriable error.
+    pub ask: f64,
     /// `send` fails with a retriable error; the record is not queued.
     pub send: f64,
+    /// `flush` fails with a retriable error: some of what was sent is delivered, the rest is lost. Does not happen where the
+    /// log is atomic.
+    pub flush: f64,
     /// `commit` fails before anything of it is done: all that was sent since the last one is lost (where the log is not
-    /// atomic: records that were visible already stay).
+    /// atomic, some of it may have been delivered).
     pub commit: f64,
     /// `commit` is carried out, yet reports a retriable error. Where the log is not atomic, it may also be carried out in
     /// part: records without state, or records and state without offsets.
     pub commit_unknown: f64,
+    /// The offsets of a commit are refused, which the next commit is told, after it has taken its records and its state: as
+    /// where offsets are committed in the background. Does not happen where the log is atomic.
+    pub refuse_offsets: f64,
+    /// The process dies within a commit, after any part of it: from then on every call fails until [`super::SimulatedLog::revive`].
+    pub crash: f64,
     /// `poll` looks at the partitions in a random order instead of in turn, and cuts batches at random lengths.
     pub reorder: f64,
+    /// A defect that must be found by whoever checks what the log holds.
+    pub planted: Option<Planted>,
 }
+
+/// What goes wrong silently with one record in [`PLANTED_IN`] that are published (changelogs are spared).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planted {
+    /// It vanishes.
+    Loss,
+    /// It comes twice.
+    Duplicate,
+    /// It changes places with the record of the same key before it.
+    Reorder,
+}
+
+/// One record in so many is hit by a planted defect.
+const PLANTED_IN: u32 = 10;
 
 /// How many faults have happened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FaultCounts {
     pub poll: u64,
+    pub ask: u64,
     pub send: u64,
+    pub flush: u64,
     pub commit: u64,
     pub commit_unknown: u64,
+    pub refuse_offsets: u64,
+    pub crash: u64,
     pub reorder: u64,
+    pub planted: u64,
+}
+
+impl std::ops::AddAssign for FaultCounts {
+    fn add_assign(&mut self, other: FaultCounts) {
+        let FaultCounts { poll, ask, send, flush, commit, commit_unknown, refuse_offsets, crash, reorder, planted } = other;
+        self.poll += poll;
+        self.ask += ask;
+        self.send += send;
+        self.flush += flush;
+        self.commit += commit;
+        self.commit_unknown += commit_unknown;
+        self.refuse_offsets += refuse_offsets;
+        self.crash += crash;
+        self.reorder += reorder;
+        self.planted += planted;
+    }
+}
+
+/// How a commit goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Succeeds,
+    /// Nothing of it is done.
+    Fails,
+    /// So many of its three parts (records, state, offsets) are done, and the caller hears of an error.
+    Unknown(u32),
+    /// As `Unknown`, and the process dies.
+    Crashes(u32),
+    /// Records and state are taken; the offsets are refused.
+    OffsetsRefused,
 }
 
 /// A plan at work.
@@ -55,24 +116,60 @@ impl Faults {
         roll(&mut self.rng, self.plan.poll, &mut self.counts.poll)
     }
 
+    pub fn ask_fails(&mut self) -> bool {
+        roll(&mut self.rng, self.plan.ask, &mut self.counts.ask)
+    }
+
     pub fn send_fails(&mut self) -> bool {
         roll(&mut self.rng, self.plan.send, &mut self.counts.send)
     }
 
-    pub fn commit_fails(&mut self) -> bool {
-        roll(&mut self.rng, self.plan.commit, &mut self.counts.commit)
+    pub fn flush_fails(&mut self) -> bool {
+        roll(&mut self.rng, self.plan.flush, &mut self.counts.flush)
     }
 
-    /// How many of the three parts of a commit are done before it fails; `None`: it doesn't.
-    pub fn commit_unknown(&mut self, atomic: bool) -> Option<u32> {
-        let fails = roll(&mut self.rng, self.plan.commit_unknown, &mut self.counts.commit_unknown);
-        fails.then(|| if atomic { 3 } else { self.rng.random_range(1..=3) })
+    /// What becomes of a commit.
+    pub fn fate(&mut self, atomic: bool) -> Fate {
+        let Faults { plan, rng, counts } = self;
+        if roll(rng, plan.crash, &mut counts.crash) {
+            return Fate::Crashes(if atomic { 3 * rng.random_range(0..=1) } else { rng.random_range(0..=3) });
+        }
+        if roll(rng, plan.commit, &mut counts.commit) {
+            return Fate::Fails;
+        }
+        if roll(rng, plan.commit_unknown, &mut counts.commit_unknown) {
+            return Fate::Unknown(if atomic { 3 } else { rng.random_range(1..=3) });
+        }
+        if !atomic && roll(rng, plan.refuse_offsets, &mut counts.refuse_offsets) {
+            return Fate::OffsetsRefused;
+        }
+        Fate::Succeeds
+    }
+
+    /// Whether the process may die: then what is on its way may arrive in part.
+    pub fn may_crash(&self) -> bool {
+        self.plan.crash > 0.0
+    }
+
+    /// How many of `all` things are done before it ends.
+    pub fn part(&mut self, all: usize) -> usize {
+        self.rng.random_range(0..=all)
     }
 
     /// A random number below `limit` where the order is to be disturbed.
     pub fn reorder(&mut self, limit: usize) -> Option<usize> {
         let happens = roll(&mut self.rng, self.plan.reorder, &mut self.counts.reorder);
         happens.then(|| self.rng.random_range(0..limit.max(1)))
+    }
+
+    /// The planted defect where it is to hit the next record.
+    pub fn planted(&mut self) -> Option<Planted> {
+        let planted = self.plan.planted?;
+        self.rng.random_ratio(1, PLANTED_IN).then_some(planted)
+    }
+
+    pub fn count_planted(&mut self) {
+        self.counts.planted += 1;
     }
 }
 

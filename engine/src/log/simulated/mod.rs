@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-pub use faults::{FaultCounts, FaultPlan};
+pub use faults::{FaultCounts, FaultPlan, Planted};
 pub use topic::StoredRecord;
 
 use self::faults::Faults;
@@ -24,6 +24,7 @@ use self::reader::{ReaderState, SimulatedReader};
 use self::topic::Topic;
 use self::writer::SimulatedWriter;
 use super::{Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Subscription, TopicHandle, TopicInfo, TopicPartition, TopicSpec};
+use crate::state::{StateBatch, StateError};
 
 /// Records that one poll returns at most.
 const DEFAULT_POLL_RECORDS: usize = 4096;
@@ -62,7 +63,18 @@ struct LogState {
     readers: Vec<Weak<ReaderState>>,
     faults: Faults,
     poll_records: usize,
+    /// Takes the state of commits where the log is not atomic; without one it is written at once.
+    state_sink: Option<StateSink>,
+    /// Offsets were refused, and nobody was told yet.
+    offsets_refused: bool,
+    /// The process has died within a commit.
+    is_dead: bool,
+    /// A send to this topic panics.
+    panic_on: Option<String>,
 }
+
+/// What becomes of the state of a commit.
+type StateSink = Box<dyn Fn(StateBatch) -> Result<(), StateError> + Send>;
 
 impl Default for SimulatedLog {
     fn default() -> Self {
@@ -79,6 +91,10 @@ impl SimulatedLog {
             readers: Vec::new(),
             faults: Faults::new(options.faults),
             poll_records: DEFAULT_POLL_RECORDS,
+            state_sink: None,
+            offsets_refused: false,
+            is_dead: false,
+            panic_on: None,
         };
         SimulatedLog { shared: Arc::new(Shared { atomic: options.atomic, state: Mutex::new(state) }) }
     }
@@ -109,6 +125,37 @@ impl SimulatedLog {
         self.shared.state.lock().poll_records = records.max(1);
     }
 
+    /// Where the log is not atomic: what becomes of the state of a commit whose records are there, as on Kafka.
+    pub fn set_state_sink(&self, sink: impl Fn(StateBatch) -> Result<(), StateError> + Send + 'static) {
+        self.shared.state.lock().state_sink = Some(Box::new(sink));
+    }
+
+    /// From now on, a topic's configuration says so; `max.message.bytes` is kept to.
+    pub fn configure_topic(&self, topic: &str, name: &str, value: &str) -> Result<(), LogError> {
+        let mut state = self.shared.state.lock();
+        let handle = state.handle(topic)?;
+        let found = state.topics.get_mut(handle.0 as usize).and_then(Option::as_mut).ok_or_else(|| deleted(handle))?;
+        found.info.config.insert(name.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    /// From now on, a send to this topic panics (`None`: to no topic).
+    pub fn set_panic_on(&self, topic: Option<String>) {
+        self.shared.state.lock().panic_on = topic;
+    }
+
+    /// Whether the process has died within a commit; every call fails then.
+    pub fn is_dead(&self) -> bool {
+        self.shared.state.lock().is_dead
+    }
+
+    /// A new process begins: what the old one knew only by heart is forgotten.
+    pub fn revive(&self) {
+        let mut state = self.shared.state.lock();
+        state.is_dead = false;
+        state.offsets_refused = false;
+    }
+
     /// How many faults have happened.
     pub fn fault_counts(&self) -> FaultCounts {
         self.shared.state.lock().faults.counts()
@@ -129,6 +176,23 @@ impl LogState {
         self.topics.get(handle.0 as usize).and_then(Option::as_ref).ok_or_else(|| deleted(handle))
     }
 
+    fn alive(&self) -> Result<(), LogError> {
+        if self.is_dead { Err(dead()) } else { Ok(()) }
+    }
+
+    /// Whether a question is answered.
+    fn ask(&mut self) -> Result<(), LogError> {
+        self.alive()?;
+        if self.faults.ask_fails() { Err(LogError::Retriable("simulated fault: no answer".into())) } else { Ok(()) }
+    }
+
+    fn take_state(&self, batch: StateBatch) -> Result<(), StateError> {
+        match &self.state_sink {
+            Some(sink) => sink(batch),
+            None => batch.write(),
+        }
+    }
+
     fn append(&mut self, handle: TopicHandle, partition: i32, record: StoredRecord) -> Result<Offset, LogError> {
         let topic = self.topics.get_mut(handle.0 as usize).and_then(Option::as_mut).ok_or_else(|| deleted(handle))?;
         topic.append(partition, record)
@@ -139,6 +203,10 @@ impl LogState {
         self.readers.retain(|reader| reader.strong_count() > 0);
         self.readers.iter().filter_map(Weak::upgrade).filter(|reader| reader.reads(topic) && reader.take_waiting()).collect()
     }
+}
+
+fn dead() -> LogError {
+    LogError::Retriable("simulated fault: the process has died".into())
 }
 
 fn deleted(handle: TopicHandle) -> LogError {
@@ -167,6 +235,7 @@ impl Log for SimulatedLog {
 
     fn create_topic(&self, spec: &TopicSpec) -> Result<(), LogError> {
         let mut state = self.shared.state.lock();
+        state.ask()?;
         if state.by_name.contains_key(&spec.name) {
             return Err(LogError::TopicExists(spec.name.clone()));
         }
@@ -191,7 +260,8 @@ impl Log for SimulatedLog {
     }
 
     fn describe_topic(&self, name: &str) -> Result<Option<TopicInfo>, LogError> {
-        let state = self.shared.state.lock();
+        let mut state = self.shared.state.lock();
+        state.ask()?;
         match state.handle(name) {
             Ok(handle) => Ok(Some(state.topic(handle)?.info.clone())),
             Err(_) => Ok(None),
@@ -204,13 +274,15 @@ impl Log for SimulatedLog {
     }
 
     fn offsets(&self, partitions: &[TopicPartition], spec: OffsetSpec) -> Result<Vec<Offset>, LogError> {
-        let state = self.shared.state.lock();
+        let mut state = self.shared.state.lock();
+        state.ask()?;
         let find = |tp: &TopicPartition| state.topic(state.handle(&tp.topic)?)?.offset(tp, spec);
         partitions.iter().map(find).collect()
     }
 
     fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<Option<Offset>>, LogError> {
-        let state = self.shared.state.lock();
+        let mut state = self.shared.state.lock();
+        state.ask()?;
         let group = state.groups.get(group);
         Ok(partitions.iter().map(|partition| group.and_then(|group| group.get(partition)).copied()).collect())
     }
@@ -221,13 +293,15 @@ impl Log for SimulatedLog {
     }
 
     fn topic(&self, name: &str) -> Result<(TopicHandle, u32), LogError> {
-        let state = self.shared.state.lock();
+        let mut state = self.shared.state.lock();
+        state.ask()?;
         let handle = state.handle(name)?;
         Ok((handle, state.topic(handle)?.info.partitions))
     }
 
     fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn LogReader>, LogError> {
         let mut state = self.shared.state.lock();
+        state.ask()?;
         for (partition, _) in &subscription.partitions {
             state.topic(state.handle(&partition.topic)?)?.partition(partition)?;
         }
@@ -237,6 +311,7 @@ impl Log for SimulatedLog {
     }
 
     fn writer(&self) -> Result<Box<dyn LogWriter>, LogError> {
+        self.shared.state.lock().ask()?;
         Ok(Box::new(SimulatedWriter::new(self.shared.clone())))
     }
 

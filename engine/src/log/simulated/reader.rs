@@ -57,9 +57,10 @@ impl SimulatedReader {
 }
 
 impl LogReader for SimulatedReader {
-    fn poll(&mut self) -> Result<Option<ArrivedBatch>, LogError> {
+    fn poll_from(&mut self, wanted: &dyn Fn(usize) -> bool) -> Result<Option<ArrivedBatch>, LogError> {
         let shared = self.shared.clone();
         let mut log = shared.state.lock();
+        log.alive()?;
         if log.faults.poll_fails() {
             return Err(LogError::Retriable("simulated fault: poll".into()));
         }
@@ -72,6 +73,9 @@ impl LogReader for SimulatedReader {
         for _ in 0..sources {
             let source = self.turn % sources;
             self.turn = source + 1;
+            if !wanted(source) {
+                continue;
+            }
             if let Some(batch) = self.read(&log, source, limit)? {
                 if let (Some(position), Some(last)) = (self.positions.get_mut(source), batch.0.last()) {
                     *position = Offset(last.offset.0 + 1);

@@ -115,19 +115,15 @@ fn attempt(
 fn an_atomic_log_gives_exactly_once_under_all_faults() {
     let (mut happened, mut reordered) = (FaultCounts::default(), 0);
     for seed in 0..200 {
-        let plan = FaultPlan { seed, poll: 0.1, send: 0.002, commit: 0.1, commit_unknown: 0.1, reorder: 0.5 };
+        let plan = FaultPlan { seed, poll: 0.1, send: 0.002, commit: 0.1, commit_unknown: 0.1, reorder: 0.5, ..FaultPlan::default() };
         let (mut out, counted, counts) = copy(plan, true);
         reordered += usize::from(!out.is_sorted());
         out.sort_unstable();
         assert!(out.into_iter().eq(0..300), "seed {seed}");
         assert_eq!(counted, 300, "seed {seed}");
-        happened.poll += counts.poll;
-        happened.send += counts.send;
-        happened.commit += counts.commit;
-        happened.commit_unknown += counts.commit_unknown;
-        happened.reorder += counts.reorder;
+        happened += counts;
     }
-    let FaultCounts { poll, send, commit, commit_unknown, reorder } = happened;
+    let FaultCounts { poll, send, commit, commit_unknown, reorder, .. } = happened;
     assert!([poll, send, commit, commit_unknown, reorder].into_iter().min() > Some(50), "{happened:?}");
     assert!(reordered > 100);
 }
@@ -149,7 +145,7 @@ fn other_logs_give_at_least_once() {
 #[test]
 fn a_seed_repeats_itself() {
     for seed in 0..20 {
-        let plan = FaultPlan { seed, poll: 0.2, send: 0.01, commit: 0.2, commit_unknown: 0.2, reorder: 0.5 };
+        let plan = FaultPlan { seed, poll: 0.2, send: 0.01, commit: 0.2, commit_unknown: 0.2, reorder: 0.5, ..FaultPlan::default() };
         assert_eq!(copy(plan, true), copy(plan, true));
     }
     let plan = |seed| FaultPlan { seed, reorder: 1.0, ..FaultPlan::default() };

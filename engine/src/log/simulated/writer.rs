@@ -3,14 +3,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::faults::{Fate, Planted};
 use super::topic::StoredRecord;
-use super::{LogState, Shared, wake};
+use super::{LogState, Shared, dead, wake};
 use crate::log::{Commit, LogError, LogWriter, OutRecord, TopicHandle};
 
-/// A writer: what was sent since the last commit (where the log is atomic).
+/// A record that was sent and is not to be seen yet.
+type Pending = (TopicHandle, i32, StoredRecord);
+
+/// A writer: what was sent since the last commit (where the log is atomic), or since the last publication.
 pub(super) struct SimulatedWriter {
     shared: Arc<Shared>,
-    pending: Vec<(TopicHandle, i32, StoredRecord)>,
+    pending: Vec<Pending>,
 }
 
 impl SimulatedWriter {
@@ -18,10 +22,12 @@ impl SimulatedWriter {
         SimulatedWriter { shared, pending: Vec::new() }
     }
 
-    /// Makes what is pending visible.
-    fn publish(&mut self, log: &mut LogState) -> Result<Vec<Arc<super::ReaderState>>, LogError> {
+    /// Makes the first `count` records that are pending visible; the rest waits on.
+    fn publish(&mut self, log: &mut LogState, count: usize) -> Result<Vec<Arc<super::ReaderState>>, LogError> {
+        let mut published: Vec<Pending> = self.pending.drain(..count.min(self.pending.len())).collect();
+        plant(log, &mut published);
         let mut topics = BTreeSet::new();
-        for (handle, partition, record) in self.pending.drain(..) {
+        for (handle, partition, record) in published {
             log.append(handle, partition, record)?;
             topics.insert(handle.0);
         }
@@ -29,18 +35,132 @@ impl SimulatedWriter {
             topics.into_iter().filter_map(|handle| log.topic(TopicHandle(handle)).ok().map(|topic| topic.info.name.clone())).collect();
         Ok(names.iter().flat_map(|name| log.arm_down(name)).collect())
     }
+
+    /// Loses what is pending; where the log is not atomic, a part of it was delivered before.
+    fn lose(&mut self, log: &mut LogState) -> Vec<Arc<super::ReaderState>> {
+        let delivered = if self.shared.atomic { 0 } else { log.faults.part(self.pending.len()) };
+        let woken = self.publish(log, delivered).unwrap_or_default();
+        self.pending.clear();
+        woken
+    }
+
+    /// Carries out the first parts of a commit: records, state, offsets.
+    fn carry_out(&mut self, log: &mut LogState, commit: Commit, parts: u32) -> Result<Vec<Arc<super::ReaderState>>, LogError> {
+        // Before anything is done: a commit that can't be carried out changes nothing.
+        for (handle, _, _) in &self.pending {
+            if let Err(error) = log.topic(*handle) {
+                self.pending.clear();
+                return Err(error);
+            }
+        }
+        // Where all happens at once, the state is what may fail; else it comes behind the records.
+        let mut woken = Vec::new();
+        if !self.shared.atomic {
+            woken = self.publish(log, self.pending.len())?;
+        }
+        if parts >= 2
+            && let Err(error) = log.take_state(commit.state)
+        {
+            self.pending.clear();
+            return Err(LogError::Fatal(error.to_string()));
+        }
+        woken.extend(self.publish(log, self.pending.len())?);
+        if parts >= 3 {
+            for (group, offsets) in commit.offsets {
+                log.groups.entry(group).or_default().extend(offsets);
+            }
+        }
+        Ok(woken)
+    }
+
+    fn try_commit(&mut self, log: &mut LogState, commit: Commit) -> (Vec<Arc<super::ReaderState>>, Result<(), LogError>) {
+        let was_refused = std::mem::take(&mut log.offsets_refused);
+        let fate = if was_refused { Fate::Succeeds } else { log.faults.fate(self.shared.atomic) };
+        let (parts, said) = match fate {
+            Fate::Fails => return (self.lose(log), Err(LogError::Retriable("simulated fault: lost before the commit".into()))),
+            Fate::Crashes(0) => {
+                let woken = self.lose(log);
+                log.is_dead = true;
+                return (woken, Err(dead()));
+            }
+            Fate::Crashes(parts) => (parts, Err(dead())),
+            Fate::Unknown(parts) => (parts, Err(LogError::Retriable("simulated fault: outcome of the commit unknown".into()))),
+            Fate::OffsetsRefused => (2, Ok(())),
+            Fate::Succeeds if was_refused => (2, Err(LogError::Fatal("simulated fault: earlier offsets were refused".into()))),
+            Fate::Succeeds => (3, Ok(())),
+        };
+        let done = self.carry_out(log, commit, parts);
+        log.offsets_refused = fate == Fate::OffsetsRefused && done.is_ok();
+        log.is_dead |= matches!(fate, Fate::Crashes(_));
+        match done {
+            Ok(woken) => (woken, said),
+            Err(error) => (Vec::new(), Err(error)),
+        }
+    }
+}
+
+impl Drop for SimulatedWriter {
+    /// A process that dies leaves a part of what it sent on its way, and that part arrives.
+    fn drop(&mut self) {
+        let shared = self.shared.clone();
+        let mut log = shared.state.lock();
+        if !self.pending.is_empty() && log.faults.may_crash() {
+            let woken = self.lose(&mut log);
+            drop(log);
+            wake(woken);
+        }
+    }
+}
+
+/// Spoils what is about to be published, where a defect is planted.
+fn plant(log: &mut LogState, records: &mut Vec<Pending>) {
+    let mut at = 0;
+    while at < records.len() {
+        let is_changelog = log.topic(records[at].0).is_ok_and(|topic| topic.info.name.ends_with("-changelog"));
+        let hit = if is_changelog { None } else { log.faults.planted() };
+        let same = |one: &Pending, other: &Pending| one.0 == other.0 && one.1 == other.1 && one.2.key == other.2.key;
+        match hit {
+            Some(Planted::Loss) => {
+                records.remove(at);
+                log.faults.count_planted();
+                continue;
+            }
+            Some(Planted::Duplicate) => {
+                records.insert(at, records[at].clone());
+                log.faults.count_planted();
+                at += 1;
+            }
+            Some(Planted::Reorder) => {
+                if let Some(before) = (0..at).rev().find(|before| same(&records[*before], &records[at])) {
+                    records.swap(before, at);
+                    log.faults.count_planted();
+                }
+            }
+            None => {}
+        }
+        at += 1;
+    }
 }
 
 impl LogWriter for SimulatedWriter {
     fn send(&mut self, topic: TopicHandle, record: OutRecord<'_>) -> Result<(), LogError> {
         let shared = self.shared.clone();
         let mut log = shared.state.lock();
+        log.alive()?;
         if log.faults.send_fails() {
             return Err(LogError::Retriable("simulated fault: send".into()));
         }
-        let partitions = log.topic(topic)?.info.partitions;
-        if u32::try_from(record.partition).map_or(true, |partition| partition >= partitions) {
-            return Err(LogError::Fatal(format!("partition {} of {partitions}", record.partition)));
+        let info = &log.topic(topic)?.info;
+        if u32::try_from(record.partition).map_or(true, |partition| partition >= info.partitions) {
+            return Err(LogError::Fatal(format!("partition {} of {}", record.partition, info.partitions)));
+        }
+        assert!(log.panic_on.as_ref() != Some(&info.name), "simulated fault: a send panics");
+        let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+        if let Some(most) = info.config.get("max.message.bytes").and_then(|most| most.parse::<usize>().ok())
+            && bytes > most
+        {
+            let reason = format!("a record of {bytes} bytes; the topic's max.message.bytes is {most}");
+            return Err(LogError::Undeliverable { topic: info.name.clone(), reason });
         }
         self.pending.push((topic, record.partition, record.into()));
         Ok(())
@@ -50,46 +170,37 @@ impl LogWriter for SimulatedWriter {
         if !self.shared.atomic {
             let shared = self.shared.clone();
             let mut log = shared.state.lock();
+            if log.is_dead {
+                return;
+            }
             // A topic that was deleted meanwhile loses its records, as it would on a broker.
-            let woken = self.publish(&mut log).unwrap_or_default();
+            let woken = self.publish(&mut log, usize::MAX).unwrap_or_default();
             drop(log);
             wake(woken);
         }
     }
 
+    fn flush(&mut self) -> Result<(), LogError> {
+        if self.shared.atomic {
+            return Ok(());
+        }
+        let shared = self.shared.clone();
+        let mut log = shared.state.lock();
+        log.alive()?;
+        let fails = log.faults.flush_fails();
+        let woken = if fails { Ok(self.lose(&mut log)) } else { self.publish(&mut log, usize::MAX) };
+        drop(log);
+        wake(woken?);
+        if fails { Err(LogError::Retriable("simulated fault: flush".into())) } else { Ok(()) }
+    }
+
     fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
         let shared = self.shared.clone();
         let mut log = shared.state.lock();
-        if log.faults.commit_fails() {
-            self.pending.clear();
-            return Err(LogError::Retriable("simulated fault: lost before the commit".into()));
-        }
-        // Before anything is done: a commit that can't be carried out changes nothing.
-        for (handle, _, _) in &self.pending {
-            if let Err(error) = log.topic(*handle) {
-                self.pending.clear();
-                return Err(error);
-            }
-        }
-        let parts = log.faults.commit_unknown(shared.atomic);
-        let done = parts.unwrap_or(3);
-        if done >= 2
-            && let Err(error) = commit.state.write()
-        {
-            self.pending.clear();
-            return Err(LogError::Fatal(error.to_string()));
-        }
-        let woken = self.publish(&mut log)?;
-        if done >= 3 {
-            for (group, offsets) in commit.offsets {
-                log.groups.entry(group).or_default().extend(offsets);
-            }
-        }
+        log.alive()?;
+        let (woken, result) = self.try_commit(&mut log, commit);
         drop(log);
         wake(woken);
-        match parts {
-            Some(_) => Err(LogError::Retriable("simulated fault: outcome of the commit unknown".into())),
-            None => Ok(()),
-        }
+        result
     }
 }

@@ -1,0 +1,201 @@
+//! What fails ends the query that it belongs to, soon and with a reason, and no other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::lab::{Lab, config, start};
+use super::{QueryHandle, QueryState, Runtime};
+use crate::log::Log;
+use crate::operators::Collector;
+use crate::row::Row;
+
+const STREAM: &str = "CREATE STREAM S (ID STRING KEY, V STRING) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');";
+const COUNT: &str = "CREATE TABLE C AS SELECT ID, COUNT(*) AS N FROM S GROUP BY ID;";
+const LIST: &str = "CREATE TABLE L AS SELECT ID, COLLECT_LIST(V) AS A FROM S GROUP BY ID;";
+const COPY: &str = "CREATE STREAM O AS SELECT * FROM S;";
+
+fn reason(handle: &QueryHandle) -> String {
+    match handle.state() {
+        QueryState::Failed(reason) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Two queries over topic s: one that will fail, and one beside it.
+fn two_queries(atomic: bool, failing: &str, beside: &str) -> (Lab, [Arc<QueryHandle>; 2]) {
+    let mut lab = Lab::new(atomic);
+    for topic in ["s", "L", "C", "O"] {
+        lab.topic(topic);
+    }
+    lab.world.run(STREAM).unwrap();
+    let handles = [failing, beside].map(|query| {
+        let plan = lab.plan(query);
+        lab.start(&plan)
+    });
+    (lab, handles)
+}
+
+#[test]
+fn a_changelog_that_takes_no_more_ends_its_query_alone() {
+    let (mut lab, [list, count]) = two_queries(false, LIST, COUNT);
+    let changelog = lab.changelog(&list.id);
+    lab.log.configure_topic(&changelog, "max.message.bytes", "200").unwrap();
+    for number in 0..20 {
+        lab.append("s", "a", r#"{"V": "0123456789012345678901234567890123456789"}"#);
+        lab.work_until(|lab| lab.committed(&count.id, "s") == Some(number + 1));
+    }
+    let reason = reason(&list);
+    assert!(reason.contains(&changelog) && reason.contains("max.message.bytes is 200"), "{reason}");
+    assert_eq!(count.state(), QueryState::Running);
+    assert_eq!(lab.values("C").last().map(String::as_str), Some(r#"{"N":20}"#));
+}
+
+#[test]
+fn a_changelog_that_is_deleted_ends_its_query_alone() {
+    let (mut lab, [list, count]) = two_queries(false, LIST, COUNT);
+    lab.append("s", "a", r#"{"V": "1"}"#);
+    lab.work_until(|lab| lab.committed(&count.id, "s") == Some(1));
+    let changelog = lab.changelog(&list.id);
+    lab.log.delete_topic(&changelog).unwrap();
+    lab.append("s", "a", r#"{"V": "2"}"#);
+    lab.work_until(|lab| lab.committed(&count.id, "s") == Some(2));
+    assert!(reason(&list).contains(&changelog), "{}", reason(&list));
+    assert_eq!(count.state(), QueryState::Running);
+}
+
+#[test]
+fn what_a_failed_query_sent_is_not_committed_without_its_input() {
+    let (mut lab, [copy, count]) = two_queries(true, COPY, COUNT);
+    lab.log.configure_topic("O", "max.message.bytes", "60").unwrap();
+    lab.append("s", "a", r#"{"V": "short"}"#);
+    lab.append("s", "a", &format!(r#"{{"V": "{}"}}"#, "long".repeat(20)));
+    lab.work_until(|lab| lab.committed(&count.id, "s") == Some(2));
+    assert!(reason(&copy).contains("'O'"), "{}", reason(&copy));
+    assert_eq!((lab.values("O"), lab.committed(&copy.id, "s")), (Vec::new(), None));
+    // Made right, it goes on where it was: each record once, in the other query as well.
+    lab.log.configure_topic("O", "max.message.bytes", "1000").unwrap();
+    let plan = copy.id.to_string();
+    lab.runtime.stop(&plan);
+    lab.world = crate::analyze::tests::world::World::new();
+    let plan = lab.plan(&format!("{STREAM}{COPY}"));
+    let copy = lab.start(&plan);
+    lab.work_until(|lab| lab.committed(&copy.id, "s") == Some(2));
+    assert_eq!(lab.values("O").len(), 2);
+    assert_eq!(lab.values("C"), [r#"{"N":1}"#, r#"{"N":2}"#]);
+}
+
+#[test]
+fn a_panic_within_a_commit_ends_the_query_that_it_belongs_to() {
+    let (mut lab, [list, count]) = two_queries(false, LIST, COUNT);
+    lab.log.set_panic_on(Some(lab.changelog(&list.id)));
+    lab.append("s", "a", r#"{"V": "1"}"#);
+    lab.work_until(|lab| lab.committed(&count.id, "s") == Some(1));
+    assert!(reason(&list).contains("internal error: simulated fault: a send panics"), "{}", reason(&list));
+    assert_eq!(count.state(), QueryState::Running);
+    lab.append("s", "a", r#"{"V": "2"}"#);
+    lab.work_until(|lab| lab.committed(&count.id, "s") == Some(2));
+}
+
+#[test]
+fn a_panic_that_belongs_to_nobody_is_told_by_every_query_that_it_hit() {
+    let (mut lab, handles) = two_queries(false, LIST, COUNT);
+    lab.log.set_state_sink(|_| panic!("planted"));
+    lab.append("s", "a", r#"{"V": "1"}"#);
+    lab.work();
+    for handle in &handles {
+        assert!(reason(handle).contains("planted"), "{}", reason(handle));
+    }
+    // The worker lives on.
+    lab.log.set_state_sink(|batch| batch.write());
+    for handle in &handles {
+        lab.runtime.stop_soon(&handle.id);
+    }
+    lab.work();
+    let plan = lab.plan("CREATE STREAM O AS SELECT * FROM S;");
+    let copy = lab.start(&plan);
+    lab.work_until(|lab| lab.committed(&copy.id, "s") == Some(1));
+}
+
+#[test]
+fn a_topic_that_is_read_twice_has_one_position() {
+    let mut lab = Lab::new(true);
+    lab.topic("s");
+    lab.topic("O");
+    let plan = lab.plan(
+        "CREATE STREAM A (ID STRING KEY, N INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');
+         CREATE TABLE B (ID STRING PRIMARY KEY, N INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');
+         CREATE STREAM O AS SELECT A.ID, A.N AS N, B.N AS M FROM A LEFT JOIN B ON A.ID = B.ID;",
+    );
+    lab.log.set_poll_records(1);
+    lab.start(&plan);
+    for number in 0..6 {
+        lab.append("s", "a", &format!(r#"{{"N": {number}}}"#));
+        for _ in 0..number {
+            lab.worker.as_mut().unwrap().step();
+        }
+        lab.restart();
+        lab.start(&plan);
+    }
+    lab.work();
+    let numbers: Vec<i64> =
+        lab.values("O").iter().map(|value| serde_json::from_str::<serde_json::Value>(value).unwrap()["N"].as_i64().unwrap()).collect();
+    assert_eq!(numbers, [0, 1, 2, 3, 4, 5]);
+    // A stream from where the topic ends and a table from where it begins would be two.
+    let latest = super::check_start(&plan, crate::log::OffsetSpec::Latest);
+    assert!(latest.unwrap_err().to_string().contains("reads topic 's' twice"));
+    super::check_start(&plan, crate::log::OffsetSpec::Earliest).unwrap();
+}
+
+const SERIES: &str = "CREATE STREAM L AS SELECT ID, EXPLODE(GENERATE_SERIES(1, CAST(V AS INT))) AS N FROM S;";
+
+#[test]
+fn a_record_that_becomes_too_much_ends_its_query() {
+    let (mut lab, [series, count]) = two_queries(true, SERIES, COUNT);
+    lab.append("s", "a", r#"{"V": "10"}"#);
+    lab.append("s", "a", r#"{"V": "20000"}"#);
+    lab.work_until(|lab| lab.committed(&count.id, "s") == Some(2));
+    let reason = reason(&series);
+    assert!(reason.contains("more than 10000 rows") && reason.contains("(topic s, partition 0, offset 1)"), "{reason}");
+    assert_eq!(count.state(), QueryState::Running);
+}
+
+/// Counts rows, and takes as many as come.
+#[derive(Default)]
+struct Counter(AtomicUsize);
+
+impl Collector for Counter {
+    fn collect(&self, _row: &Row) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+}
+
+#[test]
+fn a_query_that_is_busy_with_one_record_can_be_stopped() {
+    let mut lab = Lab::new(true);
+    lab.topic("s");
+    lab.world.run(STREAM).unwrap();
+    let plan = lab.plan("SELECT ID, EXPLODE(GENERATE_SERIES(1, 5000000)) AS N FROM S EMIT CHANGES;");
+    for _ in 0..100 {
+        lab.append("s", "a", "{}");
+    }
+    let config = super::RuntimeConfig { max_rows_per_record: u64::MAX, ..config() };
+    for shut_down in [false, true] {
+        let runtime = Runtime::start(lab.parts(), config.clone()).unwrap();
+        let counter = Arc::new(Counter::default());
+        let handle = runtime.start_query(start(&plan, Some(counter.clone()))).unwrap();
+        while counter.0.load(Ordering::Relaxed) == 0 {
+            std::thread::yield_now();
+        }
+        let began = Instant::now();
+        if shut_down {
+            runtime.shutdown();
+        } else {
+            assert!(runtime.stop(&handle.id));
+        }
+        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+        assert!(counter.0.load(Ordering::Relaxed) < 5_000_000, "the first record was done already");
+        runtime.shutdown();
+    }
+}

@@ -1,0 +1,94 @@
+//! What a seed decides: the query, its input, the faults, and how the process is driven.
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::workload::Workload;
+use crate::log::simulated::{FaultCounts, FaultPlan};
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(super) struct Setup {
+    pub seed: u64,
+    pub workload: Workload,
+    pub atomic: bool,
+    pub partitions: u32,
+    pub workers: usize,
+    pub records: i64,
+    pub poll_records: usize,
+    pub commit_interval_ms: u64,
+    pub faults: FaultPlan,
+    /// How often a write to the disk fails.
+    pub disk: f64,
+    /// How often the process dies between two steps.
+    pub crash: f64,
+    /// How often the disk is lost with the process.
+    pub wipe: f64,
+}
+
+/// What has happened in a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Happened {
+    pub log: FaultCounts,
+    pub disk: u64,
+    /// Deaths of the process, and those in which it lost its disk.
+    pub crashes: u64,
+    pub wipes: u64,
+    /// Starts after the first.
+    pub restarts: u64,
+    /// Starts that the log refused.
+    pub failed_starts: u64,
+}
+
+impl std::ops::AddAssign for Happened {
+    fn add_assign(&mut self, other: Happened) {
+        let Happened { log, disk, crashes, wipes, restarts, failed_starts } = other;
+        self.log += log;
+        self.disk += disk;
+        self.crashes += crashes;
+        self.wipes += wipes;
+        self.restarts += restarts;
+        self.failed_starts += failed_starts;
+    }
+}
+
+impl Setup {
+    pub fn of(seed: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let workload = Workload::ALL[random.random_range(0..Workload::ALL.len())];
+        let atomic = random.random_bool(0.4);
+        // Half of the runs on a log that is not atomic see no commit fail while the process goes on: there, all holds.
+        let commits_fail = atomic || random.random_bool(0.5);
+        let often = |most: f64, random: &mut StdRng| if random.random_bool(0.6) { random.random_range(0.0..most) } else { 0.0 };
+        let mut faults = FaultPlan {
+            seed,
+            poll: often(0.2, &mut random),
+            ask: often(0.06, &mut random),
+            reorder: often(1.0, &mut random),
+            crash: often(0.2, &mut random),
+            ..FaultPlan::default()
+        };
+        if commits_fail {
+            faults.send = often(0.03, &mut random);
+            faults.flush = often(0.4, &mut random);
+            faults.commit = often(0.2, &mut random);
+            // Its outcome is not found out yet: fewer runs, so that others are held to the full truth.
+            faults.commit_unknown = if random.random_bool(0.5) { often(0.2, &mut random) } else { 0.0 };
+            faults.refuse_offsets = often(0.3, &mut random);
+        }
+        Setup {
+            seed,
+            workload,
+            atomic,
+            partitions: random.random_range(1..4),
+            workers: random.random_range(1..4),
+            records: random.random_range(30..200),
+            poll_records: random.random_range(1..20),
+            commit_interval_ms: random.random_range(1..80),
+            faults,
+            disk: often(0.5, &mut random),
+            crash: often(0.02, &mut random),
+            wipe: if atomic { 0.0 } else { often(0.6, &mut random) },
+        }
+    }
+}

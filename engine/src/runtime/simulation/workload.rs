@@ -1,0 +1,142 @@
+//! What the simulated process is asked to do: a query, and the records of its sources.
+
+use rand::Rng;
+use rand::rngs::StdRng;
+use serde_json::{Value as Json, json};
+
+use super::model::Expected;
+
+/// A query of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Workload {
+    Filter,
+    /// A count by the stream's own key.
+    Count,
+    /// A count by another column, behind a repartition topic.
+    Regroup,
+    WindowedCount,
+    StreamTable,
+    StreamStream,
+    /// Two streams over one topic, joined.
+    OneTopic,
+    /// A windowed count that lets a window go once, when it has closed.
+    Final,
+}
+
+/// A record of a source.
+#[derive(Debug, Clone)]
+pub(super) struct Input {
+    pub topic: &'static str,
+    pub partition: i32,
+    pub key: &'static str,
+    /// `None`: a tombstone.
+    pub value: Option<Json>,
+    pub timestamp: i64,
+}
+
+const KEYS: [&str; 5] = ["a", "b", "c", "d", "e"];
+/// Size of windows, milliseconds.
+pub(super) const WINDOW_MS: i64 = 10;
+/// How far apart records of two streams may be, milliseconds.
+pub(super) const WITHIN_MS: i64 = 5;
+
+impl Workload {
+    pub const ALL: [Workload; 8] = [
+        Workload::Filter,
+        Workload::Count,
+        Workload::Regroup,
+        Workload::WindowedCount,
+        Workload::StreamTable,
+        Workload::StreamStream,
+        Workload::OneTopic,
+        Workload::Final,
+    ];
+
+    /// The statements; the last one is the query, and its sink is the topic O.
+    pub fn script(self) -> String {
+        let query = match self {
+            Workload::Filter => "CREATE STREAM O AS SELECT ID, N FROM S WHERE V > 3;",
+            Workload::Count => "CREATE TABLE O AS SELECT ID, COUNT(*) AS C, SUM(V) AS T FROM S GROUP BY ID;",
+            Workload::Regroup => "CREATE TABLE O AS SELECT G, COUNT(*) AS C, SUM(V) AS T FROM S GROUP BY G;",
+            Workload::WindowedCount => {
+                "CREATE TABLE O AS SELECT ID, COUNT(*) AS C, SUM(V) AS T FROM S
+                 WINDOW TUMBLING (SIZE 10 MILLISECONDS, GRACE PERIOD 1 DAY) GROUP BY ID;"
+            }
+            Workload::StreamTable => "CREATE STREAM O AS SELECT S.ID, N, B FROM S LEFT JOIN R ON S.ID = R.ID;",
+            Workload::StreamStream => {
+                "CREATE STREAM O AS SELECT S.ID, S.N AS N, R2.N AS M FROM S
+                 JOIN R2 WITHIN 5 MILLISECONDS GRACE PERIOD 1 DAY ON S.ID = R2.ID;"
+            }
+            Workload::OneTopic => {
+                "CREATE STREAM S2 (ID STRING KEY, N INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');
+                 CREATE STREAM O AS SELECT S.ID, S.N AS N, S2.N AS M FROM S
+                 JOIN S2 WITHIN 5 MILLISECONDS GRACE PERIOD 1 DAY ON S.ID = S2.ID;"
+            }
+            Workload::Final => {
+                "CREATE TABLE O AS SELECT ID, COUNT(*) AS C, SUM(V) AS T FROM S
+                 WINDOW TUMBLING (SIZE 10 MILLISECONDS, GRACE PERIOD 0 MILLISECONDS) GROUP BY ID EMIT FINAL;"
+            }
+        };
+        format!(
+            "CREATE STREAM S (ID STRING KEY, N INT, V INT, G STRING) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');
+             CREATE STREAM R2 (ID STRING KEY, N INT) WITH (KAFKA_TOPIC='r', VALUE_FORMAT='JSON');
+             CREATE TABLE R (ID STRING PRIMARY KEY, B INT) WITH (KAFKA_TOPIC='r', VALUE_FORMAT='JSON');
+             {query}"
+        )
+    }
+
+    pub fn topics(self) -> &'static [&'static str] {
+        match self {
+            Workload::StreamTable | Workload::StreamStream => &["s", "r"],
+            _ => &["s"],
+        }
+    }
+
+    /// Whether the query's own topics stand between its parts.
+    pub fn repartitions(self) -> bool {
+        self == Workload::Regroup
+    }
+
+    /// How many stores a task has.
+    pub fn stores(self) -> usize {
+        match self {
+            Workload::Filter => 0,
+            Workload::Count | Workload::Regroup | Workload::WindowedCount | Workload::StreamTable => 1,
+            Workload::StreamStream | Workload::OneTopic | Workload::Final => 2,
+        }
+    }
+
+    /// Whether the sink is a table.
+    pub fn is_table(self) -> bool {
+        matches!(self, Workload::Count | Workload::Regroup | Workload::WindowedCount | Workload::Final)
+    }
+
+    /// Records of the sources in the order in which they are written, all different.
+    pub fn inputs(self, count: i64, partitions: i32, random: &mut StdRng) -> Vec<Input> {
+        // Where several partitions are merged, or windows close, time runs forward.
+        let is_ordered = !matches!(self, Workload::Filter | Workload::Count | Workload::Regroup | Workload::WindowedCount);
+        let mut now = 0;
+        (0..count)
+            .map(|number| {
+                let index = random.random_range(0..KEYS.len());
+                now += random.random_range(1..4);
+                let timestamp = if is_ordered { now } else { random.random_range(0..200) };
+                let key = KEYS[index];
+                let partition = i32::try_from(index).unwrap_or(0) % partitions;
+                let v = random.random_range(0..10);
+                if self.topics().len() > 1 && random.random_bool(0.4) {
+                    let is_tombstone = self == Workload::StreamTable && random.random_bool(0.2);
+                    let value = (!is_tombstone).then(|| json!({"N": number, "B": v}));
+                    return Input { topic: "r", partition, key, value, timestamp };
+                }
+                let group = ["x", "y", "z"][random.random_range(0..3)];
+                Input { topic: "s", partition, key, value: Some(json!({"N": number, "V": v, "G": group})), timestamp }
+            })
+            .collect()
+    }
+
+    /// What the query makes of the records.
+    pub fn expected(self, inputs: &[Input]) -> Expected {
+        super::model::expected(self, inputs)
+    }
+}
