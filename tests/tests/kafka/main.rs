@@ -1,6 +1,7 @@
 //! Tests against a real Apache Kafka. Each says `SKIPPED: …` on stderr where java or mvn is missing.
 
 mod away;
+mod changelog;
 mod configuration;
 mod drive;
 mod endpoints;
