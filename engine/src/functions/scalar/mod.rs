@@ -5,6 +5,8 @@ mod bytes;
 mod collections;
 mod conditional;
 mod datetime;
+#[cfg(test)]
+mod edges;
 mod json;
 pub mod memo;
 mod numeric;

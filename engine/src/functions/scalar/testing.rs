@@ -46,6 +46,11 @@ pub fn return_type(function: &ScalarFunction, types: &[SqlType]) -> String {
 /// Calls `function`; a lambda's slot in `args` is null.
 pub fn call(function: &ScalarFunction, args: &[Value], lambdas: &[&LambdaFn<'_>]) -> Result<Value, EvalError> {
     let variant = variant(function, args, lambdas.len()).unwrap_or_else(|| panic!("{} does not take {args:?}", function.name));
+    call_variant(variant, args, lambdas)
+}
+
+/// Calls one variant.
+pub fn call_variant(variant: &ScalarVariant, args: &[Value], lambdas: &[&LambdaFn<'_>]) -> Result<Value, EvalError> {
     let is_lambda = |index: usize| matches!(param_at(variant, index, args.len()), Some(ParamType::Lambda(..)));
     let null_argument = args.iter().enumerate().any(|(index, value)| value.is_null() && !is_lambda(index));
     if !variant.called_on_null && null_argument {
@@ -140,7 +145,8 @@ fn takes_type(param: &ParamType, sql_type: &SqlType) -> bool {
     }
 }
 
-fn simple(param: &ParamType) -> Option<SqlType> {
+/// The type that a parameter of a simple type takes.
+pub fn simple(param: &ParamType) -> Option<SqlType> {
     Some(match param {
         ParamType::Boolean => SqlType::Boolean,
         ParamType::Int => SqlType::Int,
