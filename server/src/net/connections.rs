@@ -1,5 +1,6 @@
 //! Connections: HTTP/1.1 and cleartext HTTP/2 (prior knowledge) on one port, each with its limits, and their orderly end.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -13,8 +14,9 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use super::ReplyBody;
@@ -30,6 +32,8 @@ const MAX_CONCURRENT_STREAMS: u32 = 1_000;
 /// An HTTP/2 client that answers no ping for this long is gone.
 const HTTP2_KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const HTTP2_KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(60);
+/// How long to wait for room before the next idle connection is asked for it.
+const ROOM_PAUSE: Duration = Duration::from_millis(20);
 /// Pause after a failed accept (no file descriptors left), lest the loop spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -43,26 +47,84 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Connections {
     /// Says that the end has come.
     stop: watch::Sender<bool>,
-    /// Every connection holds one until it is over.
-    permits: Arc<Semaphore>,
+    open: Open,
     max: usize,
     patience: Patience,
 }
 
+/// The connections that are open.
+#[derive(Clone)]
+struct Open {
+    /// Every connection holds one until it is over.
+    permits: Arc<Semaphore>,
+    watches: Arc<Mutex<Slab>>,
+}
+
+/// What each of them is doing, by its number.
+#[derive(Default)]
+struct Slab {
+    next: u64,
+    watches: HashMap<u64, Arc<Watch>>,
+}
+
+impl Open {
+    /// Leave for one more connection. Where there are as many as may be, the one that is idle for the longest has to go.
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
+        if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+            return Ok(permit);
+        }
+        loop {
+            let idle = {
+                let slab = self.watches.lock();
+                let since = slab.watches.values().filter_map(|watch| Some((watch.idle_since()?, watch)));
+                since.min_by_key(|(since, _)| *since).map(|(_, watch)| watch.clone())
+            };
+            if let Some(watch) = idle {
+                watch.make_room();
+            }
+            // Where none is idle, one may be soon.
+            if let Ok(permit) = tokio::time::timeout(ROOM_PAUSE, self.permits.clone().acquire_owned()).await {
+                return permit;
+            }
+        }
+    }
+
+    fn add(&self, watch: Arc<Watch>) -> Entered {
+        let mut slab = self.watches.lock();
+        let number = slab.next;
+        slab.next = slab.next.wrapping_add(1);
+        slab.watches.insert(number, watch);
+        Entered { open: self.clone(), number }
+    }
+}
+
+/// A connection's place among those that are open.
+struct Entered {
+    open: Open,
+    number: u64,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.open.watches.lock().watches.remove(&self.number);
+    }
+}
+
 impl Connections {
-    /// At most `max` connections are served at a time; more wait in the system's queue. One without a request for `idle`
+    /// At most `max` connections are served at a time; more wait in the system's queue, and have idle ones closed. One without a request for `idle`
     /// is closed; `None`: it stays.
     pub fn new(max: usize, idle: Option<Duration>) -> Self {
         Self::with(max, Patience { head: HEAD_TIMEOUT, idle })
     }
 
     fn with(max: usize, patience: Patience) -> Self {
-        Connections { stop: watch::Sender::new(false), permits: Arc::new(Semaphore::new(max)), max, patience }
+        let open = Open { permits: Arc::new(Semaphore::new(max)), watches: Arc::default() };
+        Connections { stop: watch::Sender::new(false), open, max, patience }
     }
 
     /// Serves a listener in the background.
     pub fn serve<H: Handler>(&self, listener: TcpListener, handler: Arc<H>) {
-        tokio::spawn(accept(listener, handler, self.permits.clone(), self.patience, self.stop.subscribe()));
+        tokio::spawn(accept(listener, handler, self.open.clone(), self.patience, self.stop.subscribe()));
     }
 
     /// Takes no more connections and requests, and waits until those under way are answered, at most `patience`.
@@ -70,47 +132,43 @@ impl Connections {
     pub async fn shut_down(&self, patience: Duration) -> bool {
         self.stop.send_replace(true);
         let all = u32::try_from(self.max).unwrap_or(u32::MAX);
-        tokio::time::timeout(patience, self.permits.acquire_many(all)).await.is_ok()
+        tokio::time::timeout(patience, self.open.permits.acquire_many(all)).await.is_ok()
     }
 }
 
-async fn accept<H: Handler>(
-    listener: TcpListener,
-    handler: Arc<H>,
-    permits: Arc<Semaphore>,
-    patience: Patience,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn accept<H: Handler>(listener: TcpListener, handler: Arc<H>, open: Open, patience: Patience, mut stop: watch::Receiver<bool>) {
     loop {
-        let permit = tokio::select! {
-            permit = permits.clone().acquire_owned() => permit,
-            () = stopped(&mut stop) => return,
-        };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stopped(&mut stop) => return,
         };
-        let Ok(permit) = permit else { return };
-        match accepted {
-            Ok((stream, peer)) => {
-                let (handler, stop) = (handler.clone(), stop.clone());
-                tokio::spawn(async move {
-                    serve(stream, peer, handler, patience, stop).await;
-                    drop(permit);
-                });
-            }
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
             }
-        }
+        };
+        let permit = tokio::select! {
+            permit = open.permit() => permit,
+            () = stopped(&mut stop) => return,
+        };
+        let Ok(permit) = permit else { return };
+        let (handler, stop) = (handler.clone(), stop.clone());
+        let watch = Watch::new(patience);
+        let entered = open.add(watch.clone());
+        tokio::spawn(async move {
+            serve(stream, peer, handler, watch, stop).await;
+            drop(entered);
+            drop(permit);
+        });
     }
 }
 
-async fn serve<H: Handler>(stream: TcpStream, peer: SocketAddr, handler: Arc<H>, patience: Patience, mut stop: watch::Receiver<bool>) {
+async fn serve<H: Handler>(stream: TcpStream, peer: SocketAddr, handler: Arc<H>, watch: Arc<Watch>, mut stop: watch::Receiver<bool>) {
     // Rows go out when they are there.
     let _ = stream.set_nodelay(true);
-    let watch = Watch::new(patience);
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -134,11 +192,16 @@ async fn serve<H: Handler>(stream: TcpStream, peer: SocketAddr, handler: Arc<H>,
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(Watched::new(stream, watch.clone())), service));
     let mut stopping = pin!(stopped(&mut stop));
+    let mut asked_for_room = pin!(watch.asked_for_room());
     let mut alarm = pin!(tokio::time::sleep(Duration::ZERO));
     let (mut closing, mut stops) = (false, false);
     let ended = poll_fn(|cx| {
         if !stops && stopping.as_mut().poll(cx).is_ready() {
             (stops, closing) = (true, true);
+            connection.as_mut().graceful_shutdown();
+        }
+        if !closing && asked_for_room.as_mut().poll(cx).is_ready() {
+            closing = true;
             connection.as_mut().graceful_shutdown();
         }
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
@@ -170,7 +233,7 @@ async fn serve<H: Handler>(stream: TcpStream, peer: SocketAddr, handler: Arc<H>,
     match ended.await {
         Some(Ok(())) => {}
         Some(Err(error)) => tracing::debug!(%peer, %error, "a connection broke"),
-        None => tracing::debug!(%peer, "a request's head did not come to its end within {:?}", patience.head),
+        None => tracing::debug!(%peer, "a request's head did not come to its end in time"),
     }
 }
 
@@ -231,6 +294,31 @@ mod tests {
         assert!(answer(&mut stream).await.starts_with("HTTP/1.1 408"));
         assert!(began.elapsed() >= patience.head);
         assert_eq!(answer(&mut stream).await, "", "closed");
+    }
+
+    #[tokio::test]
+    async fn idle_connections_make_room_for_others() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let connections = Connections::with(3, Patience { head: Duration::from_secs(60), idle: None });
+        connections.serve(listener, Arc::new(Echo));
+        let mut idle = Vec::new();
+        for _ in 0..3 {
+            let mut stream = TcpStream::connect(address).await.expect("a connection");
+            stream.write_all(REQUEST).await.expect("sent");
+            assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200"));
+            idle.push(stream);
+        }
+        // The last one is not idle: it is in the midst of a head.
+        idle[2].write_all(b"GET /y").await.expect("sent");
+        for round in 0..5 {
+            let mut stream = TcpStream::connect(address).await.expect("a connection");
+            stream.write_all(REQUEST).await.expect("sent");
+            assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200"), "round {round}");
+        }
+        assert_eq!(answer(&mut idle[0]).await, "", "closed");
+        idle[2].write_all(b" HTTP/1.1\r\nhost: h\r\n\r\n").await.expect("sent");
+        assert!(answer(&mut idle[2]).await.ends_with("/y"));
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// What an HTTP/2 client begins with.
@@ -32,6 +33,8 @@ pub struct Patience {
 pub struct Watch {
     patience: Patience,
     state: Mutex<State>,
+    /// Rings where the connection has to make room for others.
+    makes_room: Notify,
 }
 
 struct State {
@@ -69,7 +72,7 @@ pub enum Overdue {
 impl Watch {
     pub fn new(patience: Patience) -> Arc<Self> {
         let state = State { protocol: Protocol::Unknown(0), phase: Phase::Idle, since: Instant::now(), under_way: 0, in_first_line: false };
-        Arc::new(Watch { patience, state: Mutex::new(state) })
+        Arc::new(Watch { patience, state: Mutex::new(state), makes_room: Notify::new() })
     }
 
     /// A request's head has come; it is under way until what is returned is dropped.
@@ -88,6 +91,22 @@ impl Watch {
             Phase::Head => Some((state.since + self.patience.head, Overdue::Head)),
             Phase::Idle => self.patience.idle.and_then(|idle| Some((state.since.checked_add(idle)?, Overdue::Idle))),
         }
+    }
+
+    /// Since when the connection is idle; `None`: it is not.
+    pub fn idle_since(&self) -> Option<Instant> {
+        let state = self.state.lock();
+        (state.phase == Phase::Idle).then_some(state.since)
+    }
+
+    /// Asks the connection to end, for others wait.
+    pub fn make_room(&self) {
+        self.makes_room.notify_one();
+    }
+
+    /// Waits until that is asked.
+    pub async fn asked_for_room(&self) {
+        self.makes_room.notified().await;
     }
 
     /// Bytes have come.
