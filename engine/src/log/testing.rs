@@ -4,7 +4,7 @@
 //! broker that stays. It panics where the log fails.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
@@ -372,22 +372,39 @@ impl Suite<'_> {
         assert_eq!(self.log.committed(&other, &partitions).unwrap(), [Some(Offset(2)), None]);
     }
 
+    /// A reader that does not poll, beside one of the same partitions that reads all: what is kept for the slow one stays
+    /// within its limit, and it misses nothing afterwards.
     fn little_memory_is_enough(&self) {
         const RECORDS: usize = 2000;
+        const RECORD_BYTES: usize = 1000;
+        const LIMIT_BYTES: usize = 20_000;
         let topic = self.create("pressure", 2);
         let (handle, _) = self.log.topic(&topic).unwrap();
         let mut writer = self.log.writer().unwrap();
         for number in 0..2 * RECORDS {
             let partition = PartitionId::try_from(number % 2).unwrap();
-            let record = OutRecord { partition, timestamp: 0, key: None, value: Some(&[b'x'; 1000]), headers: &[] };
+            let record = OutRecord { partition, timestamp: BEGIN_MS, key: None, value: Some(&[b'x'; RECORD_BYTES]), headers: &[] };
             writer.send(handle, record).unwrap();
         }
         commit(&mut *writer, Vec::new());
-        let from_start = self.partitions(&topic).into_iter().map(|partition| (partition, Offset(0))).collect();
-        let mut reading = self.read_from(from_start, 20_000);
-        // Time in which a reader without back-pressure would take in everything.
-        std::thread::sleep(Duration::from_millis(100));
-        let seen = reading.read(&[RECORDS, RECORDS]);
+        let from_start = || self.partitions(&topic).into_iter().map(|partition| (partition, Offset(0))).collect();
+        let mut slow = self.read_from(from_start(), LIMIT_BYTES);
+        let mut quick = self.read_from(from_start(), LIMIT_BYTES);
+        let (mut batches, mut read, mut largest) = (Vec::new(), 0, 0);
+        let deadline = Instant::now() + PATIENCE;
+        while read < 2 * RECORDS {
+            assert!(Instant::now() < deadline, "{read} records of {}", 2 * RECORDS);
+            if let Some(arrived) = quick.next(deadline) {
+                read += arrived.batch.len() - arrived.first;
+                largest = largest.max(arrived.batch.len() * RECORD_BYTES);
+                batches.push(Arc::downgrade(&arrived.batch));
+            }
+        }
+        drop(quick);
+        let kept: usize = batches.iter().filter_map(Weak::upgrade).map(|batch| batch.len() * RECORD_BYTES).sum();
+        // For each partition the limit, and the batch that went beyond it.
+        assert!(kept <= 2 * (LIMIT_BYTES + largest), "{kept} bytes are kept for a reader that does not poll");
+        let seen = slow.read(&[RECORDS, RECORDS]);
         assert!(seen.iter().all(|seen| seen.iter().enumerate().all(|(index, seen)| usize::try_from(seen.offset) == Ok(index))));
     }
 

@@ -243,7 +243,10 @@ fn cases(folder: &Path) -> Vec<Case> {
 #[test]
 fn every_conformance_statement_prints_as_what_parses_back() {
     let Some(folder) = conformance() else {
-        eprintln!("SKIPPED: no conformance cases here (set TIDEMILL_CONFORMANCE to their folder)");
+        crate::skipped(
+            "every_conformance_statement_prints_as_what_parses_back",
+            "no conformance cases here (set TIDEMILL_CONFORMANCE to their folder)",
+        );
         return;
     };
     let (mut parsed, mut refused) = (0, 0);

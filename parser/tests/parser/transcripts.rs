@@ -7,11 +7,11 @@ use serde_json::Value;
 use tidemill_parser::{parse_script, parse_statement, split_script};
 
 /// All exchanges, or none (said aloud) where the transcripts are missing.
-fn exchanges() -> Option<Vec<Value>> {
+fn exchanges(test: &str) -> Option<Vec<Value>> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/reference/transcripts");
-    let folder = std::env::var_os("TIDEMILL_TRANSCRIPTS").map_or(beside, PathBuf::from);
+    let folder = std::env::var_os("TIDEMILL_TRANSCRIPTS_DIR").map_or(beside, PathBuf::from);
     let Ok(files) = std::fs::read_dir(&folder) else {
-        eprintln!("SKIPPED: no transcripts here (set TIDEMILL_TRANSCRIPTS to their folder)");
+        crate::skipped(test, "no transcripts here (set TIDEMILL_TRANSCRIPTS_DIR to their folder)");
         return None;
     };
     let files = files.filter_map(Result::ok).filter(|f| f.path().extension().is_some_and(|e| e == "jsonl"));
@@ -21,7 +21,7 @@ fn exchanges() -> Option<Vec<Value>> {
 
 #[test]
 fn what_ksqldb_printed_is_printed_the_same() {
-    let Some(exchanges) = exchanges() else { return };
+    let Some(exchanges) = exchanges("what_ksqldb_printed_is_printed_the_same") else { return };
     let mut printed = BTreeSet::new();
     for exchange in &exchanges {
         collect_texts(exchange.pointer("/response/body").unwrap_or(&Value::Null), &mut printed);
@@ -60,7 +60,7 @@ fn refused_at(response: &str) -> Option<&str> {
 
 #[test]
 fn what_ksqldb_refused_is_refused_at_the_same_place() {
-    let Some(exchanges) = exchanges() else { return };
+    let Some(exchanges) = exchanges("what_ksqldb_refused_is_refused_at_the_same_place") else { return };
     let (mut refused, mut accepted, mut differences) = (0, 0, Vec::new());
     for exchange in &exchanges {
         let request = exchange.get("request").or(exchange.get("do"));
