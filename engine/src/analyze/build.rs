@@ -1,38 +1,25 @@
 //! From the clauses of a query to the steps that run it, short of the sink.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tidemill_parser::ast::{Expr, ExprKind};
 
-use super::clauses::Clauses;
+use super::builder::{Builder, names_in, source_step};
 use super::error::{Problem, Problems};
-use super::formats::{self, Choice};
+use super::formats;
 use super::join_steps;
 use super::joins::Tree;
 use super::keys;
 use super::rewrite;
 use super::steps::{self, Shown};
 use super::typing::{self, Place};
-use crate::catalog::{Source, SourceKind};
-use crate::plan::names::{self, Names};
-use crate::plan::{AggregateStep, FormatSpec, NamedExpr, Repartition, SourceStep, Step, StepKind, TopicFormat};
+use crate::catalog::SourceKind;
+use crate::plan::names;
+use crate::plan::{AggregateStep, NamedExpr, Step, StepKind};
 use crate::types::{Column, Schema, is_pseudo_column};
 
 /// What the columns of table functions are called.
 const TABLE_FUNCTION_PREFIX: &str = "KSQL_SYNTH_";
-
-/// What building needs besides the clauses.
-pub(crate) struct Builder<'a> {
-    pub clauses: &'a Clauses,
-    pub names: &'a Names,
-    pub properties: &'a BTreeMap<String, String>,
-    /// The key format of the result, and of the topics on the way to it.
-    pub key_format: Choice,
-    /// The value format of topics on the way.
-    pub value_format: Choice,
-    /// The result goes into a sink (and its key columns into the key).
-    pub persistent: bool,
-}
 
 /// The steps of a query without its sink, and what they put out.
 pub(crate) struct Built {
@@ -69,17 +56,6 @@ pub(crate) fn build(builder: &Builder<'_>, problems: &mut Problems) -> Option<Bu
 }
 
 impl Builder<'_> {
-    /// Internal names of everything that the clauses read, from whichever source.
-    pub fn needed(&self) -> BTreeSet<String> {
-        let clauses = self.clauses;
-        let mut exprs: Vec<&Expr> = clauses.projection.items.iter().map(|i| &i.expr).collect();
-        exprs.extend(&clauses.selection);
-        exprs.extend(&clauses.having);
-        exprs.extend(clauses.partition_by.iter().flatten());
-        exprs.extend(clauses.aggregation.iter().flat_map(|a| a.keys.iter().map(|k| &k.expr)));
-        exprs.iter().flat_map(|e| names_in(&clauses.scope.internal(e))).collect()
-    }
-
     fn shown(&self) -> Shown {
         let Some(aggregation) = &self.clauses.aggregation else { return Shown::default() };
         let calls = aggregation.calls.iter().map(|c| (c.name.clone(), c.shown.clone()));
@@ -309,50 +285,6 @@ impl Builder<'_> {
         let value = selected.iter().map(|(c, _)| c.clone()).collect();
         Some(Built { step: steps::select(input, key_names, selected), value })
     }
-
-    /// A topic between two sub-topologies. Where the source's formats can't hold its columns, JSON does.
-    pub fn repartition(&self, topic: String, key: &[Column], value: &[Column], partitions: Option<u32>) -> Repartition {
-        self.repartition_keyed(topic, &self.key_format, key, value, partitions)
-    }
-
-    pub fn repartition_keyed(
-        &self,
-        topic: String,
-        key_format: &Choice,
-        key: &[Column],
-        value: &[Column],
-        partitions: Option<u32>,
-    ) -> Repartition {
-        let json = Choice { name: "JSON".to_string(), delimiter: None };
-        let mut key_spec = formats::key_spec(key_format, key);
-        if !formats::holds(&key_spec, key, true) {
-            key_spec = formats::key_spec(&json, key);
-        }
-        let mut value_spec = self.spec(value);
-        // A row whose only column is null must not look like a row without a value.
-        if value.len() < 2 || !formats::holds(&value_spec, value, false) {
-            value_spec = FormatSpec { unwrapped: false, ..formats::value_spec(&json, value, None) };
-        }
-        Repartition { format: TopicFormat { topic, key: key_spec, value: value_spec, windowed_key: None }, partitions }
-    }
-
-    fn spec(&self, value: &[Column]) -> FormatSpec {
-        formats::value_spec(&self.value_format, value, None)
-    }
-}
-
-/// Reads a stream's or a table's topic.
-pub(crate) fn source_step(source: &Source, store: Option<String>) -> Step {
-    let is_table = source.kind == SourceKind::Table;
-    let step = SourceStep {
-        source: source.name.clone(),
-        format: source.format.clone(),
-        timestamp: source.timestamp.clone(),
-        headers: source.headers.iter().map(|h| (h.column.clone(), h.key.clone())).collect(),
-        store: store.filter(|_| is_table),
-    };
-    let kind = if is_table { StepKind::TableSource(step) } else { StepKind::StreamSource(step) };
-    Step { kind, schema: source.schema.clone() }
 }
 
 /// Whether the expressions are just the key columns of a schema, in order.
@@ -382,10 +314,6 @@ fn keep_metadata(input: Step, needed: &BTreeSet<String>, keys: &[Expr], problems
     }
     let key_names = input.schema.key.iter().map(|c| c.name.clone()).collect();
     Some(steps::select(input, key_names, items))
-}
-
-fn names_in(expr: &Expr) -> Vec<String> {
-    rewrite::columns(expr).into_iter().map(String::from).collect()
 }
 
 /// A table function may not stand where it might not run, for it makes rows either way.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tidemill_parser::ast::{ColumnRef, Expr, ExprKind, JoinKind as parsed};
 
 use super::aliases::Aliases;
-use super::build::{Builder, source_step};
+use super::builder::{Builder, source_step};
 use super::clauses::windowed_repartition;
 use super::error::{Problem, Problems};
 use super::formats::Choice;

@@ -10,6 +10,7 @@
 mod aggregation;
 mod aliases;
 mod build;
+mod builder;
 mod clauses;
 mod context;
 mod create_source;
@@ -23,6 +24,7 @@ mod keys;
 mod projection;
 mod properties;
 mod pull;
+mod qualify;
 mod query;
 mod rewrite;
 mod scope;

@@ -2,7 +2,8 @@
 
 use tidemill_parser::ast::{CreateAs, Ident, InsertSelect, Query, Relation, Statement};
 
-use super::build::{self, Builder, Built};
+use super::build::{self, Built};
+use super::builder::{self, Builder};
 use super::clauses::{self, Clauses, Purpose};
 use super::context::AnalysisContext;
 use super::create_source::{self, Action};
@@ -214,7 +215,7 @@ pub fn source_table(source: &Source, ctx: &AnalysisContext<'_>, query_id: &str) 
         sources: vec![source.name.clone()],
         sink: None,
         properties: ctx.plan_properties(),
-        root: build::source_step(source, Some(store)),
+        root: builder::source_step(source, Some(store)),
     }
 }
 

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use tidemill_parser::ast::{ColumnRef, Expr, ExprKind, Ident, Relation, Span};
 
 use super::error::{PREPARING, Problem, Problems, QUALIFYING};
-use super::rewrite;
 use crate::catalog::{Catalog, Source};
 use crate::types::is_pseudo_column;
 
@@ -170,12 +169,6 @@ impl Scope {
             message.push_str(&format!(" Did you mean '{near}'?"));
         }
         Problem::new(message).at(span)
-    }
-
-    /// The expression with every column qualified and every user type resolved. Names that can't be are left as they are
-    /// and go to `problems`.
-    pub fn qualify(&self, expr: &Expr, clause: Clause, problems: &mut Problems) -> Expr {
-        rewrite::qualify(self, expr.clone(), clause, problems)
     }
 
     /// A qualified expression with internal names.

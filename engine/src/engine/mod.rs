@@ -18,6 +18,7 @@ mod persistent;
 mod pull;
 mod pull_rows;
 mod push;
+mod push_row;
 mod queries;
 mod readonly;
 mod settle;
@@ -46,7 +47,8 @@ pub use error::{Blame, EngineError};
 pub use explain::Explained;
 pub use insert::{EncodedInsert, encode as encode_insert};
 pub use pull_rows::{PullResult, PullRows};
-pub use push::{PushQuery, PushRow};
+pub use push::PushQuery;
+pub use push_row::PushRow;
 pub use queries::{PersistentQuery, PushQueryInfo, QueryKind, QueryRegistry};
 
 /// A running engine. Cheap to share; [`Engine::shutdown`] ends it cleanly.

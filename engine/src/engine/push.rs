@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
 use tidemill_parser::ast::{Query, Relation};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::flow::{Flow, Switch};
+use super::push_row::{Closer, PushRow};
 use super::queries::PushQueryInfo;
 use super::tombstone::Kept;
 use super::{Engine, EngineError, SessionProperties};
@@ -17,28 +17,7 @@ use crate::catalog::SourceKind;
 use crate::operators::Collector;
 use crate::row::Row;
 use crate::runtime::{QueryHandle, QueryState, Runtime, StartQuery};
-use crate::types::{Column, Value};
-
-/// What a client of a push query receives.
-#[derive(Debug, Clone, PartialEq)]
-pub enum PushRow {
-    /// Values in the order of [`PushQuery::columns`]; a tombstone has nulls but for the key and the window.
-    Row { values: Vec<Value>, tombstone: bool },
-    /// The limit is reached; the last thing to come.
-    LimitReached,
-    /// The query was closed or failed; the last thing to come.
-    Ended { error: Option<String> },
-}
-
-impl PushRow {
-    /// Bytes that it takes while it waits, about.
-    fn weight(&self) -> usize {
-        match self {
-            PushRow::Row { values, .. } => values.iter().map(|value| size_of::<Value>() + value.heap_bytes()).sum(),
-            PushRow::LimitReached | PushRow::Ended { .. } => 0,
-        }
-    }
-}
+use crate::types::Column;
 
 /// A running push query. Dropping it ends the query.
 pub struct PushQuery {
@@ -78,18 +57,6 @@ impl Switch for Running {
 
     fn resume(&self) {
         self.runtime.resume(&self.id);
-    }
-}
-
-/// Ends a push query from outside.
-#[derive(Debug)]
-pub(super) struct Closer(Mutex<Option<UnboundedSender<PushRow>>>);
-
-impl Closer {
-    pub(super) fn close(&self) {
-        if let Some(sender) = self.0.lock().take() {
-            let _ = sender.send(PushRow::Ended { error: None });
-        }
     }
 }
 
@@ -218,7 +185,7 @@ impl Engine {
             properties: session.0.clone(),
             handle,
         };
-        self.queries.add_push(info, Arc::new(Closer(Mutex::new(Some(sender)))));
+        self.queries.add_push(info, Arc::new(Closer::new(sender)));
         let is_table = planned.kind == SourceKind::Table;
         Ok(PushQuery { id, columns, is_table, rows, shared, engine: self.clone(), internal_topics })
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use indexmap::IndexMap;
 use parking_lot::RwLock;
 
+use super::push_row::Closer;
 use crate::catalog::{Catalog, WindowType};
 use crate::operators::materialized::{self, MaterializedReader};
 use crate::plan::QueryPlan;
@@ -85,7 +86,7 @@ pub struct QueryRegistry {
 
 struct PushEntry {
     info: PushQueryInfo,
-    close: Arc<super::push::Closer>,
+    close: Arc<Closer>,
 }
 
 impl QueryRegistry {
@@ -140,7 +141,7 @@ impl QueryRegistry {
         self.persistent.write().shift_remove(id)
     }
 
-    pub(super) fn add_push(&self, info: PushQueryInfo, close: Arc<super::push::Closer>) {
+    pub(super) fn add_push(&self, info: PushQueryInfo, close: Arc<Closer>) {
         self.push.write().insert(info.id.clone(), PushEntry { info, close });
     }
 
