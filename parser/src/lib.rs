@@ -18,6 +18,7 @@ mod error;
 mod grammar;
 mod keywords;
 mod lexer;
+mod open;
 mod print;
 mod script;
 mod suggest;
@@ -26,9 +27,10 @@ mod variables;
 
 pub use error::{ParseError, ParseErrorKind};
 pub use keywords::keywords;
+pub use open::{Open, open};
 pub use script::{RawStatement, Statements, parse_script, parse_statement, parse_test_script, split_script};
 pub use suggest::did_you_mean;
-pub use variables::substitute;
+pub use variables::{SUBSTITUTION_PROPERTY, substitute};
 
 /// Parses a text that is one expression.
 pub fn parse_expression(text: &str) -> Result<ast::Expr, ParseError> {

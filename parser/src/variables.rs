@@ -8,6 +8,9 @@ use crate::ast::{Location, Span};
 use crate::error::{Fault, ParseError};
 use crate::lexer::lex;
 
+/// The property that turns substitution off for a session where it is `false`.
+pub const SUBSTITUTION_PROPERTY: &str = "ksql.variable.substitution.enable";
+
 /// Puts the values of variables in the place of `${name}`. `$${name}` stands for the text `${name}`.
 ///
 /// A value can't break out of its place: inside quotes its quotes are doubled; elsewhere it must be one name or one

@@ -182,6 +182,14 @@ impl Reader<'_, '_> {
         if self.calls.is_empty() && group_by {
             let message = "GROUP BY requires aggregate functions in either the SELECT or HAVING clause.";
             self.problems.add(Problem::new(message));
+        } else if !unmatched.is_empty() && !group_by {
+            let calls: Vec<&str> = self.calls.iter().map(|c| c.shown.as_str()).collect();
+            self.problems.add(Problem::new(format!(
+                "Non-aggregate SELECT expression(s) not part of GROUP BY: {loose}\nThe query has no GROUP BY clause, which the aggregate \
+                 function [{}] needs: add GROUP BY {loose}, or remove {loose} from the SELECT and group by something else.",
+                calls.join(", "),
+                loose = unmatched.join(", "),
+            )));
         } else if !unmatched.is_empty() {
             self.problems.add(Problem::new(format!(
                 "Non-aggregate SELECT expression(s) not part of GROUP BY: {}\nEither add the column(s) to the GROUP BY or remove them from \

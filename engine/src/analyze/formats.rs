@@ -48,9 +48,11 @@ pub(crate) fn check_runnable(name: &str, topic: &str) -> Result<(), Problem> {
         return Ok(());
     }
     if WITH_REGISTRY.contains(&name) {
+        let known: Vec<&str> = crate::formats::ALL.iter().map(|f| f.name()).collect();
         let message = format!(
-            "Cannot create topic '{topic}' with format {name} without configuring 'ksql.schema.registry.url'. This version of Tidemill \
-             does not read or write {name}."
+            "Cannot create topic '{topic}' with format {name}: this version of Tidemill does not read or write {name}, whatever is \
+             configured. It has the formats {}.",
+            known.join(", ")
         );
         return Err(Problem::new(message).kind(ErrorKind::SchemaRegistry));
     }

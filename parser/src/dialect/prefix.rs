@@ -59,6 +59,7 @@ fn word_led(d: &KsqlDialect, p: &mut Parser<'_>, word: &str) -> Result<Expr, Fau
         ("MAP", Token::LParen) => map(d, p),
         ("STRUCT", Token::LParen) => structure(d, p),
         ("SELECT", _) => Err(p.near().hint("A query can't stand inside an expression.")),
+        ("EXISTS", _) => Err(p.near().hint("EXISTS is not supported. A join keeps the rows that have a match.")),
         _ if is_reserved(word) => Err(p.near()),
         (_, Token::SingleQuotedString(text)) => typed_literal(d, p, word, text),
         _ => name_led(d, p),
@@ -130,6 +131,11 @@ fn call(d: &KsqlDialect, p: &mut Parser<'_>, name: Ident) -> Result<Expr, Fault>
         p.skip();
         let span = until_here(p, name.span);
         return Ok(d.keep(NodeKind::Call { name, args: vec![star] }, span));
+    }
+    if p.at("DISTINCT") {
+        let fault =
+            p.near().hint(format!("{}(DISTINCT …) is not supported. COUNT_DISTINCT and COLLECT_SET take each value once.", name.name));
+        return Err(fault);
     }
     let mut lambdas = false;
     let args = list(p, &Token::RParen, |p, before: &[Expr]| {

@@ -32,6 +32,9 @@ impl Grammar<'_> {
             "SINK",
             "ALL",
         ];
+        if let Some(foreign) = self.foreign_thing() {
+            return Err(foreign);
+        }
         Ok(Statement::Show(match self.p.expect_one(WHAT)? {
             "TOPICS" => Show::Topics { all: false, extended: self.p.eat("EXTENDED") },
             "STREAMS" => Show::Streams { extended: self.p.eat("EXTENDED") },

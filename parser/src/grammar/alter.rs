@@ -4,6 +4,7 @@ use sqlparser::tokenizer::Token;
 
 use crate::ast::{AlterSource, DataType, DropSource, Ident, SourceKind, Statement};
 use crate::dialect::data_type;
+use crate::error::Fault;
 use crate::tokens::TokenExt;
 
 use super::{Grammar, Result};
@@ -29,6 +30,10 @@ impl Grammar<'_> {
 
     /// `ADD [COLUMN] name type`. COLUMN is also a name: it is one if only a type follows.
     fn added_column(&mut self) -> Result<(Ident, DataType)> {
+        if let Some(what) = self.p.eat_one(&["DROP", "RENAME", "ALTER", "MODIFY", "CHANGE"]) {
+            let fault = Fault::syntax(self.p.here(), format!("ALTER … {what} is not supported: columns can only be added"));
+            return Err(fault.hint("CREATE OR REPLACE, or a new stream or table over the same topic, may have other columns."));
+        }
         self.p.expect("ADD")?;
         let followed = matches!((&self.p.ahead(1).token, &self.p.ahead(2).token), (Token::Word(_), Token::Word(_)));
         if followed {
@@ -40,6 +45,9 @@ impl Grammar<'_> {
 
     /// After DROP.
     pub(super) fn drop(&mut self) -> Result<Statement> {
+        if let Some(foreign) = self.foreign_thing() {
+            return Err(foreign);
+        }
         let kind = match self.p.expect_one(&["STREAM", "TABLE", "TYPE", "CONNECTOR"])? {
             "STREAM" => SourceKind::Stream,
             "TABLE" => SourceKind::Table,

@@ -39,7 +39,7 @@ impl Grammar<'_> {
         let kind = match self.p.eat_one(&["STREAM", "TABLE"]) {
             Some("STREAM") => SourceKind::Stream,
             Some(_) => SourceKind::Table,
-            None => return Err(self.p.unexpected(words)),
+            None => return Err(self.foreign_thing().unwrap_or_else(|| self.p.unexpected(words))),
         };
         self.create_source(Head { kind, or_replace, read_only })
     }
@@ -81,6 +81,9 @@ impl Grammar<'_> {
         let name = self.p.identifier("the name of a column")?;
         let data_type = data_type(&mut self.p)?;
         let role = self.column_role()?;
+        if let Some(foreign) = self.foreign_constraint() {
+            return Err(foreign);
+        }
         Ok(ColumnDef { name, data_type, role })
     }
 

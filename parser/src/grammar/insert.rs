@@ -3,6 +3,7 @@
 use sqlparser::tokenizer::Token;
 
 use crate::ast::{Expr, Ident, InsertSelect, InsertValues, Statement};
+use crate::error::Fault;
 use crate::tokens::TokenExt;
 
 use super::{Grammar, Result};
@@ -23,7 +24,12 @@ impl Grammar<'_> {
             return Err(self.p.unexpected(words));
         }
         self.p.skip();
-        Ok(Statement::InsertValues(InsertValues { target, columns, values: self.values()? }))
+        let values = self.values()?;
+        if self.p.at_token(&Token::Comma) {
+            let fault = Fault::syntax(self.p.here(), "Several rows in one INSERT are not supported");
+            return Err(fault.hint("Write an INSERT INTO … VALUES for each row."));
+        }
+        Ok(Statement::InsertValues(InsertValues { target, columns, values }))
     }
 
     /// `(a, b)` if it is next.

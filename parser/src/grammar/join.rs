@@ -27,7 +27,11 @@ impl Grammar<'_> {
             let within = if self.p.eat("WITHIN") { Some(self.within()?) } else { None };
             if !self.p.eat("ON") {
                 let what = if within.is_none() { "{'WITHIN', 'ON'}" } else { "'ON'" };
-                return Err(self.p.expecting(what));
+                let fault = self.p.expecting(what);
+                return Err(match self.foreign_clause() {
+                    Some(hint) => fault.hint(hint),
+                    None => fault,
+                });
             }
             let on = self.expression()?;
             let span = Span { start: start.start, end: self.last_end() };
@@ -57,6 +61,12 @@ impl Grammar<'_> {
             return Err(Fault::syntax(self.p.here(), "").hint("Expecting the name of a stream or table."));
         }
         let name = self.source_name()?;
+        if (self.p.at("CROSS") || self.p.at("NATURAL"))
+            && self.p.nth_is(1, "JOIN")
+            && let Some(hint) = self.foreign_clause()
+        {
+            return Err(Fault::syntax(self.p.here(), "").hint(hint));
+        }
         let named = self.p.eat("AS") || (self.p.nth_is_name(0) && !self.at_clause());
         let alias = if named { Some(self.p.identifier("an alias")?) } else { None };
         Ok(Relation::Source { name, alias })

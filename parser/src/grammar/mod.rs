@@ -11,6 +11,7 @@ mod join;
 mod properties;
 mod query;
 mod statement;
+mod unsupported;
 mod window;
 
 use sqlparser::ast::Expr as Sql;

@@ -50,8 +50,9 @@ impl Grammar<'_> {
     fn query_end(&mut self) -> Result<()> {
         let Err(fault) = self.end() else { return Ok(()) };
         let before = self.p.get_current_token().token.clone();
-        let hint = if is_word(&before, "ORDER") {
-            Some("ORDER BY is not part of the dialect: streams have the order of their topics.".to_string())
+        let foreign = self.foreign_clause();
+        let hint = if foreign.is_some() {
+            foreign
         } else if is_word(&before, "EMIT") {
             Some("EMIT takes CHANGES or FINAL.".to_string())
         } else if self.p.at_token(&Token::Comma) {
@@ -80,6 +81,9 @@ impl Grammar<'_> {
 
     /// The items up to and with FROM.
     fn select_items(&mut self) -> Result<Vec<SelectItem>> {
+        if let Some(foreign) = self.foreign_select() {
+            return Err(foreign);
+        }
         let mut items = Vec::new();
         loop {
             items.push(self.select_item()?);
@@ -88,7 +92,7 @@ impl Grammar<'_> {
             }
             if !self.p.eat_token(&Token::Comma) {
                 let fault = self.p.expecting("{',', 'FROM'}");
-                return Err(match self.meant(&["FROM"]) {
+                return Err(match self.foreign_clause().or_else(|| self.meant(&["FROM"])) {
                     Some(hint) => fault.hint(hint),
                     None => fault,
                 });
@@ -165,7 +169,8 @@ impl Grammar<'_> {
         if !self.p.at_token(&Token::LParen) {
             return Ok(());
         }
-        Err(Fault::syntax(self.p.here(), "")
-            .hint("The name of a stream or table must stand here; a query inside a query is not part of the dialect."))
+        Err(Fault::syntax(self.p.here(), "A query inside a query is not supported").hint(
+            "The name of a stream or table must stand here. Give the inner query one: CREATE STREAM … AS SELECT, and select from that.",
+        ))
     }
 }

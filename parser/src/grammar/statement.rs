@@ -66,8 +66,14 @@ impl Grammar<'_> {
     }
 
     fn unknown(&self) -> Fault {
+        if let Some(fault) = self.foreign_statement() {
+            return fault;
+        }
         let found = if matches!(self.p.ahead(0).token, Token::EOF) { ";".to_string() } else { self.p.found() };
         let mut message = format!("Unknown statement '{found}'");
+        if self.p.at("RUN") {
+            return Fault::syntax(self.p.here(), message).hint("RUN SCRIPT is a command of the shell and of `tidemill run`.");
+        }
         if let Some(meant) = did_you_mean(&found, STARTS.iter().copied()) {
             message += &format!("\nDid you mean '{meant}'?");
         } else if self.p.nth_is_reserved(0) {

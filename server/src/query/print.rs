@@ -25,13 +25,27 @@ const MAX_RECORDS_AT_ONCE: usize = 500;
 /// How long to wait before a broker that is away is asked again.
 const RETRY: std::time::Duration = std::time::Duration::from_millis(500);
 
+/// The topics that there are.
+pub struct Known(Vec<String>);
+
+impl Known {
+    /// The topic that was meant, where one is near.
+    fn near(&self, topic: &str) -> String {
+        match tidemill_parser::did_you_mean(topic, self.0.iter().map(String::as_str)) {
+            Some(meant) if meant.eq_ignore_ascii_case(topic) => format!("Did you mean '{meant}'? Topic names are case-sensitive."),
+            Some(meant) => format!("Did you mean '{meant}'?"),
+            None => "SHOW TOPICS lists those that there are; topic names are case-sensitive.".to_owned(),
+        }
+    }
+}
+
 /// How the two query endpoints differ.
 pub struct PrintOptions {
     /// Whether the formats are named.
     pub names_formats: bool,
     pub content_type: Option<HeaderValue>,
     /// What is said of a topic that is not there.
-    pub unknown_topic: fn(&str) -> ApiError,
+    pub unknown_topic: fn(&str, &Known) -> ApiError,
 }
 
 impl PrintOptions {
@@ -40,10 +54,10 @@ impl PrintOptions {
         PrintOptions {
             names_formats: true,
             content_type: Some(reply::JSON),
-            unknown_topic: |topic| {
+            unknown_topic: |topic, known| {
                 ApiError::bad_request(format!(
-                    "Could not find topic '{topic}', or the KSQL user does not have permissions to list the topic. \
-                     Topic names are case-sensitive."
+                    "Could not find topic '{topic}', or the KSQL user does not have permissions to list the topic. {}",
+                    known.near(topic)
                 ))
             },
         }
@@ -54,8 +68,8 @@ impl PrintOptions {
         PrintOptions {
             names_formats: false,
             content_type: None,
-            unknown_topic: |topic| {
-                ApiError::generic(ErrorCode::BAD_STATEMENT, format!("Topic does not exist: {topic}. Topic names are case-sensitive."))
+            unknown_topic: |topic, known| {
+                ApiError::generic(ErrorCode::BAD_STATEMENT, format!("Topic does not exist: {topic}. {}", known.near(topic)))
             },
         }
     }
@@ -71,7 +85,17 @@ pub async fn print(app: Arc<App>, print: Print, text: String, options: PrintOpti
     let opened = app.blocking.run(Kind::Query, move || open(&asked, &print).map(|reader| (reader, print))).await;
     let (opened, print) = match opened {
         Ok(Ok((Some(opened), print))) => (opened, print),
-        Ok(Ok((None, print))) => return Err(unknown_topic(&print.topic.name)),
+        Ok(Ok((None, print))) => {
+            let names = app
+                .blocking
+                .run(Kind::Query, {
+                    let app = app.clone();
+                    move || app.engine.log().list_topics()
+                })
+                .await;
+            let known = names.ok().and_then(Result::ok).unwrap_or_default().into_iter().map(|topic| topic.name).collect();
+            return Err(unknown_topic(&print.topic.name, &Known(known)));
+        }
         Ok(Err(error)) => return Err(ApiError::engine(error.into(), &text)),
         Err(error) => return Err(ApiError::generic(ErrorCode::SERVER_ERROR, format!("PRINT broke off: {error}"))),
     };
@@ -235,5 +259,13 @@ mod tests {
     fn times_are_spelled_as_ksqldb_does() {
         assert_eq!(rowtime(1_600_000_000_000), "2020/09/13 12:26:40.000 Z");
         assert_eq!(rowtime(-1), "N/A");
+    }
+
+    #[test]
+    fn a_near_miss_of_a_topic_is_told() {
+        let known = Known(vec!["orders".to_owned(), "Payments".to_owned()]);
+        assert_eq!(known.near("ordres"), "Did you mean 'orders'?");
+        assert_eq!(known.near("payments"), "Did you mean 'Payments'? Topic names are case-sensitive.");
+        assert!(known.near("clicks").starts_with("SHOW TOPICS lists"));
     }
 }
