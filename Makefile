@@ -2,7 +2,10 @@
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/tidemill/target
 TIDEMILL := $(CARGO_TARGET_DIR)/release/tidemill
 
-.PHONY: help build demo test lint bench flights setup clean
+# Where `make install` puts the binary.
+BINDIR ?= $(HOME)/.local/bin
+
+.PHONY: help build install demo test lint bench flights setup clean
 
 help: ## Lists what make can do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -13,6 +16,10 @@ setup:
 build: setup ## Builds the tidemill binary (about 20 minutes on 2 cores the first time)
 	@echo "building; the first time takes a while (RocksDB, librdkafka, DataFusion) …"
 	@cargo build --release --workspace --bins --tests --examples
+
+install: build ## Copies the binary to ~/.local/bin (or BINDIR=…)
+	@install -d $(BINDIR) && install -m 755 $(TIDEMILL) $(BINDIR)/tidemill
+	@echo "$(BINDIR)/tidemill is there; try: $(BINDIR)/tidemill server"
 
 demo: setup ## Shows a live table on the embedded log
 	@echo "building; the first time takes a while (RocksDB, librdkafka, DataFusion) …"

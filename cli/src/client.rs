@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::{Buf, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -27,6 +29,9 @@ pub type Settings = IndexMap<String, String>;
 pub enum ClientError {
     #[error("can't reach the server at {url}: {reason}\nIs it running? Start one with: tidemill server")]
     Unreachable { url: String, reason: String },
+    /// The URL is none that this client can speak to.
+    #[error("{0}")]
+    Url(String),
     /// The server's own words.
     #[error("{0}")]
     Refused(String),
@@ -41,15 +46,47 @@ pub struct Client {
     http: HttpClient<HttpConnector, Full<bytes::Bytes>>,
     /// Whether a request was answered, so that a connection may have been kept since.
     answered: Arc<AtomicBool>,
+    /// The value of the header that says who asks.
+    authorization: Option<String>,
 }
 
 impl Client {
     /// `url` is `http://host:port`; the scheme may be left out.
-    pub fn new(url: &str) -> Self {
+    ///
+    /// # Errors
+    /// Another scheme, `https` among them: the connection would not be encrypted.
+    pub fn new(url: &str) -> Result<Self, ClientError> {
         let url = url.trim_end_matches('/');
-        let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        let url = match url.split_once("://") {
+            None => format!("http://{url}"),
+            Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => url.to_owned(),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => {
+                return Err(ClientError::Url(format!(
+                    "https is not supported yet: connections are not encrypted. Use http://{rest} over a network that you trust, \
+                     or a proxy on this machine that speaks TLS to {rest}."
+                )));
+            }
+            Some((scheme, _)) => return Err(ClientError::Url(format!("'{scheme}' is no scheme of a server: write http://host:port"))),
+        };
+        if url.parse::<hyper::Uri>().ok().is_none_or(|uri| uri.host().is_none_or(str::is_empty)) {
+            return Err(ClientError::Url(format!("'{url}' is no server's address: write http://host:port")));
+        }
         let http = HttpClient::builder(TokioExecutor::new()).pool_idle_timeout(KEPT_FOR).build_http();
-        Client { url, http, answered: Arc::default() }
+        Ok(Client { url, http, answered: Arc::default(), authorization: None })
+    }
+
+    /// Sends a name and a password with each request (HTTP Basic).
+    pub fn with_credentials(mut self, user: &str, password: &str) -> Self {
+        self.authorization = Some(format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))));
+        self
+    }
+
+    /// The same credentials, if any, at another server.
+    ///
+    /// # Errors
+    /// As for [`Client::new`].
+    pub fn at(&self, url: &str) -> Result<Self, ClientError> {
+        Ok(Client { authorization: self.authorization.clone(), ..Client::new(url)? })
     }
 
     pub fn url(&self) -> &str {
@@ -72,14 +109,25 @@ impl Client {
         }
     }
 
-    /// `POST /query-stream`: the header, then rows.
+    /// `GET /is_valid_property`: refused where a session can't set it.
+    pub async fn check_property(&self, name: &str) -> Result<(), ClientError> {
+        // A name with anything else is none, and must not become another path.
+        let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+        if !plain {
+            return Err(ClientError::Refused(format!("'{name}' is not the name of a property")));
+        }
+        self.send(Method::GET, &format!("/is_valid_property/{name}"), None).await.map(|_| ())
+    }
+
+    /// `POST /query-stream`: the header, then rows. For pull queries.
     pub async fn query(&self, sql: &str, properties: &Settings, variables: &Settings) -> Result<Lines, ClientError> {
         let request = json!({"sql": sql, "properties": properties, "sessionVariables": variables});
         Ok(Lines::new(self.send(Method::POST, "/query-stream", Some(request)).await?))
     }
 
-    /// `POST /query` for PRINT: lines of text.
-    pub async fn print(&self, sql: &str, properties: &Settings, variables: &Settings) -> Result<Lines, ClientError> {
+    /// `POST /query`: lines of text for PRINT; for a push query objects of one array, which tell deletions from rows and
+    /// say why the query ended.
+    pub async fn stream(&self, sql: &str, properties: &Settings, variables: &Settings) -> Result<Lines, ClientError> {
         let request = json!({"ksql": sql, "streamsProperties": properties, "sessionVariables": variables});
         Ok(Lines::new(self.send(Method::POST, "/query", Some(request)).await?))
     }
@@ -93,12 +141,13 @@ impl Client {
         let body = bytes::Bytes::from(body.map(|b| b.to_string()).unwrap_or_default());
         let unreachable = |reason: String| ClientError::Unreachable { url: self.url.clone(), reason };
         let request = || {
-            Request::builder()
-                .method(method.clone())
-                .uri(format!("{}{path}", self.url))
-                .header("content-type", "application/json")
-                .body(Full::from(body.clone()))
-                .map_err(|e| unreachable(e.to_string()))
+            let request =
+                Request::builder().method(method.clone()).uri(format!("{}{path}", self.url)).header("content-type", "application/json");
+            let request = match &self.authorization {
+                Some(credentials) => request.header("authorization", credentials),
+                None => request,
+            };
+            request.body(Full::from(body.clone())).map_err(|e| unreachable(e.to_string()))
         };
         let mut sent = self.http.request(request()?).await;
         if let Err(error) = &sent
@@ -216,7 +265,7 @@ mod tests {
     #[tokio::test]
     async fn a_kept_connection_that_was_closed_is_replaced() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let client = Client::new(&listener.local_addr().expect("an address").to_string());
+        let client = Client::new(&listener.local_addr().expect("an address").to_string()).expect("an address");
         let server = tokio::spawn(async move {
             let (mut first, _) = listener.accept().await.expect("a connection");
             read_request(&mut first).await;

@@ -8,7 +8,7 @@ use tidemill_server::{ConfigBuilder, Server};
 
 use crate::client::Client;
 use crate::logging;
-use crate::shell::{Output, Session};
+use crate::shell::{ConnectArgs, Ending, Output, Screen, Session};
 
 /// What is logged of the in-process server where TIDEMILL_LOG says nothing: a script's own output comes first.
 const DEFAULT_FILTER: &str = "warn";
@@ -17,7 +17,7 @@ const SETTLE_PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Scripts, run in this order; the first error ends the run with exit code 1
+    /// Scripts, run in this order (-: standard input); the first error ends the run with exit code 1
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Run on this server; without it, in this process on the embedded log
@@ -27,8 +27,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
     data_dir: Option<PathBuf>,
     /// How results are shown
-    #[arg(long, value_enum, default_value_t = Output::Table)]
+    #[arg(long, value_enum, ignore_case = true, default_value_t = Output::Table)]
     output: Output,
+    #[command(flatten)]
+    connect: ConnectArgs,
 }
 
 /// Runs the scripts; the exit code is 1 if a statement failed or no server could be had.
@@ -36,35 +38,44 @@ pub fn run(args: &RunArgs) -> i32 {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("tidemill: the runtime can't start: {error}");
+            Screen::new(false).complain(&format!("tidemill: the runtime can't start: {error}"));
             return 1;
         }
     };
-    let result = match &args.server {
-        Some(url) => Ok(runtime.block_on(run_files(args, Session::new(Client::new(url), args.output)))),
-        None => runtime.block_on(run_in_process(args)),
-    };
+    let result = runtime.block_on(async {
+        match &args.server {
+            Some(url) => {
+                let client = args.connect.client(url).map_err(|error| error.to_string())?;
+                run_files(args, session(args, client)).await
+            }
+            None => run_in_process(args).await,
+        }
+    });
     match result {
-        Ok(true) => 0,
-        Ok(false) => 1,
+        Ok(ending) => ending.code(),
         Err(reason) => {
-            eprintln!("tidemill: {}", reason.replace('\n', " "));
+            Screen::new(false).complain(&format!("tidemill: {}", reason.replace('\n', " ")));
             1
         }
     }
 }
 
-/// False: a statement failed, and said so.
-async fn run_files(args: &RunArgs, mut session: Session) -> bool {
-    for file in &args.files {
-        if !session.run_file(file).await {
-            return false;
-        }
-    }
-    true
+fn session(args: &RunArgs, client: Client) -> Session {
+    Session::new(client, Screen::new(false), args.output, args.connect.limits())
 }
 
-async fn run_in_process(args: &RunArgs) -> Result<bool, String> {
+async fn run_files(args: &RunArgs, mut session: Session) -> Result<Ending, String> {
+    args.connect.prepare(&mut session).await?;
+    for file in &args.files {
+        let ending = session.run_file(file).await;
+        if ending != Ending::Done {
+            return Ok(ending);
+        }
+    }
+    Ok(Ending::Done)
+}
+
+async fn run_in_process(args: &RunArgs) -> Result<Ending, String> {
     logging::init(DEFAULT_FILTER);
     // Lives until the server has ended.
     let mut scratch = None;
@@ -82,19 +93,22 @@ async fn run_in_process(args: &RunArgs) -> Result<bool, String> {
         .map_err(|e| e.to_string())?;
     let running = Server::start(config).await.map_err(|e| e.to_string())?;
     let engine = running.engine.clone();
-    // A script means what it says: what it inserted before a question counts in the answer.
-    let session = Session::new(Client::new(&format!("http://{}", running.addr)), args.output).before_pull(move || {
-        match engine.settle(SETTLE_PATIENCE) {
-            Ok(true) => {}
-            Ok(false) => tracing::warn!("the queries have not caught up after {SETTLE_PATIENCE:?}; the answer is what they know so far"),
-            Err(error) => tracing::warn!(%error, "whether the queries have caught up is unknown"),
+    let client = args.connect.client(&format!("http://{}", running.addr)).map_err(|error| error.to_string());
+    let ended = match client {
+        Ok(client) => {
+            // A script means what it says: what it inserted before a question counts in the answer.
+            let session = session(args, client).before_pull(move || match engine.settle(SETTLE_PATIENCE) {
+                Ok(true) => {}
+                Ok(false) => {
+                    tracing::warn!("the queries have not caught up after {SETTLE_PATIENCE:?}; the answer is what they know so far");
+                }
+                Err(error) => tracing::warn!(%error, "whether the queries have caught up is unknown"),
+            });
+            run_files(args, session).await
         }
-    });
-    let succeeded = tokio::select! {
-        succeeded = run_files(args, session) => succeeded,
-        _ = tokio::signal::ctrl_c() => false,
+        Err(reason) => Err(reason),
     };
     running.shutdown().await;
     drop(scratch);
-    Ok(succeeded)
+    ended
 }

@@ -56,5 +56,5 @@ That was the whole path: records in, SQL, tables out, on a log with nothing inst
 
   $tidemill server                       starts a server (data in ./tidemill-data)
   $tidemill shell                        in another terminal; type: help
-  $tidemill datagen --topic orders --schema orders
+  $tidemill datagen --topic pageviews --schema pageviews
 TEXT

@@ -4,3 +4,4 @@ pub mod broker;
 pub mod flights;
 pub mod python;
 pub mod server;
+pub mod terminal;

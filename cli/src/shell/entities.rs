@@ -1,123 +1,153 @@
-//! What `/ksql` answers, as text: one table or a line for each kind of entity.
+//! What `/ksql` answers, as tables and texts for each kind of entity.
 
 use serde_json::Value as Json;
 
-use super::render::{cell, table};
+use super::render::{Block, Cell, Table, escaped, text};
 
-/// Draws an entity by its `@type`. A type that is not known is shown as JSON, so nothing is ever hidden.
-pub fn describe(entity: &Json) -> String {
-    let mut text = match entity["@type"].as_str().unwrap_or("") {
-        "currentStatus" => status(entity),
-        "streams" => list(&entity["streams"], &SOURCE_COLUMNS),
-        "tables" => list(&entity["tables"], &SOURCE_COLUMNS),
-        "kafka_topics" | "kafka_topics_extended" => topics(&entity["topics"]),
+/// An entity by its `@type`. A type that is not known is shown as JSON, so nothing is ever hidden.
+pub fn describe(entity: &Json) -> Vec<Block> {
+    let mut blocks = match entity["@type"].as_str().unwrap_or("") {
+        "currentStatus" => vec![said(status(entity))],
+        "streams" => vec![list(&entity["streams"], &SOURCE_COLUMNS)],
+        "tables" => vec![list(&entity["tables"], &SOURCE_COLUMNS)],
+        "kafka_topics" | "kafka_topics_extended" => vec![topics(&entity["topics"])],
         "queries" => queries(&entity["queries"]),
-        "properties" => list(&entity["properties"], &[("Property", "name"), ("Scope", "scope"), ("Value", "value")]),
-        "function_names" => list(&entity["functions"], &[("Function", "name"), ("Category", "category")]),
-        "variables" => list(&entity["variables"], &[("Variable", "name"), ("Value", "value")]),
-        "type_list" => types(&entity["types"]),
+        "properties" => vec![list(&entity["properties"], &[("Property", "name"), ("Scope", "scope"), ("Value", "value")])],
+        "function_names" => vec![list(&entity["functions"], &[("Function", "name"), ("Category", "category")])],
+        "variables" => vec![list(&entity["variables"], &[("Variable", "name"), ("Value", "value")])],
+        "type_list" => vec![types(&entity["types"])],
         "sourceDescription" => source(&entity["sourceDescription"]),
         "source_descriptions" => each(&entity["sourceDescriptions"], source),
         "query_descriptions" | "queryDescriptions" => each(&entity["queryDescriptions"], query),
         "queryDescription" => query(&entity["queryDescription"]),
-        "describe_function" => function(entity),
-        "assert_topic" | "assert_schema" => "Assertion holds.".to_owned(),
-        "warning_entity" => cell(&entity["message"]),
-        _ => serde_json::to_string_pretty(entity).unwrap_or_default(),
+        "describe_function" => vec![said(function(entity))],
+        "assert_topic" | "assert_schema" => vec![said("Assertion holds.".to_owned())],
+        "warning_entity" => vec![said(text(&entity["message"]))],
+        _ => vec![said(serde_json::to_string_pretty(entity).unwrap_or_default())],
     };
-    for warning in entity["warnings"].as_array().into_iter().flatten() {
-        text.push_str(&format!("\nWARNING: {}", cell(&warning["message"])));
-    }
-    text
+    let warnings = array(&entity["warnings"]).iter();
+    blocks.extend(warnings.map(|warning| said(format!("WARNING: {}", text(&warning["message"])))));
+    blocks
+}
+
+/// The queries of an answer that don't run as they should and for whose reasons the server must be asked: ksqlDB does not
+/// give them in the list.
+pub fn failed_queries(entity: &Json) -> Vec<String> {
+    let state = |query: &Json| match query["statusCount"].as_object() {
+        Some(counts) => counts.keys().any(|state| !matches!(state.as_str(), "RUNNING" | "PAUSED")),
+        None => false,
+    };
+    array(&entity["queries"])
+        .iter()
+        .filter(|query| state(query) && array(&query["queryErrors"]).is_empty())
+        .map(|query| text(&query["id"]))
+        .collect()
+}
+
+/// Why the query of an answer to EXPLAIN failed.
+pub fn reason(entity: &Json) -> Option<String> {
+    let errors = array(&entity["queryDescription"]["queryErrors"]);
+    errors.last().map(|error| text(&error["errorMessage"])).filter(|reason| !reason.is_empty())
+}
+
+/// A text of several lines, each as a terminal shows it.
+fn said(text: String) -> Block {
+    let line = |line: &str| line.split('\t').map(escaped).collect::<Vec<_>>().join("\t");
+    Block::Text(text.lines().map(line).collect::<Vec<_>>().join("\n"))
 }
 
 const SOURCE_COLUMNS: [(&str, &str); 5] =
     [("Name", "name"), ("Topic", "topic"), ("Key format", "keyFormat"), ("Value format", "valueFormat"), ("Windowed", "isWindowed")];
 
-fn list(items: &Json, columns: &[(&str, &str)]) -> String {
+fn list(items: &Json, columns: &[(&str, &str)]) -> Block {
     let header: Vec<&str> = columns.iter().map(|(title, _)| *title).collect();
-    let mut rows: Vec<Vec<String>> =
-        array(items).iter().map(|item| columns.iter().map(|(_, field)| cell(&item[*field])).collect()).collect();
+    let mut rows: Vec<Vec<Cell>> =
+        array(items).iter().map(|item| columns.iter().map(|(_, field)| Cell::of(&item[*field])).collect()).collect();
     rows.sort();
-    table(&header, rows)
+    Block::Table(Table::new(&header, rows))
 }
 
 fn array(items: &Json) -> &[Json] {
     items.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn each(items: &Json, draw: fn(&Json) -> String) -> String {
-    array(items).iter().map(draw).collect::<Vec<_>>().join("\n\n")
+fn each(items: &Json, describe: fn(&Json) -> Vec<Block>) -> Vec<Block> {
+    let described: Vec<Vec<Block>> = array(items).iter().map(describe).collect();
+    described.join(&[said(String::new())][..])
+}
+
+/// A row of texts.
+fn row(texts: impl IntoIterator<Item = String>) -> Vec<Cell> {
+    texts.into_iter().map(Cell::Text).collect()
 }
 
 fn joined(items: &Json) -> String {
-    array(items).iter().map(cell).collect::<Vec<_>>().join(", ")
+    array(items).iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
 fn status(entity: &Json) -> String {
     let status = &entity["commandStatus"];
     match status["status"].as_str() {
-        Some("SUCCESS") => cell(&status["message"]),
-        _ => format!("{}: {}", cell(&status["status"]), cell(&status["message"])),
+        Some("SUCCESS") => text(&status["message"]),
+        _ => format!("{}: {}", text(&status["status"]), text(&status["message"])),
     }
 }
 
-fn topics(topics: &Json) -> String {
+fn topics(topics: &Json) -> Block {
     let rows = array(topics).iter().map(|topic| {
         let replicas = array(&topic["replicaInfo"]);
-        vec![cell(&topic["name"]), replicas.len().to_string(), replicas.first().map_or_else(String::new, cell)]
+        row([text(&topic["name"]), replicas.len().to_string(), replicas.first().map_or_else(String::new, text)])
     });
-    table(&["Topic", "Partitions", "Replicas"], rows)
+    Block::Table(Table::new(&["Topic", "Partitions", "Replicas"], rows))
 }
 
-fn queries(queries: &Json) -> String {
+fn queries(queries: &Json) -> Vec<Block> {
     let rows = array(queries).iter().map(|query| {
         let state = query["statusCount"].as_object().and_then(|counts| counts.keys().next().cloned());
-        let state = state.unwrap_or_else(|| cell(&query["state"]));
-        let text = cell(&query["queryString"]).split_whitespace().collect::<Vec<_>>().join(" ");
-        vec![cell(&query["id"]), cell(&query["queryType"]), state, joined(&query["sinks"]), text]
+        let state = state.unwrap_or_else(|| text(&query["state"]));
+        let statement = text(&query["queryString"]).split_whitespace().collect::<Vec<_>>().join(" ");
+        row([text(&query["id"]), text(&query["queryType"]), state, joined(&query["sinks"]), statement])
     });
-    let mut text = table(&["Query", "Type", "Status", "Writes", "Statement"], rows);
+    let mut blocks = vec![Block::Table(Table::new(&["Query", "Type", "Status", "Writes", "Statement"], rows))];
     for query in array(queries) {
-        for error in array(&query["queryErrors"]) {
-            text.push_str(&format!("\n{} failed: {}", cell(&query["id"]), cell(&error["errorMessage"])));
-        }
+        let errors = array(&query["queryErrors"]).iter();
+        blocks.extend(errors.map(|error| said(format!("{} failed: {}", text(&query["id"]), text(&error["errorMessage"])))));
     }
-    text
+    blocks
 }
 
-fn types(types: &Json) -> String {
-    let rows = types.as_object().into_iter().flatten().map(|(name, schema)| vec![name.clone(), type_name(schema)]);
-    table(&["Type", "Schema"], rows)
+fn types(types: &Json) -> Block {
+    let rows = types.as_object().into_iter().flatten().map(|(name, schema)| row([name.clone(), type_name(schema)]));
+    Block::Table(Table::new(&["Type", "Schema"], rows))
 }
 
 fn type_name(schema: &Json) -> String {
-    let name = cell(&schema["type"]);
+    let name = text(&schema["type"]);
     match name.as_str() {
         "ARRAY" => format!("ARRAY<{}>", type_name(&schema["memberSchema"])),
         "MAP" => format!("MAP<STRING, {}>", type_name(&schema["memberSchema"])),
         "STRUCT" => {
-            let fields = array(&schema["fields"]).iter().map(|f| format!("{} {}", cell(&f["name"]), type_name(&f["schema"])));
+            let fields = array(&schema["fields"]).iter().map(|f| format!("{} {}", text(&f["name"]), type_name(&f["schema"])));
             format!("STRUCT<{}>", fields.collect::<Vec<_>>().join(", "))
         }
         "DECIMAL" => {
             let parameters = &schema["parameters"];
-            format!("DECIMAL({}, {})", cell(&parameters["precision"]), cell(&parameters["scale"]))
+            format!("DECIMAL({}, {})", text(&parameters["precision"]), text(&parameters["scale"]))
         }
         _ => name,
     }
 }
 
-fn fields(fields: &Json) -> String {
+fn fields(fields: &Json) -> Block {
     let rows = array(fields).iter().map(|field| {
         let role = field["type"].as_str().map(|role| format!(" ({})", role.to_lowercase())).unwrap_or_default();
-        vec![cell(&field["name"]), format!("{}{role}", type_name(&field["schema"]))]
+        row([text(&field["name"]), format!("{}{role}", type_name(&field["schema"]))])
     });
-    table(&["Field", "Type"], rows)
+    Block::Table(Table::new(&["Field", "Type"], rows))
 }
 
-fn source(source: &Json) -> String {
-    let mut text = format!("{} {}\n{}", cell(&source["type"]), cell(&source["name"]), fields(&source["fields"]));
+fn source(source: &Json) -> Vec<Block> {
+    let mut details = Vec::new();
     if source["extended"].as_bool() == Some(true) {
         for (title, field) in [
             ("Topic", "topic"),
@@ -129,60 +159,92 @@ fn source(source: &Json) -> String {
             ("Statistics", "statistics"),
             ("Errors", "errorStats"),
         ] {
-            let value = cell(&source[field]);
+            let value = text(&source[field]);
             if !value.is_empty() {
-                text.push_str(&format!("\n{title}: {value}"));
+                details.push(format!("{title}: {value}"));
             }
         }
         for (title, field) in [("Read by", "readQueries"), ("Written by", "writeQueries")] {
-            let ids: Vec<String> = array(&source[field]).iter().map(|q| cell(&q["id"])).collect();
+            let ids: Vec<String> = array(&source[field]).iter().map(|q| text(&q["id"])).collect();
             if !ids.is_empty() {
-                text.push_str(&format!("\n{title}: {}", ids.join(", ")));
+                details.push(format!("{title}: {}", ids.join(", ")));
             }
         }
     } else {
-        text.push_str(&format!("\nFor statistics and details: DESCRIBE {} EXTENDED;", cell(&source["name"])));
+        details.push(format!("For statistics and details: DESCRIBE {} EXTENDED;", text(&source["name"])));
     }
-    text
+    let title = format!("{} {}", text(&source["type"]), text(&source["name"]));
+    vec![said(title), fields(&source["fields"]), said(details.join("\n"))]
 }
 
-fn query(query: &Json) -> String {
-    let mut text = format!("{}\n{}", cell(&query["id"]), cell(&query["statementText"]));
+fn query(query: &Json) -> Vec<Block> {
+    let mut blocks = vec![said(format!("{}\n{}", text(&query["id"]), text(&query["statementText"])))];
+    for error in array(&query["queryErrors"]) {
+        blocks.push(said(format!("Failed: {}", text(&error["errorMessage"]))));
+    }
     if !array(&query["fields"]).is_empty() {
-        text.push_str(&format!("\n{}", fields(&query["fields"])));
+        blocks.push(fields(&query["fields"]));
     }
     for (title, field) in [("Reads", "sources"), ("Writes", "sinks")] {
         let names = joined(&query[field]);
         if !names.is_empty() {
-            text.push_str(&format!("\n{title}: {names}"));
+            blocks.push(said(format!("{title}: {names}")));
         }
     }
     for (title, field) in [("Topology", "topology"), ("Plan", "executionPlan")] {
-        let value = cell(&query[field]);
-        if !value.is_empty() && value != "null" {
-            text.push_str(&format!("\n{title}:\n{value}"));
+        let value = text(&query[field]);
+        if !value.is_empty() {
+            blocks.push(said(format!("{title}:\n{value}")));
         }
     }
-    text
+    blocks
 }
 
 fn function(entity: &Json) -> String {
-    let mut text = format!("{}\n{}", cell(&entity["name"]), cell(&entity["description"]));
+    let mut shown = format!("{}\n{}", text(&entity["name"]), text(&entity["description"]));
     for variant in array(&entity["functions"]) {
         let arguments: Vec<String> = array(&variant["arguments"])
             .iter()
             .map(|a| {
                 let dots = if a["isVariadic"].as_bool() == Some(true) { "..." } else { "" };
-                format!("{} {}{dots}", cell(&a["name"]), cell(&a["type"]))
+                format!("{} {}{dots}", text(&a["name"]), text(&a["type"]))
             })
             .collect();
-        text.push_str(&format!(
+        shown.push_str(&format!(
             "\n\n  {}({}) returns {}\n    {}",
-            cell(&entity["name"]),
+            text(&entity["name"]),
             arguments.join(", "),
-            cell(&variant["returnType"]),
-            cell(&variant["description"])
+            text(&variant["returnType"]),
+            text(&variant["description"])
         ));
     }
-    text
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn failed_queries_have_their_reasons() {
+        let entity = json!({"@type": "queries", "queries": [
+            {"id": "A", "statusCount": {"RUNNING": 1}},
+            {"id": "B", "statusCount": {"ERROR": 1}},
+            {"id": "C", "statusCount": {"PAUSED": 1}},
+            {"id": "D", "statusCount": {"ERROR": 1}, "queryErrors": [{"errorMessage": "no"}]},
+        ]});
+        assert_eq!(describe(&entity).last(), Some(&Block::Text("D failed: no".to_owned())));
+        assert_eq!(failed_queries(&entity), ["B"]);
+        let explained = json!({"queryDescription": {"queryErrors": [{"errorMessage": "the topic has gone"}]}});
+        assert_eq!(reason(&explained).as_deref(), Some("the topic has gone"));
+        assert_eq!(reason(&json!({"queryDescription": {"queryErrors": []}})), None);
+    }
+
+    #[test]
+    fn texts_of_the_server_do_not_steer_the_terminal() {
+        let blocks = describe(&json!({"@type": "warning_entity", "message": "a\u{1b}[2J\nb"}));
+        assert_eq!(blocks, [Block::Text("a\\u{1b}[2J\nb".to_owned())]);
+    }
 }

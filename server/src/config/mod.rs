@@ -8,7 +8,7 @@ mod client;
 #[cfg(test)]
 mod compose_tests;
 mod env;
-mod file;
+pub mod file;
 mod guarantee;
 mod kind;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::stream;
 use tidemill_engine::engine::{PushQuery, PushRow};
 use tidemill_parser::ast::Query;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::app::App;
 use crate::blocking::{Blocking, Kind};
@@ -31,6 +31,7 @@ pub async fn push(
     let session = Session::new(&app, properties, Settings::new()).map_err(|error| ApiError::overrides(&error, &text))?;
     guard::check_query(&app, &query, &text)?;
     let permit = app.push_permit()?;
+    let server_closing = app.closing();
     let started = {
         let (asked, text) = (app.clone(), text.clone());
         app.blocking
@@ -52,6 +53,7 @@ pub async fn push(
         format,
         ready: Some(first),
         closing: false,
+        server_closing,
         _permit: permit,
     };
     Ok(reply::stream(Some(format.content_type()), ReplyBody::stream(stream::unfold(sending, Sending::next))))
@@ -67,6 +69,8 @@ struct Sending {
     ready: Option<Vec<u8>>,
     /// Only what closes the answer is left.
     closing: bool,
+    /// Whether the server is about to end, which then is why the query ends.
+    server_closing: watch::Receiver<bool>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -95,6 +99,7 @@ impl Sending {
                 }
                 Some(PushRow::LimitReached) => Ok("Limit Reached"),
                 Some(PushRow::Ended { error: Some(error) }) => Err(error),
+                Some(PushRow::Ended { error: None }) | None if *self.server_closing.borrow() => Ok("Server is shutting down"),
                 Some(PushRow::Ended { error: None }) | None => Ok("Query Completed"),
             };
             self.closing = true;

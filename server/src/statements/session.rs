@@ -7,7 +7,7 @@ use crate::config::OverrideError;
 use crate::request::Settings;
 
 /// The property that says whether `${name}` stands for a variable's value.
-pub const SUBSTITUTION: &str = "ksql.variable.substitution.enable";
+pub const SUBSTITUTION: &str = tidemill_parser::SUBSTITUTION_PROPERTY;
 
 #[derive(Debug, Clone)]
 pub struct Session {

@@ -208,7 +208,7 @@ fn sigterm_ends_push_queries_in_order() {
     assert!(started.elapsed() < PATIENCE, "neither push queries nor a statement that waits hold the end up");
     assert!(waiting.join().expect("a client"), "the statement did not wait");
     assert!(lines.lines(PATIENCE).is_empty());
-    assert!(older.text(PATIENCE).ends_with("{\"finalMessage\":\"Query Completed\"}]"));
+    assert!(older.text(PATIENCE).ends_with("{\"finalMessage\":\"Server is shutting down\"}]"));
     assert_eq!(printed.text(PATIENCE), "");
 }
 

@@ -1,0 +1,188 @@
+//! The shell's flags.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgMatches, Args, FromArgMatches};
+
+use super::Session;
+use super::render::Output;
+use super::session::Limits;
+use crate::client::{Client, ClientError};
+
+/// Where a password may stand instead of on the command line, which others on the machine can read.
+const PASSWORD_VARIABLE: &str = "TIDEMILL_PASSWORD";
+
+#[derive(Debug, Args)]
+pub struct ShellArgs {
+    /// The server
+    #[arg(default_value = "http://127.0.0.1:8088", env = "TIDEMILL_SERVER")]
+    pub url: String,
+    #[command(flatten)]
+    scripts: Scripts,
+    /// How results are shown
+    #[arg(long, value_enum, ignore_case = true, default_value_t = Output::Table)]
+    pub output: Output,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+impl ShellArgs {
+    /// What -e and -f ask for, in the order in which they were given.
+    pub fn scripts(&self) -> Vec<Script> {
+        self.scripts.0.clone()
+    }
+}
+
+/// How a server is spoken to, and what a session begins with.
+#[derive(Debug, Args)]
+pub struct ConnectArgs {
+    /// Name to log in with (HTTP Basic)
+    #[arg(short = 'u', long, value_name = "NAME")]
+    user: Option<String>,
+    /// Password to log in with [default: $TIDEMILL_PASSWORD]
+    #[arg(short = 'p', long, value_name = "PASSWORD", requires = "user")]
+    password: Option<String>,
+    /// Defines a variable, as DEFINE does
+    #[arg(short = 'd', long = "define", value_name = "NAME=VALUE")]
+    define: Vec<String>,
+    /// Properties of the session, as SET gives them
+    #[arg(long, value_name = "FILE")]
+    config_file: Option<PathBuf>,
+    /// Rows after which a query is stopped
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
+    query_row_limit: Option<u64>,
+    /// Time after which a query is stopped and a statement given up, milliseconds
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..))]
+    query_timeout: Option<u64>,
+}
+
+impl ConnectArgs {
+    /// # Errors
+    /// The URL is none, or a name has no password.
+    pub fn client(&self, url: &str) -> Result<Client, ClientError> {
+        let client = Client::new(url)?;
+        let Some(user) = &self.user else { return Ok(client) };
+        match self.password.clone().or_else(|| std::env::var(PASSWORD_VARIABLE).ok()) {
+            Some(password) => Ok(client.with_credentials(user, &password)),
+            None => Err(ClientError::Url(format!("--user {user} needs a password: --password, or the variable {PASSWORD_VARIABLE}"))),
+        }
+    }
+
+    pub fn limits(&self) -> Limits {
+        Limits { rows: self.query_row_limit, time: self.query_timeout.map(Duration::from_millis) }
+    }
+
+    /// Gives the session its properties and variables.
+    ///
+    /// # Errors
+    /// A file that can't be read, a property that the server refuses, a variable that is written wrong; the text says which.
+    pub async fn prepare(&self, session: &mut Session) -> Result<(), String> {
+        if let Some(path) = &self.config_file {
+            let text = std::fs::read_to_string(path).map_err(|error| format!("--config-file {}: {error}", path.display()))?;
+            let entries = tidemill_server::config::file::parse(&text).map_err(|reason| format!("{}: {reason}", path.display()))?;
+            for entry in entries {
+                if entry.name.starts_with("ssl.") {
+                    return Err(format!("{}: {}: https is not supported yet, so nothing is encrypted", path.display(), entry.name));
+                }
+                let refused = |reason: String| format!("{}:{}: {reason}", path.display(), entry.line);
+                session.check_property(&entry.name, &entry.value).await.map_err(|failure| refused(failure.to_string()))?;
+                session.properties.insert(entry.name, entry.value);
+            }
+        }
+        for definition in &self.define {
+            let Some((name, value)) = definition.split_once('=') else {
+                return Err(format!("--define {definition}: write name=value"));
+            };
+            let (name, value) = (name.trim(), unquoted(value.trim()));
+            let statement = format!("DEFINE {name} = '{}';", value.replace('\'', "''"));
+            tidemill_parser::parse_statement(&statement)
+                .map_err(|_| format!("--define {definition}: '{name}' is no name: letters, digits and _, and no digit first"))?;
+            session.variables.insert(name.to_owned(), value.to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// A value without the single quotes that it would have in SQL.
+fn unquoted(value: &str) -> &str {
+    value.strip_prefix('\'').and_then(|inner| inner.strip_suffix('\'')).unwrap_or(value)
+}
+
+/// SQL to run before leaving.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Script {
+    Text(String),
+    File(PathBuf),
+}
+
+/// -e and -f, in the order in which they were given.
+#[derive(Debug, Clone, Default)]
+struct Scripts(Vec<Script>);
+
+#[derive(Debug, Args)]
+struct ScriptArgs {
+    /// Run this SQL and leave; with -f, in the order given
+    #[arg(short = 'e', long = "execute", value_name = "SQL")]
+    execute: Vec<String>,
+    /// Run this file and leave (-: standard input)
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    file: Vec<PathBuf>,
+}
+
+impl FromArgMatches for Scripts {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let args = ScriptArgs::from_arg_matches(matches)?;
+        let places = |id: &str| matches.indices_of(id).into_iter().flatten();
+        let texts = places("execute").zip(args.execute.into_iter().map(Script::Text));
+        let files = places("file").zip(args.file.into_iter().map(Script::File));
+        let mut scripts: Vec<(usize, Script)> = texts.chain(files).collect();
+        scripts.sort_by_key(|(place, _)| *place);
+        Ok(Scripts(scripts.into_iter().map(|(_, script)| script).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Scripts {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        ScriptArgs::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        ScriptArgs::augment_args_for_update(command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: ShellArgs,
+    }
+
+    fn parsed(arguments: &[&str]) -> Result<ShellArgs, clap::Error> {
+        let program = std::iter::once("shell").chain(arguments.iter().copied());
+        <Cli as clap::Parser>::try_parse_from(program).map(|cli| cli.args)
+    }
+
+    #[test]
+    fn texts_and_files_keep_their_order() {
+        let args = parsed(&["-e", "A;", "-f", "x.sql", "-f", "-", "-e", "B;"]).expect("parses");
+        let (text, file) = (|t: &str| Script::Text(t.into()), |f: &str| Script::File(f.into()));
+        assert_eq!(args.scripts(), [text("A;"), file("x.sql"), file("-"), text("B;")]);
+    }
+
+    #[test]
+    fn a_password_needs_a_name() {
+        assert!(parsed(&["-p", "x"]).is_err() && parsed(&["-u", "x", "-p", "y"]).is_ok());
+        assert!(parsed(&["--query-row-limit", "0"]).is_err());
+        assert_eq!(parsed(&["--output", "TABULAR"]).expect("parses").output, Output::Table);
+    }
+}
