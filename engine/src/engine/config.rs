@@ -58,8 +58,8 @@ pub struct EngineConfig {
     /// Partitions and copies of that topic.
     pub processing_log_partitions: u32,
     pub processing_log_replicas: u16,
-    /// Whether the first start declares a stream over the processing log.
-    pub processing_log_stream: bool,
+    /// The stream over the processing log that the first start declares; `None`: it declares none.
+    pub processing_log_stream: Option<String>,
     /// Whether failed rows may stand in the processing log.
     pub processing_log_include_rows: bool,
     /// Defaults of session properties (`ksql.streams.auto.offset.reset`).
@@ -89,7 +89,7 @@ impl EngineConfig {
             readonly_topics: Vec::new(),
             processing_log_partitions: 1,
             processing_log_replicas: 1,
-            processing_log_stream: true,
+            processing_log_stream: Some(crate::processing_log::LOG_STREAM.to_owned()),
             processing_log_include_rows: false,
             session_defaults: BTreeMap::new(),
         }

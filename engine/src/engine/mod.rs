@@ -36,7 +36,6 @@ use crate::analyze::{AnalysisContext, AnalysisError, TopicInfo};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::log::{Log, LogError, OffsetSpec};
-use crate::processing_log::LOG_STREAM;
 use crate::runtime::Runtime;
 
 pub use command::CommandOutcome;
@@ -206,9 +205,7 @@ impl Engine {
     /// The log is away.
     pub fn past_statements(&self) -> Result<Vec<String>, EngineError> {
         let commands: Vec<Command> = self.commands.lock().log.read_all()?;
-        let declared_here = |command: &Command| {
-            self.config.processing_log_stream && matches!(&command.action, Action::PutSource(source, _) if source.name == LOG_STREAM)
-        };
+        let declared_here = |command: &Command| matches!(&command.action, Action::PutSource(source, _) if Some(&source.name) == self.config.processing_log_stream.as_ref());
         let skipped = usize::from(commands.first().is_some_and(declared_here));
         Ok(commands.into_iter().skip(skipped).map(|command| command.given.unwrap_or(command.statement)).collect())
     }

@@ -19,7 +19,7 @@ use crate::log::embedded::EmbeddedLog;
 use crate::log::kafka::KafkaLog;
 use crate::log::{Log, LogError, TopicSpec};
 use crate::plan::QueryPlan;
-use crate::processing_log::{LOG_STREAM, NoProcessingLog, ProcessingLog, ProcessingLogWriter, stream_columns};
+use crate::processing_log::{NoProcessingLog, ProcessingLog, ProcessingLogWriter, stream_columns};
 use crate::runtime::{Runtime, RuntimeConfig, RuntimeParts};
 use crate::state::StateDb;
 
@@ -229,10 +229,11 @@ impl Engine {
     /// Declares the stream over the processing log at the first start.
     fn declare_processing_log(self: &Arc<Self>) -> Result<(), EngineError> {
         let Some(topic) = &self.config.processing_log_topic else { return Ok(()) };
-        if self.commands.lock().count > 0 || self.catalog().source(LOG_STREAM).is_some() || !self.config.processing_log_stream {
+        let Some(stream) = &self.config.processing_log_stream else { return Ok(()) };
+        if self.commands.lock().count > 0 || self.catalog().source(stream).is_some() {
             return Ok(());
         }
-        let text = format!("CREATE STREAM {LOG_STREAM} ({}) WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='JSON');", stream_columns());
+        let text = format!("CREATE STREAM `{stream}` ({}) WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='JSON');", stream_columns());
         let statement = tidemill_parser::parse_statement(&text)?;
         self.execute(&statement, &self.session(&Default::default()))?;
         Ok(())

@@ -48,10 +48,22 @@ impl OverrideError {
 
 /// `. Did you mean '…'?` where a known name is near.
 pub fn near(name: &str) -> String {
-    let known = properties().map(|p| p.name).chain(streams::properties().map(|p| p.name));
-    let prefixed: Vec<String> = streams::properties().map(|p| format!("{}{}", streams::PREFIX, p.name)).collect();
-    let found = tidemill_parser::did_you_mean(name, known.chain(prefixed.iter().map(String::as_str)));
-    found.map(|n| format!(". Did you mean '{n}'?")).unwrap_or_default()
+    let bare = streams::bare(name);
+    let prefix = name.strip_suffix(bare).unwrap_or_default();
+    let own = tidemill_parser::did_you_mean(name, properties().map(|p| p.name)).filter(|_| !is_slip(name)).map(str::to_owned);
+    let of_streams = || tidemill_parser::did_you_mean(bare, streams::properties().map(|p| p.name)).map(|found| format!("{prefix}{found}"));
+    own.or_else(of_streams).map(|found| format!(". Did you mean '{found}'?")).unwrap_or_default()
+}
+
+/// Whether a name of no property is that of one but for a slip in one place, of two letters at most.
+pub fn is_slip(name: &str) -> bool {
+    let bare = streams::bare(name).as_bytes();
+    streams::properties().map(|p| p.name.as_bytes()).any(|known| {
+        let same = |(one, other): &(&u8, &u8)| one == other;
+        let before = bare.iter().zip(known).take_while(same).count();
+        let after = bare.iter().rev().zip(known.iter().rev()).take_while(same).count();
+        bare.len().max(known.len()) <= before + after + 2
+    })
 }
 
 /// Properties of the server that ksqlDB's sessions may set, and that have no effect there either.
@@ -197,7 +209,7 @@ fn known(name: &str, value: &str) -> Result<Option<Kind>, OverrideError> {
     if streams::is_librdkafka(name) {
         return if value.is_empty() { Ok(None) } else { refused("the clients of Kafka are shared by all queries") };
     }
-    if name.starts_with(streams::PREFIX) || prefix(name).is_some_and(|(role, _)| role == Role::Session) {
+    if (name.starts_with(streams::PREFIX) && !is_slip(name)) || prefix(name).is_some_and(|(role, _)| role == Role::Session) {
         return Ok(None);
     }
     Err(OverrideError::Unknown(name.to_owned()))
@@ -232,6 +244,7 @@ mod tests {
             ("ksql.service.id", "x", "[ksql.service.id]"),
             ("no.such.thing", "1", "Not recognizable as ksql, streams, consumer, or producer property: 'no.such.thing'"),
             ("auto.ofset.reset", "1", "Did you mean 'auto.offset.reset'?"),
+            ("ksql.streams.producer.ackss", "all", "Did you mean 'ksql.streams.producer.acks'?"),
             ("auto.offset.reset", "banana", "Failed to coerce type of value 'banana' for key 'auto.offset.reset'"),
             ("ksql.streams.num.stream.threads", "x", "for configuration num.stream.threads: Not a number of type INT"),
             ("bootstrap.servers", "x:1", "Cannot override property 'bootstrap.servers'"),

@@ -175,7 +175,8 @@ impl Values<'_> {
         }
         engine.processing_log_partitions = u32::try_from(self.number("ksql.logging.processing.topic.partitions")).unwrap_or(1).max(1);
         engine.processing_log_replicas = self.copies("ksql.logging.processing.topic.replication.factor");
-        engine.processing_log_stream = self.flag("ksql.logging.processing.stream.auto.create");
+        let declares = self.flag("ksql.logging.processing.stream.auto.create");
+        engine.processing_log_stream = self.some("ksql.logging.processing.stream.name").filter(|_| declares);
         engine.processing_log_include_rows = self.flag("ksql.logging.processing.rows.include");
         for (name, value) in self.0 {
             let own = property(name).is_some_and(|p| matches!(p.role, Role::Session | Role::Server)) || name.starts_with("ksql.functions.");

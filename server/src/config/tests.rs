@@ -69,6 +69,11 @@ fn a_later_source_stands_over_an_earlier_one_however_each_spells_it() {
 fn what_is_wrong_is_named() {
     for (name, value, expected) in [
         ("ksql.servce.id", "x", "test: unknown property 'ksql.servce.id'. Did you mean 'ksql.service.id'?"),
+        (
+            "ksql.streams.producer.ackss",
+            "all",
+            "unknown property 'ksql.streams.producer.ackss'. Did you mean 'ksql.streams.producer.acks'?",
+        ),
         ("ksql.streams.commit.interval.ms", "soon", "invalid value 'soon' of ksql.streams.commit.interval.ms"),
         ("ksql.streams.producer.acks", "most", "String must be one of: all, -1, 0, 1"),
         ("sasl.mechanism", "GSSAPI", "PLAIN, SCRAM-SHA-256"),

@@ -32,6 +32,7 @@ fn an_environment_of_the_image_configures_the_server() {
         ("KSQL_KSQL_SERVICE_ID", "image_"),
         ("KSQL_HOST_NAME", "ksqldb-server"),
         ("KSQL_HEAP_OPTS", "-Xmx1g"),
+        ("KSQL_KSQL_LOGGING_PROCESSING_STREAM_NAME", "What_Failed"),
         ("KSQL_KSQL_SCHEMA_REGISTRY_URL", "http://schema-registry:8081"),
         ("KSQL_KSQL_SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO", "me:hush"),
         ("KSQL_KSQL_CONNECT_URL", "http://connect:8083"),
@@ -58,6 +59,8 @@ fn an_environment_of_the_image_configures_the_server() {
         let (status, answer) = post(&server, sql, json!({}));
         assert!(status >= 400 && message(&answer).contains(expected), "{sql}: {status} {answer}");
     }
+    let streams = server.ksql("SHOW STREAMS;").to_string();
+    assert!(streams.contains("\"What_Failed\"") && !streams.contains("KSQL_PROCESSING_LOG"), "{streams}");
     let shown = server.ksql("SHOW PROPERTIES;").to_string();
     assert!(shown.contains("[hidden]") && shown.contains("ksql.streams.sasl.jaas.config"), "{shown}");
     for text in [shown, server.log()] {

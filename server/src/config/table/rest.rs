@@ -89,12 +89,6 @@ pub static PROPERTIES: &[Property] = &[
     server("ksql.logging.processing.topic.replication.factor", "1", Kind::Int { min: 1 }, "Copies of that topic.").hidden(),
     server("ksql.logging.processing.stream.auto.create", "true", Kind::Bool, "Declare a stream over that topic at the first start.")
         .hidden(),
-    refused(
-        "ksql.logging.processing.stream.name",
-        "KSQL_PROCESSING_LOG",
-        Kind::Text,
-        "The stream has this name. Declare another one over the topic by CREATE STREAM.",
-    )
-    .hidden(),
+    server("ksql.logging.processing.stream.name", "KSQL_PROCESSING_LOG", Kind::Text, "Name of that stream.").hidden(),
     server("ksql.logging.processing.rows.include", "false", Kind::Bool, "Whether failed rows may stand in the processing log.").hidden(),
 ];
