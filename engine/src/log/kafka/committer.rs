@@ -27,8 +27,8 @@ use crate::log::{GroupOffsets, LogError, Offset, TopicPartition};
 const ROUND_GROUPS: usize = 16;
 /// Connections, at most.
 const MAX_CONNECTIONS: usize = 3;
-/// Where a group has waited longer than this another connection helps.
-const MAX_LAG: Duration = Duration::from_millis(1_000);
+/// Where a group has waited longer than this, as long again as between two commits, another connection helps.
+const MAX_LAG: Duration = Duration::from_millis(2_000);
 /// How long offsets wait that nobody goes back to.
 const REMEMBERED_LAG: Duration = Duration::from_secs(10);
 /// First and longest pause after a round in which something failed for now, milliseconds.
