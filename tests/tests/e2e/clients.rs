@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
-use tidemill_tests::server::ServerProcess;
+use tidemill_tests::server::{ServerProcess, tidemill_binary};
 
 use crate::h2::Http2;
 
@@ -121,7 +121,7 @@ fn answers_of_any_length_are_whole_in_every_form() {
 }
 
 #[test]
-fn a_failed_query_says_why_and_counters_count_what_they_name() {
+fn counters_count_what_they_name() {
     let (_folder, server) = started("");
     server.ksql("CREATE STREAM u (k STRING KEY, g INT) WITH (KAFKA_TOPIC='u', PARTITIONS=2, VALUE_FORMAT='JSON');");
     server.ksql("CREATE STREAM moved AS SELECT * FROM s PARTITION BY n;");
@@ -146,7 +146,36 @@ fn a_failed_query_says_why_and_counters_count_what_they_name() {
         assert!(began.elapsed() < PATIENCE, "{name}: read, written {:?}, not {expected:?}", counters(name));
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert!(server.ksql("SHOW QUERIES;")[0]["queries"][0].get("queryErrors").is_none(), "nothing has failed");
+}
+
+#[test]
+fn a_failed_query_says_why_to_all_who_list_it() {
+    let (_folder, server) = started("");
+    server.ksql("CREATE STREAM same (n INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON'); CREATE STREAM o AS SELECT * FROM s;");
+    let listed = || server.ksql("SHOW QUERIES;")[0]["queries"][0].clone();
+    assert!(listed().get("queryErrors").is_none(), "nothing has failed");
+    server.ksql("DROP STREAM same DELETE TOPIC;");
+    let began = Instant::now();
+    let failed = loop {
+        let query = listed();
+        if query["statusCount"]["ERROR"] == 1 {
+            break query;
+        }
+        assert!(began.elapsed() < PATIENCE, "{query}");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let why = failed["queryErrors"][0]["errorMessage"].as_str().unwrap_or_default();
+    assert!(why.contains('s') && !why.is_empty(), "{failed}");
+    let explained = server.ksql(&format!("EXPLAIN {};", failed["id"].as_str().unwrap_or_default()));
+    assert_eq!(explained[0]["queryDescription"]["queryErrors"], failed["queryErrors"], "{explained}");
+    assert!(server.log().contains("query failed"), "{}", server.log());
+    // At the shell, too.
+    let shell = std::process::Command::new(tidemill_binary())
+        .args(["shell", &format!("http://{}", server.address()), "-e", "SHOW QUERIES;"])
+        .output()
+        .expect("the shell runs");
+    let text = String::from_utf8_lossy(&shell.stdout);
+    assert!(text.contains(&format!("failed: {why}")), "{text}");
 }
 
 #[test]
