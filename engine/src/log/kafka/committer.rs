@@ -98,7 +98,9 @@ impl State {
 
     /// Brings those into the order that have waited for long enough.
     fn bring_in(&mut self, now: Instant) {
-        while let Some((group, _)) = self.later.pop_front_if(|(_, due)| self.hurries > 0 || self.is_closing || *due <= now) {
+        while self.later.front().is_some_and(|(_, due)| self.hurries > 0 || self.is_closing || *due <= now)
+            && let Some((group, _)) = self.later.pop_front()
+        {
             if let Some(waiting) = self.waiting.get_mut(&group)
                 && !waiting.is_in_order
             {

@@ -85,6 +85,7 @@ fn run(setup: &Setup) -> Result<Ran, String> {
                     let _ = process.state.write_next();
                 }
             }
+            8 => run.pause_or_resume(),
             _ => run.step()?,
         }
     }
@@ -163,13 +164,29 @@ impl Run {
         Ok(())
     }
 
+    /// A user pauses the query, or lets it go on.
+    fn pause_or_resume(&mut self) {
+        let pauses = self.random.random_bool(0.3);
+        let Some(process) = &self.process else { return };
+        let query = process.handle.id.to_string();
+        if pauses {
+            process.runtime.pause(&query);
+            self.happened.pauses += 1;
+        } else {
+            process.runtime.resume(&query);
+        }
+    }
+
     /// Faults end, and all that is left is worked off.
     fn rest(&mut self) -> Result<(), String> {
         let planted = self.setup.faults.planted;
         self.log.set_faults(FaultPlan { seed: self.setup.seed, planted, ..FaultPlan::default() });
         self.disk.set_faults(0.0);
         let clock = self.clock.clone();
-        self.process().ok_or("the process does not start without faults")?.drain(&clock)?;
+        let process = self.process().ok_or("the process does not start without faults")?;
+        let query = process.handle.id.to_string();
+        process.runtime.resume(&query);
+        process.drain(&clock)?;
         self.happened.log = self.log.fault_counts();
         self.happened.disk = self.disk.faults();
         Ok(())

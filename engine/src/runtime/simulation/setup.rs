@@ -38,17 +38,19 @@ pub(super) struct Happened {
     pub restarts: u64,
     /// Starts that the log refused.
     pub failed_starts: u64,
+    pub pauses: u64,
 }
 
 impl std::ops::AddAssign for Happened {
     fn add_assign(&mut self, other: Happened) {
-        let Happened { log, disk, crashes, wipes, restarts, failed_starts } = other;
+        let Happened { log, disk, crashes, wipes, restarts, failed_starts, pauses } = other;
         self.log += log;
         self.disk += disk;
         self.crashes += crashes;
         self.wipes += wipes;
         self.restarts += restarts;
         self.failed_starts += failed_starts;
+        self.pauses += pauses;
     }
 }
 

@@ -79,6 +79,7 @@ fn seeds() {
         ("crash", all.crashes),
         ("wipe", all.wipes),
         ("failed start", all.failed_starts),
+        ("pause", all.pauses),
     ] {
         assert!(count >= 20, "{name} happened {count} times");
     }
@@ -87,7 +88,7 @@ fn seeds() {
         for atomic in [true, false] {
             let runs = exact.get(&(workload, atomic)).copied().unwrap_or_default();
             // Two stores, and a repartition, have an exemption as soon as anything dies.
-            let least = if !atomic && (workload.stores() > 1 || workload.repartitions()) { 1 } else { 5 };
+            let least = if !atomic && (workload.stores() > 1 || workload.repartitions()) { 1 } else { 3 };
             assert!(runs >= least, "{workload:?}, atomic: {atomic}: only {runs} exact runs");
         }
     }
