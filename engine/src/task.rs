@@ -9,13 +9,30 @@ use crate::formats::Carried;
 use crate::log::{Batch, LogError, LogWriter, OutRecord, TopicHandle};
 use crate::operators::FatalError;
 use crate::pace::{Halt, Pace};
-use crate::processing_log::{ProcessingError, ProcessingLog};
+use crate::processing_log::{ProcessingError, ProcessingErrorKind, ProcessingLog};
 use crate::row::{Header, Headers, Row, RowBuffers};
 use crate::state::Store;
 
 /// Index of a store within its task: the order of [`crate::operators::TaskSpec::stores`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StoreIndex(pub usize);
+
+/// What becomes of the query when one record can't be read or written: it ends, or goes on without the record, which is
+/// reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordPolicy {
+    /// `ksql.fail.on.deserialization.error`
+    pub ends_at_unreadable: bool,
+    /// `ksql.fail.on.production.error`
+    pub ends_at_unsendable: bool,
+}
+
+impl Default for RecordPolicy {
+    /// ksqlDB's.
+    fn default() -> Self {
+        RecordPolicy { ends_at_unreadable: false, ends_at_unsendable: true }
+    }
+}
 
 /// What operators may use of their task.
 pub struct TaskContext {
@@ -25,6 +42,9 @@ pub struct TaskContext {
     pub clock: Arc<dyn Clock>,
     pub processing_log: Arc<dyn ProcessingLog>,
     reports_rows: bool,
+    pub policy: RecordPolicy,
+    /// The query's id, for reports.
+    pub query: Arc<str>,
     /// The partition of this task.
     pub partition: i32,
     /// Spreads records without a key over the sink's partitions.
@@ -65,6 +85,8 @@ impl TaskContext {
             writer: None,
             clock,
             reports_rows: processing_log.includes_rows(),
+            policy: RecordPolicy::default(),
+            query: Arc::default(),
             processing_log,
             partition,
             null_key_counter: 0,
@@ -131,14 +153,38 @@ impl TaskContext {
         }
     }
 
-    /// Queues a record for a topic.
+    /// Queues a record for a topic. One that the topic will not take is left out and reported, where the query may go on
+    /// without it.
     pub fn send(&mut self, topic: TopicHandle, record: OutRecord<'_>) -> Result<(), FatalError> {
         let writer = self.writer.as_mut().ok_or_else(|| FatalError("no writer outside of a chunk".into()))?;
-        writer.send(topic, record).map_err(|error| {
-            let reason = FatalError(error.to_string());
-            self.send_failure = Some(error);
-            reason
-        })
+        match writer.send(topic, record) {
+            Ok(()) => Ok(()),
+            Err(LogError::Undeliverable { topic, reason }) if !self.policy.ends_at_unsendable => {
+                self.leave_out(&topic, &reason);
+                Ok(())
+            }
+            Err(error) => {
+                let reason = FatalError(error.to_string());
+                self.send_failure = Some(error);
+                Err(reason)
+            }
+        }
+    }
+
+    #[cold]
+    fn leave_out(&mut self, topic: &str, reason: &str) {
+        self.report(ProcessingError {
+            kind: ProcessingErrorKind::Production,
+            query_id: self.query.clone(),
+            step: Arc::default(),
+            message: format!("a record for topic '{topic}' was left out: {reason}"),
+            cause: Vec::new(),
+            target: None,
+            topic: Some(topic.into()),
+            partition: self.partition,
+            offset: -1,
+            record: None,
+        });
     }
 
     /// Whether reports are to bear the rows that failed.

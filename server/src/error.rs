@@ -35,6 +35,7 @@ impl ErrorCode {
     pub const UNAVAILABLE: ErrorCode = ErrorCode(50300);
     /// An earlier command did not show up in time.
     pub const COMMAND_TIMEOUT: ErrorCode = ErrorCode(50301);
+    pub const NOT_READY: ErrorCode = ErrorCode(50302);
     pub const SHUTTING_DOWN: ErrorCode = ErrorCode(50303);
 
     pub fn status(self) -> StatusCode {

@@ -13,6 +13,7 @@ mod cors;
 mod endpoints;
 mod entities;
 mod error;
+mod front;
 mod health;
 mod limits;
 mod net;

@@ -9,6 +9,7 @@ use tidemill_engine::engine::{Engine, EngineError, LogChoice};
 use crate::app::App;
 use crate::config::ServerConfig;
 use crate::cors::Cors;
+use crate::front::Front;
 use crate::net::{BindError, Connections, bind};
 use crate::statements;
 
@@ -56,13 +57,22 @@ impl Server {
         for address in &config.listen {
             listeners.push(bind(address).await?);
         }
-        let broken = |error: tokio::task::JoinError| StartError::Broken(error.to_string());
-        let engine_config = config.engine.clone();
-        let engine = tokio::task::spawn_blocking(move || Engine::open(engine_config)).await.map_err(broken)??;
         let first = listeners.first().and_then(|l| l.local_addr().ok());
         let addr = first.ok_or_else(|| StartError::Broken("there is no address to listen on".to_owned()))?;
-        let host = config.advertised.as_deref().map_or_else(|| addr.to_string(), |url| host_of(url).to_owned());
+        // Whoever asks meanwhile is answered: the log may take its time.
         let connections = Connections::new(config.max_connections, config.idle_timeout);
+        let front = Arc::new(Front::new(&config.engine.service_id));
+        for listener in listeners {
+            if let Ok(address) = listener.local_addr() {
+                tracing::info!("listening on http://{address}");
+            }
+            connections.serve(listener, front.clone());
+        }
+        let broken = |error: tokio::task::JoinError| StartError::Broken(error.to_string());
+        let (engine_config, waiting) = (config.engine.clone(), front.clone());
+        let opening = move || Engine::open_patiently(engine_config, None, &mut |reason| waiting.waits(reason));
+        let engine = tokio::task::spawn_blocking(opening).await.map_err(broken)??;
+        let host = config.advertised.as_deref().map_or_else(|| addr.to_string(), |url| host_of(url).to_owned());
         let queries_file = config.queries_file.clone();
         let app = Arc::new(App::new(engine.clone(), config, host));
         if let Some(file) = queries_file {
@@ -75,13 +85,7 @@ impl Server {
             });
             ran.await.map_err(broken)??;
         }
-        let handler = Cors::new(app.clone(), &app.config);
-        for listener in listeners {
-            if let Ok(address) = listener.local_addr() {
-                tracing::info!("listening on http://{address}");
-            }
-            connections.serve(listener, handler.clone());
-        }
+        front.is_ready(Cors::new(app.clone(), &app.config));
         let log = match &engine.config().log {
             LogChoice::Embedded => format!("embedded log in {}", engine.config().data_dir.display()),
             LogChoice::Kafka { bootstrap_servers, .. } => format!("Kafka at {bootstrap_servers}"),

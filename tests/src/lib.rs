@@ -1,5 +1,6 @@
 //! What the end-to-end tests share. The tests themselves are in `tests/`.
 
+pub mod admin;
 pub mod broker;
 pub mod flights;
 pub mod python;

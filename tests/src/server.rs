@@ -37,15 +37,50 @@ pub fn free_port() -> u16 {
 }
 
 impl ServerProcess {
-    /// Starts a server on a free port and waits until it answers.
+    /// Starts a server on a free port and waits until it takes statements.
     pub fn start(data_dir: &Path, arguments: &[&str]) -> Self {
         Self::start_in(data_dir, arguments, &[])
     }
 
     /// As [`ServerProcess::start`], with variables in its environment.
     pub fn start_in(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
+        Self::start_until(data_dir, arguments, environment, "/chc/ready")
+    }
+
+    /// Starts a server and waits until it listens, whether it takes statements yet or not.
+    pub fn start_listening(data_dir: &Path, arguments: &[&str]) -> Self {
+        Self::start_until(data_dir, arguments, &[], "/info")
+    }
+
+    /// Starts a server that is to end by itself: its exit code, and what it said.
+    pub fn start_refused(data_dir: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut server = Self::spawn(data_dir, arguments, &[]);
         let started = Instant::now();
+        loop {
+            if let Ok(Some(status)) = server.child.try_wait() {
+                return (status.code(), server.log());
+            }
+            assert!(started.elapsed() < START_TIMEOUT, "the server does not end:\n{}", server.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn start_until(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)], path: &str) -> Self {
+        let started = Instant::now();
+        let mut server = Self::spawn(data_dir, arguments, environment);
+        while !server.request("GET", path, None).is_ok_and(|(status, _)| status == 200) {
+            if let Ok(Some(status)) = server.child.try_wait() {
+                panic!("the server ended with {status}:\n{}", server.log());
+            }
+            assert!(started.elapsed() < START_TIMEOUT, "the server does not answer:\n{}", server.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        server.started_in = started.elapsed();
+        server
+    }
+
+    fn spawn(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
         let path = data_dir.with_extension("log");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&path).expect("a log file");
         let child = Command::new(tidemill_binary())
@@ -59,16 +94,7 @@ impl ServerProcess {
             .stderr(log)
             .spawn()
             .expect("the binary starts");
-        let mut server = ServerProcess { child, log: path, address, started_in: Duration::ZERO };
-        while server.request("GET", "/info", None).is_err() {
-            if let Ok(Some(status)) = server.child.try_wait() {
-                panic!("the server ended with {status}:\n{}", server.log());
-            }
-            assert!(started.elapsed() < START_TIMEOUT, "the server does not answer");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        server.started_in = started.elapsed();
-        server
+        ServerProcess { child, log: path, address, started_in: Duration::ZERO }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -143,7 +169,7 @@ impl ServerProcess {
             if done(&rows) {
                 return rows;
             }
-            assert!(started.elapsed() < timeout, "{sql} still gives {rows:?}");
+            assert!(started.elapsed() < timeout, "{sql} still gives {rows:?}\n{}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::supervise::Backoff;
+
 /// Where topics live.
 #[derive(Clone, PartialEq, Eq)]
 pub enum LogChoice {
@@ -44,6 +46,10 @@ pub struct EngineConfig {
     pub state_cache_bytes: usize,
     /// Changes that wait in memory for a commit, all stores together, bytes.
     pub state_overlay_bytes: usize,
+    /// Pauses before a failed query is tried again (`ksql.query.retry.backoff.initial.ms` and `.max.ms`).
+    pub query_retry: Backoff,
+    /// How often topics are looked at for new partitions, milliseconds (`metadata.max.age.ms`).
+    pub metadata_max_age_ms: u64,
     /// Copies of the internal topics of queries; 0, on Kafka: as many as the broker makes by itself.
     pub replicas: u16,
     /// Copies of the command topic, and how many of them must be in sync for a statement to be taken.
@@ -82,6 +88,8 @@ impl EngineConfig {
             max_buffered_bytes: 8 << 20,
             state_cache_bytes: 32 << 20,
             state_overlay_bytes: 256 << 20,
+            query_retry: Backoff { initial_ms: 15_000, max_ms: 900_000 },
+            metadata_max_age_ms: 10_000,
             replicas: 1,
             command_topic_replicas: 1,
             command_topic_min_insync_replicas: 1,
@@ -110,6 +118,11 @@ impl EngineConfig {
             overlay_bytes: self.state_overlay_bytes,
             ..crate::state::StateLimits::default()
         }
+    }
+
+    /// The consumer group of the service's servers, of which there is one.
+    pub fn server_group(&self) -> String {
+        format!("{}servers", self.internal_prefix)
     }
 
     /// The topic that holds every statement that changed something.

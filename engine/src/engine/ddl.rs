@@ -1,6 +1,7 @@
 //! Statements about streams, tables and types that read existing topics or make empty ones.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tidemill_parser::ast::{AlterSource, CreateSource, DataType, Ident, SpannedStatement, Statement};
 
@@ -10,6 +11,10 @@ use crate::analyze::{self, Action as SourceAction};
 use crate::catalog::{Source, SourceKind};
 use crate::log::{LogError, TopicSpec};
 use crate::types::{Column, SqlType};
+
+/// How long a statement waits for another one, and for a sign of the log. Whoever sent it is answered within 10 s.
+const STATEMENT_PATIENCE: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Engine {
     /// Runs a statement that changes something: DDL, CREATE … AS, INSERT INTO … SELECT, DROP, TERMINATE, PAUSE, RESUME.
@@ -21,8 +26,15 @@ impl Engine {
         statement: &SpannedStatement,
         session: &SessionProperties,
     ) -> Result<CommandOutcome, EngineError> {
-        let mut commands = self.commands.lock();
+        if let Some(reason) = self.deposed.get() {
+            return Err(EngineError::external(format!("{reason}. This server runs nothing any more: end it")));
+        }
+        self.check_log()?;
+        let Some(mut commands) = self.commands.try_lock_for(STATEMENT_PATIENCE) else {
+            return Err(EngineError::external("Another statement is still being carried out. Nothing was done; try again later."));
+        };
         let commands = &mut *commands;
+        self.catch_up(commands)?;
         commands.given = closed(&statement.text);
         match &statement.statement {
             Statement::CreateSource(create) => self.create_source(commands, create, statement, session),
@@ -39,6 +51,19 @@ impl Engine {
             Statement::Resume { id } => self.resume(commands, id.as_ref(), statement, session),
             _ => Err(EngineError::user("this statement does not change anything that the command log keeps")),
         }
+    }
+
+    /// Refuses at once what can't be done while the log is away: nobody is to wait for the time limits of all that a statement
+    /// asks of it.
+    fn check_log(&self) -> Result<(), EngineError> {
+        let reason = match self.log.outage() {
+            Some(outage) => outage,
+            None => match self.log.ping(PING_TIMEOUT) {
+                Ok(()) => return Ok(()),
+                Err(error) => error.to_string(),
+            },
+        };
+        Err(EngineError::external(format!("{reason}. Nothing was done; try again when it is back.")))
     }
 
     fn create_source(

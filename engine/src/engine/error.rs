@@ -40,6 +40,10 @@ impl EngineError {
         EngineError { blame: Blame::User, message: message.into(), span: None, code: None, statement: None }
     }
 
+    pub fn external(message: impl Into<String>) -> Self {
+        EngineError { blame: Blame::External, ..Self::user(message) }
+    }
+
     pub fn internal(message: impl Into<String>) -> Self {
         EngineError { blame: Blame::Internal, message: message.into(), span: None, code: None, statement: None }
     }

@@ -23,20 +23,22 @@ mod queries;
 mod readonly;
 mod settle;
 mod stream_scan;
+mod supervise;
 mod tombstone;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
 
 use crate::analyze::{AnalysisContext, AnalysisError, TopicInfo};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::log::{Log, LogError, OffsetSpec};
+use crate::log::{Claim, Log, LogError, OffsetSpec};
 use crate::runtime::Runtime;
+use crate::task::RecordPolicy;
 
 pub use command::CommandOutcome;
 use command::{Action, COMMAND_VERSION, Command};
@@ -49,6 +51,7 @@ pub use pull_rows::{PullResult, PullRows};
 pub use push::PushQuery;
 pub use push_row::PushRow;
 pub use queries::{PersistentQuery, PushQueryInfo, QueryKind, QueryRegistry};
+pub use supervise::Backoff;
 
 /// A running engine. Cheap to share; [`Engine::shutdown`] ends it cleanly.
 pub struct Engine {
@@ -64,6 +67,11 @@ pub struct Engine {
     /// Commands that were carried out; read without the lock, which a statement may hold for as long as the log is away.
     carried_out: AtomicUsize,
     inserts: insert::Inserter,
+    supervisor: supervise::Supervisor,
+    /// Says whether another server runs the service.
+    claim: Box<dyn Claim>,
+    /// Another does, and why that is known: this one runs nothing any more.
+    deposed: OnceLock<String>,
 }
 
 /// The command log and how many commands it holds.
@@ -86,6 +94,16 @@ impl SessionProperties {
             .iter()
             .find_map(|spelling| self.0.get(spelling))
             .map(String::as_str)
+    }
+
+    /// What single records that can't be read or written do to a query.
+    pub fn record_policy(&self) -> RecordPolicy {
+        let or = |name: &str, default: bool| self.get(name).map_or(default, |value| value.trim().eq_ignore_ascii_case("true"));
+        let default = RecordPolicy::default();
+        RecordPolicy {
+            ends_at_unreadable: or("fail.on.deserialization.error", default.ends_at_unreadable),
+            ends_at_unsendable: or("fail.on.production.error", default.ends_at_unsendable),
+        }
     }
 
     /// Where a query without committed offsets begins: `auto.offset.reset`, `latest` by default.
@@ -154,6 +172,7 @@ impl Engine {
     pub fn shutdown(&self) {
         self.queries.close_push_queries();
         self.log.closing();
+        self.supervisor.stop();
         self.runtime.shutdown();
     }
 
@@ -192,7 +211,18 @@ impl Engine {
     ) -> Result<i64, EngineError> {
         let given = Some(std::mem::take(&mut commands.given)).filter(|given| given != statement && !given.is_empty());
         let command = Command { version: COMMAND_VERSION, statement: statement.to_owned(), properties: session.0.clone(), given, action };
-        commands.log.append(&command, self.clock.now_ms())?;
+        match commands.log.append(&command, self.clock.now_ms()) {
+            Ok(()) => commands.log.note(true),
+            Err(error) if error.blame == Blame::External => {
+                commands.log.note(false);
+                return Err(EngineError::external(format!(
+                    "{}. If the statement was written to the command topic before that, it is carried out once the log is back; else \
+                     nothing of it was done",
+                    error.message
+                )));
+            }
+            Err(error) => return Err(error),
+        }
         let number = command::sequence_number(commands.count);
         commands.count += 1;
         Ok(number)

@@ -1,32 +1,35 @@
 //! Opening an engine: log, state, runtime, then the command log replayed.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
 
 use super::command::{Action, COMMAND_VERSION, Command};
-use super::command_log::CommandLog;
+use super::command_log::{self, CommandLog};
 use super::insert::Inserter;
 use super::queries::{QueryKind, QueryRegistry};
 use super::readonly::ReadonlyTopics;
+use super::supervise::{Ending, Supervisor};
 use super::{CommandState, Engine, EngineConfig, EngineError, LogChoice, SessionProperties};
 use crate::catalog::{Catalog, QueryLinks};
 use crate::clock::{Clock, SystemClock};
 use crate::log::embedded::EmbeddedLog;
 use crate::log::kafka::KafkaLog;
-use crate::log::{Log, LogError, TopicSpec};
+use crate::log::{AlwaysHeld, Claim, ClaimRequest, Log, LogError, TopicSpec};
 use crate::plan::QueryPlan;
 use crate::processing_log::{NoProcessingLog, ProcessingLog, ProcessingLogWriter, stream_columns};
-use crate::runtime::{Runtime, RuntimeConfig, RuntimeParts};
+use crate::runtime::{QueryState, Runtime, RuntimeConfig, RuntimeParts};
 use crate::state::StateDb;
 
 /// How long the start waits for a log that is away, how long for one answer, and how long between two questions.
 const LOG_PATIENCE: Duration = Duration::from_secs(60);
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
 const PING_PAUSE: Duration = Duration::from_millis(100);
+/// How often it is said again what is waited for.
+const REMINDER: Duration = Duration::from_secs(60);
 
 /// A query that the command log says should run.
 struct Pending {
@@ -48,6 +51,19 @@ impl Engine {
     /// # Errors
     /// The folder is in use or can't be written, the log is away, or the command log can't be read.
     pub fn open(config: EngineConfig) -> Result<Arc<Self>, EngineError> {
+        Self::open_patiently(config, Some(LOG_PATIENCE), &mut |_| {})
+    }
+
+    /// As [`Self::open`], waiting for the log for so long, or without end. `waiting` is told why, whenever that changes, and
+    /// `None` once it goes on.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_patiently(
+        config: EngineConfig,
+        patience: Option<Duration>,
+        waiting: &mut dyn FnMut(Option<&str>),
+    ) -> Result<Arc<Self>, EngineError> {
         let state = StateDb::open(&config.data_dir, config.state_limits())?;
         let log: Arc<dyn Log> = match &config.log {
             LogChoice::Embedded => Arc::new(EmbeddedLog::open(state.clone(), Arc::new(SystemClock))?),
@@ -55,15 +71,26 @@ impl Engine {
                 // Once the changelogs have it, the state here may follow.
                 let later = state.clone();
                 let log = KafkaLog::connect(bootstrap_servers, client_properties, Arc::new(move |batch| later.write_later(batch)))?;
-                wait_for(&log)?;
+                wait_for(&log, patience, waiting)?;
                 Arc::new(log)
             }
         };
-        Self::assemble(config, log, state, Arc::new(SystemClock))
+        let claim = claim(&config, &*log, &state, waiting)?;
+        Self::put_together(config, log, state, Arc::new(SystemClock), claim)
     }
 
     /// Puts an engine together from its parts; tests give simulated ones.
     pub fn assemble(config: EngineConfig, log: Arc<dyn Log>, state: StateDb, clock: Arc<dyn Clock>) -> Result<Arc<Self>, EngineError> {
+        Self::put_together(config, log, state, clock, Box::new(AlwaysHeld))
+    }
+
+    fn put_together(
+        config: EngineConfig,
+        log: Arc<dyn Log>,
+        state: StateDb,
+        clock: Arc<dyn Clock>,
+        claim: Box<dyn Claim>,
+    ) -> Result<Arc<Self>, EngineError> {
         let processing_log = open_processing_log(&config, &log, &clock)?;
         let parts = RuntimeParts { log: log.clone(), state, clock: clock.clone(), processing_log };
         let runtime_config = RuntimeConfig {
@@ -76,8 +103,9 @@ impl Engine {
             max_rows_per_record: crate::pace::MAX_ROWS_PER_RECORD,
         };
         let runtime = Runtime::start(parts, runtime_config).map_err(|e| EngineError::internal(format!("worker threads: {e}")))?;
-        let command_log = CommandLog::open(log.clone(), &config)?;
-        let commands: Vec<Command> = command_log.read_all()?;
+        command_log::ensure_topic(&*log, &config)?;
+        let mut command_log = CommandLog::open(log.clone(), &config)?;
+        let commands: Vec<Command> = command_log.read_new()?;
         let engine = Arc::new(Engine {
             inserts: Inserter::new(log.clone()),
             log,
@@ -88,22 +116,22 @@ impl Engine {
             readonly_topics: ReadonlyTopics::new(&config.readonly_topics)?,
             carried_out: AtomicUsize::new(commands.len()),
             commands: Mutex::new(CommandState { log: command_log, count: commands.len(), given: String::new() }),
+            supervisor: Supervisor::default(),
+            claim,
+            deposed: OnceLock::new(),
             config,
         });
         engine.replay(commands)?;
         engine.declare_processing_log()?;
+        let supervised = engine.supervisor.start(Arc::downgrade(&engine));
+        supervised.map_err(|e| EngineError::internal(format!("a thread for supervision: {e}")))?;
         Ok(engine)
     }
 
     fn replay(self: &Arc<Self>, commands: Vec<Command>) -> Result<(), EngineError> {
         let mut pending = IndexMap::new();
         for command in commands {
-            if command.version > COMMAND_VERSION {
-                return Err(EngineError::internal(format!(
-                    "the command log was written by a later version (commands of version {}, this one reads up to {COMMAND_VERSION})",
-                    command.version
-                )));
-            }
+            check_version(&command)?;
             let session = SessionProperties(command.properties);
             self.apply(command.action, &session, &mut Mode::Replay(&mut pending))?;
         }
@@ -130,6 +158,23 @@ impl Engine {
         let applied = self.apply(action, session, &mut Mode::Live);
         self.carried_out.store(commands.count, Ordering::Release);
         applied.map(|()| number)
+    }
+
+    /// Carries out what was written to the command log though its append failed: whoever asked for it was told that this may
+    /// be so. A restart would do the same.
+    pub(super) fn catch_up(self: &Arc<Self>, commands: &mut CommandState) -> Result<(), EngineError> {
+        if !commands.log.is_uncertain() {
+            return Ok(());
+        }
+        for command in commands.log.read_new::<Command>()? {
+            check_version(&command)?;
+            tracing::info!(statement = command.statement, "carrying out a statement that was written when the log went away");
+            commands.count += 1;
+            let applied = self.apply(command.action, &SessionProperties(command.properties), &mut Mode::Live);
+            self.carried_out.store(commands.count, Ordering::Release);
+            applied?;
+        }
+        Ok(())
     }
 
     /// Carries a command out.
@@ -202,11 +247,10 @@ impl Engine {
                 pending.shift_remove(id);
             }
             Mode::Live => {
-                self.runtime.stop(id);
-                if let Some(query) = self.queries.remove(id)
-                    && forget
-                {
-                    self.runtime.forget(id, &self.runtime.internal_topics(&query.plan));
+                let Some(query) = self.queries.remove(id) else { return };
+                let ending = if forget { Ending::Dropped } else { Ending::Replaced };
+                if query.care.end(ending) {
+                    self.clear_up(&query, ending);
                 }
             }
         }
@@ -220,8 +264,20 @@ impl Engine {
                         query.paused = paused;
                     }
                 }
-                Mode::Live if paused => self.runtime.pause(id),
-                Mode::Live => self.runtime.resume(id),
+                Mode::Live => {
+                    let query = self.queries.get(id);
+                    if let Some(query) = &query {
+                        query.care.set_paused(paused);
+                    }
+                    match query {
+                        _ if paused => self.runtime.pause(id),
+                        Some(query) if matches!(query.state(), QueryState::Failed(_)) => {
+                            query.care.ask();
+                            self.supervisor.kick();
+                        }
+                        _ => self.runtime.resume(id),
+                    }
+                }
             }
         }
     }
@@ -240,19 +296,71 @@ impl Engine {
     }
 }
 
+fn check_version(command: &Command) -> Result<(), EngineError> {
+    if command.version <= COMMAND_VERSION {
+        return Ok(());
+    }
+    Err(EngineError::internal(format!(
+        "the command log was written by a later version (commands of version {}, this one reads up to {COMMAND_VERSION})",
+        command.version
+    )))
+}
+
 /// Waits for a log that may be starting as well.
-fn wait_for(log: &dyn Log) -> Result<(), EngineError> {
-    let deadline = Instant::now() + LOG_PATIENCE;
+fn wait_for(log: &dyn Log, patience: Option<Duration>, waiting: &mut dyn FnMut(Option<&str>)) -> Result<(), EngineError> {
+    let began = Instant::now();
+    let mut said: Option<(String, Instant)> = None;
     loop {
         match log.ping(PING_TIMEOUT) {
-            Ok(()) => return Ok(()),
-            Err(LogError::Retriable(_)) if Instant::now() < deadline => std::thread::sleep(PING_PAUSE),
+            Ok(()) => {
+                if said.is_some() {
+                    waiting(None);
+                }
+                return Ok(());
+            }
+            Err(LogError::Retriable(reason)) if patience.is_none_or(|patience| began.elapsed() < patience) => {
+                if said.as_ref().is_none_or(|(last, at)| *last != reason || at.elapsed() > REMINDER) {
+                    tracing::warn!("waiting for the log: {reason}");
+                    waiting(Some(&reason));
+                    said = Some((reason, Instant::now()));
+                }
+                std::thread::sleep(PING_PAUSE);
+            }
             Err(LogError::Retriable(reason)) => {
-                return Err(LogError::Retriable(format!("no answer within {} s: {reason}", LOG_PATIENCE.as_secs())).into());
+                return Err(LogError::Retriable(format!("no answer within {} s: {reason}", began.elapsed().as_secs())).into());
             }
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Sees to it that no other server runs the service.
+fn claim(
+    config: &EngineConfig,
+    log: &dyn Log,
+    state: &StateDb,
+    waiting: &mut dyn FnMut(Option<&str>),
+) -> Result<Box<dyn Claim>, EngineError> {
+    let (topic, group, instance) = (config.command_topic(), config.server_group(), state.identity()?);
+
+    if log.is_atomic() {
+        // Nobody else can reach it.
+        return Ok(Box::new(AlwaysHeld));
+    }
+    command_log::ensure_topic(log, config)?;
+    let request = ClaimRequest { service: &config.service_id, group: &group, topic: &topic, instance: &instance };
+    let mut last = String::new();
+    let claim = log.claim(&request, &mut |reason| {
+        if last != reason {
+            tracing::warn!("{reason}");
+            waiting(Some(reason));
+            reason.clone_into(&mut last);
+        }
+    })?;
+    if !last.is_empty() {
+        waiting(None);
+    }
+    Ok(claim)
 }
 
 fn open_processing_log(config: &EngineConfig, log: &Arc<dyn Log>, clock: &Arc<dyn Clock>) -> Result<Arc<dyn ProcessingLog>, EngineError> {

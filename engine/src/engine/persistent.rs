@@ -7,9 +7,11 @@ use tidemill_parser::ast::{CreateAs, Ident, InsertSelect, SpannedStatement};
 use super::command::{Action, CommandOutcome, query_number};
 use super::ddl::{closed, exists_already};
 use super::queries::{PersistentQuery, QueryKind};
+use super::supervise::Care;
 use super::{CommandState, Engine, EngineError, LogAway, SessionProperties};
 use crate::analyze::{self, Action as SourceAction};
 use crate::catalog::SourceKind;
+use crate::runtime::QueryFailure;
 
 impl Engine {
     pub(super) fn create_as(
@@ -177,12 +179,6 @@ impl Engine {
         let id = plan.query_id.clone();
         let sink = plan.sink.clone().unwrap_or_default();
         let sink_topic = self.catalog().source(&sink).map(|s| s.format.topic.clone()).unwrap_or_default();
-        let start =
-            crate::runtime::StartQuery { plan: plan.clone(), reset: session.offset_reset(), resets_tables: false, collector: None, paused };
-        let handle = self.runtime.start_query(start).map_err(|error| {
-            tracing::error!(query = id, %error, "query can't start");
-            error.to_string()
-        });
         let query = PersistentQuery {
             id,
             kind,
@@ -190,9 +186,13 @@ impl Engine {
             sink,
             sink_topic,
             properties: session.0.clone(),
-            handle: parking_lot::RwLock::new(handle),
+            handle: parking_lot::RwLock::new(Err(QueryFailure::outside("it was not started yet"))),
+            care: Care::new(paused, false, self.clock.now_ms()),
             materialized: Default::default(),
         };
+        let handle = self.run(&query);
+        query.care.end_start(handle.is_ok());
+        *query.handle.write() = handle;
         self.queries.add(query);
     }
 }

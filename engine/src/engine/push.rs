@@ -158,19 +158,18 @@ impl Engine {
         let plan = Arc::new(planned.plan);
         let internal_topics = self.runtime.internal_topics(&plan);
         let handle = self.runtime.start_query(StartQuery {
-            plan: plan.clone(),
-            reset: session.offset_reset(),
             // A table by itself shows only what changes from now on where that is asked for; one that is joined must be whole.
             resets_tables: plan.sources.len() == 1 && session.get("auto.offset.reset").is_some(),
+            policy: session.record_policy(),
             collector: Some(shared.clone()),
-            paused: false,
+            ..StartQuery::new(plan.clone(), session.offset_reset())
         })?;
         let watcher: Arc<QueryHandle> = handle.clone();
         watcher.on_end({
             let sender = sender.clone();
             Box::new(move |state| {
                 let error = match state {
-                    QueryState::Failed(reason) => Some(reason.clone()),
+                    QueryState::Failed(failure) => Some(failure.reason.clone()),
                     _ => None,
                 };
                 let _ = sender.send(PushRow::Ended { error });

@@ -7,10 +7,11 @@ use indexmap::IndexMap;
 use parking_lot::RwLock;
 
 use super::push_row::Closer;
+use super::supervise::Care;
 use crate::catalog::{Catalog, WindowType};
 use crate::operators::materialized::{self, MaterializedReader};
 use crate::plan::QueryPlan;
-use crate::runtime::{QueryHandle, QueryState};
+use crate::runtime::{QueryFailure, QueryHandle, QueryState};
 use crate::types::Schema;
 
 /// How a persistent query was made.
@@ -35,7 +36,8 @@ pub struct PersistentQuery {
     /// Properties that the statement was given with.
     pub properties: BTreeMap<String, String>,
     /// Set while it runs; a query that could not start has none, and the reason instead.
-    pub handle: RwLock<Result<Arc<QueryHandle>, String>>,
+    pub handle: RwLock<Result<Arc<QueryHandle>, QueryFailure>>,
+    pub(super) care: Care,
     /// How its table is looked up; made at the first pull query.
     pub(super) materialized: OnceLock<Option<Arc<MaterializedReader>>>,
 }
@@ -57,7 +59,7 @@ impl PersistentQuery {
     pub fn state(&self) -> QueryState {
         match &*self.handle.read() {
             Ok(handle) => handle.state(),
-            Err(reason) => QueryState::Failed(reason.clone()),
+            Err(failure) => QueryState::Failed(failure.clone()),
         }
     }
 }

@@ -119,6 +119,16 @@ pub struct Subscription {
     pub max_buffered_bytes: usize,
 }
 
+/// Records that were deleted (by the topic's retention, or by hand) before they were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loss {
+    /// Index into [`Subscription::partitions`].
+    pub source: usize,
+    /// The first that is missing, and the first that is there.
+    pub from: Offset,
+    pub to: Offset,
+}
+
 /// One task's reader. Batches are shared with other readers of the same partition.
 pub trait LogReader: Send {
     /// The next batch that has arrived in one of the sources that `wanted` names, without waiting. What has arrived in
@@ -138,6 +148,10 @@ pub trait LogReader: Send {
     /// Whether everything that a partition held when it was last looked at has come out of `poll`. A task that merges
     /// partitions by timestamp waits for one that is empty but not caught up.
     fn caught_up(&self, source: usize) -> bool;
+    /// What was lost since the last call, each gap once. Records that compaction took away are no loss.
+    fn take_losses(&mut self) -> Vec<Loss> {
+        Vec::new()
+    }
     /// Begins again at other offsets (same order as in the subscription) and forgets what was buffered.
     fn seek(&mut self, offsets: &[Offset]) -> Result<(), LogError>;
 }
@@ -204,6 +218,35 @@ pub enum OffsetSpec {
     AtTimestamp(i64),
 }
 
+/// Who claims what: one server for each service.
+#[derive(Debug, Clone, Copy)]
+pub struct ClaimRequest<'a> {
+    /// For messages.
+    pub service: &'a str,
+    /// The consumer group whose membership is the claim.
+    pub group: &'a str,
+    /// The topic that the group shares; it must exist.
+    pub topic: &'a str,
+    /// Names the server, over restarts.
+    pub instance: &'a str,
+}
+
+/// A held claim, as long as it lives.
+pub trait Claim: Send + Sync {
+    /// Why it is no longer held, if so. To be asked again and again: asking keeps it.
+    fn lost(&self) -> Option<String>;
+}
+
+/// A claim on what nobody else can reach.
+#[derive(Debug, Clone, Copy)]
+pub struct AlwaysHeld;
+
+impl Claim for AlwaysHeld {
+    fn lost(&self) -> Option<String> {
+        None
+    }
+}
+
 /// A log. All calls may block for network or disk; none is made per record.
 pub trait Log: Send + Sync {
     /// Whether `commit` is atomic over records, state and offsets (exactly once).
@@ -220,6 +263,9 @@ pub trait Log: Send + Sync {
     fn offsets(&self, partitions: &[TopicPartition], spec: OffsetSpec) -> Result<Vec<Offset>, LogError>;
     /// The committed offsets of a group; `None` where nothing was ever committed (never a transient failure).
     fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<Option<Offset>>, LogError>;
+    /// Lets a group begin at these offsets, all of them or none, some time soon: what has no offset later on came since. On
+    /// a log whose topics can't grow nobody asks.
+    fn begin_group(&self, _group: &str, _offsets: GroupOffsets) {}
     fn delete_group(&self, group: &str) -> Result<(), LogError>;
     /// Looks a topic up for writing: its handle and how many partitions it has.
     fn topic(&self, name: &str) -> Result<(TopicHandle, u32), LogError>;
@@ -239,10 +285,21 @@ pub trait Log: Send + Sync {
     }
     fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn LogReader>, LogError>;
     fn writer(&self) -> Result<Box<dyn LogWriter>, LogError>;
+    /// Claims a service for one server. `waiting` is told why that takes a while, as long as it does.
+    ///
+    /// # Errors
+    /// `Fatal` where another server has it.
+    fn claim(&self, _request: &ClaimRequest<'_>, _waiting: &mut dyn FnMut(&str)) -> Result<Box<dyn Claim>, LogError> {
+        Ok(Box::new(AlwaysHeld))
+    }
     /// Nobody will read the records before these offsets again: they may go, some time soon.
     fn delete_before(&self, _offsets: GroupOffsets) {}
     /// The process is about to end: from now on nothing waits for a log that is away.
     fn closing(&self) {}
+    /// Why nothing can be read or written now, as far as it is known without asking; `None` while the log answers.
+    fn outage(&self) -> Option<String> {
+        None
+    }
     /// Whether the log answers; for GET /healthcheck.
     fn ping(&self, timeout: Duration) -> Result<(), LogError>;
 }

@@ -54,8 +54,7 @@ impl RecordReader for RepartitionReader {
     fn read(&mut self, record: RecordRef<'_>, headers: Headers, partition: i32, cx: &mut TaskContext) -> ReadResult {
         let mut row = Row { values: cx.buffers.take_nulls(self.reader.width()), ..Row::default() };
         if let Err(error) = self.reader.read(record.key, record.value, &mut row) {
-            self.errors.report(cx, &error, record, partition);
-            return Ok(None);
+            return self.errors.report(cx, &error, record, partition);
         }
         fill_meta(&mut row, record, partition, cx);
         if !self.is_table {
@@ -66,8 +65,7 @@ impl RecordReader for RepartitionReader {
         if let Some((old_value, own)) = found.split_last().filter(|(last, _)| last.key == OLD_ROW) {
             let mut old = Row { values: cx.buffers.take_nulls(self.reader.width()), ..Row::default() };
             if let Err(error) = self.reader.read(record.key, old_value.value.as_deref(), &mut old) {
-                self.errors.report(cx, &error, record, partition);
-                return Ok(None);
+                return self.errors.report(cx, &error, record, partition);
             }
             row.old = Some(old.values);
             row.meta.headers = if own.is_empty() { Headers::None } else { Headers::Own(own.into()) };

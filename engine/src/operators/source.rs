@@ -22,7 +22,7 @@ pub(super) fn fill_meta(row: &mut Row, record: RecordRef<'_>, partition: i32, cx
     cx.arrival = arrival_of(record.offset.0);
 }
 
-/// Says in the processing log which record was bad.
+/// Says in the processing log which record was bad, and ends the query where it is to end with it.
 #[derive(Debug, Clone)]
 pub(super) struct SourceErrors {
     pub query: Arc<str>,
@@ -32,7 +32,7 @@ pub(super) struct SourceErrors {
 
 impl SourceErrors {
     #[cold]
-    pub fn report(&self, cx: &mut TaskContext, error: &ReadError, record: RecordRef<'_>, partition: i32) {
+    pub fn report(&self, cx: &mut TaskContext, error: &ReadError, record: RecordRef<'_>, partition: i32) -> ReadResult {
         let (target, bytes) = match error.part {
             RecordPart::Key => ("key", record.key),
             RecordPart::Value => ("value", record.value),
@@ -51,6 +51,14 @@ impl SourceErrors {
             offset: record.offset.0,
             record: Some(encoded),
         });
+        if !cx.policy.ends_at_unreadable {
+            return Ok(None);
+        }
+        let (topic, offset) = (&error.topic, record.offset.0);
+        Err(FatalError(format!(
+            "{error}: {} (partition {partition} of topic '{topic}', offset {offset}), and ksql.fail.on.deserialization.error is true",
+            error.cause
+        )))
     }
 
     /// The record has no time that it could be processed with.
@@ -122,8 +130,7 @@ impl RecordReader for SourceReader {
         };
         self.errors.warn(cx, self.reader.topic(), record, partition);
         if let Err(error) = read {
-            self.errors.report(cx, &error, record, partition);
-            return Ok(None);
+            return self.errors.report(cx, &error, record, partition);
         }
         if self.is_table && !row.meta.has_key {
             cx.recycle(row);

@@ -208,5 +208,6 @@ fn record((level, error): &Entry, now_ms: i64, include_rows: bool) -> Json {
         }
     };
     message[field] = detail;
-    json!({"logger": format!("processing.{}.{}", error.query_id, error.step), "level": level, "time": now_ms, "message": message})
+    let logger = if error.step.is_empty() { error.query_id.to_string() } else { format!("{}.{}", error.query_id, error.step) };
+    json!({"logger": format!("processing.{logger}"), "level": level, "time": now_ms, "message": message})
 }

@@ -17,7 +17,7 @@ const COPY: &str = "CREATE STREAM O AS SELECT * FROM S;";
 
 fn reason(handle: &QueryHandle) -> String {
     match handle.state() {
-        QueryState::Failed(reason) => reason,
+        QueryState::Failed(failure) => failure.reason,
         other => panic!("{other:?}"),
     }
 }

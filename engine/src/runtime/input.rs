@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
-use crate::log::{ArrivedBatch, LogError, LogReader, Offset};
+use crate::log::{ArrivedBatch, LogError, LogReader, Loss, Offset};
 use crate::operators::RecordClock;
 
 /// Batches that one partition may have waiting in a task; more stay with the reader, whose back-pressure counts bytes.
@@ -161,6 +161,11 @@ impl Input {
 
     pub(super) fn position(&self, lane: usize) -> Offset {
         self.lanes[lane].position
+    }
+
+    /// What was deleted before it could be read: the lane, the first offset that is missing and the first that is there.
+    pub(super) fn take_losses(&mut self) -> Vec<Loss> {
+        self.reader.take_losses()
     }
 
     /// Forgets what was read and begins again at other offsets.

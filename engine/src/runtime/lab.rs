@@ -129,5 +129,5 @@ impl Lab {
 }
 
 pub(super) fn start(plan: &Arc<QueryPlan>, collector: Option<Arc<dyn Collector>>) -> StartQuery {
-    StartQuery { plan: plan.clone(), reset: OffsetSpec::Earliest, resets_tables: false, collector, paused: false }
+    StartQuery { collector, ..StartQuery::new(plan.clone(), OffsetSpec::Earliest) }
 }

@@ -8,6 +8,7 @@ mod commit;
 mod cost_tests;
 #[cfg(test)]
 mod failure_tests;
+mod growth;
 mod input;
 #[cfg(test)]
 mod join_tests;
@@ -45,7 +46,7 @@ use crate::processing_log::ProcessingLog;
 use crate::state::{StateDb, StoreReader};
 
 use commit::CommitPolicy;
-pub use query_handle::{QueryHandle, QueryMetrics, QueryState, TopicReads};
+pub use query_handle::{FailureCause, QueryFailure, QueryHandle, QueryMetrics, QueryState, TopicReads};
 pub use start::{StartError, StartQuery, check_start};
 pub use sync::{SyncError, SyncParts, SyncQuery};
 pub use task_runner::TaskId;
@@ -102,8 +103,16 @@ type Gone = Receiver<Infallible>;
 /// What the runtime remembers of a query that was started.
 struct RunningQuery {
     handle: Arc<QueryHandle>,
+    /// How it was started, for the tasks that come later.
+    start: Arc<StartQuery>,
+    /// Its sub-topologies, in the order of the plan.
+    running: Vec<growth::Running>,
+    /// Since when a topic that it reads has been missing, milliseconds since the epoch.
+    missing_since_ms: Option<i64>,
     /// Readers of the query's stores, by store name, one for each partition.
     stores: HashMap<Arc<str>, Vec<StoreReader>>,
+    /// For the tasks that come later; goes with this.
+    lease: Sender<Infallible>,
     gone: Gone,
 }
 

@@ -5,6 +5,44 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
+/// What ended a query, or kept it from starting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryFailure {
+    /// For the user.
+    pub reason: String,
+    pub cause: FailureCause,
+    /// A topic that is not there: when it comes back, it is another one of the same name.
+    pub gone: Option<String>,
+}
+
+/// What is to change before it can go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureCause {
+    /// The log comes back.
+    LogAway,
+    /// Something outside: a topic that is made again, a limit that is raised, a right that is granted.
+    Outside,
+    /// Nothing that could change by itself: a defect, a plan that can't run. Trying again would only fail again.
+    Lasting,
+}
+
+impl QueryFailure {
+    pub fn outside(reason: impl Into<String>) -> Self {
+        QueryFailure { reason: reason.into(), cause: FailureCause::Outside, gone: None }
+    }
+
+    pub fn lasting(reason: impl Into<String>) -> Self {
+        QueryFailure { reason: reason.into(), cause: FailureCause::Lasting, gone: None }
+    }
+}
+
+/// A record, a topic or a broker that is not as it should be.
+impl From<String> for QueryFailure {
+    fn from(reason: String) -> Self {
+        QueryFailure::outside(reason)
+    }
+}
+
 /// Where a query stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueryState {
@@ -12,8 +50,8 @@ pub enum QueryState {
     Restoring,
     Running,
     Paused,
-    /// Ended by a fatal error; the reason is for the user.
-    Failed(String),
+    /// Ended by a fatal error.
+    Failed(QueryFailure),
     /// Ended because it was told to.
     Stopped,
 }
@@ -79,6 +117,8 @@ pub struct QueryHandle {
     /// Asks a task that is busy with one record to leave it.
     interrupt: Arc<AtomicBool>,
     on_end: Mutex<Option<EndListener>>,
+    /// What is to be known of it while it runs: what it does not read, and why.
+    remarks: Mutex<Vec<String>>,
 }
 
 impl std::fmt::Debug for QueryHandle {
@@ -96,6 +136,7 @@ impl QueryHandle {
             paused: AtomicBool::new(false),
             interrupt: Arc::default(),
             on_end: Mutex::new(None),
+            remarks: Mutex::new(Vec::new()),
         })
     }
 
@@ -146,6 +187,20 @@ impl QueryHandle {
     /// Set once tasks are to leave the record at hand.
     pub(super) fn interruption(&self) -> Arc<AtomicBool> {
         self.interrupt.clone()
+    }
+
+    /// What is to be known of it while it runs, a sentence each.
+    pub fn remarks(&self) -> Vec<String> {
+        self.remarks.lock().clone()
+    }
+
+    /// Replaces the remarks; new ones are logged.
+    pub(super) fn set_remarks(&self, remarks: Vec<String>) {
+        let mut known = self.remarks.lock();
+        for remark in remarks.iter().filter(|remark| !known.contains(remark)) {
+            tracing::warn!(query = %self.id, "{remark}");
+        }
+        *known = remarks;
     }
 
     /// Has a listener called once the query ends; at once if it has ended already.

@@ -159,8 +159,7 @@ fn stores_can_be_read_while_a_task_waits_for_the_log() {
         max_rows_per_record: 1_000_000,
     };
     let runtime = Runtime::start(parts, config).unwrap();
-    let start =
-        StartQuery { plan: Arc::new(planned.plan), reset: OffsetSpec::Earliest, resets_tables: false, collector: None, paused: false };
+    let start = StartQuery::new(Arc::new(planned.plan), OffsetSpec::Earliest);
     let handle = runtime.start_query(start).unwrap();
     let store = {
         let queries = runtime.queries.lock();

@@ -1,6 +1,6 @@
 //! Starting a query: internal topics, stores, restoring, and a task for every partition of every sub-topology.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,18 +9,19 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, bounded};
 
 use super::changelog::Changelog;
+use super::growth::{self, Running};
 use super::input::Input;
-use super::query_handle::QueryHandle;
+use super::query_handle::{FailureCause, QueryFailure, QueryHandle};
 use super::restore::{self, Positions};
 use super::task_runner::{FIRST_LOOK, SourceReads, Task, TaskId};
 use super::worker::Message;
 use super::{RunningQuery, Runtime};
 use crate::log::{LogError, Offset, OffsetSpec, PartitionId, Subscription, TopicHandle, TopicPartition, TopicSpec};
-use crate::operators::{self, BuildEnv, Collector, TaskSpec};
+use crate::operators::{self, BuildEnv, Collector, SourceSpec, TaskSpec};
 use crate::pace::Pace;
 use crate::plan::QueryPlan;
 use crate::state::{StateBatch, StateDb, StoreKey, StoreKind, StoreReader};
-use crate::task::TaskContext;
+use crate::task::{RecordPolicy, TaskContext};
 
 /// How much longer than its windows a changelog keeps records, milliseconds.
 const CHANGELOG_GRACE_MS: i64 = 24 * 3600 * 1000;
@@ -28,16 +29,43 @@ const CHANGELOG_GRACE_MS: i64 = 24 * 3600 * 1000;
 const MAX_CHANGELOG_RETENTION_MS: i64 = 1000 * 366 * CHANGELOG_GRACE_MS;
 
 /// A query to start.
+#[derive(Clone)]
 pub struct StartQuery {
     pub plan: Arc<QueryPlan>,
     /// Where a partition without a committed offset begins.
     pub reset: OffsetSpec,
     /// Whether that holds for tables, too: whoever looks at one from now on asked for it. Else they are read from the beginning.
     pub resets_tables: bool,
+    /// It ran before in this process: partitions that have no committed offset came since, and are read from their first
+    /// record.
+    pub ran_before: bool,
+    /// Topics that went and came back since it ran: whatever is remembered of them was another topic's.
+    pub made_anew: BTreeSet<String>,
+    /// Its partitions came while it ran: all of them are read from their first record.
+    pub reads_new_partitions: bool,
+    /// What single bad records do to it.
+    pub policy: RecordPolicy,
     /// Push queries: rows go here, nothing is committed, nothing is kept.
     pub collector: Option<Arc<dyn Collector>>,
     /// Begin paused.
     pub paused: bool,
+}
+
+impl StartQuery {
+    /// A query that runs for the first time.
+    pub fn new(plan: Arc<QueryPlan>, reset: OffsetSpec) -> Self {
+        StartQuery {
+            plan,
+            reset,
+            resets_tables: false,
+            ran_before: false,
+            made_anew: BTreeSet::new(),
+            reads_new_partitions: false,
+            policy: RecordPolicy::default(),
+            collector: None,
+            paused: false,
+        }
+    }
 }
 
 /// Why a query can't start.
@@ -60,15 +88,37 @@ pub enum StartError {
     StillEnding(String),
 }
 
+impl From<StartError> for QueryFailure {
+    fn from(error: StartError) -> Self {
+        let cause = match &error {
+            StartError::Log(LogError::Retriable(_)) | StartError::StillEnding(_) => FailureCause::LogAway,
+            StartError::Plan(_) | StartError::ReadTwice(_) | StartError::State(crate::state::StateError::Corrupt { .. }) => {
+                FailureCause::Lasting
+            }
+            StartError::Log(_) | StartError::NotCopartitioned(_) | StartError::State(_) => FailureCause::Outside,
+        };
+        let gone = match &error {
+            StartError::Log(LogError::UnknownTopic(topic)) => Some(topic.clone()),
+            _ => None,
+        };
+        QueryFailure { reason: error.to_string(), cause, gone }
+    }
+}
+
 /// A sub-topology with what the log says of its topics.
-struct Prepared {
+pub(super) struct Prepared {
     spec: TaskSpec,
-    partitions: u32,
+    /// How many of the sources' partitions are read, from 0.
+    pub partitions: u32,
     source_partitions: Vec<u32>,
     sinks: Vec<(TopicHandle, u32)>,
     changelogs: Vec<Option<(String, TopicHandle)>>,
     /// The topics of the sinks and changelogs.
     writes: Arc<[String]>,
+    /// What the query's group has committed of the sources.
+    committed: Positions,
+    /// Partitions that are there and not read, and why.
+    remark: Option<String>,
 }
 
 impl Runtime {
@@ -97,27 +147,55 @@ impl Runtime {
                 tasks.push((key, task));
             }
         }
-        self.queries.lock().insert(query, RunningQuery { handle: handle.clone(), stores, gone });
+        if tasks.iter().any(|(_, task)| task.dirty) {
+            let offsets = tasks.iter().flat_map(|(_, task)| task.positions()).collect();
+            self.parts.log.begin_group(&self.group(&query), offsets);
+        }
+        handle.set_remarks(prepared.iter().filter_map(|sub_topology| sub_topology.remark.clone()).collect());
+        let running = prepared.into_iter().map(|prepared| Running { partitions: prepared.partitions, spec: prepared.spec }).collect();
+        let start = Arc::new(start);
+        self.queries
+            .lock()
+            .insert(query, RunningQuery { handle: handle.clone(), start, running, missing_since_ms: None, stores, lease, gone });
         for (key, task) in tasks {
             let _ = self.worker_of(key).send(Message::Add(key, Box::new(task)));
         }
         Ok(handle)
     }
 
-    fn worker_of(&self, key: u64) -> &crossbeam_channel::Sender<Message> {
+    pub(super) fn worker_of(&self, key: u64) -> &crossbeam_channel::Sender<Message> {
         &self.workers[usize::try_from(key).unwrap_or(0) % self.workers.len()]
     }
 
     /// Makes the internal topics of a sub-topology and looks up what it reads and writes.
-    fn prepare(&self, query: &str, spec: TaskSpec, ephemeral: bool) -> Result<Prepared, StartError> {
+    pub(super) fn prepare(&self, query: &str, spec: TaskSpec, ephemeral: bool) -> Result<Prepared, StartError> {
         let log = &self.parts.log;
         let mut source_partitions = Vec::with_capacity(spec.sources.len());
         for source in &spec.sources {
-            let info = log.describe_topic(&source.topic)?.ok_or_else(|| LogError::UnknownTopic(source.topic.clone()))?;
-            source_partitions.push(info.partitions);
+            source_partitions.push(log.topic(&source.topic)?.1);
         }
-        let partitions = source_partitions.iter().copied().max().unwrap_or(1);
-        if let Some(odd) = source_partitions.iter().position(|p| *p != partitions) {
+        // Each store's changelog, and the topic where it is there.
+        let mut found = Vec::with_capacity(spec.stores.len());
+        for store in &spec.stores {
+            let has_one = store.changelog && !ephemeral && !log.is_atomic();
+            let name = has_one.then(|| format!("{}-{}-changelog", self.group(query), store.name));
+            let topic = match name.as_deref().map(|name| log.topic(name)) {
+                Some(Ok(topic)) => Some(topic),
+                Some(Err(LogError::UnknownTopic(_))) | None => None,
+                Some(Err(error)) => return Err(error.into()),
+            };
+            found.push((name, topic));
+        }
+        let kept = found.iter().filter_map(|(_, topic)| topic.map(|(_, partitions)| partitions)).max();
+        let most = source_partitions.iter().copied().max().unwrap_or(1);
+        // State that is there is kept by partition: a topic that has grown since is read as far as the state goes.
+        let partitions = match kept {
+            Some(kept) if source_partitions.iter().all(|count| *count >= kept) => kept,
+            _ => most,
+        };
+        let grown = spec.sources.iter().zip(&source_partitions).filter(|(source, count)| !source.is_repartition && **count > partitions);
+        let remark = grown.max_by_key(|(_, count)| **count).map(|(source, count)| growth::unread(&source.topic, *count, partitions));
+        if let Some(odd) = source_partitions.iter().position(|p| *p < partitions) {
             let names: Vec<String> = spec.sources.iter().zip(&source_partitions).map(|(s, p)| format!("{} has {p}", s.topic)).collect();
             return Err(StartError::NotCopartitioned(format!(
                 "topics that are joined must have the same number of partitions: {} (repartition {})",
@@ -135,25 +213,43 @@ impl Runtime {
             sinks.push(log.topic(&sink.topic)?);
         }
         let mut changelogs = Vec::with_capacity(spec.stores.len());
-        for store in &spec.stores {
-            changelogs.push(if store.changelog && !ephemeral && !log.is_atomic() {
-                let name = format!("{}-{}-changelog", self.group(query), store.name);
-                self.ensure_topic(&name, partitions, &changelog_config(store.kind))?;
-                let (handle, existing) = log.topic(&name)?;
-                if existing < partitions {
-                    return Err(StartError::NotCopartitioned(format!(
-                        "the topics that the query reads have {partitions} partitions now, its state in {name} has {existing}: drop the \
-                         query and create it again"
-                    )));
+        for (store, (name, topic)) in spec.stores.iter().zip(found) {
+            changelogs.push(match name {
+                Some(name) => {
+                    let (handle, existing) = match topic {
+                        Some(topic) => topic,
+                        None => {
+                            self.ensure_topic(&name, partitions, &changelog_config(store.kind))?;
+                            log.topic(&name)?
+                        }
+                    };
+                    if existing < partitions {
+                        return Err(StartError::NotCopartitioned(format!(
+                            "the topics that the query reads have {partitions} partitions, its state in {name} has {existing}: drop the \
+                             query and create it again"
+                        )));
+                    }
+                    Some((name, handle))
                 }
-                Some((name, handle))
-            } else {
-                None
+                None => None,
             });
         }
         let changelog_topics = changelogs.iter().flatten().map(|(name, _)| name.clone());
         let writes = spec.sinks.iter().map(|sink| sink.topic.clone()).chain(changelog_topics).collect();
-        Ok(Prepared { writes, spec, partitions, source_partitions, sinks, changelogs })
+        let committed = if ephemeral { Positions::new() } else { self.committed(query, &spec, &source_partitions)? };
+        Ok(Prepared { writes, spec, partitions, source_partitions, sinks, changelogs, committed, remark })
+    }
+
+    /// What a query's group has committed of a sub-topology's sources, whether it reads all of them or not.
+    fn committed(&self, query: &str, spec: &TaskSpec, source_partitions: &[u32]) -> Result<Positions, StartError> {
+        let mut partitions = Vec::new();
+        for (source, count) in spec.sources.iter().zip(source_partitions) {
+            let topic: Arc<str> = source.topic.as_str().into();
+            let numbers = (0..*count).filter_map(|number| PartitionId::try_from(number).ok());
+            partitions.extend(numbers.map(|partition| TopicPartition { topic: topic.clone(), partition }));
+        }
+        let committed = self.parts.log.committed(&self.group(query), &partitions)?;
+        Ok(partitions.into_iter().zip(committed).filter_map(|(partition, offset)| Some((partition, offset?))).collect())
     }
 
     /// Makes an internal topic unless it is there.
@@ -169,7 +265,7 @@ impl Runtime {
         }
     }
 
-    fn make_task(
+    pub(super) fn make_task(
         &self,
         start: &StartQuery,
         handle: &Arc<QueryHandle>,
@@ -209,7 +305,8 @@ impl Runtime {
         let mut graph = operators::build(&start.plan, &sub.spec, &env)?;
         let lanes = lanes(sub, partition);
         let group: Option<Arc<str>> = (!ephemeral).then(|| self.group(&handle.id).into());
-        let (offsets, is_new) = self.start_offsets(group.as_deref(), sub, &lanes, start, &included.unwrap_or_default())?;
+        let (offsets, is_new) = self.start_offsets(sub, &lanes, start, &included.unwrap_or_default())?;
+        let is_new = is_new && group.is_some();
         if changelogs.iter().any(Option::is_some) {
             for ((input, _), next) in lanes.iter().zip(&offsets) {
                 batch.set_position(&state, &handle.id, input, *next);
@@ -228,6 +325,7 @@ impl Runtime {
         let begin = offsets.iter().copied().zip(&lanes).map(|(offset, (_, sources))| (offset, clock_of(sources))).collect();
         let mut cx = TaskContext::new(stores, self.parts.clock.clone(), self.parts.processing_log.clone(), partition);
         cx.pace = Pace::new(handle.interruption(), self.config.max_rows_per_record);
+        (cx.policy, cx.query) = (start.policy, handle.id.clone());
         let task = Task {
             id: TaskId { query: handle.id.clone(), sub_topology: sub.spec.id, partition },
             handle: handle.clone(),
@@ -262,32 +360,26 @@ impl Runtime {
     }
 
     /// Where each lane begins: the committed offset, or behind what the stores include where that is further (a crash came
-    /// between the two). Else where the query was told to begin; tables and repartition topics from their first record. And
-    /// whether any of it has to be committed yet.
+    /// between the two). Else see [`beginning`]. And whether any of it has to be committed yet.
     fn start_offsets(
         &self,
-        group: Option<&str>,
         sub: &Prepared,
         lanes: &[(TopicPartition, Vec<usize>)],
         start: &StartQuery,
         included: &Positions,
     ) -> Result<(Vec<Offset>, bool), StartError> {
-        let partitions: Vec<TopicPartition> = lanes.iter().map(|(tp, _)| tp.clone()).collect();
-        let committed = match group {
-            Some(group) => self.parts.log.committed(group, &partitions)?,
-            None => vec![None; partitions.len()],
-        };
-        let is_new = group.is_some() && committed.iter().any(Option::is_none);
+        let is_new = lanes.iter().any(|(tp, _)| !sub.committed.contains_key(tp) || start.made_anew.contains(&*tp.topic));
         let mut offsets = Vec::with_capacity(lanes.len());
-        for ((tp, sources), committed) in lanes.iter().zip(committed) {
-            if let Some(offset) = committed.max(included.get(tp).copied()) {
+        for (tp, sources) in lanes {
+            let known = sub.committed.get(tp).max(included.get(tp)).copied();
+            if let Some(offset) = known.filter(|_| !start.made_anew.contains(&*tp.topic)) {
                 offsets.push(offset);
                 continue;
             }
+            let knows_topic = sub.committed.keys().any(|known| known.topic == tp.topic);
             let mut begins = Vec::with_capacity(sources.len());
             for source in sources.iter().filter_map(|source| sub.spec.sources.get(*source)) {
-                let whole = source.is_repartition || source.from_beginning && !start.resets_tables;
-                let spec = if whole { OffsetSpec::Earliest } else { start.reset };
+                let spec = beginning(source, start, knows_topic);
                 begins.push(self.parts.log.offsets(std::slice::from_ref(tp), spec)?.first().copied().unwrap_or_default());
             }
             if begins.iter().any(|offset| Some(offset) != begins.first()) {
@@ -339,6 +431,14 @@ fn read_twice(topic: &str) -> String {
          auto.offset.reset says. A query has one position in a topic. SET 'auto.offset.reset'='earliest', or give the table a topic \
          of its own first (CREATE TABLE ... AS SELECT)."
     )
+}
+
+/// Where a partition without a committed offset begins: tables, repartition topics, and what came since the query first
+/// ran, with the first record; else where the query was told to. `knows_topic`: offsets of other partitions are committed.
+fn beginning(source: &SourceSpec, start: &StartQuery, knows_topic: bool) -> OffsetSpec {
+    let came_since = start.ran_before || start.reads_new_partitions || knows_topic;
+    let whole = source.is_repartition || source.from_beginning && !start.resets_tables;
+    if came_since || whole { OffsetSpec::Earliest } else { start.reset }
 }
 
 /// What both include of the partitions that both know.

@@ -16,6 +16,7 @@ use super::query_handle::{QueryHandle, TopicReads};
 use crate::log::{LogError, LogWriter, Offset, TopicPartition};
 use crate::operators::{FatalError, TaskGraph, before_commit, end_chunk, process_from};
 use crate::pace::Halt;
+use crate::processing_log::{ProcessingError, ProcessingErrorKind};
 use crate::row::Headers;
 use crate::task::TaskContext;
 
@@ -134,6 +135,7 @@ impl Task {
         if let Err(error) = self.input.fill() {
             return (writer, Err(error.into()));
         }
+        self.report_losses();
         if !self.input.has_waiting() {
             return (writer, Ok(Turn::Idle));
         }
@@ -141,6 +143,34 @@ impl Task {
             return (writer, Ok(Turn::Later(Instant::now() + ROOM_PAUSE)));
         }
         self.with_writer(writer, Self::chunk)
+    }
+
+    /// Says once of each gap that records were deleted before they were read.
+    fn report_losses(&mut self) {
+        for loss in self.input.take_losses() {
+            let Some((lane, _)) = self.lanes.get(loss.source) else { continue };
+            let message = format!(
+                "records of partition {} of topic '{}' were deleted before they were read: offsets {} to {} (by the topic's retention, or by \
+                 hand)",
+                lane.partition,
+                lane.topic,
+                loss.from.0,
+                loss.to.0 - 1
+            );
+            tracing::warn!(query = %self.id.query, "{message}");
+            self.cx.report(ProcessingError {
+                kind: ProcessingErrorKind::RecordProcessing,
+                query_id: self.id.query.clone(),
+                step: Arc::default(),
+                message,
+                cause: Vec::new(),
+                target: None,
+                topic: Some(lane.topic.clone()),
+                partition: lane.partition,
+                offset: loss.from.0,
+                record: None,
+            });
+        }
     }
 
     /// Lets go what the operators hold back until a commit, which is to come at once.

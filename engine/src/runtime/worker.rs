@@ -17,7 +17,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::RuntimeParts;
 use super::commit::{self, CommitPolicy};
-use super::query_handle::QueryState;
+use super::query_handle::{QueryFailure, QueryState};
 use super::schedule::Schedule;
 pub(super) use super::schedule::TaskKey;
 use super::task_runner::{Task, TaskError, Turn};
@@ -133,13 +133,13 @@ impl Worker {
         match catch_unwind(AssertUnwindSafe(|| self.try_step())) {
             Ok(step) => step,
             Err(panic) => {
-                let reason = format!("internal error in a worker: {}", panic_text(&*panic));
-                tracing::error!(reason, "the worker's queries end");
+                let failure = QueryFailure::lasting(format!("internal error in a worker: {}", panic_text(&*panic)));
+                tracing::error!(reason = failure.reason, "the worker's queries end");
                 self.writer = None;
                 self.dirty = false;
                 self.schedule = Schedule::default();
                 for task in std::mem::take(&mut self.tasks).into_values() {
-                    task.handle.set_state(QueryState::Failed(reason.clone()));
+                    task.handle.set_state(QueryState::Failed(failure.clone()));
                     let _ = catch_unwind(AssertUnwindSafe(|| drop(task)));
                 }
                 if self.is_ending { Step::Ended } else { Step::Worked }
@@ -182,6 +182,8 @@ impl Worker {
     /// Handles a message; true: the worker ends.
     fn handle(&mut self, message: Message) -> bool {
         match message {
+            // It ended while the task was being made.
+            Message::Add(_, task) if task.handle.has_ended() => drop(task),
             Message::Add(key, task) => {
                 task.handle.set_state(QueryState::Running);
                 task.scheduled.store(true, Ordering::Release);
@@ -283,11 +285,12 @@ impl Worker {
     }
 
     /// Ends a query because of one of its tasks. Its tasks on other workers see the state and stop.
-    fn fail(&mut self, key: TaskKey, reason: String) {
+    fn fail(&mut self, key: TaskKey, failure: impl Into<QueryFailure>) {
         let Some(task) = self.tasks.get(&key) else { return };
-        tracing::error!(query = %task.id.query, partition = task.id.partition, reason, "query failed");
+        let failure = failure.into();
+        tracing::error!(query = %task.id.query, partition = task.id.partition, reason = failure.reason, "query failed");
         let query = task.id.query.clone();
-        task.handle.set_state(QueryState::Failed(reason));
+        task.handle.set_state(QueryState::Failed(failure));
         self.drop_query(&query);
         self.take_back();
     }
@@ -311,14 +314,14 @@ impl Worker {
     /// Something panicked, and the writer went down with it, with all that others had written since the last commit: they
     /// go back to it, and a new writer is made for the next turn. `None`: no task was at hand.
     fn panicked(&mut self, key: Option<TaskKey>, panic: &(dyn Any + Send)) {
-        let reason = format!("internal error: {}", panic_text(panic));
+        let failure = QueryFailure::lasting(format!("internal error: {}", panic_text(panic)));
         self.writer = None;
         match key {
-            Some(key) => self.fail(key, reason),
+            Some(key) => self.fail(key, failure),
             None => {
                 let moved: Vec<TaskKey> = self.tasks.iter().filter(|(_, task)| task.dirty).map(|(key, _)| *key).collect();
                 for key in moved {
-                    self.fail(key, reason.clone());
+                    self.fail(key, failure.clone());
                 }
             }
         }
@@ -431,7 +434,7 @@ impl Worker {
         match catch_unwind(AssertUnwindSafe(|| commit::roll_back(task))) {
             Ok(Ok(())) => self.rest(key),
             Ok(Err(reason)) => self.fail(key, reason),
-            Err(panic) => self.fail(key, format!("internal error: {}", panic_text(&*panic))),
+            Err(panic) => self.fail(key, QueryFailure::lasting(format!("internal error: {}", panic_text(&*panic)))),
         }
     }
 }

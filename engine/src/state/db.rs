@@ -13,12 +13,14 @@ use super::frozen::StoreCore;
 use super::layers::StoreLayers;
 use super::memory::MemoryBacking;
 use super::records;
-use super::rocks::{Rocks, RocksBacking};
+use super::rocks::{Family, Rocks, RocksBacking};
 use super::{StateBatch, StateError, StateWriter, Store, StoreKey, StoreKind, StoreSpec};
 use crate::log::{Offset, TopicPartition};
 
 /// The part of the overlay budget up to which a store is taken into memory when it is opened.
 const PRELOAD_SHARE: usize = 2048;
+/// Where the folder's id stands, beside the embedded log's notes.
+const IDENTITY_KEY: &[u8] = b"folder-id";
 
 /// How much memory the state may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +148,21 @@ impl StateDb {
     #[cfg(test)]
     pub(crate) fn write_next(&self) -> Option<Result<(), StateError>> {
         self.0.writer.get().and_then(StateWriter::write_next)
+    }
+
+    /// The data folder's own id, made at its first use; in memory a new one each time.
+    pub fn identity(&self) -> Result<String, StateError> {
+        let made = uuid::Uuid::new_v4().simple().to_string();
+        let Some(rocks) = &self.0.rocks else { return Ok(made) };
+        let mut known = None;
+        rocks.get(Family::Meta, IDENTITY_KEY, &mut |value| known = value.map(|id| String::from_utf8_lossy(id).into_owned()))?;
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let mut batch = rocksdb::WriteBatch::default();
+        batch.put_cf(rocks.family(Family::Meta)?, IDENTITY_KEY, &made);
+        rocks.write(batch)?;
+        Ok(made)
     }
 
     /// The RocksDB underneath, for the embedded log; `None` in memory.

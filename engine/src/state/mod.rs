@@ -57,7 +57,7 @@ pub enum StateError {
     /// A store has one owner at a time.
     #[error("the state of {0} is still in use by the task that kept it before")]
     StillOpen(String),
-    #[error("data folder '{0}' is in use by another process")]
+    #[error("data folder '{0}' is in use by another process: end that one, or give this one a folder of its own (--data-dir)")]
     InUse(String),
     #[error("data folder '{path}' can't be used: {reason}")]
     Unusable { path: String, reason: String },

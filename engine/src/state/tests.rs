@@ -512,7 +512,10 @@ fn a_folder_has_one_owner_and_must_be_usable() {
     let db = StateDb::open(folder.path(), StateLimits::default()).unwrap();
     let path = folder.path().display();
     let error = StateDb::open(folder.path(), StateLimits::default()).err().unwrap();
-    assert_eq!(error.to_string(), format!("data folder '{path}' is in use by another process"));
+    assert_eq!(
+        error.to_string(),
+        format!("data folder '{path}' is in use by another process: end that one, or give this one a folder of its own (--data-dir)")
+    );
     drop(db);
     StateDb::open(folder.path(), StateLimits::default()).unwrap();
     let file = folder.path().join("file");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tidemill_engine::engine::{EngineConfig, LogChoice};
+use tidemill_engine::engine::{Backoff, EngineConfig, LogChoice};
 
 use super::guarantee::broken_promise;
 use super::overrides::OverrideRules;
@@ -149,6 +149,12 @@ impl Values<'_> {
         if let Some(ms) = parsed("commit.interval.ms") {
             engine.commit_interval_ms = ms;
         }
+        if let Some(ms) = parsed("metadata.max.age.ms") {
+            engine.metadata_max_age_ms = ms;
+        }
+        let ms = |name: &str| self.text(name).trim().parse().unwrap_or_default();
+        engine.query_retry =
+            Backoff { initial_ms: ms("ksql.query.retry.backoff.initial.ms"), max_ms: ms("ksql.query.retry.backoff.max.ms") };
         if let Some(ms) = parsed("max.task.idle.ms") {
             engine.max_task_idle_ms = ms;
         }

@@ -31,8 +31,17 @@ struct Part {
 
 pub async fn healthcheck(app: Arc<App>) -> Reply {
     let log = app.health.log_answers(&app.engine).await;
+    let server_state = if app.is_closing() { "TERMINATED" } else { "READY" };
+    health(log, server_state)
+}
+
+/// While the server waits for its log.
+pub fn health_while_starting() -> Reply {
+    health(false, "INITIALIZING")
+}
+
+fn health(log: bool, server_state: &'static str) -> Reply {
     let part = |is_healthy| Part { is_healthy };
     let details = Details { metastore: part(true), kafka: part(log), command_runner: part(true) };
-    let server_state = if app.is_closing() { "TERMINATED" } else { "READY" };
     reply::json(&Health { is_healthy: log, details, server_state })
 }

@@ -21,12 +21,21 @@ struct ServerInfo {
 }
 
 pub fn info(app: &App) -> Reply {
+    described(&app.cluster_id, &app.engine.config().service_id, "RUNNING")
+}
+
+/// While the server waits for its log, whose id it does not know yet.
+pub fn info_while_starting(service_id: &str) -> Reply {
+    described("", service_id, "INITIALIZING")
+}
+
+fn described(cluster_id: &str, service_id: &str, server_status: &'static str) -> Reply {
     reply::json(&Info {
         server: ServerInfo {
             version: env!("CARGO_PKG_VERSION"),
-            kafka_cluster_id: app.cluster_id.clone(),
-            ksql_service_id: app.engine.config().service_id.clone(),
-            server_status: "RUNNING",
+            kafka_cluster_id: cluster_id.to_owned(),
+            ksql_service_id: service_id.to_owned(),
+            server_status,
         },
     })
 }

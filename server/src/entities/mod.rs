@@ -40,6 +40,12 @@ impl Common {
     pub fn new(statement_text: impl Into<String>) -> Self {
         Common { statement_text: statement_text.into(), warnings: Vec::new() }
     }
+
+    /// With remarks.
+    pub fn with_warnings(statement_text: impl Into<String>, warnings: impl IntoIterator<Item = String>) -> Self {
+        let warnings = warnings.into_iter().map(|message| Warning { message }).collect();
+        Common { statement_text: statement_text.into(), warnings }
+    }
 }
 
 /// An answer.

@@ -2,12 +2,13 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::stream;
 use hyper::header::HeaderValue;
 use tidemill_engine::formats::FormatDetector;
-use tidemill_engine::log::{ArrivedBatch, LogError, LogReader, OffsetSpec, Subscription};
+use tidemill_engine::log::{ArrivedBatch, Log, LogError, LogReader, OffsetSpec, Subscription, TopicPartition};
 use tidemill_engine::types::text::{to_text, write_timestamp};
 use tidemill_parser::ast::Print;
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
@@ -23,7 +24,7 @@ const MAX_BUFFERED_BYTES: usize = 4 << 20;
 /// Records that are looked at together for their formats.
 const MAX_RECORDS_AT_ONCE: usize = 500;
 /// How long to wait before a broker that is away is asked again.
-const RETRY: std::time::Duration = std::time::Duration::from_millis(500);
+const RETRY: Duration = Duration::from_millis(500);
 
 /// The topics that there are.
 pub struct Known(Vec<String>);
@@ -100,7 +101,8 @@ pub async fn print(app: Arc<App>, print: Print, text: String, options: PrintOpti
         Err(error) => return Err(ApiError::generic(ErrorCode::SERVER_ERROR, format!("PRINT broke off: {error}"))),
     };
     let printing = Printing {
-        opened,
+        look_at: Instant::now() + opened.max_age,
+        opened: Some(opened),
         keys: FormatDetector::new(true),
         values: FormatDetector::new(false),
         named: None,
@@ -115,33 +117,76 @@ pub async fn print(app: Arc<App>, print: Print, text: String, options: PrintOpti
     Ok(reply::stream(options.content_type, ReplyBody::stream(stream::unfold(printing, Printing::next))))
 }
 
+/// A topic that is being read.
 struct Opened {
+    log: Arc<dyn Log>,
+    topic: String,
+    /// The first reads the partitions that were there; each of the others what came at once later on.
+    readers: Vec<Opening>,
+    arrived: Arc<Notify>,
+    /// How often partitions are looked for that came since.
+    max_age: Duration,
+}
+
+/// Some partitions of the topic.
+struct Opening {
     reader: Box<dyn LogReader>,
     partitions: Vec<i32>,
-    arrived: Arc<Notify>,
 }
 
 /// `None`: there is no such topic.
 fn open(app: &App, print: &Print) -> Result<Option<Opened>, LogError> {
     let log = app.engine.log();
     let Some(info) = log.describe_topic(&print.topic.name)? else { return Ok(None) };
-    let partitions = info.all_partitions();
-    let numbers: Vec<i32> = partitions.iter().map(|p| p.partition).collect();
     let spec = if print.from_beginning { OffsetSpec::Earliest } else { OffsetSpec::Latest };
+    let max_age = Duration::from_millis(app.engine.config().metadata_max_age_ms);
+    let mut opened =
+        Opened { log: log.clone(), topic: print.topic.name.clone(), readers: Vec::new(), arrived: Arc::new(Notify::new()), max_age };
+    opened.readers.push(opening(&**log, info.all_partitions(), spec, &opened.arrived)?);
+    Ok(Some(opened))
+}
+
+fn opening(log: &dyn Log, partitions: Vec<TopicPartition>, spec: OffsetSpec, arrived: &Arc<Notify>) -> Result<Opening, LogError> {
+    let numbers = partitions.iter().map(|p| p.partition).collect();
     let offsets = log.offsets(&partitions, spec)?;
-    let arrived = Arc::new(Notify::new());
     let wake = arrived.clone();
     let reader = log.subscribe(Subscription {
         partitions: partitions.into_iter().zip(offsets).collect(),
         wake: Arc::new(move || wake.notify_one()),
         max_buffered_bytes: MAX_BUFFERED_BYTES,
     })?;
-    Ok(Some(Opened { reader, partitions: numbers, arrived }))
+    Ok(Opening { reader, partitions: numbers })
+}
+
+impl Opened {
+    /// What arrives next, with its partition's number.
+    fn poll(&mut self) -> Result<Option<(i32, ArrivedBatch)>, LogError> {
+        for opening in &mut self.readers {
+            if let Some(batch) = opening.reader.poll()? {
+                return Ok(Some((opening.partitions.get(batch.source).copied().unwrap_or_default(), batch)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Looks for partitions that came since, which are read from their first record. Blocks.
+    fn grow(&mut self) -> Result<(), LogError> {
+        let known: usize = self.readers.iter().map(|opening| opening.partitions.len()).sum();
+        let Some(info) = self.log.describe_topic(&self.topic)? else { return Ok(()) };
+        let new: Vec<TopicPartition> = info.all_partitions().into_iter().skip(known).collect();
+        if !new.is_empty() {
+            self.readers.push(opening(&*self.log, new, OffsetSpec::Earliest, &self.arrived)?);
+        }
+        Ok(())
+    }
 }
 
 /// An answer under way.
 struct Printing {
-    opened: Opened,
+    /// Out of hand only while new partitions are looked for.
+    opened: Option<Opened>,
+    /// When that is due.
+    look_at: Instant,
     keys: FormatDetector,
     values: FormatDetector,
     /// The formats as they were last named.
@@ -166,14 +211,19 @@ impl Printing {
             if self.left == Some(0) || *self.closing.borrow() {
                 return None;
             }
-            match self.opened.reader.poll() {
+            if Instant::now() >= self.look_at {
+                self.grow().await?;
+            }
+            let opened = self.opened.as_mut()?;
+            match opened.poll() {
                 Ok(Some(batch)) => {
                     let arrived = self.gather(batch);
                     self.show(&arrived);
                 }
                 Ok(None) => {
                     tokio::select! {
-                        () = self.opened.arrived.notified() => {}
+                        () = opened.arrived.notified() => {}
+                        () = tokio::time::sleep_until(self.look_at.into()) => {}
                         () = closed(&mut self.closing) => return None,
                     }
                 }
@@ -187,25 +237,39 @@ impl Printing {
         }
     }
 
+    /// Takes up partitions that came since; what can't be asked now is asked the next time.
+    async fn grow(&mut self) -> Option<()> {
+        let mut opened = self.opened.take()?;
+        self.look_at = Instant::now() + opened.max_age;
+        let looked = tokio::task::spawn_blocking(move || {
+            if let Err(error) = opened.grow() {
+                tracing::debug!(topic = opened.topic, %error, "new partitions can't be looked for");
+            }
+            opened
+        });
+        self.opened = Some(looked.await.ok()?);
+        Some(())
+    }
+
     /// A batch with those that are there behind it: the more records are seen, the surer are the formats.
-    fn gather(&mut self, first: ArrivedBatch) -> Vec<ArrivedBatch> {
-        let mut count = first.batch.len();
+    fn gather(&mut self, first: (i32, ArrivedBatch)) -> Vec<(i32, ArrivedBatch)> {
+        let mut count = first.1.batch.len();
         let mut arrived = vec![first];
         // What is wrong with the log comes up again at the next poll.
         while count < MAX_RECORDS_AT_ONCE
-            && let Ok(Some(next)) = self.opened.reader.poll()
+            && let Some(Ok(Some(next))) = self.opened.as_mut().map(Opened::poll)
         {
-            count += next.batch.len();
+            count += next.1.batch.len();
             arrived.push(next);
         }
         arrived
     }
 
     /// Turns batches into chunks: the formats where they changed, then a line a record.
-    fn show(&mut self, arrived: &[ArrivedBatch]) {
+    fn show(&mut self, arrived: &[(i32, ArrivedBatch)]) {
         let mut chunks = Vec::new();
         let of = |arrived: &ArrivedBatch| arrived.first..arrived.batch.len();
-        let records = || arrived.iter().flat_map(|a| of(a).map(|i| (a.source, a.batch.record(i))));
+        let records = || arrived.iter().flat_map(|(partition, a)| of(a).map(|i| (*partition, a.batch.record(i))));
         for (_, record) in records() {
             self.keys.observe(record.key);
             self.values.observe(record.value);
@@ -218,8 +282,7 @@ impl Printing {
             chunks.push(format!("{}\n", names.1).into());
             self.named = Some(names);
         }
-        for (source, record) in records() {
-            let partition = self.opened.partitions.get(source).copied().unwrap_or_default();
+        for (partition, record) in records() {
             if self.left == Some(0) {
                 break;
             }

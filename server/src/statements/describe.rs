@@ -24,13 +24,33 @@ pub fn one(app: &App, name: &Ident, extended: bool, text: String) -> Result<Ksql
         return Err(ApiError::statement(ErrorCode::BAD_STATEMENT, message, text));
     };
     let source_description = described(app, source, extended);
-    Ok(KsqlEntity::SourceDescription(SourceDescriptionEntity { source_description, common: Common::new(text) }))
+    let common = Common::with_warnings(text, remarks(app, source));
+    Ok(KsqlEntity::SourceDescription(SourceDescriptionEntity { source_description, common }))
 }
 
 pub fn all(app: &App, kind: SourceKind, extended: bool, text: String) -> Result<KsqlEntity, ApiError> {
     let catalog = app.engine.catalog();
-    let source_descriptions = catalog.sources().filter(|s| s.kind == kind.into()).map(|s| described(app, s, extended)).collect();
-    Ok(KsqlEntity::SourceDescriptions(SourceDescriptions { source_descriptions, common: Common::new(text) }))
+    let sources = || catalog.sources().filter(|s| s.kind == kind.into());
+    let source_descriptions = sources().map(|s| described(app, s, extended)).collect();
+    let mut warnings: Vec<String> = Vec::new();
+    for remark in sources().flat_map(|s| remarks(app, s)) {
+        if !warnings.contains(&remark) {
+            warnings.push(remark);
+        }
+    }
+    Ok(KsqlEntity::SourceDescriptions(SourceDescriptions { source_descriptions, common: Common::with_warnings(text, warnings) }))
+}
+
+/// What is to be said of the queries that read or write a source.
+fn remarks(app: &App, source: &Source) -> Vec<String> {
+    let queries = app.engine.queries();
+    let (readers, mut about) = (queries.readers_of(&source.name), queries.writers_of(&source.name));
+    for reader in readers {
+        if about.iter().all(|query| query.id != reader.id) {
+            about.push(reader);
+        }
+    }
+    queries::remarks(&app.engine, about.iter().map(|query| &**query))
 }
 
 fn described(app: &App, source: &Source, extended: bool) -> SourceDescription {
@@ -50,8 +70,8 @@ fn described(app: &App, source: &Source, extended: bool) -> SourceDescription {
     SourceDescription {
         name: source.name.clone(),
         window_type: source.window.map(|w| w.name()),
-        read_queries: readers.iter().map(|q| queries::listed(q)).collect(),
-        write_queries: writers.iter().map(|q| queries::listed(q)).collect(),
+        read_queries: readers.iter().map(|q| queries::listed(&app.engine, q)).collect(),
+        write_queries: writers.iter().map(|q| queries::listed(&app.engine, q)).collect(),
         fields: Field::of_source(source),
         kind: source.kind.upper(),
         timestamp: source.timestamp.as_ref().map(|t| t.column.clone()).unwrap_or_default(),

@@ -28,7 +28,8 @@ pub fn query(app: &App, id: &Ident, text: String) -> Result<KsqlEntity, ApiError
         return Err(ApiError::statement(ErrorCode::BAD_STATEMENT, message, text));
     };
     let query_description = described(app, &query);
-    Ok(KsqlEntity::QueryDescription(QueryDescriptionEntity { query_description, common: Common::new(text) }))
+    let common = Common::with_warnings(text, app.engine.remarks(&query));
+    Ok(KsqlEntity::QueryDescription(QueryDescriptionEntity { query_description, common }))
 }
 
 /// `EXPLAIN statement`: planned, not run.
@@ -65,7 +66,7 @@ pub fn statement(app: &App, session: &Session, inner: &SpannedStatement, text: S
 /// A persistent query in full.
 pub fn described(app: &App, query: &PersistentQuery) -> QueryDescription {
     let catalog = app.engine.catalog();
-    let state = query.state();
+    let (state, is_away) = (query.state(), app.engine.log().outage().is_some());
     let (sinks, _) = queries::sinks(query);
     let schema_of = sinks.first().or(query.plan.sources.first()).and_then(|name| catalog.source(name));
     let query_errors = queries::errors(&state, queries::counters(query).last_record_ms);
@@ -80,18 +81,18 @@ pub fn described(app: &App, query: &PersistentQuery) -> QueryDescription {
         topology: topology(app, &query.plan, true),
         execution_plan: execution_plan::text(&query.plan),
         overridden_properties: overridden(app, &query.properties),
-        ksql_host_query_status: BTreeMap::from([(app.host.clone(), queries::state_name(&state))]),
+        ksql_host_query_status: BTreeMap::from([(app.host.clone(), queries::state_name(&state, is_away))]),
         query_type: "PERSISTENT",
         query_errors,
         tasks_metadata: tasks(app, query, &consumer_group_id),
         consumer_group_id,
-        state: Some(queries::running_state_name(&state)),
+        state: Some(queries::running_state_name(&state, is_away)),
     }
 }
 
 /// A push query in full.
 fn described_push(app: &App, query: PushQueryInfo) -> QueryDescription {
-    let state = query.handle.state();
+    let (state, is_away) = (query.handle.state(), app.engine.log().outage().is_some());
     let names = tidemill_engine::plan::names::Names::transient(&app.engine.config().service_id, &query.id);
     QueryDescription {
         statement_text: query.statement,
@@ -102,12 +103,12 @@ fn described_push(app: &App, query: PushQueryInfo) -> QueryDescription {
         topology: topology(app, &query.plan, false),
         execution_plan: execution_plan::text(&query.plan),
         overridden_properties: overridden(app, &query.properties),
-        ksql_host_query_status: BTreeMap::from([(app.host.clone(), queries::state_name(&state))]),
+        ksql_host_query_status: BTreeMap::from([(app.host.clone(), queries::state_name(&state, is_away))]),
         query_type: "PUSH",
         query_errors: Vec::new(),
         tasks_metadata: Vec::new(),
         consumer_group_id: names.prefix().to_owned(),
-        state: Some(queries::running_state_name(&state)),
+        state: Some(queries::running_state_name(&state, is_away)),
         id: query.id,
     }
 }

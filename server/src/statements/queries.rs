@@ -9,9 +9,10 @@ use tidemill_engine::runtime::QueryState;
 
 use crate::entities::{PartitionOffsets, QueryErrorEntity, QueryOffsets, RunningQuery, TopicOffsets};
 
-/// A query's state in ksqlDB's words.
-pub fn state_name(state: &QueryState) -> &'static str {
+/// A query's state in ksqlDB's words. `is_away`: its log is, so that nothing goes on before it returns.
+pub fn state_name(state: &QueryState, is_away: bool) -> &'static str {
     match state {
+        QueryState::Restoring | QueryState::Running if is_away => "UNRESPONSIVE",
         QueryState::Restoring | QueryState::Running => "RUNNING",
         QueryState::Paused => "PAUSED",
         QueryState::Failed(_) => "ERROR",
@@ -20,25 +21,32 @@ pub fn state_name(state: &QueryState) -> &'static str {
 }
 
 /// The state without regard to pauses, which ksqlDB counts apart.
-pub fn running_state_name(state: &QueryState) -> &'static str {
+pub fn running_state_name(state: &QueryState, is_away: bool) -> &'static str {
     match state {
-        QueryState::Paused => "RUNNING",
-        other => state_name(other),
+        QueryState::Paused => state_name(&QueryState::Running, is_away),
+        other => state_name(other, is_away),
     }
 }
 
+/// What is to be said of these queries besides their states.
+pub fn remarks<'a>(engine: &'a Engine, queries: impl IntoIterator<Item = &'a PersistentQuery>) -> Vec<String> {
+    let about = queries.into_iter().flat_map(|query| engine.remarks(query));
+    let outage = engine.log().outage().map(|outage| format!("{outage}. Queries go on where they are once it is back."));
+    outage.into_iter().chain(about).collect()
+}
+
 /// A persistent query as lists show it.
-pub fn listed(query: &PersistentQuery) -> RunningQuery {
-    let state = query.state();
+pub fn listed(engine: &Engine, query: &PersistentQuery) -> RunningQuery {
+    let (state, is_away) = (query.state(), engine.log().outage().is_some());
     let (sinks, sink_kafka_topics) = sinks(query);
     RunningQuery {
         query_string: query.plan.statement.clone(),
         sinks,
         sink_kafka_topics,
         id: query.id.clone(),
-        status_count: BTreeMap::from([(state_name(&state), 1)]),
+        status_count: BTreeMap::from([(state_name(&state, is_away), 1)]),
         query_type: "PERSISTENT",
-        state: Some(running_state_name(&state)),
+        state: Some(running_state_name(&state, is_away)),
         query_errors: errors(&state, counters(query).last_record_ms),
     }
 }
@@ -46,8 +54,8 @@ pub fn listed(query: &PersistentQuery) -> RunningQuery {
 /// What ended a query that has failed. `last_record_ms` is when it last read something.
 pub fn errors(state: &QueryState, last_record_ms: i64) -> Vec<QueryErrorEntity> {
     match state {
-        QueryState::Failed(message) => {
-            vec![QueryErrorEntity { timestamp: last_record_ms, error_message: message.clone(), kind: "SYSTEM" }]
+        QueryState::Failed(failure) => {
+            vec![QueryErrorEntity { timestamp: last_record_ms, error_message: failure.reason.clone(), kind: "SYSTEM" }]
         }
         _ => Vec::new(),
     }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
-use tidemill_engine::log::{Commit, Log, OutRecord, partition_for};
+use tidemill_engine::log::{Commit, Log, OffsetSpec, OutRecord, partition_for};
 use tidemill_engine::state::StateBatch;
 use tidemill_tests::broker;
 use tidemill_tests::server::ServerProcess;
 
-use crate::support::{PATIENCE, handle, log_on, new_topic};
+use crate::support::{PATIENCE, handle, log_on, new_topic, wait_until_back};
 
 const PARTITIONS: u32 = 2;
 const IDS: i64 = 7;
@@ -17,6 +17,8 @@ const IDS: i64 = 7;
 const STEP: i64 = 2_000;
 /// Outages, seconds: shorter and longer than a request's time limit.
 const OUTAGES_S: [u64; 2] = [2, 14];
+/// How long a statement may take while the broker is away.
+const ANSWER: Duration = Duration::from_secs(10);
 /// How long a server may take to end while its broker is away.
 const END: Duration = Duration::from_secs(15);
 
@@ -36,18 +38,60 @@ fn counted(rows: &[serde_json::Value]) -> i64 {
     rows.iter().map(|row| row[2].as_i64().unwrap_or(0)).sum()
 }
 
-/// The tables hold every record up to `count`; behind the repartition, counts may be higher.
-fn check(server: &ServerProcess, count: i64) {
+/// The tables hold every record up to `count`, each as often as it must: what is counted straight from the source once, what
+/// is counted behind a repartition topic as often as that topic holds it (an outage may have put it there twice).
+fn check(server: &ServerProcess, log: &dyn Log, count: i64) {
     let last = |rest: i64, of: i64| (count - 1 - rest) / of * of + rest;
-    for (table, of) in [("latest", IDS), ("groups", 3)] {
-        let rows = server.pull_until(&format!("SELECT * FROM {table};"), PATIENCE, |rows| {
-            let highs: BTreeMap<String, i64> = rows.iter().map(|row| (row[0].to_string(), row[1].as_i64().unwrap_or(-1))).collect();
-            // The highest number may arrive before lower ones of other partitions.
-            rows.len() == of as usize && counted(rows) >= count && (0..of).all(|rest| highs.values().any(|high| *high == last(rest, of)))
-        });
-        let counted = counted(&rows);
-        println!("{table}: {count} records, {} of them more than once", counted - count);
+    let complete = |rows: &[Json], of: i64| {
+        let highs: BTreeMap<String, i64> = rows.iter().map(|row| (row[0].to_string(), row[1].as_i64().unwrap_or(-1))).collect();
+        // The highest number may arrive before lower ones of other partitions.
+        rows.len() == of as usize && counted(rows) >= count && (0..of).all(|rest| highs.values().any(|high| *high == last(rest, of)))
+    };
+    let rows = server.pull_until("SELECT * FROM latest;", PATIENCE, |rows| complete(rows, IDS));
+    let mut rows: Vec<(String, i64, i64)> = rows
+        .iter()
+        .map(|row| (row[0].as_str().unwrap_or_default().to_owned(), row[1].as_i64().unwrap_or(-1), row[2].as_i64().unwrap_or(-1)))
+        .collect();
+    rows.sort();
+    let exact: Vec<(String, i64, i64)> = (0..IDS).map(|id| (format!("k{id}"), last(id, IDS), (count - id + IDS - 1) / IDS)).collect();
+    assert_eq!(rows, exact, "each record counts once");
+    let topics = log.list_topics().expect("topics");
+    let repartition =
+        topics.iter().find(|t| t.name.contains("CTAS_GROUPS") && t.name.contains("repartition")).expect("a repartition topic");
+    let in_between = || {
+        let ends = log.offsets(&repartition.all_partitions(), OffsetSpec::Latest).expect("offsets");
+        ends.iter().map(|end| end.0).sum::<i64>()
+    };
+    server.pull_until("SELECT * FROM groups;", PATIENCE, |rows| complete(rows, 3) && counted(rows) == in_between());
+    println!("groups: {count} records, {} of them more than once", in_between() - count);
+}
+
+/// What can't be done without the broker is refused within 10 s, with its reason, and nothing of it is done; what can be done
+/// is answered.
+fn statements_while_away(server: &ServerProcess, topic: &str, latest: &str) {
+    let statements = [
+        format!("TERMINATE {latest};"),
+        format!("PAUSE {latest};"),
+        format!("RESUME {latest};"),
+        "DROP TABLE latest;".to_owned(),
+        format!("CREATE STREAM more (n INT) WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='JSON');"),
+        "CREATE STREAM other AS SELECT * FROM away;".to_owned(),
+    ];
+    for sql in statements {
+        let asked = Instant::now();
+        let (status, text) = server.request("POST", "/ksql", Some(&json!({"ksql": sql}))).expect("an answer");
+        assert!(asked.elapsed() < ANSWER, "{sql} took {:?}", asked.elapsed());
+        let answer: Json = serde_json::from_str(&text).expect("JSON");
+        assert_eq!((status, &answer["@type"], &answer["error_code"]), (503, &json!("statement_error"), &json!(50300)), "{sql} {text}");
+        assert!(answer["message"].as_str().is_some_and(|said| said.contains("Nothing was done")), "{text}");
     }
+    let asked = Instant::now();
+    let answer = server.ksql("SHOW QUERIES;");
+    assert!(asked.elapsed() < ANSWER, "{:?}", asked.elapsed());
+    for query in answer[0]["queries"].as_array().expect("queries") {
+        assert_eq!((&query["state"], &query["statusCount"]), (&json!("UNRESPONSIVE"), &json!({"UNRESPONSIVE": 1})), "{query}");
+    }
+    assert!(answer[0]["warnings"].to_string().contains("is away"), "{answer}");
 }
 
 #[test]
@@ -66,7 +110,8 @@ fn a_server_outlasts_its_broker() {
     ));
     let queries = server.running_queries();
     produce(&log, &topic, 0, STEP);
-    check(&server, STEP);
+    check(&server, &log, STEP);
+    let latest = queries.iter().find(|id| id.contains("LATEST")).expect("it is listed").clone();
 
     let mut count = STEP;
     for outage_s in OUTAGES_S {
@@ -85,12 +130,14 @@ fn a_server_outlasts_its_broker() {
         let health: Json = serde_json::from_str(&text).expect("JSON");
         assert_eq!((status, &health["isHealthy"], &health["details"]["kafka"]["isHealthy"]), (200, &json!(false), &json!(false)), "{text}");
         println!("noticed and asked within {:?}", killed.elapsed());
+        statements_while_away(&server, &topic, &latest);
         std::thread::sleep(Duration::from_secs(outage_s).saturating_sub(killed.elapsed()));
         broker.start_again().expect("the broker comes back");
         let back = Instant::now();
+        wait_until_back(&log);
         produce(&log, &topic, count, count + STEP);
         count += STEP;
-        check(&server, count);
+        check(&server, &log, count);
         println!("caught up within {:?}", back.elapsed());
         assert_eq!(server.running_queries(), queries);
     }
@@ -104,25 +151,32 @@ fn a_server_outlasts_its_broker() {
     produce(&log, &topic, count, count + STEP);
     count += STEP;
     broker.kill();
-    let (status, text) = server
-        .request(
-            "POST",
-            "/ksql",
-            Some(&json!({"ksql": format!("CREATE STREAM more (n INT) WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='JSON');")})),
-        )
-        .expect("an answer");
-    assert_eq!(status, 503, "not that the topic is missing: {text}");
     let ending = Instant::now();
     assert_eq!(server.terminate(), Some(0));
     assert!(ending.elapsed() < END, "it took {:?} to end", ending.elapsed());
-    let server = std::thread::scope(|scope| {
-        let starting = scope.spawn(|| ServerProcess::start(&data, &["--bootstrap-servers", &bootstrap]));
-        std::thread::sleep(Duration::from_secs(2));
-        assert!(!starting.is_finished(), "it does not answer before it can");
-        broker.start_again().expect("the broker comes back");
-        starting.join().expect("the server starts")
-    });
+    let starting = Instant::now();
+    let server = ServerProcess::start_listening(&data, &["--bootstrap-servers", &bootstrap]);
+    assert!(starting.elapsed() < ANSWER, "it listens while it waits");
+    let (status, text) = server.request("GET", "/healthcheck", None).expect("an answer");
+    let health: Json = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((status, &health["isHealthy"], &health["details"]["kafka"]["isHealthy"]), (200, &json!(false), &json!(false)), "{text}");
+    let (status, text) = server.request("GET", "/info", None).expect("an answer");
+    let info: Json = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((status, &info["KsqlServerInfo"]["ksqlServiceId"]), (200, &json!("default_")), "{text}");
+    for (path, body) in [("/ksql", json!({"ksql": "SHOW QUERIES;"})), ("/query-stream", json!({"sql": "SELECT * FROM latest;"}))] {
+        let (status, text) = server.request("POST", path, Some(&body)).expect("an answer");
+        let answer: Json = serde_json::from_str(&text).expect("JSON");
+        assert_eq!((status, &answer["@type"], &answer["error_code"]), (503, &json!("generic_error"), &json!(50302)), "{text}");
+        assert!(answer["message"].as_str().is_some_and(|said| said.contains("is away")), "{text}");
+    }
+    broker.start_again().expect("the broker comes back");
+    let back = Instant::now();
+    wait_until_back(&log);
+    while !server.request("GET", "/chc/ready", None).is_ok_and(|(status, _)| status == 200) {
+        assert!(back.elapsed() < PATIENCE, "it does not go on:\n{}", server.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
     assert_eq!(server.running_queries(), queries);
-    check(&server, count);
+    check(&server, &log, count);
     assert_eq!(server.terminate(), Some(0));
 }

@@ -165,22 +165,26 @@ fn check_even(log: &dyn Log, clicks: &str, count: i64) {
 fn a_half_written_folder_is_no_obstacle() {
     let Some(bootstrap) = broker::shared("a_half_written_folder_is_no_obstacle") else { return };
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let data = folder.path().join("data");
+    let (data, config) = (folder.path().join("data"), folder.path().join("server.properties"));
+    std::fs::write(&config, "ksql.service.id=half_\n").expect("a configuration");
     let begun = Instant::now();
     for round in 0..3 {
-        let mut child = spawn(&data, &bootstrap);
+        let mut child = spawn(&data, &config, &bootstrap);
         std::thread::sleep(Duration::from_millis(40 * (round + 1)));
         child.kill().expect("a kill");
         child.wait().expect("an end");
     }
-    ServerProcess::start(&data, &["--bootstrap-servers", &bootstrap]).ksql("SHOW QUERIES;");
+    let arguments = ["--bootstrap-servers", &bootstrap, "--config", config.to_str().expect("a path")];
+    ServerProcess::start(&data, &arguments).ksql("SHOW QUERIES;");
     assert!(begun.elapsed() < PATIENCE);
 }
 
-fn spawn(data: &Path, bootstrap: &str) -> std::process::Child {
+fn spawn(data: &Path, config: &Path, bootstrap: &str) -> std::process::Child {
     std::process::Command::new(tidemill_tests::server::tidemill_binary())
         .args(["server", "--listen", "127.0.0.1:0", "--bootstrap-servers", bootstrap, "--data-dir"])
         .arg(data)
+        .arg("--config")
+        .arg(config)
         .stdin(std::process::Stdio::null())
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())

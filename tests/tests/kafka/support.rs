@@ -24,6 +24,15 @@ pub fn log_on(bootstrap: &str) -> KafkaLog {
     KafkaLog::connect(bootstrap, &BTreeMap::new(), Arc::new(|state: StateBatch| state.write())).expect("a log")
 }
 
+/// Waits until a log has noticed that its broker is back.
+pub fn wait_until_back(log: &dyn Log) {
+    let began = Instant::now();
+    while log.outage().is_some() || log.ping(Duration::from_secs(1)).is_err() {
+        assert!(began.elapsed() < PATIENCE, "the broker does not come back");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// Creates a topic with a name of its own.
 pub fn new_topic(log: &dyn Log, name: &str, partitions: u32) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -134,6 +143,18 @@ pub fn fill(log: &dyn Log, topic: &str, partition: i32, from: i64, to: i64) {
         let text = number.to_string();
         let value = Some(text.as_bytes());
         writer.send(topic, OutRecord { partition, timestamp: 1_000 + number, key: None, value, headers: &[] }).expect("a send");
+    }
+    commit(&mut *writer);
+}
+
+/// Writes JSON records with the key `k` into a partition and commits.
+pub fn fill_json(log: &dyn Log, topic: &str, partition: i32, values: impl Iterator<Item = serde_json::Value>) {
+    let topic = handle(log, topic);
+    let mut writer = log.writer().expect("a writer");
+    for value in values {
+        let text = value.to_string();
+        let record = OutRecord { partition, timestamp: 1_000, key: Some(b"k"), value: Some(text.as_bytes()), headers: &[] };
+        writer.send(topic, record).expect("a send");
     }
     commit(&mut *writer);
 }

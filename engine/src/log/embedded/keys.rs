@@ -1,7 +1,7 @@
 //! Where the embedded log keeps things in RocksDB.
 //!
 //! Blocks: topic id (4) | partition (4) | base offset (8), big-endian, in the family of the log. All else is in the family
-//! of notes, by a first letter.
+//! of notes, by a first letter; `f` is taken by the folder's own id.
 
 use crate::log::{PartitionId, TopicPartition};
 

@@ -88,6 +88,11 @@ impl Failure {
         UNKNOWN_TOPIC.iter().any(|code| self.is(*code))
     }
 
+    /// The partition holds no record at the offset that is read from, nor will it get one there soon.
+    pub(super) fn is_out_of_range(&self) -> bool {
+        self.is(Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) || self.is(Code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
+    }
+
     pub(super) fn is_queue_full(&self) -> bool {
         self.is(Code::RD_KAFKA_RESP_ERR__QUEUE_FULL)
     }

@@ -112,7 +112,7 @@ impl Groups {
                     if failure.is_about_coordinator() {
                         self.coordinators.forget();
                     }
-                    if !tries.again() {
+                    if self.client.is_away() || !tries.again() {
                         return Err(failure);
                     }
                 }

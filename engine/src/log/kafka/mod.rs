@@ -10,6 +10,7 @@
 
 mod append;
 pub mod bare;
+mod claim;
 mod committer;
 mod coordinators;
 mod errors;
@@ -25,6 +26,7 @@ mod properties;
 mod purge;
 mod reader;
 mod reports;
+mod rules;
 mod topics;
 mod upkeep;
 mod writer;
@@ -37,11 +39,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::{
-    GroupOffsets, Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, OutRecord, Subscription, TopicHandle, TopicInfo, TopicPartition,
-    TopicSpec,
+    Claim, ClaimRequest, GroupOffsets, Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, OutRecord, Subscription, TopicHandle,
+    TopicInfo, TopicPartition, TopicSpec,
 };
 use crate::state::{StateBatch, StateError};
 use append::Appender;
+use claim::KafkaClaim;
 use committer::Committer;
 use coordinators::Coordinators;
 use ffi::{Client, admin};
@@ -51,6 +54,7 @@ use hub::{Hub, Watch};
 use properties::{ClientProperties, Role};
 use purge::Purger;
 use reader::KafkaReader;
+use rules::Rules;
 use topics::Topics;
 use upkeep::Upkeep;
 use writer::KafkaWriter;
@@ -80,6 +84,7 @@ struct Shared {
     admin: Arc<Client>,
     topics: Arc<Topics>,
     appender: Appender,
+    rules: Rules,
     groups: Arc<Groups>,
     committer: Committer,
     /// The process is about to end.
@@ -94,9 +99,20 @@ impl Shared {
         self.closing.load(Ordering::Acquire) && self.health.outage().is_some()
     }
 
+    /// Producers that are made from now on keep to this size of a batch, the one that is ready already as well.
+    fn limit_batches(&self, bytes: usize) {
+        self.rules.limit_batches(bytes);
+        *self.next_producer.lock() = None;
+    }
+
     /// A client that writes, and another one made ready for the next that asks.
     fn producer(&self) -> Result<Arc<Client>, LogError> {
-        let next = Client::producer(&self.properties.for_role(Role::Producer), &self.health)?;
+        let mut properties = self.properties.for_role(Role::Producer);
+        let batch_bytes = self.rules.batch_bytes();
+        if batch_bytes != usize::MAX {
+            properties.insert("batch.size".into(), batch_bytes.to_string());
+        }
+        let next = Client::producer(&properties, &self.health)?;
         Ok(self.next_producer.lock().replace(Arc::clone(&next)).unwrap_or(next))
     }
 }
@@ -125,7 +141,18 @@ impl KafkaLog {
         let purger = Arc::new(Purger::default());
         let upkeep = Upkeep::start(background, Arc::clone(&purger), Arc::clone(&topics))?;
         let closing = AtomicBool::new(false);
-        let shared = Arc::new(Shared { properties, health, admin, topics, appender, groups, committer, closing, next_producer });
+        let shared = Arc::new(Shared {
+            properties,
+            health,
+            admin,
+            topics,
+            rules: Rules::default(),
+            appender,
+            groups,
+            committer,
+            closing,
+            next_producer,
+        });
         Ok(KafkaLog { shared, hub, purger, state, cluster_id: OnceLock::new(), _upkeep: upkeep })
     }
 }
@@ -194,6 +221,12 @@ impl Log for KafkaLog {
         Ok(pending.into_iter().zip(committed).map(|(pending, committed)| pending.or(committed)).collect())
     }
 
+    fn begin_group(&self, group: &str, offsets: GroupOffsets) {
+        if let Err(error) = self.shared.committer.commit(vec![(group.into(), offsets)], |_, _| false) {
+            tracing::debug!(target: "kafka", %error, "said of an earlier run of the group");
+        }
+    }
+
     fn delete_group(&self, group: &str) -> Result<(), LogError> {
         self.shared.committer.forget(group);
         self.shared.groups.delete(group)
@@ -222,6 +255,14 @@ impl Log for KafkaLog {
 
     fn writer(&self) -> Result<Box<dyn LogWriter>, LogError> {
         Ok(Box::new(KafkaWriter::new(Arc::clone(&self.shared), Arc::clone(&self.state))?))
+    }
+
+    fn outage(&self) -> Option<String> {
+        self.shared.health.outage()
+    }
+
+    fn claim(&self, request: &ClaimRequest<'_>, waiting: &mut dyn FnMut(&str)) -> Result<Box<dyn Claim>, LogError> {
+        Ok(Box::new(KafkaClaim::new(&self.shared.properties, request, waiting)?))
     }
 
     fn ping(&self, timeout: Duration) -> Result<(), LogError> {

@@ -14,16 +14,20 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::errors::Failure;
 use super::ffi::consume::{MessageBatch, PartitionQueue, Signal, scratch};
 use super::hub::{Lanes, Seat};
 use super::kept::{KeptBatch, MAX_KEPT_BYTES};
 use super::placement::{Arrival, Merge, Place, Placement, Usage, merge, place};
 use crate::log::{Batch, LogError, TopicPartition};
 
+/// Librdkafka's number for the first record that there is.
+const BEGINNING: i64 = -2;
 /// The most records of one batch: large enough to pay for its fixed costs, small enough to stay in the cache.
 const BATCH_RECORDS: usize = 1_024;
 /// For how long brokers must say that a topic does not exist until that is believed, and the longest silence in between.
@@ -61,6 +65,8 @@ pub(super) struct SharedPartition {
     lanes: Arc<Lanes>,
     wakers: Arc<Wakers>,
     state: Mutex<State>,
+    /// Some member has losses that it was not told of.
+    has_losses: AtomicBool,
 }
 
 #[derive(Default)]
@@ -95,6 +101,8 @@ struct Cursor {
     lane: usize,
     /// The next offset that it hands out.
     next: i64,
+    /// The partition does not hold `next` any more: it goes on with what there is.
+    is_reset: bool,
     signal: Arc<Signal>,
     queue: PartitionQueue,
     /// Given back after the queue is closed.
@@ -114,6 +122,8 @@ struct Member {
     max_bytes: usize,
     /// The topic has gone.
     failed: Option<LogError>,
+    /// Gaps that it was not told of: the first offset that is missing, the first that is there.
+    losses: Vec<(i64, i64)>,
 }
 
 /// A batch that a subscriber has not taken yet.
@@ -149,7 +159,7 @@ impl Waiting {
 
 impl SharedPartition {
     pub(super) fn new(name: TopicPartition, lanes: Arc<Lanes>) -> Arc<SharedPartition> {
-        Arc::new(SharedPartition { name, lanes, wakers: Arc::default(), state: Mutex::default() })
+        Arc::new(SharedPartition { name, lanes, wakers: Arc::default(), state: Mutex::default(), has_losses: AtomicBool::new(false) })
     }
 
     /// Adds a subscriber.
@@ -166,6 +176,7 @@ impl SharedPartition {
             waiting_bytes: 0,
             max_bytes,
             failed: None,
+            losses: Vec::new(),
         });
         self.wakers.0.lock().push((id, wake));
         let attached = self.attach(&mut state, id, Arrival::New);
@@ -227,15 +238,22 @@ impl SharedPartition {
         }
         let drained = SCRATCH.with_borrow_mut(|scratch| cursor.queue.drain(scratch));
         let mut result = Ok(None);
-        if let Some(failure) = drained.failure {
-            result = self.failed(state, lane, failure);
-        }
         if let Some(batch) = drained.batch {
             let (served, others) = state.hand_out(lane, id, batch, &self.name);
+            if state.members.iter().any(|member| !member.losses.is_empty()) {
+                self.has_losses.store(true, Ordering::Release);
+            }
             result = Ok(served);
             *wake_others = others;
             if state.cursors.len() > 1 {
                 state.merge_cursors();
+            }
+        }
+        // What came before it in the partition comes before it here, too.
+        if let Some(failure) = drained.failure {
+            let failed = self.failed(state, lane, failure, drained.failed_at);
+            if matches!(result, Ok(None)) {
+                result = failed;
             }
         }
         result
@@ -269,6 +287,17 @@ impl SharedPartition {
         member.next >= end || cursor.next >= end || cursor.queue.position().is_some_and(|position| position >= end)
     }
 
+    /// What a subscriber has lost since the last call. Costs a look where nothing was.
+    pub(super) fn take_losses(&self, id: MemberId) -> Vec<(i64, i64)> {
+        if !self.has_losses.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let mut state = self.state.lock();
+        let taken = state.member(id).map(|member| std::mem::take(&mut member.losses)).unwrap_or_default();
+        self.has_losses.store(state.members.iter().any(|member| !member.losses.is_empty()), Ordering::Release);
+        taken
+    }
+
     /// Goes on at another offset for one subscriber.
     pub(super) fn seek(&self, id: MemberId, offset: i64) -> Result<(), LogError> {
         let mut state = self.state.lock();
@@ -299,7 +328,7 @@ impl SharedPartition {
                 let seat = self.lanes.seat(lane)?;
                 let queue = PartitionQueue::start(&seat.client, &self.name.topic, self.name.partition, offset, Arc::clone(&signal))
                     .map_err(|failure| failure.about("reading topic", Some(&self.name.topic)))?;
-                state.cursors.push(Cursor { lane, next: offset, signal, queue, _seat: seat });
+                state.cursors.push(Cursor { lane, next: offset, is_reset: false, signal, queue, _seat: seat });
                 lane
             }
         };
@@ -314,6 +343,7 @@ impl SharedPartition {
         if let Some(cursor) = state.cursors.iter_mut().find(|cursor| cursor.lane == lane) {
             cursor.queue.seek(offset).map_err(|failure| failure.about("seeking in topic", Some(&self.name.topic)))?;
             cursor.next = offset;
+            cursor.is_reset = false;
         }
         Ok(())
     }
@@ -325,8 +355,18 @@ impl SharedPartition {
     }
 
     /// A partition reported an error: what goes away by itself is only noted.
-    fn failed(&self, state: &mut State, lane: usize, failure: super::errors::Failure) -> Result<Option<Served>, LogError> {
+    fn failed(&self, state: &mut State, lane: usize, failure: Failure, failed_at: i64) -> Result<Option<Served>, LogError> {
         let TopicPartition { topic, partition } = &self.name;
+        if failure.is_out_of_range() {
+            // What the cursor wants is deleted, or the topic was made anew: on from the first record that there is. But what is
+            // said of another offset is an old answer, or counts what is never handed out: that is asked again.
+            if let Some(cursor) = state.cursors.iter_mut().find(|cursor| cursor.lane == lane) {
+                cursor.is_reset = failed_at < 0 || failed_at == cursor.next;
+                let to = if cursor.is_reset { BEGINNING } else { cursor.next };
+                cursor.queue.seek(to).map_err(|failure| failure.about("seeking in topic", Some(topic)))?;
+            }
+            return Ok(None);
+        }
         if failure.is_unknown_topic() {
             // A broker that starts may not know of its topics yet.
             if !state.missing.is_believed(Instant::now()) {
@@ -384,9 +424,9 @@ impl State {
         let State { cursors, members, .. } = self;
         let Some(cursor) = cursors.iter_mut().find(|cursor| cursor.lane == lane) else { return (None, false) };
         let (start, end) = (batch.offset(0), batch.end());
-        // Below the cursor without a seek: the log does not hold the cursor's offset any more (it was made anew, or lost
-        // its end), and librdkafka went back to what there is.
+        // Below the cursor without a seek: the log was made anew, or lost its end.
         let went_back = start < cursor.next;
+        let was_reset = std::mem::take(&mut cursor.is_reset);
         if went_back {
             tracing::warn!(target: "kafka", "partition {} of '{}' has no offset {}: reading on from {start}", name.partition, name.topic, cursor.next);
         }
@@ -397,6 +437,9 @@ impl State {
         for member in members.iter_mut().filter(|member| member.lane == Some(lane)) {
             if went_back {
                 member.next = start;
+            }
+            if was_reset && member.next < start {
+                member.losses.push((member.next, start));
             }
             let is_poller = member.id == poller;
             if !is_poller && member.waiting_bytes >= member.max_bytes {

@@ -42,7 +42,8 @@ const COMMON: &[(&str, &str)] = &[
 const CONSUMER: &[(&str, &str)] = &[
     ("enable.auto.commit", "false"),
     ("enable.auto.offset.store", "false"),
-    ("auto.offset.reset", "earliest"),
+    // Said rather than mended in silence: see `partition`.
+    ("auto.offset.reset", "error"),
     ("fetch.wait.max.ms", "20"),
     ("fetch.queue.backoff.ms", "2"),
     ("fetch.error.backoff.ms", "50"),
@@ -74,6 +75,8 @@ const PRODUCER: &[(&str, &str)] = &[
     ("queue.buffering.max.messages", "100000"),
     ("queue.buffering.max.kbytes", "65536"),
     ("message.timeout.ms", "120000"),
+    // As Java's `max.request.size`.
+    ("message.max.bytes", "1048576"),
 ];
 
 /// How long a statement waits until its record is durable, milliseconds.
@@ -183,7 +186,7 @@ impl ClientProperties {
 }
 
 fn set(config: &mut BTreeMap<String, String>, name: &str, value: &str) {
-    if name != "bootstrap.servers" {
+    if !matches!(name, "bootstrap.servers" | "auto.offset.reset") {
         config.insert(name.to_owned(), value.to_owned());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::health::Health;
 use super::hub::Hub;
 use super::partition::{MemberId, SharedPartition};
-use crate::log::{ArrivedBatch, LogError, LogReader, Offset, Subscription, TopicPartition};
+use crate::log::{ArrivedBatch, LogError, LogReader, Loss, Offset, Subscription, TopicPartition};
 
 pub(super) struct KafkaReader {
     hub: Arc<Hub>,
@@ -54,6 +54,15 @@ impl LogReader for KafkaReader {
 
     fn caught_up(&self, source: usize) -> bool {
         self.sources.get(source).is_none_or(|source| source.partition.caught_up(source.member))
+    }
+
+    fn take_losses(&mut self) -> Vec<Loss> {
+        let sources = self.sources.iter().enumerate();
+        let losses = sources.flat_map(|(index, source)| {
+            let taken = source.partition.take_losses(source.member);
+            taken.into_iter().map(move |(from, to)| Loss { source: index, from: Offset(from), to: Offset(to) })
+        });
+        losses.collect()
     }
 
     fn seek(&mut self, offsets: &[Offset]) -> Result<(), LogError> {

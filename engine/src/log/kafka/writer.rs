@@ -1,14 +1,16 @@
 //! A worker's writer: one idempotent producer for each worker, so that a commit waits for the worker's own records only
 //! and no lock is shared. Partitions are explicit, topic handles cached, successes not reported.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::errors::Failure;
 use super::ffi::produce::{Producer, ProducerTopic, Undelivered};
 use super::properties::Role;
+use super::rules::{TopicRules, is_about_a_record};
 use super::{Shared, StateSink};
+use crate::clock::{Clock, SystemClock};
 use crate::log::{Commit, LogError, LogWriter, Offset, OutRecord, TopicHandle, TopicPartition};
 
 /// How long a send waits for room in a full queue, milliseconds. As Java's `max.block.ms`.
@@ -39,7 +41,7 @@ pub(super) struct KafkaWriter {
     shared: Arc<Shared>,
     producer: Producer,
     /// By handle; made at the first send.
-    topics: Vec<Option<ProducerTopic>>,
+    topics: Vec<Option<OpenTopic>>,
     /// The deletions that `topics` knows of.
     deletions: u64,
     /// Something was sent since the last flush.
@@ -55,7 +57,18 @@ pub(super) struct KafkaWriter {
     /// It has committed offsets, which go to the brokers in the background.
     has_offsets: bool,
     delivery_timeout: Duration,
+    /// Bytes of a batch at most, as far as topics have a say in it; `usize::MAX`: none has.
+    batch_bytes: usize,
+    /// The client does not compress.
+    sends_as_is: bool,
     state: StateSink,
+}
+
+/// A topic that the writer writes to.
+struct OpenTopic {
+    handle: ProducerTopic,
+    /// Where it has refused a batch: what it demands of each record.
+    rules: Option<Arc<TopicRules>>,
 }
 
 impl KafkaWriter {
@@ -64,6 +77,9 @@ impl KafkaWriter {
         let delivery_ms = properties.get("message.timeout.ms").and_then(|text| text.parse().ok()).unwrap_or(DELIVERY_TIMEOUT_MS);
         let max_queued = properties.get("queue.buffering.max.messages").and_then(|text| text.parse().ok());
         let max_queued: usize = max_queued.unwrap_or(MAX_QUEUED_RECORDS);
+        let compression = properties.get("compression.type").or_else(|| properties.get("compression.codec"));
+        let sends_as_is = compression.is_none_or(|name| name == "none");
+        let batch_bytes = shared.rules.batch_bytes();
         let producer = Producer::new(shared.producer()?);
         let deletions = shared.topics.deletions();
         let delivery_timeout = Duration::from_millis(delivery_ms);
@@ -79,6 +95,8 @@ impl KafkaWriter {
             remembered: HashSet::new(),
             has_offsets: false,
             delivery_timeout,
+            batch_bytes,
+            sends_as_is,
             state,
         })
     }
@@ -95,9 +113,29 @@ impl KafkaWriter {
             self.topics.resize_with(index + 1, || None);
         }
         if let Some(slot) = self.topics.get_mut(index) {
-            *slot = Some(opened);
+            *slot = Some(OpenTopic { handle: opened, rules: self.shared.rules.of(&name) });
         }
         Ok(index)
+    }
+
+    /// Judges a record by what its topic demands, before it can spoil a batch.
+    #[cold]
+    fn judge(&mut self, index: usize, topic: TopicHandle, record: &OutRecord<'_>) -> Result<(), LogError> {
+        let Some(Some(OpenTopic { rules: Some(rules), .. })) = self.topics.get(index) else { return Ok(()) };
+        let name = self.shared.topics.name(topic).unwrap_or_default();
+        let now_ms = SystemClock.now_ms();
+        let Some(reason) = rules.refuses(&name, record, now_ms, self.sends_as_is) else { return Ok(()) };
+        let mut refusal = Some(reason);
+        // Somebody may have raised the limit since.
+        if rules.are_old(Instant::now())
+            && let Some(rules) = self.shared.rules.learn(&self.shared.admin, &name)
+        {
+            refusal = rules.refuses(&name, record, now_ms, self.sends_as_is);
+            if let Some(Some(open)) = self.topics.get_mut(index) {
+                open.rules = Some(rules);
+            }
+        }
+        refusal.map_or(Ok(()), |reason| Err(LogError::Undeliverable { topic: name.to_string(), reason }))
     }
 
     /// The slow path of a send: waits for room, or for the producer to learn of a partition.
@@ -117,14 +155,18 @@ impl KafkaWriter {
                 self.producer.poll(Duration::from_millis(STEP_MS));
             } else if failure.is_unknown_topic() && !was_refreshed {
                 was_refreshed = true;
-                let _ = self.producer.refresh(handle, Duration::from_secs(REFRESH_TIMEOUT_S));
+                let _ = self.producer.refresh(&handle.handle, Duration::from_secs(REFRESH_TIMEOUT_S));
             } else {
                 let name = self.shared.topics.name(topic).unwrap_or_default();
                 let size = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+                if is_about_a_record(&failure) {
+                    let reason = too_large_for_client(size, record.partition, &self.shared.properties.for_role(Role::Producer));
+                    return Err(LogError::Undeliverable { topic: name.to_string(), reason });
+                }
                 failure.text = format!("{} (a record of {size} bytes for partition {})", failure.text, record.partition);
                 return Err(failure.about("writing to topic", Some(&name)));
             }
-            match self.producer.send(handle, record) {
+            match self.producer.send(&handle.handle, record) {
                 Ok(()) => return Ok(()),
                 Err(next) => failure = next,
             }
@@ -152,15 +194,40 @@ impl KafkaWriter {
         if lost.is_none() && left == 0 {
             return Ok(());
         }
-        let error = lost_records(lost, left, self.producer.fatal());
+        let fatal = self.producer.fatal();
+        let first = lost.as_ref().and_then(|lost| lost.first.as_ref());
+        let refusing = first.filter(|first| fatal.is_none() && is_about_a_record(&first.failure)).map(|first| first.topic.clone());
+        if let Some(topic) = refusing
+            && let Some(error) = self.learn_from(&topic)?
+        {
+            return Err(error);
+        }
+        let error = lost_records(lost, left, fatal);
         self.start_over()?;
         Err(error)
     }
 
+    /// A topic refused a batch for one of its records. Looks its demands up, and makes sure that no batch is larger than a
+    /// record may be: when all of it is sent again, by a new writer, each record is judged alone. `None`: that was so already.
+    fn learn_from(&mut self, topic: &str) -> Result<Option<LogError>, LogError> {
+        let known = self.shared.rules.of(topic);
+        let Some(rules) = self.shared.rules.learn(&self.shared.admin, topic) else { return Ok(None) };
+        let was_judged = known.is_some_and(|known| known.demands_as(&rules)) && self.batch_bytes <= rules.max_bytes;
+        if was_judged {
+            return Ok(None);
+        }
+        tracing::warn!(target: "kafka", topic, max_message_bytes = rules.max_bytes, "a batch was refused; sending again, record by record");
+        self.shared.limit_batches(rules.max_bytes);
+        self.start_over()?;
+        Ok(Some(LogError::Retriable(format!("Kafka: topic '{topic}' refused a batch; its records are judged one by one now"))))
+    }
+
     /// Forgets what is not delivered. The caller goes back to its last commit and sends it again.
     fn start_over(&mut self) -> Result<(), LogError> {
-        if self.producer.fatal().is_some() {
+        if self.producer.fatal().is_some() || self.batch_bytes > self.shared.rules.batch_bytes() {
+            self.producer.purge();
             self.topics.clear();
+            self.batch_bytes = self.shared.rules.batch_bytes();
             self.producer = Producer::new(self.shared.producer()?);
         } else {
             self.producer.purge();
@@ -169,6 +236,15 @@ impl KafkaWriter {
         }
         Ok(())
     }
+}
+
+/// What is said of a record that the client itself refuses.
+fn too_large_for_client(size: usize, partition: i32, properties: &BTreeMap<String, String>) -> String {
+    let limit = properties.get("message.max.bytes").map_or("1000000", String::as_str);
+    format!(
+        "a record of {size} bytes for partition {partition} is larger than the client sends: max.request.size is {limit} \
+         (ksql.streams.producer.max.request.size)"
+    )
 }
 
 /// What a failed flush says.
@@ -190,18 +266,18 @@ fn lost_records(lost: Option<Undelivered>, left: usize, fatal: Option<Failure>) 
 
 impl LogWriter for KafkaWriter {
     fn send(&mut self, topic: TopicHandle, record: OutRecord<'_>) -> Result<(), LogError> {
+        let mut index = usize::try_from(topic.0).unwrap_or(usize::MAX);
+        if !matches!(self.topics.get(index), Some(Some(_))) {
+            index = self.open(topic)?;
+        }
+        if matches!(self.topics.get(index), Some(Some(OpenTopic { rules: Some(_), .. }))) {
+            self.judge(index, topic, &record)?;
+        }
         self.is_dirty = true;
         self.sent += 1;
-        let index = usize::try_from(topic.0).unwrap_or(usize::MAX);
         let sent = match self.topics.get(index) {
-            Some(Some(handle)) => self.producer.send(handle, record),
-            _ => {
-                let index = self.open(topic)?;
-                match self.topics.get(index) {
-                    Some(Some(handle)) => self.producer.send(handle, record),
-                    _ => return Err(LogError::Fatal("a topic handle is missing".into())),
-                }
-            }
+            Some(Some(open)) => self.producer.send(&open.handle, record),
+            _ => return Err(LogError::Fatal("a topic handle is missing".into())),
         };
         match sent {
             Ok(()) => Ok(()),

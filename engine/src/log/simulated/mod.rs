@@ -113,6 +113,18 @@ impl SimulatedLog {
         Ok(offset)
     }
 
+    /// Gives a topic more partitions, as an administrator would.
+    ///
+    /// # Errors
+    /// `UnknownTopic`.
+    pub fn grow_topic(&self, topic: &str, partitions: u32) -> Result<(), LogError> {
+        let mut state = self.shared.state.lock();
+        let handle = state.handle(topic)?;
+        let found = state.topics.get_mut(handle.0 as usize).and_then(Option::as_mut);
+        found.ok_or_else(|| deleted(handle))?.grow(partitions);
+        Ok(())
+    }
+
     /// Every record of a topic, by partition.
     pub fn records(&self, topic: &str) -> Result<Vec<Vec<Arc<StoredRecord>>>, LogError> {
         let state = self.shared.state.lock();

@@ -44,6 +44,12 @@ impl Topic {
         Ok(Topic { info, partitions: vec![Vec::new(); spec.partitions as usize] })
     }
 
+    /// Partitions are never taken away.
+    pub fn grow(&mut self, partitions: u32) {
+        self.info.partitions = self.info.partitions.max(partitions);
+        self.partitions.resize(self.info.partitions as usize, Vec::new());
+    }
+
     pub fn partition(&self, partition: &TopicPartition) -> Result<&[Arc<StoredRecord>], LogError> {
         let found = usize::try_from(partition.partition).ok().and_then(|index| self.partitions.get(index));
         found.map(Vec::as_slice).ok_or_else(|| no_partition(&partition.topic, partition.partition))

@@ -153,8 +153,8 @@ impl Run {
         let Some(process) = self.process() else { return Ok(()) };
         let worker = choice % process.workers();
         process.step(worker);
-        if let QueryState::Failed(reason) = process.handle.state() {
-            return Err(format!("the query failed: {reason}"));
+        if let QueryState::Failed(failure) = process.handle.state() {
+            return Err(format!("the query failed: {}", failure.reason));
         }
         let dies = self.setup.crash > 0.0 && self.random.random_bool(self.setup.crash);
         self.happened.crashes += u64::from(dies);

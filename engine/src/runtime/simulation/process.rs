@@ -57,7 +57,7 @@ impl Process {
             max_rows_per_record: 1_000_000,
         };
         let (runtime, workers) = Runtime::by_hand(parts, config);
-        let start = StartQuery { plan: plan.clone(), reset: OffsetSpec::Earliest, resets_tables: false, collector: None, paused: false };
+        let start = StartQuery::new(plan.clone(), OffsetSpec::Earliest);
         match runtime.start_query(start) {
             Ok(handle) => Ok(Process { runtime, state, handle, workers }),
             Err(StartError::Log(LogError::Retriable(reason))) => Err(reason),
@@ -86,8 +86,8 @@ impl Process {
     /// That takes too long, or the query has failed.
     pub fn drain(&mut self, clock: &SimulatedClock) -> Result<(), String> {
         for _ in 0..100_000 {
-            if let QueryState::Failed(reason) = self.handle.state() {
-                return Err(format!("the query failed: {reason}"));
+            if let QueryState::Failed(failure) = self.handle.state() {
+                return Err(format!("the query failed: {}", failure.reason));
             }
             let idle: Vec<Option<Instant>> = (0..self.workers()).map(|worker| self.step(worker)).collect();
             if self.state.write_next().is_some() {

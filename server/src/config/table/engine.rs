@@ -47,14 +47,20 @@ pub static PROPERTIES: &[Property] = &[
     refused("ksql.functions.substring.legacy.args", "false", Kind::Bool, "SUBSTRING takes a position, counted from 1, and a length.")
         .hidden(),
     // How queries run.
-    refused(
+    session(
         "ksql.fail.on.deserialization.error",
         "false",
         Kind::Bool,
-        "A record that can't be read goes to the processing log, and its query goes on.",
+        "Whether a record that can't be read ends its query, instead of being left out and logged.",
     )
     .hidden(),
-    refused("ksql.fail.on.production.error", "true", Kind::Bool, "A record that can't be written ends its query.").hidden(),
+    session(
+        "ksql.fail.on.production.error",
+        "true",
+        Kind::Bool,
+        "Whether a record that its topic does not take ends its query, instead of being left out and logged.",
+    )
+    .hidden(),
     inert("ksql.suppress.buffer.size.bytes", "-1", ANY_LONG, "Held results are kept in the state, not in a buffer."),
     session("ksql.new.query.planner.enabled", "false", Kind::Bool, "Whether PARTITION BY may leave its column out of the SELECT."),
     inert("ksql.runtime.feature.shared.enabled", "false", Kind::Bool, SHARED),
@@ -62,8 +68,8 @@ pub static PROPERTIES: &[Property] = &[
     inert("ksql.query.persistent.max.bytes.buffering.total", "-1", ANY_LONG, BOUNDED),
     inert("ksql.query.transient.max.bytes.buffering.total", "-1", ANY_LONG, BOUNDED),
     inert("ksql.query.error.max.queue.size", "10", COUNT, "A query keeps the error that ended it."),
-    inert("ksql.query.retry.backoff.initial.ms", "15000", MS, "Queries are not started again by themselves."),
-    inert("ksql.query.retry.backoff.max.ms", "900000", MS, "Queries are not started again by themselves."),
+    server("ksql.query.retry.backoff.initial.ms", "15000", MS, "Pause before a failed query is tried again; doubled each time."),
+    server("ksql.query.retry.backoff.max.ms", "900000", MS, "The longest of these pauses."),
     inert("ksql.query.status.running.threshold.seconds", "300", MS, "A query's state is its own."),
     inert("ksql.query.cleanup.shutdown.timeout.ms", "30000", MS, CLEANED),
     inert("ksql.transient.query.cleanup.service.enable", "true", Kind::Bool, CLEANED),

@@ -50,6 +50,7 @@ pub(super) struct Answer(NonNull<rd::rd_kafka_event_t>);
 impl Answers {
     /// Prepares requests of one kind.
     pub(super) fn to(client: &Arc<Client>, operation: rd::rd_kafka_admin_op_t, timeout: Duration) -> Result<Answers, Failure> {
+        client.is_reachable()?;
         // SAFETY: the client is valid; both objects are freed in Drop.
         let (queue, options) = unsafe { (rd::rd_kafka_queue_new(client.rk()), rd::rd_kafka_AdminOptions_new(client.rk(), operation)) };
         let (Some(queue), Some(options)) = (NonNull::new(queue), NonNull::new(options)) else { return Err(last_error()) };
@@ -258,6 +259,7 @@ pub fn delete_group(client: &Arc<Client>, broker: i32, group: &str, timeout: Dur
 
 /// Metadata of one topic, or of all.
 pub fn metadata(client: &Arc<Client>, topic: Option<&str>, timeout: Duration) -> Result<Vec<TopicMetadata>, Failure> {
+    client.is_reachable()?;
     let handle = topic.map(|name| client.topic(name)).transpose()?;
     let only = handle.as_ref().map_or(std::ptr::null_mut(), super::Topic::rkt);
     let mut metadata = std::ptr::null();

@@ -52,6 +52,8 @@ pub struct Drained {
     pub batch: Option<MessageBatch>,
     /// An error that the partition reported; what came before it is in the batch.
     pub failure: Option<Failure>,
+    /// The offset that the error is about; negative where it is about none.
+    pub failed_at: i64,
 }
 
 impl PartitionQueue {
@@ -156,12 +158,12 @@ unsafe fn drain(
     // SAFETY: the queue is valid and the array has room for as many pointers as it is said to have.
     let count = unsafe { rd::rd_kafka_consume_batch_queue(queue.as_ptr(), timeout_ms, scratch.as_mut_ptr(), scratch.len()) };
     let Ok(count) = usize::try_from(count) else {
-        return (0, Drained { batch: None, failure: Some(last_error()) });
+        return (0, Drained { batch: None, failure: Some(last_error()), failed_at: -1 });
     };
     let arrived = scratch.get(..count).unwrap_or_default();
     let mut messages = Vec::with_capacity(count);
     let mut bytes = 0;
-    let mut failed = missing_topic();
+    let (mut failed, mut failed_at) = (missing_topic(), -1);
     for message in arrived.iter().filter_map(|message| NonNull::new(*message)) {
         // SAFETY: each message is valid and ours until it is destroyed, here or by the batch.
         unsafe {
@@ -171,6 +173,7 @@ unsafe fn drain(
                     messages.push(message);
                 }
                 code => {
+                    failed_at = message.as_ref().offset;
                     failed = Some(Failure { code, text: text_of(rd::rd_kafka_message_errstr(message.as_ptr())) });
                     rd::rd_kafka_message_destroy(message.as_ptr());
                 }
@@ -184,7 +187,7 @@ unsafe fn drain(
         kept: OnceLock::new(),
         _client: Arc::clone(client),
     });
-    (count, Drained { batch, failure: failed })
+    (count, Drained { batch, failure: failed, failed_at })
 }
 
 /// All partitions of a topic on one queue: the barest way to read.
@@ -221,7 +224,7 @@ impl SharedQueue {
         // SAFETY: the queue is valid and ours.
         let (_, found) = unsafe { drain(&topic.client, *queue, scratch, 0) };
         let found = match (found, scratch.get_mut(..1)) {
-            (Drained { batch: None, failure: None }, Some(one)) => {
+            (Drained { batch: None, failure: None, .. }, Some(one)) => {
                 // SAFETY: as above.
                 unsafe { drain(&topic.client, *queue, one, super::millis(timeout)) }.1
             }

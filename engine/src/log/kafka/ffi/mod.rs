@@ -127,6 +127,17 @@ impl Client {
         self.rk.as_ptr()
     }
 
+    /// No broker answers, as far as is known.
+    pub(super) fn is_away(&self) -> bool {
+        self.context.health.outage().is_some()
+    }
+
+    /// Refuses while no broker is known to answer: a request would only wait for its time limit.
+    fn is_reachable(&self) -> Result<(), Failure> {
+        let outage = self.context.health.outage();
+        outage.map_or(Ok(()), |outage| Err(Failure::new(rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TRANSPORT, outage)))
+    }
+
     /// A handle of a topic, whether it exists or not.
     fn topic(self: &Arc<Self>, name: &str) -> Result<Topic, Failure> {
         let c_name = c_string(name)?;

@@ -1,0 +1,223 @@
+//! One server for each service: membership of a consumer group tells whether another runs.
+//!
+//! Each server is a member of its service's group, which shares the one partition of the command topic. Membership is static
+//! (`group.instance.id` is the data folder's own id): a server that starts again on its folder, after a crash too, finds only
+//! itself in the group and goes on at once, and takes the place of the member that it was. A server on another folder waits
+//! for as long as the session of one that has died may last, and is refused where the member is still there then.
+//!
+//! Nobody waits for the group to rebalance: brokers take three seconds for the first member. Two servers that start at the
+//! same time therefore both begin; the one that gets no partition then ends what it began.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::{ClientConfig, ClientContext};
+
+use super::properties::{ClientProperties, Role};
+use crate::log::{Claim, ClaimRequest, LogError};
+
+/// How long a member that has died stays in the group, milliseconds. The shortest that brokers allow by default.
+const SESSION_MS: u64 = 6_000;
+const HEARTBEAT_MS: u64 = 2_000;
+/// How long another member is waited for: its session, and what a broker takes to notice.
+const OTHER_PATIENCE: Duration = Duration::from_millis(SESSION_MS + 4_000);
+/// Pause between two looks at the group.
+const LOOK_PAUSE: Duration = Duration::from_millis(250);
+/// How long one look may take.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Without the partition for so long, the server asks who has it.
+const PARTITION_PATIENCE: Duration = Duration::from_secs(5);
+/// The group is polled by a thread that may be long at something else; membership does not hang on that.
+const POLL_INTERVAL_MS: &str = "86400000";
+/// Records of the command topic that are skipped in one look; nobody needs them.
+const MAX_SKIPPED: usize = 1_000;
+
+/// A member of the group, as brokers describe it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Member {
+    /// Begins with the instance's id where membership is static.
+    id: String,
+    client: String,
+    host: String,
+}
+
+/// The members that are not this server.
+fn others<'a>(members: &'a [Member], instance: &str) -> Vec<&'a Member> {
+    let mine = format!("{instance}-");
+    members.iter().filter(|member| !member.id.starts_with(&mine)).collect()
+}
+
+/// What is said of another server.
+fn taken(request: &ClaimRequest<'_>, other: &Member) -> String {
+    format!(
+        "another server of service '{}' is at {} (member {} of group '{}')",
+        request.service,
+        other.host.trim_start_matches('/'),
+        other.client,
+        request.group
+    )
+}
+
+/// What to do about it.
+const ADVICE: &str = "two servers with one service id would run every query twice: stop the other one, or set ksql.service.id to another \
+                      name here";
+
+/// Says nothing by itself: an outage is told once, by `health`.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, line: &str) {
+        tracing::debug!(target: "kafka", "{facility}: {line}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "kafka", %error, reason, "the service's group");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// A client that is a member of the group.
+struct Membership(Option<BaseConsumer<Quiet>>);
+
+impl Drop for Membership {
+    /// Closing a client that is about to join waits for the group, without end where that stands still: nobody waits for it.
+    fn drop(&mut self) {
+        let consumer = self.0.take();
+        let _ = std::thread::Builder::new().name("kafka-leave".into()).spawn(move || drop(consumer));
+    }
+}
+
+impl std::ops::Deref for Membership {
+    type Target = BaseConsumer<Quiet>;
+
+    fn deref(&self) -> &Self::Target {
+        self.0.as_ref().unwrap_or_else(|| unreachable!("it is there until it is dropped"))
+    }
+}
+
+/// A held claim. Dropping it leaves the group to the session's end, so that a quick restart finds its place.
+pub(super) struct KafkaClaim {
+    consumer: Membership,
+    group: String,
+    instance: String,
+    service: String,
+    without_since: Mutex<Option<Instant>>,
+}
+
+impl KafkaClaim {
+    /// Waits for others to go, then joins.
+    pub(super) fn new(
+        properties: &ClientProperties,
+        request: &ClaimRequest<'_>,
+        waiting: &mut dyn FnMut(&str),
+    ) -> Result<KafkaClaim, LogError> {
+        let mut config = ClientConfig::new();
+        for (name, value) in properties.for_role(Role::Admin) {
+            config.set(name, value);
+        }
+        let consumer: BaseConsumer<Quiet> = config
+            .set("group.id", request.group)
+            .set("group.instance.id", request.instance)
+            .set("session.timeout.ms", SESSION_MS.to_string())
+            .set("heartbeat.interval.ms", HEARTBEAT_MS.to_string())
+            .set("max.poll.interval.ms", POLL_INTERVAL_MS)
+            .set("auto.offset.reset", "latest")
+            .set("enable.auto.commit", "false")
+            .create_with_context(Quiet)
+            .map_err(|error| LogError::Fatal(format!("Kafka client for group '{}': {error}", request.group)))?;
+        let claim = KafkaClaim {
+            consumer: Membership(Some(consumer)),
+            group: request.group.to_owned(),
+            instance: request.instance.to_owned(),
+            service: request.service.to_owned(),
+            without_since: Mutex::new(None),
+        };
+        claim.wait_for_others(request, waiting)?;
+        claim.consumer.subscribe(&[request.topic]).map_err(|error| LogError::Fatal(format!("joining group '{}': {error}", claim.group)))?;
+        Ok(claim)
+    }
+
+    fn wait_for_others(&self, request: &ClaimRequest<'_>, waiting: &mut dyn FnMut(&str)) -> Result<(), LogError> {
+        let deadline = Instant::now() + OTHER_PATIENCE;
+        loop {
+            let members = self.members()?;
+            let Some(other) = others(&members, &self.instance).first().map(|other| taken(request, other)) else { return Ok(()) };
+            if Instant::now() > deadline {
+                return Err(LogError::Fatal(format!("{other}; {ADVICE}")));
+            }
+            let seconds = OTHER_PATIENCE.as_secs();
+            waiting(&format!("{other}; if it has crashed, the group forgets it within {seconds} s: waiting for that"));
+            std::thread::sleep(LOOK_PAUSE);
+        }
+    }
+
+    fn members(&self) -> Result<Vec<Member>, LogError> {
+        let deadline = Instant::now() + LOOK_TIMEOUT;
+        loop {
+            match self.consumer.fetch_group_list(Some(&self.group), LOOK_TIMEOUT) {
+                Ok(list) => {
+                    let members = list.groups().iter().filter(|group| group.name() == self.group).flat_map(|group| group.members());
+                    let member = |member: &rdkafka::groups::GroupMemberInfo| Member {
+                        id: member.id().to_owned(),
+                        client: member.client_id().to_owned(),
+                        host: member.client_host().to_owned(),
+                    };
+                    return Ok(members.map(member).collect());
+                }
+                // A cluster without groups is about to make the topic of their offsets.
+                Err(_) if Instant::now() < deadline => std::thread::sleep(LOOK_PAUSE),
+                Err(error) => return Err(LogError::Retriable(format!("asking for the members of group '{}': {error}", self.group))),
+            }
+        }
+    }
+}
+
+impl Claim for KafkaClaim {
+    fn lost(&self) -> Option<String> {
+        for _ in 0..MAX_SKIPPED {
+            if self.consumer.poll(Duration::ZERO).is_none() {
+                break;
+            }
+        }
+        if let Some((_, reason)) = self.consumer.client().fatal_error() {
+            return Some(format!("another server has taken the place of this one in group '{}' ({reason}); {ADVICE}", self.group));
+        }
+        let mut without_since = self.without_since.lock();
+        if self.consumer.assignment().is_ok_and(|assignment| assignment.count() > 0) {
+            *without_since = None;
+            return None;
+        }
+        if without_since.get_or_insert_with(Instant::now).elapsed() < PARTITION_PATIENCE {
+            return None;
+        }
+        *without_since = None;
+        let members = self.members().ok()?;
+        let is_member = members.iter().any(|member| member.id.starts_with(&format!("{}-", self.instance)));
+        let request = ClaimRequest { service: &self.service, group: &self.group, topic: "", instance: &self.instance };
+        let other = others(&members, &self.instance).first().map(|other| taken(&request, other))?;
+        // Not in the group, it may only not have come back to it yet: the other has the partition all the same.
+        tracing::debug!(target: "kafka", is_member, "{other}");
+        Some(format!("{other}; {ADVICE}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_knows_itself_in_the_group() {
+        let member = |id: &str| Member { id: id.to_owned(), client: "tidemill".to_owned(), host: "/10.0.0.7".to_owned() };
+        let members = [member("aa-1b4e"), member("a-77"), member("b-3")];
+        let ids = |instance| others(&members, instance).iter().map(|m| m.id.as_str()).collect::<Vec<_>>().join(" ");
+        assert_eq!(ids("a"), "aa-1b4e b-3");
+        assert_eq!(ids("aa"), "a-77 b-3");
+        let request = ClaimRequest { service: "s_", group: "g", topic: "t", instance: "a" };
+        let said = taken(&request, &members[0]);
+        assert_eq!(said, "another server of service 's_' is at 10.0.0.7 (member tidemill of group 'g')");
+    }
+}
