@@ -38,6 +38,9 @@ pub(crate) struct Call {
 pub(crate) struct Aggregation {
     pub keys: Vec<GroupKey>,
     pub calls: Vec<Call>,
+    /// Whether everything that is asked of the result is in it. What is not was reported, and would be unknown behind the
+    /// aggregation: there is no need to say so again.
+    pub covers: bool,
 }
 
 /// Whether an expression calls an aggregate anywhere.
@@ -73,10 +76,10 @@ pub(crate) fn read(clauses: &Clauses<'_>, scope: &Scope, problems: &mut Problems
     reader.check_group_by();
     let exprs = clauses.items.iter().map(|i| &i.expr).chain(clauses.having);
     exprs.for_each(|e| reader.collect(e));
-    reader.check_rest();
+    let covers = reader.check_rest();
     let calls = std::mem::take(&mut reader.calls);
     let keys = name_keys(clauses, scope);
-    Aggregation { keys, calls }
+    Aggregation { keys, calls, covers }
 }
 
 struct Reader<'a, 'p> {
@@ -165,8 +168,8 @@ impl Reader<'_, '_> {
         normal(self.scope, call)
     }
 
-    /// Everything outside of aggregates must follow from the group expressions.
-    fn check_rest(&mut self) {
+    /// Everything outside of aggregates must follow from the group expressions; whether it does.
+    fn check_rest(&mut self) -> bool {
         let keys = self.clauses.group_by.unwrap_or_default();
         let mut unmatched: Vec<String> = Vec::new();
         for item in self.clauses.items {
@@ -204,7 +207,8 @@ impl Reader<'_, '_> {
                 calls.join(", ")
             )));
         }
-        let Some(having) = self.clauses.having else { return };
+        let covers = unmatched.is_empty() || self.calls.is_empty();
+        let Some(having) = self.clauses.having else { return covers };
         self.refuse_own_bounds(having);
         let mut loose: Vec<String> = Vec::new();
         outside_columns(having, keys, &mut |column| {
@@ -217,6 +221,7 @@ impl Reader<'_, '_> {
             let message = format!("Non-aggregate HAVING expression not part of GROUP BY: {}", list(&loose, "and"));
             self.problems.add(Problem::new(message).at(having.span));
         }
+        covers && (loose.is_empty() || !group_by)
     }
 
     /// Whether a select item is made of nothing but group expressions, aggregates and constants.

@@ -39,6 +39,9 @@ pub(crate) fn build(builder: &Builder<'_>, problems: &mut Problems) -> Option<Bu
     }
     if let Some(aggregation) = &clauses.aggregation {
         step = builder.aggregate(step, aggregation, problems)?;
+        if !aggregation.covers {
+            return None;
+        }
         if let Some(having) = &clauses.having {
             let predicate = aggregation.over_result(&clauses.scope, having);
             step = steps::filter(step, &predicate, Place::Having, &shown, problems);

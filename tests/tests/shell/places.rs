@@ -29,7 +29,8 @@ fn messages_say_what_is_wrong_once() {
     let world = World::new();
     assert_eq!(world.execute(CREATE).code, Some(0));
     for (sql, has, has_not) in [
-        ("SELECT id, COUNT(*) FROM s EMIT CHANGES;", "has no GROUP BY clause", "does not support aggregate"),
+        ("SELECT id, COUNT(*) FROM s EMIT CHANGES;", "has no GROUP BY clause", "cannot be resolved"),
+        ("SELECT id, v, COUNT(*) FROM s GROUP BY id EMIT CHANGES;", "not part of GROUP BY: V", "cannot be resolved"),
         ("SELECT DISTINCT id FROM s EMIT CHANGES;", "SELECT DISTINCT is not supported", "reserved keyword"),
         ("DELETE FROM s;", "DELETE is not supported", "Did you mean 'SELECT'"),
         ("UPDATE s SET v = 1;", "UPDATE is not supported", "Did you mean"),
