@@ -1,8 +1,9 @@
 //! The soak: every operator for minutes at a steady rate while event time runs. What an operator costs, and the memory that
 //! it takes, must not grow with what has passed: the last tenth of the time is held against the second.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use tidemill_engine::clock::{Clock, SystemClock};
 use tidemill_engine::log::{Commit, LogWriter, OutRecord, TopicHandle, partition_for};
 use tidemill_engine::state::StateBatch;
 
@@ -167,7 +168,7 @@ impl Feed {
 
     /// Two records in three go to the left, so that some of them meet nothing.
     fn write(&mut self, records: u64) -> Result<(), String> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(text)?.as_millis() as i64;
+        let now = SystemClock.now_ms();
         for _ in 0..records {
             let (topic, column) = if self.fed % 3 == 2 { (self.topics[1], "b") } else { (self.topics[0], "a") };
             // Neighbours have keys far apart; the same key comes on both sides.
