@@ -52,7 +52,13 @@ impl Bench {
     }
 
     pub(super) fn over(state: StateDb, script: &str, topics: &[&str], seed: u64) -> Self {
+        Bench::with(BTreeMap::new(), state, script, topics, seed)
+    }
+
+    /// Over a state, with properties.
+    pub(super) fn with(properties: BTreeMap<String, String>, state: StateDb, script: &str, topics: &[&str], seed: u64) -> Self {
         let mut world = World::new();
+        world.properties = properties;
         world.default_partitions = Some(PARTITIONS);
         let Ok(Outcome::Query(planned)) = world.run(script) else { panic!("{script}") };
         let log = Arc::new(SimulatedLog::new(SimulationOptions::default()));

@@ -3,6 +3,8 @@
 //! Invariant: no thread belongs to a query. A thousand idle queries cost memory, not threads.
 
 mod changelog;
+#[cfg(test)]
+mod coalesce_tests;
 mod commit;
 #[cfg(test)]
 mod cost_tests;

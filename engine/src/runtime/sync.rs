@@ -31,6 +31,7 @@ pub struct SyncQuery {
     tasks: HashMap<(usize, i32), SyncTask>,
     /// Repartition topics with how far they were read: a reader for each partition and the sub-topology behind it.
     internal: Vec<Internal>,
+    holds: bool,
 }
 
 struct SyncTask {
@@ -63,11 +64,17 @@ impl SyncQuery {
     /// Prepares a query; its external topics must exist.
     pub fn new(plan: Arc<QueryPlan>, parts: SyncParts) -> Result<Self, SyncError> {
         let specs = operators::split(&plan)?;
-        let mut query = SyncQuery { plan, parts, specs, tasks: HashMap::new(), internal: Vec::new() };
+        let mut query = SyncQuery { plan, parts, specs, tasks: HashMap::new(), internal: Vec::new(), holds: false };
         for index in 0..query.specs.len() {
             query.prepare(index)?;
         }
         Ok(query)
+    }
+
+    /// Lets operators hold back until the chunk ends what waits for a commit. (Else each record is as if it had its own, so
+    /// that what comes out does not depend on chunks.)
+    pub fn hold(&mut self) {
+        self.holds = true;
     }
 
     /// The topics that are fed from outside.
@@ -147,8 +154,7 @@ impl SyncQuery {
             let headers = if wants_headers && !headers.is_empty() { Headers::Own(headers.into()) } else { Headers::None };
             if let Some(row) = reader.read(record, headers, partition, &mut task.cx)? {
                 process_from(&mut task.graph.nodes, 0, *node, *port, row, &mut task.cx)?;
-                // As if each record had a commit of its own: what comes out must not depend on chunks.
-                if task.graph.coalesces {
+                if task.graph.coalesces && !self.holds {
                     before_commit(&mut task.graph.nodes, &mut task.cx)?;
                 }
             }
@@ -280,6 +286,7 @@ impl SyncTask {
 
     fn end_chunk(&mut self) -> Result<(), SyncError> {
         end_chunk(&mut self.graph.nodes, &mut self.cx)?;
+        before_commit(&mut self.graph.nodes, &mut self.cx)?;
         self.in_chunk = false;
         let mut state = StateBatch::default();
         for store in &mut self.cx.stores {
