@@ -154,7 +154,7 @@ pub const QUERIES: &[Query] = &[
         describe: "bids joined with their auctions in time, those without a match once that is certain",
         drop: "DROP STREAM left_joined DELETE TOPIC;",
         sql: "CREATE STREAM left_joined WITH (KAFKA_TOPIC='{sink}') AS SELECT b.auction_key, b.price AS price, a.seller AS seller
-              FROM bids b LEFT JOIN auction_events a WITHIN 10 SECONDS GRACE PERIOD 1 SECOND ON b.auction_key = a.id EMIT CHANGES;",
+              FROM bids b LEFT JOIN auction_events a WITHIN 100 MILLISECONDS GRACE PERIOD 1 SECOND ON b.auction_key = a.id EMIT CHANGES;",
         properties: EACH,
         check: Check::LeftJoined { exact: true },
         goal: None,

@@ -87,7 +87,7 @@ public final class Topologies {
                 KStream<Long, Auction> other = builder.stream("auctions", Consumed.with(Serdes.Long(), auctions));
                 source
                     .leftJoin(other, (bid, auction) -> new Joined(bid.price, auction == null ? null : auction.seller),
-                        JoinWindows.ofTimeDifferenceAndGrace(TEN_SECONDS, Duration.ofSeconds(1)),
+                        JoinWindows.ofTimeDifferenceAndGrace(Duration.ofMillis(100), Duration.ofSeconds(1)),
                         StreamJoined.with(Serdes.Long(), bids, auctions))
                     .to(sink, Produced.with(Serdes.Long(), serde(Joined.class)));
             }
