@@ -20,10 +20,10 @@ fn run(sql: &str, commits: &[&[(&str, i64)]]) -> Vec<Vec<(String, Option<i64>)>>
         for (key, at) in *commit {
             bench.feed_one("l", key, Some(&json!({"A": 1})), *at);
         }
-        let written = bench.written();
+        let written = bench.written_bytes();
         // The key alone, without its window.
         let count = |value: &Option<Json>| value.as_ref().and_then(|value| value["N"].as_i64());
-        found.push(written.iter().skip(seen).map(|(key, value)| (key[..1].to_owned(), count(value))).collect());
+        found.push(written.iter().skip(seen).map(|(key, value)| (String::from_utf8_lossy(&key[..1]).into_owned(), count(value))).collect());
         seen = written.len();
     }
     found

@@ -52,7 +52,7 @@ fn rounds(query: &str, overlay_bytes: usize, restarts: bool) -> Vec<(u64, usize)
             bench.query.restart().unwrap();
         }
     }
-    assert!(!bench.written().is_empty(), "{query}");
+    assert!(!bench.written_bytes().is_empty(), "{query}");
     costs
 }
 

@@ -115,12 +115,16 @@ impl Bench {
 
     /// The sink's records: key and value, partition by partition.
     pub(super) fn written(&mut self) -> Vec<(String, Option<Json>)> {
+        let records = self.written_bytes();
+        records.into_iter().map(|(key, value)| (String::from_utf8(key).unwrap(), value)).collect()
+    }
+
+    /// As [`Bench::written`], where keys have windows behind them.
+    pub(super) fn written_bytes(&mut self) -> Vec<(Vec<u8>, Option<Json>)> {
         self.query.end_chunk().unwrap();
         let records = self.log.records("O").unwrap().into_iter().flatten();
-        // A windowed key is text and numbers.
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let parsed = |r: &[u8]| serde_json::from_slice(r).unwrap();
-        records.map(|r| (r.key.as_deref().map(text).unwrap_or_default(), r.value.as_deref().map(parsed))).collect()
+        records.map(|r| (r.key.as_deref().unwrap_or_default().to_vec(), r.value.as_deref().map(parsed))).collect()
     }
 }
 

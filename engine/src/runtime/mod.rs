@@ -13,6 +13,8 @@ mod failure_tests;
 mod growth;
 mod input;
 #[cfg(test)]
+mod input_tests;
+#[cfg(test)]
 mod join_tests;
 #[cfg(test)]
 mod lab;
@@ -21,6 +23,8 @@ mod restore;
 #[cfg(test)]
 mod room_tests;
 mod schedule;
+#[cfg(test)]
+mod session_tests;
 #[cfg(test)]
 mod simulation;
 mod start;

@@ -73,7 +73,7 @@ fn any_time_takes_few_steps() {
                     _ => {}
                 }
             }
-            let rows = bench.written().len();
+            let rows = bench.written_bytes().len();
             assert!(rows < 300 * 200, "{rows} rows, seed {seed}: {query}");
             let reported = bench.reports.0.lock().iter().filter(|message| message.contains("negative")).count();
             assert_eq!(reported, negative, "records before 1970 are dropped and reported, seed {seed}: {query}");
@@ -88,7 +88,7 @@ fn a_time_too_late_for_a_window_leaves_the_others_alone() {
         for at in [1_000, i64::MAX, 2_000] {
             bench.feed_one("l", "a", Some(&json!({"A": 1})), at);
         }
-        let counts: Vec<_> = bench.written().into_iter().filter_map(|(_, value)| value.map(|v| v["KSQL_COL_0"].clone())).collect();
+        let counts: Vec<_> = bench.written_bytes().into_iter().filter_map(|(_, value)| value.map(|v| v["KSQL_COL_0"].clone())).collect();
         assert!(counts.contains(&json!(2)) && !counts.contains(&json!(3)), "{counts:?}");
         let reports = bench.reports.0.lock();
         assert_eq!(reports.len(), 1);
