@@ -18,19 +18,17 @@ impl StoreLayers {
         self.scan(&from, windows_until(key, last).as_deref(), Some(first), f)
     }
 
-    /// Shows the entries of one key whose windows start at `last` or before, the latest first, until `f` returns false or
-    /// one of them has expired (which ends the walk, since those before it ended earlier: windows of a key must not
-    /// enclose each other). The active overlay must have its index.
+    /// Shows the entries of one key whose windows start at `last` or before, the latest first, until `f` returns false; also
+    /// those that have expired, where they are not dropped yet. The active overlay must have its index.
     ///
     /// The backing is asked only where no layer above it has satisfied `f`.
     pub fn scan_windows_back(&self, key: &[u8], last: i64, f: &mut EntryVisitor<'_>) -> Result<(), StateError> {
         let to = windows_until(key, last);
         let mut upper = self.merged(key, to.as_deref(), Direction::Back);
-        let mut f = |key: &[u8], value: &[u8]| is_visible(self.expiry_bound(), key) && f(key, value);
         // Nothing that starts after `evicted` lies in the backing alone.
         let in_memory = [key, &to_ordered(self.evicted), &[u8::MAX; 8]].concat();
         if self.evicted != i64::MIN {
-            if upper.show(Some(&in_memory), &mut f) == Shown::Stop {
+            if upper.show(Some(&in_memory), f) == Shown::Stop {
                 return Ok(());
             }
             let backing_to = windows_until(key, last.min(self.evicted));
@@ -38,7 +36,7 @@ impl StoreLayers {
             let mut stopped = false;
             self.core.db.backing.scan_back(&lower, &backing_upper, &mut |full_key, value| {
                 let Some(key) = full_key.get(PREFIX_BYTES..) else { return true };
-                stopped = match upper.show(Some(key), &mut f) {
+                stopped = match upper.show(Some(key), f) {
                     Shown::Hides => false,
                     Shown::Stop => true,
                     Shown::All => !f(key, value),
@@ -49,7 +47,7 @@ impl StoreLayers {
                 return Ok(());
             }
         }
-        upper.show(None, &mut f);
+        upper.show(None, f);
         Ok(())
     }
 

@@ -141,8 +141,8 @@ impl Store {
     }
 
     /// Shows the entries of one key (`encode_key`) whose windows start at `last` or before, the latest first, to `f` until it
-    /// returns false, or a window has expired. For windows that don't enclose each other, as a key's sessions: what `f`
-    /// does not ask for costs nothing, however many there are.
+    /// returns false: what `f` does not ask for costs nothing, however many there are. Windows that have expired are shown
+    /// as well, where they are not dropped yet.
     pub fn windows_back(&mut self, key: &[u8], last: i64, f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError> {
         self.with(|layers| {
             layers.active.build_index();

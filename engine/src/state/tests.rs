@@ -250,7 +250,10 @@ pub(super) fn windows_agree_with_a_model(db: &StateDb, seed: u64) {
                 let (mut found, most) = (Vec::new(), rng.random_range(1..40));
                 store
                     .windows_back(&[key], last, &mut |key, value| {
-                        found.push((expiry::window_start(key).unwrap(), value[0]));
+                        let start = expiry::window_start(key).unwrap();
+                        if visible(start, time) {
+                            found.push((start, value[0]));
+                        }
                         found.len() < most
                     })
                     .unwrap();

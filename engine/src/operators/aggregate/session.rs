@@ -3,7 +3,8 @@
 //! A record joins every session within the gap of it. Where that makes a session other than the record's own instant, the
 //! old sessions go first, each as a tombstone, then comes the merged one. A record is late if the merged session's end is
 //! before stream time less grace and gap. A session that ended at stream time less retention, or before, is forgotten:
-//! nothing joins it any more. A record too far in the future ([`times`]) is left out and reported.
+//! nothing joins it any more. (A session that grows back over forgotten ones drops them, so that in the order of their starts
+//! all forgotten sessions of a key stand before all others.) A record too far in the future ([`times`]) is left out and reported.
 
 use super::{Aggregates, Entry};
 use crate::operators::{FatalError, Operator, Output, Port, times};
@@ -26,31 +27,46 @@ impl SessionAggregate {
         SessionAggregate { aggregates, store, gap_ms, grace_ms, retention_ms, key: Vec::new(), value: Vec::new() }
     }
 
-    /// Sessions of the key that the record touches and that ended after `expired`, oldest first.
+    /// Looks for the sessions that the record touches, those that ended by `expired` left out.
     ///
     /// A key's sessions lie apart, so the latest that may touch come first and the walk ends with the first that does not,
     /// or that reaches behind the record: what came before is of no account.
-    fn touched(&self, timestamp: i64, expired: i64, out: &mut Output<'_>) -> Result<Vec<(Window, Entry)>, FatalError> {
-        let (from, to) = (timestamp.saturating_sub(self.gap_ms).max(expired.saturating_add(1)), timestamp.saturating_add(self.gap_ms));
-        let mut found: Vec<Result<(Window, Entry), FatalError>> = Vec::new();
+    fn touched(&self, timestamp: i64, expired: i64, out: &mut Output<'_>) -> Result<Touched, FatalError> {
+        let (from, to) = (timestamp.saturating_sub(self.gap_ms), timestamp.saturating_add(self.gap_ms));
+        let mut touched = Touched::default();
+        let mut failed = None;
         let store = &mut out.cx.stores[self.store.0];
+        // One that ends here or before is hidden by the store.
+        let expired = expired.max(store.stream_time().saturating_sub(self.retention_ms).saturating_sub(1));
         let mut values = Vec::new();
         let result = store.windows_back(&self.key, to, &mut |key, value| {
             values.clear();
             match codec::decode_windowed_key(key, &mut values) {
-                Ok(window) if window.end >= from => {
-                    found.push(Entry::decode(value).map(|entry| (window, entry)));
-                    window.start > timestamp
+                Ok(window) if window.end <= expired => {
+                    let lies_within = window.start >= timestamp;
+                    touched.forgotten.extend(lies_within.then_some(window));
+                    lies_within
                 }
+                Ok(window) if window.end >= from => match Entry::decode(value) {
+                    Ok(entry) => {
+                        touched.sessions.push((window, entry));
+                        window.start > timestamp
+                    }
+                    Err(error) => {
+                        failed = Some(error);
+                        false
+                    }
+                },
                 Ok(_) => false,
                 Err(error) => {
-                    found.push(Err(FatalError(error.to_string())));
+                    failed = Some(FatalError(error.to_string()));
                     false
                 }
             }
         });
         result.map_err(|e| FatalError(e.to_string()))?;
-        found.into_iter().rev().collect()
+        touched.sessions.reverse();
+        failed.map_or(Ok(touched), Err)
     }
 
     fn put(&mut self, window: Window, entry: Option<&Entry>, out: &mut Output<'_>) {
@@ -66,6 +82,15 @@ impl SessionAggregate {
         }
         self.key.truncate(key_length);
     }
+}
+
+/// What a record meets.
+#[derive(Default)]
+struct Touched {
+    /// Sessions that it joins, oldest first.
+    sessions: Vec<(Window, Entry)>,
+    /// Forgotten ones that lie within what they make together.
+    forgotten: Vec<Window>,
 }
 
 impl Operator for SessionAggregate {
@@ -87,7 +112,7 @@ impl Operator for SessionAggregate {
         codec::encode_key(&row.values[..self.aggregates.key_width], &mut self.key);
         let touched = self.touched(timestamp, expired, out)?;
         let own = Window { start: timestamp, end: timestamp };
-        let merged = touched.iter().fold(own, |w, (s, _)| Window { start: w.start.min(s.start), end: w.end.max(s.end) });
+        let merged = touched.sessions.iter().fold(own, |w, (s, _)| Window { start: w.start.min(s.start), end: w.end.max(s.end) });
         if merged.end < close_time {
             let message = format!("Skipping record for expired window [{}, {}]", merged.start, merged.end);
             self.aggregates.origin.report(out.cx, &row.meta, message, "");
@@ -95,7 +120,10 @@ impl Operator for SessionAggregate {
         }
         let mut entry: Option<Entry> = None;
         let mut replaced = None;
-        for (window, session) in touched {
+        for window in touched.forgotten {
+            self.put(window, None, out);
+        }
+        for (window, session) in touched.sessions {
             if merged == own {
                 replaced = Some(session.clone());
             } else {
