@@ -85,9 +85,8 @@ fn is_complete(text: &str) -> bool {
 /// The command that a text begins with, and what follows it.
 fn command(text: &str) -> Option<(&str, &str)> {
     let text = text.trim_start();
-    if commands::parse(text.split(';').next()?).is_none() {
-        return None;
-    }
+    // Whether it is written right is told when it runs.
+    let _ = commands::parse(text.split(';').next()?)?;
     let mut quote = None;
     for (at, c) in text.char_indices() {
         match quote {
