@@ -311,7 +311,9 @@ fn wait_for(log: &dyn Log, patience: Option<Duration>, waiting: &mut dyn FnMut(O
     let began = Instant::now();
     let mut said: Option<(String, Instant)> = None;
     loop {
-        match log.ping(PING_TIMEOUT) {
+        // It may answer a moment before it is known to be back: until then requests are refused.
+        let answer = log.ping(PING_TIMEOUT).and_then(|()| log.outage().map_or(Ok(()), |outage| Err(LogError::Retriable(outage))));
+        match answer {
             Ok(()) => {
                 if said.is_some() {
                     waiting(None);

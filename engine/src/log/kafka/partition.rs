@@ -363,7 +363,7 @@ impl SharedPartition {
             if let Some(cursor) = state.cursors.iter_mut().find(|cursor| cursor.lane == lane) {
                 cursor.is_reset = failed_at < 0 || failed_at == cursor.next;
                 let to = if cursor.is_reset { BEGINNING } else { cursor.next };
-                cursor.queue.seek(to).map_err(|failure| failure.about("seeking in topic", Some(topic)))?;
+                cursor.queue.restart(to).map_err(|failure| failure.about("seeking in topic", Some(topic)))?;
             }
             return Ok(None);
         }

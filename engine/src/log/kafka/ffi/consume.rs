@@ -85,6 +85,17 @@ impl PartitionQueue {
         done(unsafe { codes::rd_kafka_seek(self.topic.rkt(), self.partition, offset, 0) })
     }
 
+    /// Begins anew at another offset, after an error that ended the reading. Waits for the client's thread.
+    pub fn restart(&mut self, offset: i64) -> Result<(), Failure> {
+        self.old_position = None;
+        // SAFETY: topic and queue are valid; the queue keeps its callback.
+        let result = unsafe {
+            rd::rd_kafka_consume_stop(self.topic.rkt(), self.partition);
+            rd::rd_kafka_consume_start_queue(self.topic.rkt(), self.partition, offset, self.queue.as_ptr())
+        };
+        if result != 0 { Err(last_error()) } else { Ok(()) }
+    }
+
     /// Takes up to `scratch.len()` messages that have arrived, without waiting.
     pub fn drain(&mut self, scratch: &mut [*mut rd::rd_kafka_message_t]) -> Drained {
         // Before the drain: what arrives during it raises the flag again.
