@@ -1,10 +1,11 @@
 //! The server as a whole: opened, running, ended.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use tidemill_engine::engine::{Engine, EngineError, LogChoice};
+use tokio::net::TcpListener;
 
 use crate::app::App;
 use crate::config::ServerConfig;
@@ -62,15 +63,18 @@ impl Server {
         // Whoever asks meanwhile is answered: the log may take its time.
         let connections = Connections::new(config.max_connections, config.idle_timeout);
         let front = Arc::new(Front::new(&config.engine.service_id));
+        let listening = Arc::new(Listening::of(&listeners));
         for listener in listeners {
-            if let Ok(address) = listener.local_addr() {
-                tracing::info!("listening on http://{address}");
-            }
             connections.serve(listener, front.clone());
         }
         let broken = |error: tokio::task::JoinError| StartError::Broken(error.to_string());
-        let (engine_config, waiting) = (config.engine.clone(), front.clone());
-        let opening = move || Engine::open_patiently(engine_config, None, &mut |reason| waiting.waits(reason));
+        let (engine_config, waiting, waits_at) = (config.engine.clone(), front.clone(), listening.clone());
+        let opening = move || {
+            Engine::open_patiently(engine_config, None, &mut |reason| {
+                waits_at.say();
+                waiting.waits(reason);
+            })
+        };
         let engine = tokio::task::spawn_blocking(opening).await.map_err(broken)??;
         let host = config.advertised.as_deref().map_or_else(|| addr.to_string(), |url| host_of(url).to_owned());
         let queries_file = config.queries_file.clone();
@@ -86,6 +90,7 @@ impl Server {
             ran.await.map_err(broken)??;
         }
         front.is_ready(Cors::new(app.clone(), &app.config));
+        listening.say();
         let log = match &engine.config().log {
             LogChoice::Embedded => format!("embedded log in {}", engine.config().data_dir.display()),
             LogChoice::Kafka { bootstrap_servers, .. } => format!("Kafka at {bootstrap_servers}"),
@@ -112,6 +117,26 @@ impl Running {
         if let Err(error) = tokio::task::spawn_blocking(move || engine.shutdown()).await {
             tracing::error!(%error, "the engine did not end in order");
         }
+    }
+}
+
+/// The addresses that are listened on, said once: when somebody may need them, not before a start that fails.
+struct Listening {
+    addresses: Vec<SocketAddr>,
+    said: Once,
+}
+
+impl Listening {
+    fn of(listeners: &[TcpListener]) -> Self {
+        Listening { addresses: listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect(), said: Once::new() }
+    }
+
+    fn say(&self) {
+        self.said.call_once(|| {
+            for address in &self.addresses {
+                tracing::info!("listening on http://{address}");
+            }
+        });
     }
 }
 
