@@ -207,6 +207,14 @@ pub trait LogWriter: Send {
     /// # Errors
     /// Nothing of the commit may be relied on: the caller goes back to the last one.
     fn commit(&mut self, commit: Commit) -> Result<(), LogError>;
+    /// Why offsets of a group were refused for good, behind a commit that had succeeded: what came of the input is there, and
+    /// state that remembers its positions as well. To be asked after a commit by who has no other positions; each refusal is
+    /// told once.
+    fn refusal(&mut self, _group: &Arc<str>) -> Option<LogError> {
+        None
+    }
+    /// The worker ends in order: waits, for a while, for what goes on behind its commits. Not called where something failed.
+    fn close(&mut self) {}
 }
 
 /// First, one past the last, or by time.
@@ -263,8 +271,9 @@ pub trait Log: Send + Sync {
     fn offsets(&self, partitions: &[TopicPartition], spec: OffsetSpec) -> Result<Vec<Offset>, LogError>;
     /// The committed offsets of a group; `None` where nothing was ever committed (never a transient failure).
     fn committed(&self, group: &str, partitions: &[TopicPartition]) -> Result<Vec<Option<Offset>>, LogError>;
-    /// Lets a group begin at these offsets, all of them or none, some time soon: what has no offset later on came since. On
-    /// a log whose topics can't grow nobody asks.
+    /// A run of a group begins: what was refused of an earlier one is forgotten. The group begins at these offsets, where there
+    /// are any, all of them or none, some time soon: what has no offset later on came since. Nothing to do on a log whose
+    /// topics can't grow and whose offsets are part of the commit.
     fn begin_group(&self, _group: &str, _offsets: GroupOffsets) {}
     fn delete_group(&self, group: &str) -> Result<(), LogError>;
     /// Looks a topic up for writing: its handle and how many partitions it has.

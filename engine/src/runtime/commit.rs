@@ -42,7 +42,8 @@ impl CommitPolicy {
 /// What a commit that succeeded gives back.
 pub(super) struct Committed {
     pub writer: Box<dyn LogWriter>,
-    /// Tasks whose state their changelogs did not take, and why: they are not part of the commit, and must end.
+    /// Tasks that must end, and why: those whose state their changelogs did not take, which are not part of the commit, and
+    /// those whose only positions, their group's offsets, are refused.
     pub refused: Vec<(TaskKey, String)>,
 }
 
@@ -99,7 +100,15 @@ pub(super) fn commit(
         task.committed = task.positions().into_iter().map(|(_, offset)| offset).collect();
         task.handle.metrics.commits.fetch_add(1, Ordering::Relaxed);
     }
+    refused.extend(tasks.iter().filter_map(|(key, task)| Some((*key, lost_position(task, &mut *writer)?))));
     Ok(Committed { writer, refused })
+}
+
+/// Why the position of a task can't be kept, where that is so. State with a changelog remembers its positions by itself: there
+/// the group's offsets are for lag tools only.
+fn lost_position(task: &Task, writer: &mut dyn LogWriter) -> Option<String> {
+    let group = task.group.as_ref().filter(|_| task.changelogs.iter().all(Option::is_none))?;
+    writer.refusal(group).map(|error| format!("the query can't keep how far it has read: {error}"))
 }
 
 /// What a changelog refuses for good is the matter of the task that it belongs to; all else is that of the whole commit.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::lab::{Lab, config, start};
 use super::{QueryHandle, QueryState, Runtime};
 use crate::log::Log;
+use crate::log::simulated::FaultPlan;
 use crate::operators::Collector;
 use crate::row::Row;
 
@@ -62,6 +63,24 @@ fn a_changelog_that_is_deleted_ends_its_query_alone() {
     lab.work_until(|lab| lab.committed(&count.id, "s") == Some(2));
     assert!(reason(&list).contains(&changelog), "{}", reason(&list));
     assert_eq!(count.state(), QueryState::Running);
+}
+
+#[test]
+fn refused_offsets_end_those_alone_who_have_no_other_positions() {
+    let (mut lab, [copy, count]) = two_queries(false, COPY, COUNT);
+    let refuse = |lab: &Lab, share| lab.log.set_faults(FaultPlan { refuse_offsets: share, ..FaultPlan::default() });
+    refuse(&lab, 1.0);
+    for number in 1..=3 {
+        lab.append("s", "a", r#"{"V": "1"}"#);
+        lab.work_until(|lab| lab.values("C").len() == number);
+    }
+    assert!(reason(&copy).contains("how far it has read: simulated fault: offsets were refused"), "{}", reason(&copy));
+    refuse(&lab, 0.0);
+    lab.append("s", "a", r#"{"V": "1"}"#);
+    lab.work_until(|lab| lab.committed(&count.id, "s") == Some(4));
+    // Nothing went back, and no record was counted twice.
+    assert_eq!(count.state(), QueryState::Running);
+    assert_eq!(lab.values("C"), [1, 2, 3, 4].map(|n| format!(r#"{{"N":{n}}}"#)));
 }
 
 #[test]

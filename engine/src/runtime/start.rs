@@ -147,10 +147,9 @@ impl Runtime {
                 tasks.push((key, task));
             }
         }
-        if tasks.iter().any(|(_, task)| task.dirty) {
-            let offsets = tasks.iter().flat_map(|(_, task)| task.positions()).collect();
-            self.parts.log.begin_group(&self.group(&query), offsets);
-        }
+        let is_new = tasks.iter().any(|(_, task)| task.dirty);
+        let offsets = tasks.iter().filter(|_| is_new).flat_map(|(_, task)| task.positions()).collect();
+        self.parts.log.begin_group(&self.group(&query), offsets);
         handle.set_remarks(prepared.iter().filter_map(|sub_topology| sub_topology.remark.clone()).collect());
         let running = prepared.into_iter().map(|prepared| Running { partitions: prepared.partitions, spec: prepared.spec }).collect();
         let start = Arc::new(start);

@@ -219,7 +219,9 @@ impl Worker {
                     self.commit();
                 }
                 self.tasks.clear();
-                self.writer = None;
+                if let Some(mut writer) = self.writer.take() {
+                    writer.close();
+                }
                 let _ = done.send(());
                 return true;
             }

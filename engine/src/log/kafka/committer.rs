@@ -61,6 +61,11 @@ struct Waiting {
     is_in_order: bool,
 }
 
+struct Refusal {
+    error: LogError,
+    is_told: bool,
+}
+
 #[derive(Default)]
 struct State {
     waiting: HashMap<Arc<str>, Waiting>,
@@ -72,8 +77,8 @@ struct State {
     hurries: usize,
     /// Under way; `waiting` is newer, and waits until these have arrived.
     sending: HashMap<Arc<str>, Offsets>,
-    /// Groups whose offsets were refused for good, until somebody is told.
-    refused: BTreeMap<Arc<str>, LogError>,
+    /// Groups whose last offsets were refused for good.
+    refused: BTreeMap<Arc<str>, Refusal>,
     connections: usize,
     is_closing: bool,
 }
@@ -116,6 +121,13 @@ impl State {
         self.add(group, offsets.into_iter().chain(newer), now, false);
     }
 
+    /// Keeps a refusal until somebody asks. True: it is not the group's last one again.
+    fn refuse(&mut self, group: Arc<str>, error: LogError) -> bool {
+        let text = error.to_string();
+        let earlier = self.refused.insert(group, Refusal { error, is_told: false });
+        earlier.is_none_or(|earlier| earlier.error.to_string() != text)
+    }
+
     /// Takes the groups that have waited longest, but none whose offsets are under way: newer ones must not arrive first.
     fn take_round(&mut self) -> Vec<(Arc<str>, Offsets)> {
         let (mut round, mut passed_over) = (Vec::new(), Vec::new());
@@ -150,19 +162,10 @@ impl Committer {
         Ok(Committer { shared })
     }
 
-    /// Takes the offsets to commit. `is_remembered` says of which partitions state remembers these positions by itself.
-    ///
-    /// # Errors
-    /// Where earlier offsets of one of these groups were refused.
-    pub(super) fn commit(
-        &self,
-        groups: Vec<(Arc<str>, GroupOffsets)>,
-        is_remembered: impl Fn(&Arc<str>, &TopicPartition) -> bool,
-    ) -> Result<(), LogError> {
+    /// Takes the offsets to commit. `is_remembered` says of which partitions state remembers these positions by itself. It
+    /// never fails, since the records and the state of the commit are written already: see [`Self::refusal`].
+    pub(super) fn commit(&self, groups: Vec<(Arc<str>, GroupOffsets)>, is_remembered: impl Fn(&Arc<str>, &TopicPartition) -> bool) {
         let mut state = self.shared.state.lock();
-        if let Some(error) = groups.iter().find_map(|(group, _)| state.refused.remove(group)) {
-            return Err(error);
-        }
         let now = Instant::now();
         let mut has_any = false;
         for (group, offsets) in groups.into_iter().filter(|(_, offsets)| !offsets.is_empty()) {
@@ -173,7 +176,20 @@ impl Committer {
         if has_any {
             self.shared.changed.notify_all();
         }
-        Ok(())
+    }
+
+    /// Why the last offsets of a group that came to the brokers were refused for good; each refusal is told once.
+    pub(super) fn refusal(&self, group: &str) -> Option<LogError> {
+        let mut state = self.shared.state.lock();
+        let refusal = state.refused.get_mut(group)?;
+        let is_told = std::mem::replace(&mut refusal.is_told, true);
+        (!is_told).then(|| refusal.error.clone())
+    }
+
+    /// Begins a run of a group at these offsets: what was refused of an earlier run is no matter of this one.
+    pub(super) fn begin(&self, group: &str, offsets: GroupOffsets) {
+        self.shared.state.lock().refused.remove(group);
+        self.commit(vec![(group.into(), offsets)], |_, _| false);
     }
 
     /// What is about to be committed of these partitions, newer than what brokers know.
@@ -188,10 +204,10 @@ impl Committer {
     pub(super) fn forget(&self, group: &str) {
         let mut state = self.shared.state.lock();
         state.waiting.remove(group);
-        state.refused.remove(group);
         let deadline = Instant::now() + Duration::from_secs(CLOSE_PATIENCE_S);
         while state.sending.contains_key(group) && !self.shared.changed.wait_until(&mut state, deadline).timed_out() {}
         state.waiting.remove(group);
+        state.refused.remove(group);
     }
 
     /// Waits until everything is committed, as long as that may take at an end.
@@ -269,15 +285,20 @@ impl Shared {
         for ((group, offsets), result) in round.into_iter().zip(results) {
             state.sending.remove(&group);
             match result {
-                Ok(()) => {}
+                Ok(()) => {
+                    state.refused.remove(&group);
+                }
                 Err(failure) if failure.is_retriable() => {
                     all_done = false;
                     state.put_back(group, offsets, now);
                 }
                 Err(failure) => {
                     let error = refused(&group, failure);
-                    tracing::error!(target: "kafka", "{error}");
-                    state.refused.insert(group, error);
+                    let text = error.to_string();
+                    // The next commit tries again; a line for each would drown the log.
+                    if state.refuse(group, error) {
+                        tracing::warn!(target: "kafka", "{text}");
+                    }
                 }
             }
         }
@@ -409,35 +430,89 @@ mod tests {
         assert_eq!(names(&state.take_round()), ["kept"]);
     }
 
-    struct Scripted(Mutex<Vec<String>>);
+    /// Refuses the groups that it is told to; and the groups that came to it.
+    #[derive(Default)]
+    struct Scripted {
+        refuses: Mutex<Vec<&'static str>>,
+        seen: Mutex<Vec<String>>,
+    }
+
+    impl Scripted {
+        fn refusing(group: &'static str) -> (Arc<Scripted>, Committer) {
+            let carrier = Arc::new(Scripted { refuses: Mutex::new(vec![group]), seen: Mutex::default() });
+            let committer = Committer::new(Arc::clone(&carrier) as Arc<dyn Carrier>).unwrap();
+            (carrier, committer)
+        }
+
+        fn count(&self, group: &str) -> usize {
+            self.seen.lock().iter().filter(|seen| *seen == group).count()
+        }
+    }
 
     impl Carrier for Scripted {
         fn commit(&self, _connection: usize, groups: &[GroupCommit<'_>]) -> Vec<Result<(), Failure>> {
             let answer = |group: &GroupCommit<'_>| {
-                self.0.lock().push(group.group.to_owned());
-                match group.group {
-                    "foreign" => Err(Failure::new(Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, "no")),
-                    _ => Ok(()),
+                self.seen.lock().push(group.group.to_owned());
+                if self.refuses.lock().contains(&group.group) {
+                    return Err(Failure::new(Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, "no"));
                 }
+                Ok(())
             };
             groups.iter().map(answer).collect()
         }
     }
 
-    #[test]
-    fn a_refusal_is_told_once() {
-        let carrier = Arc::new(Scripted(Mutex::default()));
-        let committer = Committer::new(Arc::clone(&carrier) as Arc<dyn Carrier>).unwrap();
-        let commit = |group: &str| committer.commit(vec![(group.into(), at(1).into())], |_, _| false);
-        commit("own").unwrap();
-        commit("foreign").unwrap();
+    fn commit(committer: &Committer, group: &str, offset: i64) {
+        committer.commit(vec![(group.into(), at(offset).into())], |_, _| false);
         committer.settle();
+    }
+
+    #[test]
+    fn a_refusal_keeps_no_later_offsets_back_and_is_told_once() {
+        let (carrier, committer) = Scripted::refusing("foreign");
+        commit(&committer, "own", 1);
+        commit(&committer, "foreign", 1);
         assert_eq!(committer.pending("own", &[at(1)[0].0.clone()]), [None]);
-        commit("own").unwrap();
-        let error = commit("foreign").unwrap_err().to_string();
+        // The offsets of a commit come behind its state: they are taken whatever became of earlier ones.
+        commit(&committer, "own", 2);
+        commit(&committer, "foreign", 2);
+        assert_eq!((carrier.count("own"), carrier.count("foreign")), (2, 2));
+        assert!(committer.refusal("own").is_none());
+        let error = committer.refusal("foreign").unwrap().to_string();
         assert!(error.contains("'foreign'") && error.contains("another program"), "{error}");
-        commit("foreign").unwrap();
-        drop(committer);
-        assert_eq!(carrier.0.lock().iter().filter(|group| *group == "own").count(), 2);
+        assert!(committer.refusal("foreign").is_none());
+        // Refused again, it is told again; once offsets arrive there is nothing to tell.
+        commit(&committer, "foreign", 3);
+        assert!(committer.refusal("foreign").is_some());
+        commit(&committer, "foreign", 4);
+        carrier.refuses.lock().clear();
+        commit(&committer, "foreign", 5);
+        assert!(committer.refusal("foreign").is_none());
+    }
+
+    #[test]
+    fn the_same_refusal_is_logged_once() {
+        let refused = |code| super::refused("g", Failure::new(code, "no"));
+        let mut state = State::default();
+        assert!(state.refuse("g".into(), refused(Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID)));
+        assert!(!state.refuse("g".into(), refused(Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID)));
+        assert!(state.refuse("g".into(), refused(Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)));
+        assert!(state.refuse("h".into(), refused(Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)));
+    }
+
+    #[test]
+    fn a_group_begins_whatever_was_said_of_an_earlier_run() {
+        let (carrier, committer) = Scripted::refusing("g");
+        commit(&committer, "g", 1);
+        carrier.refuses.lock().clear();
+        committer.begin("g", at(7).into());
+        committer.settle();
+        assert_eq!(carrier.count("g"), 2);
+        // One that has its offsets already forgets as well.
+        carrier.refuses.lock().push("g");
+        commit(&committer, "g", 8);
+        committer.begin("g", Vec::new());
+        assert!(committer.refusal("g").is_none());
+        assert_eq!(carrier.count("g"), 3);
     }
 }

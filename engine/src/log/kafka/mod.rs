@@ -222,9 +222,7 @@ impl Log for KafkaLog {
     }
 
     fn begin_group(&self, group: &str, offsets: GroupOffsets) {
-        if let Err(error) = self.shared.committer.commit(vec![(group.into(), offsets)], |_, _| false) {
-            tracing::debug!(target: "kafka", %error, "said of an earlier run of the group");
-        }
+        self.shared.committer.begin(group, offsets);
     }
 
     fn delete_group(&self, group: &str) -> Result<(), LogError> {

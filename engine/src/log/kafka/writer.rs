@@ -329,7 +329,7 @@ impl LogWriter for KafkaWriter {
         }
         self.has_offsets |= !commit.offsets.is_empty();
         let is_remembered = |group: &Arc<str>, partition: &TopicPartition| remembered.contains(&(Arc::clone(group), partition.clone()));
-        self.shared.committer.commit(commit.offsets, is_remembered)?;
+        self.shared.committer.commit(commit.offsets, is_remembered);
         let deletions = self.shared.topics.deletions();
         if deletions != self.deletions {
             self.deletions = deletions;
@@ -337,11 +337,13 @@ impl LogWriter for KafkaWriter {
         }
         Ok(())
     }
-}
 
-impl Drop for KafkaWriter {
+    fn refusal(&mut self, group: &Arc<str>) -> Option<LogError> {
+        self.shared.committer.refusal(group)
+    }
+
     /// The offsets of its last commit are on their way: a worker that ends in order leaves none behind.
-    fn drop(&mut self) {
+    fn close(&mut self) {
         if self.has_offsets && self.shared.health.outage().is_none() {
             self.shared.committer.settle();
         }

@@ -22,8 +22,8 @@ pub struct FaultPlan {
     /// `commit` is carried out, yet reports a retriable error. Where the log is not atomic, it may also be carried out in
     /// part: records without state, or records and state without offsets.
     pub commit_unknown: f64,
-    /// The offsets of a commit are refused, which the next commit is told, after it has taken its records and its state: as
-    /// where offsets are committed in the background. Does not happen where the log is atomic.
+    /// The offsets of a commit that succeeds are refused afterwards, which is told to who asks: as where offsets are
+    /// committed in the background. Does not happen where the log is atomic.
     pub refuse_offsets: f64,
     /// The process dies within a commit, after any part of it: from then on every call fails until [`super::SimulatedLog::revive`].
     pub crash: f64,

@@ -10,7 +10,7 @@ mod tests;
 mod topic;
 mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ use parking_lot::Mutex;
 
 pub use faults::{FaultCounts, FaultPlan, Planted};
 pub use topic::StoredRecord;
+#[cfg(test)]
+pub(crate) use writer::OFFSETS_REFUSED;
 
 use self::faults::Faults;
 use self::reader::{ReaderState, SimulatedReader};
@@ -65,8 +67,8 @@ struct LogState {
     poll_records: usize,
     /// Takes the state of commits where the log is not atomic; without one it is written at once.
     state_sink: Option<StateSink>,
-    /// Offsets were refused, and nobody was told yet.
-    offsets_refused: bool,
+    /// The groups whose last offsets were refused, until somebody asks.
+    offsets_refused: BTreeSet<Arc<str>>,
     /// The process has died within a commit.
     is_dead: bool,
     /// A send to this topic panics.
@@ -92,7 +94,7 @@ impl SimulatedLog {
             faults: Faults::new(options.faults),
             poll_records: DEFAULT_POLL_RECORDS,
             state_sink: None,
-            offsets_refused: false,
+            offsets_refused: BTreeSet::new(),
             is_dead: false,
             panic_on: None,
         };
@@ -165,7 +167,7 @@ impl SimulatedLog {
     pub fn revive(&self) {
         let mut state = self.shared.state.lock();
         state.is_dead = false;
-        state.offsets_refused = false;
+        state.offsets_refused.clear();
     }
 
     /// How many faults have happened.

@@ -8,6 +8,9 @@ use super::topic::StoredRecord;
 use super::{LogState, Shared, dead, wake};
 use crate::log::{Commit, LogError, LogWriter, OutRecord, TopicHandle};
 
+/// How the refusal of offsets begins.
+pub(crate) const OFFSETS_REFUSED: &str = "simulated fault: offsets were refused";
+
 /// A record that was sent and is not to be seen yet.
 type Pending = (TopicHandle, i32, StoredRecord);
 
@@ -67,6 +70,7 @@ impl SimulatedWriter {
         woken.extend(self.publish(log, self.pending.len())?);
         if parts >= 3 {
             for (group, offsets) in commit.offsets {
+                log.offsets_refused.remove(&group);
                 log.groups.entry(group).or_default().extend(offsets);
             }
         }
@@ -74,8 +78,7 @@ impl SimulatedWriter {
     }
 
     fn try_commit(&mut self, log: &mut LogState, commit: Commit) -> (Vec<Arc<super::ReaderState>>, Result<(), LogError>) {
-        let was_refused = std::mem::take(&mut log.offsets_refused);
-        let fate = if was_refused { Fate::Succeeds } else { log.faults.fate(self.shared.atomic) };
+        let fate = log.faults.fate(self.shared.atomic);
         let (parts, said) = match fate {
             Fate::Fails => return (self.lose(log), Err(LogError::Retriable("simulated fault: lost before the commit".into()))),
             Fate::Crashes(0) => {
@@ -86,11 +89,13 @@ impl SimulatedWriter {
             Fate::Crashes(parts) => (parts, Err(dead())),
             Fate::Unknown(parts) => (parts, Err(LogError::Retriable("simulated fault: outcome of the commit unknown".into()))),
             Fate::OffsetsRefused => (2, Ok(())),
-            Fate::Succeeds if was_refused => (2, Err(LogError::Fatal("simulated fault: earlier offsets were refused".into()))),
             Fate::Succeeds => (3, Ok(())),
         };
+        let groups: Vec<Arc<str>> = commit.offsets.iter().map(|(group, _)| Arc::clone(group)).collect();
         let done = self.carry_out(log, commit, parts);
-        log.offsets_refused = fate == Fate::OffsetsRefused && done.is_ok();
+        if fate == Fate::OffsetsRefused && done.is_ok() {
+            log.offsets_refused.extend(groups);
+        }
         log.is_dead |= matches!(fate, Fate::Crashes(_));
         match done {
             Ok(woken) => (woken, said),
@@ -202,5 +207,10 @@ impl LogWriter for SimulatedWriter {
         drop(log);
         wake(woken);
         result
+    }
+
+    fn refusal(&mut self, group: &Arc<str>) -> Option<LogError> {
+        let was_refused = self.shared.state.lock().offsets_refused.remove(group);
+        was_refused.then(|| LogError::Fatal(format!("{OFFSETS_REFUSED}: group '{group}'")))
     }
 }

@@ -37,20 +37,20 @@ pub(super) enum Exemption {
 pub(super) fn exemptions(setup: &Setup, happened: &Happened) -> BTreeSet<Exemption> {
     let mut all = BTreeSet::new();
     let counts = happened.log;
-    if counts.commit_unknown + counts.refuse_offsets > 0 {
+    if counts.commit_unknown > 0 {
         all.insert(Exemption::StateAheadOfPositions);
     }
     if setup.atomic {
         return all;
     }
-    let failed_commits = counts.commit + counts.commit_unknown + counts.flush + counts.send + counts.refuse_offsets;
+    let failed_commits = counts.commit + counts.commit_unknown + counts.flush + counts.send;
     if failed_commits > 0 && happened.restarts > 0 {
         all.insert(Exemption::AbortedCommitInChangelog);
     }
     if setup.workload.stores() > 1 && counts.crash + counts.commit + counts.flush + happened.crashes > 0 {
         all.insert(Exemption::MarksTornApart);
     }
-    if setup.workload.repartitions() && failed_commits + counts.crash + happened.crashes > 0 {
+    if setup.workload.repartitions() && failed_commits + counts.refuse_offsets + counts.crash + happened.crashes > 0 {
         all.insert(Exemption::RepeatedRepartition);
     }
     all
