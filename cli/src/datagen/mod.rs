@@ -25,7 +25,7 @@ pub struct DatagenArgs {
     #[arg(long, value_enum)]
     schema: Schema,
     /// Records a second
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     rate: u64,
     /// Stop after this many; without it, go on until Ctrl-C
     #[arg(long)]

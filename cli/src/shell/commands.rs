@@ -16,7 +16,7 @@ Statements end with `;` and may span lines. Some to begin with:
   INSERT INTO s (id, v) VALUES ('a', 1);
   CREATE TABLE t AS SELECT id, COUNT(*) AS n FROM s GROUP BY id;
   SELECT * FROM t WHERE id = 'a';          what the table holds now
-  SELECT * FROM t EMIT CHANGES;            every change from now on; Ctrl-C stops it
+  SELECT * FROM t EMIT CHANGES;            a table's rows, then every change; Ctrl-C stops it
   SET 'auto.offset.reset'='earliest';      begin at the first record instead
   DEFINE topic = 's';                      ${topic} stands for it from now on
 

@@ -63,7 +63,9 @@ fn limits_end_queries() {
     assert_eq!(world.execute(SALES).code, Some(0));
     let forever = "SET 'auto.offset.reset'='earliest'; SELECT * FROM orders EMIT CHANGES;";
     let said = world.piped(&["--query-row-limit", "1", "-e", forever], "");
-    assert!(said.code == Some(0) && said.out.contains("stopped after 1 rows (--query-row-limit)"), "{said:?}");
+    assert!(said.code == Some(0) && said.out.contains("stopped after 1 row (--query-row-limit)"), "{said:?}");
+    let said = world.piped(&["--query-row-limit", "1", "-e", "SELECT * FROM orders;"], "");
+    assert!(said.code == Some(0) && said.out.contains("Stopped after 1 row (--query-row-limit)"), "{said:?}");
     let said = world.piped(&["--query-timeout", "300", "-e", forever], "");
     assert!(said.code == Some(0) && said.out.contains("stopped after 300 ms (--query-timeout)"), "{said:?}");
     assert!(said.out.contains("|tea"), "{said:?}");

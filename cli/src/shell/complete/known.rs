@@ -75,7 +75,9 @@ impl Known {
         {
             let editable = |property: &&Json| property["editable"].as_bool() != Some(false);
             let all = entities.iter().flat_map(|e| list(&e["properties"]));
-            let properties = all.filter(editable).map(|property| text(&property["name"])).collect();
+            let properties = all.filter(editable).map(|property| text(&property["name"]));
+            // The one that everybody needs stands in no list unless it is set.
+            let properties = properties.chain(["auto.offset.reset".to_owned()]).collect();
             self.change(|facts| facts.properties = properties);
         }
         if self.facts().functions.is_empty() {

@@ -51,13 +51,18 @@ impl Session {
             End::TimeLimit(limit) => {
                 Err(Failure::Other(format!("The answer is not complete after {} ms (--query-timeout)", limit.as_millis())))
             }
-            End::RowLimit(_) | End::Complete(_) => {
+            end @ (End::RowLimit(_) | End::Complete(_)) => {
                 if let Some(count) = count
                     && !self.display.output.is_for_programs()
                 {
-                    self.screen.line(&format!("{count} row{}", if count == 1 { "" } else { "s" }))?;
+                    self.screen.line(&counted(count))?;
                 }
-                Ok(self.screen.end_section()?)
+                self.screen.end_section()?;
+                match end {
+                    // There may be more.
+                    End::RowLimit(limit) => self.note(&format!("Stopped after {} (--query-row-limit).", counted(limit))),
+                    _ => Ok(()),
+                }
             }
         }
     }
@@ -79,7 +84,7 @@ impl Session {
                 self.note("Query stopped.")?;
                 return Err(Failure::Interrupted);
             }
-            End::RowLimit(limit) => format!("Query stopped after {limit} rows (--query-row-limit)."),
+            End::RowLimit(limit) => format!("Query stopped after {} (--query-row-limit).", counted(limit)),
             End::TimeLimit(limit) => format!("Query stopped after {} ms (--query-timeout).", limit.as_millis()),
         };
         self.note(&why)
@@ -179,6 +184,11 @@ impl Answer {
             }
         }
     }
+}
+
+/// `1 row`, `2 rows`.
+fn counted(rows: u64) -> String {
+    format!("{rows} row{}", if rows == 1 { "" } else { "s" })
 }
 
 /// The next thing to happen while an answer comes in.
