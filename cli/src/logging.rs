@@ -1,5 +1,7 @@
 //! The log of a process: to standard error, filtered by TIDEMILL_LOG.
 
+use std::io::Write;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Directive;
 
@@ -9,7 +11,7 @@ const SILENT: [&str; 1] = ["sqlparser"];
 /// Libraries that drown everything else below this level; heard where the filter names them.
 const QUIET: [(&str, &str); 4] = [("h2", "info"), ("hyper", "info"), ("hyper_util", "info"), ("rustyline", "warn")];
 
-/// Starts logging; `default` is the filter where TIDEMILL_LOG is unset or not understood.
+/// Starts logging; what can't be written is lost, and nobody is hindered. `default` is the filter where TIDEMILL_LOG is unset or not understood.
 pub fn init(default: &str) {
     let text = std::env::var("TIDEMILL_LOG").ok().filter(|text| EnvFilter::try_new(text).is_ok());
     tracing_subscriber::fmt()
@@ -17,7 +19,14 @@ pub fn init(default: &str) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_target(false)
+        // It would say that standard error can't be written to standard error, by a panic.
+        .log_internal_errors(false)
         .init();
+}
+
+/// Says something on standard error; as with the log, a full disk or a reader that is gone changes nothing for who speaks.
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 fn filter(text: &str) -> EnvFilter {

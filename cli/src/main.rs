@@ -41,7 +41,7 @@ fn main() {
     let client_runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("the runtime can't start: {error}");
+            logging::say(&format!("the runtime can't start: {error}"));
             std::process::exit(1);
         }
     };

@@ -70,7 +70,7 @@ pub fn run(args: &ServerArgs) -> i32 {
     match serve(args) {
         Ok(()) => 0,
         Err(reason) => {
-            eprintln!("tidemill: {}", reason.replace('\n', " "));
+            logging::say(&format!("tidemill: {}", reason.replace('\n', " ")));
             1
         }
     }

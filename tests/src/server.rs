@@ -65,21 +65,39 @@ impl ServerProcess {
         }
     }
 
-    fn start_until(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)], path: &str) -> Self {
+    /// Starts a server whose log goes nowhere that takes it: with `Stdio::piped()` the pipe's other end is closed at once.
+    pub fn start_unheard(data_dir: &Path, stderr: Stdio, environment: &[(&str, &str)]) -> Self {
         let started = Instant::now();
-        let mut server = Self::spawn(data_dir, arguments, environment);
-        while !server.request("GET", path, None).is_ok_and(|(status, _)| status == 200) {
-            if let Ok(Some(status)) = server.child.try_wait() {
-                panic!("the server ended with {status}:\n{}", server.log());
-            }
-            assert!(started.elapsed() < START_TIMEOUT, "the server does not answer:\n{}", server.log());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        server.started_in = started.elapsed();
+        let mut server = Self::spawn_saying(data_dir, &[], environment, Some(stderr));
+        drop(server.child.stderr.take());
+        server.wait_for("/chc/ready", started);
         server
     }
 
+    fn start_until(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)], path: &str) -> Self {
+        let started = Instant::now();
+        let mut server = Self::spawn(data_dir, arguments, environment);
+        server.wait_for(path, started);
+        server
+    }
+
+    fn wait_for(&mut self, path: &str, started: Instant) {
+        while !self.request("GET", path, None).is_ok_and(|(status, _)| status == 200) {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                panic!("the server ended with {status}:\n{}", self.log());
+            }
+            assert!(started.elapsed() < START_TIMEOUT, "the server does not answer:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.started_in = started.elapsed();
+    }
+
     fn spawn(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::spawn_saying(data_dir, arguments, environment, None)
+    }
+
+    /// `stderr`: in the place of the log file.
+    fn spawn_saying(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)], stderr: Option<Stdio>) -> Self {
         let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
         let path = data_dir.with_extension("log");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&path).expect("a log file");
@@ -91,7 +109,7 @@ impl ServerProcess {
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log file"))
-            .stderr(log)
+            .stderr(stderr.unwrap_or_else(|| Stdio::from(log)))
             .spawn()
             .expect("the binary starts");
         ServerProcess { child, log: path, address, started_in: Duration::ZERO }

@@ -18,3 +18,4 @@ mod scripts;
 mod starts;
 mod times;
 mod tombstones;
+mod unheard;
