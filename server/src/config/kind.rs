@@ -9,6 +9,8 @@ pub enum Kind {
     Int { min: i32 },
     /// A whole number of 64 bits.
     Long { min: i64 },
+    /// A whole number that something is made or kept by (threads, partitions, bytes), and so has an upper bound.
+    Within { min: i64, max: i64 },
     /// A number, not below zero.
     Double,
     /// Any text.
@@ -43,6 +45,10 @@ impl Kind {
                 Ok(number) if number < min => Err(format!("Value must be at least {min}")),
                 Ok(_) => Ok(()),
             },
+            Kind::Within { min, max } => match value.trim().parse::<i64>() {
+                Ok(number) if (min..=max).contains(&number) => Ok(()),
+                _ => Err(format!("Value must be a whole number from {min} to {max}")),
+            },
             Kind::Double => match value.trim().parse::<f64>() {
                 Ok(number) if number >= 0.0 => Ok(()),
                 Ok(_) => Err("Value must be at least 0".to_owned()),
@@ -67,6 +73,7 @@ impl std::fmt::Display for Kind {
             Kind::Bool => f.write_str("true or false"),
             Kind::Int { .. } => f.write_str("INT"),
             Kind::Long { .. } => f.write_str("LONG"),
+            Kind::Within { min, max } => write!(f, "{min} to {max}"),
             Kind::Double => f.write_str("DOUBLE"),
             Kind::Text => f.write_str("text"),
             Kind::OneOf(words) => f.write_str(&words.join(", ")),
@@ -93,6 +100,9 @@ mod tests {
             (Kind::Int { min: 1 }, "4", "0"),
             (Kind::Int { min: 1 }, "4", "x"),
             (Kind::Long { min: 0 }, "9999999999", "-1"),
+            (Kind::Within { min: 1, max: 4 }, " 4 ", "5"),
+            (Kind::Within { min: 1, max: 4 }, "1", "0"),
+            (Kind::Within { min: 1, max: 4 }, "1", "99999999999999999999"),
             (Kind::Double, "0.5", "-1"),
             (Kind::OneOf(&["at_least_once", "exactly_once_v2"]), "exactly_once_v2", "nope"),
             (Kind::OffsetReset, "earliest", "banana"),

@@ -1,6 +1,9 @@
 //! Properties that ksqlDB does not have.
 
-use super::{COUNT, Kind, MS, Property, server};
+use super::{Kind, Property, server};
+
+/// Bytes that no machine is expected to lend: a TiB.
+const MOST_MEMORY: i64 = 1 << 40;
 
 pub static PROPERTIES: &[Property] = &[
     server(
@@ -10,10 +13,22 @@ pub static PROPERTIES: &[Property] = &[
         "Folder of the state and of the embedded log. Where it is not set, `ksql.streams.state.dir` names the folder.",
     )
     .hidden(),
-    server("tidemill.workers", "0", COUNT, "Threads that process records; 0: one for each core.").hidden(),
-    server("tidemill.state.cache.bytes", "33554432", MS, "Block cache of all state together, bytes.").hidden(),
-    server("tidemill.state.overlay.bytes", "268435456", MS, "Changes that wait in memory for a commit, all state together, bytes.")
+    server("tidemill.workers", "0", Kind::Within { min: 0, max: 1_024 }, "Threads that process records; 0: one for each core.").hidden(),
+    server(
+        "tidemill.state.cache.bytes",
+        "33554432",
+        Kind::Within { min: 1 << 20, max: MOST_MEMORY },
+        "Block cache of all state together, bytes.",
+    )
+    .hidden(),
+    server(
+        "tidemill.state.overlay.bytes",
+        "268435456",
+        Kind::Within { min: 0, max: MOST_MEMORY },
+        "Changes that wait in memory for a commit, all state together, bytes.",
+    )
+    .hidden(),
+    server("tidemill.http.max.connections", "10000", Kind::Within { min: 1, max: 1_000_000 }, "Connections at a time; more wait.").hidden(),
+    server("tidemill.http.max.body.bytes", "10485760", Kind::Within { min: 1_024, max: 1 << 30 }, "Bytes of a request's body at most.")
         .hidden(),
-    server("tidemill.http.max.connections", "10000", Kind::Int { min: 1 }, "Connections at a time; more wait.").hidden(),
-    server("tidemill.http.max.body.bytes", "10485760", Kind::Int { min: 1024 }, "Bytes of a request's body at most.").hidden(),
 ];

@@ -85,7 +85,7 @@ pub static PROPERTIES: &[Property] = &[
     server("ksql.logging.processing.topic.auto.create", "true", Kind::Bool, "Keep a topic of records that could not be processed.")
         .hidden(),
     unset(server("ksql.logging.processing.topic.name", "", Kind::Text, "Name of that topic.")).hidden(),
-    server("ksql.logging.processing.topic.partitions", "1", Kind::Int { min: 1 }, "Partitions of that topic.").hidden(),
+    server("ksql.logging.processing.topic.partitions", "1", Kind::Within { min: 1, max: 10_000 }, "Partitions of that topic.").hidden(),
     server("ksql.logging.processing.topic.replication.factor", "1", Kind::Int { min: 1 }, "Copies of that topic.").hidden(),
     server("ksql.logging.processing.stream.auto.create", "true", Kind::Bool, "Declare a stream over that topic at the first start.")
         .hidden(),
