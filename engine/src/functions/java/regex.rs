@@ -43,10 +43,82 @@ impl JavaRegex {
         self.0.captures(text).map_err(|why| why.to_string())
     }
 
-    /// All matches, none overlapping.
-    pub fn all<'t>(&self, text: &'t str) -> impl Iterator<Item = Result<RegexMatch<'t>, String>> {
-        self.0.captures_iter(text).map(|found| found.map_err(|why| why.to_string()))
+    /// The first match that begins at a byte of the text or behind it; what stands before is seen by `^`, `\b` and the like.
+    ///
+    /// # Errors
+    /// The search took too many steps.
+    pub fn first_from<'t>(&self, text: &'t str, at: usize) -> Result<Option<RegexMatch<'t>>, String> {
+        if at > text.len() {
+            return Ok(None);
+        }
+        self.0.captures_from_pos(text, at).map_err(|why| why.to_string())
     }
+
+    /// All matches, none overlapping. As Java's `Matcher.find` has them, and other than `captures_iter`: an empty match may
+    /// stand right behind one that is not empty.
+    pub fn all<'t>(&self, text: &'t str) -> impl Iterator<Item = Result<RegexMatch<'t>, String>> {
+        let mut at = Some(0);
+        std::iter::from_fn(move || {
+            let found = self.first_from(text, at?).transpose()?;
+            at = found
+                .as_ref()
+                .ok()
+                .and_then(|captures| captures.get(0))
+                .map(|whole| if whole.start() == whole.end() { behind(text, whole.end()) } else { whole.end() });
+            Some(found)
+        })
+    }
+
+    /// The parts of a text between matches, as Java's `Pattern.split`: an empty match at the beginning parts nothing, empty
+    /// parts at the end are left out.
+    ///
+    /// # Errors
+    /// The search took too many steps.
+    pub fn split<'t>(&self, text: &'t str) -> Result<Vec<&'t str>, String> {
+        let (mut parts, mut copied) = (Vec::new(), 0);
+        for found in self.all(text) {
+            if let Some(whole) = found?.get(0).filter(|whole| whole.end() > 0) {
+                parts.push(text.get(copied..whole.start()).unwrap_or_default());
+                copied = whole.end();
+            }
+        }
+        if copied == 0 {
+            return Ok(vec![text]);
+        }
+        parts.push(text.get(copied..).unwrap_or_default());
+        let kept = parts.iter().rposition(|part| !part.is_empty()).map_or(0, |last| last + 1);
+        parts.truncate(kept);
+        Ok(parts)
+    }
+
+    /// The parts of a text between matches, as Guava's `Splitter.on`: empty parts stay, an empty match where a part begins
+    /// parts nothing, and no empty part follows an empty match at the end.
+    ///
+    /// # Errors
+    /// The search took too many steps.
+    pub fn split_all<'t>(&self, text: &'t str) -> Result<Vec<&'t str>, String> {
+        let (mut parts, mut copied, mut at) = (Vec::new(), 0, 0);
+        while at <= text.len() {
+            let found = self.first_from(text, at)?;
+            let Some(whole) = found.as_ref().and_then(|captures| captures.get(0)) else {
+                parts.push(text.get(copied..).unwrap_or_default());
+                break;
+            };
+            at = whole.end();
+            if at == copied {
+                at = behind(text, at);
+                continue;
+            }
+            parts.push(text.get(copied..whole.start()).unwrap_or_default());
+            copied = at;
+        }
+        Ok(parts)
+    }
+}
+
+/// Where the character at a byte of the text ends; behind the end for the end.
+fn behind(text: &str, at: usize) -> usize {
+    at + text.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8)
 }
 
 struct Translator<'p> {
@@ -307,6 +379,23 @@ mod tests {
         }
         let regex = JavaRegex::compile("(a)(?<n>b)?").unwrap();
         assert_eq!((regex.groups(), regex.group_named("n"), regex.group_named("x")), (2, Some(2), None));
+    }
+
+    #[test]
+    fn an_empty_match_may_follow_one_that_is_not() {
+        for (pattern, text, expected) in [
+            ("a*", "baac", &["", "aa", "", ""][..]),
+            ("a*", "aaa", &["aaa", ""]),
+            ("a*", "", &[""]),
+            ("", "é😀", &["", "", ""]),
+            ("(?=a)a*(?!a)", "baac", &["aa"]),
+            ("^a?", "aab", &["a"]),
+            (r"\ba*", "aa b", &["aa", "", "", ""]),
+        ] {
+            let regex = JavaRegex::compile(pattern).unwrap();
+            let found: Vec<&str> = regex.all(text).map(|found| found.unwrap().get(0).unwrap().as_str()).collect();
+            assert_eq!(found, expected, "{pattern} {text}");
+        }
     }
 
     #[test]

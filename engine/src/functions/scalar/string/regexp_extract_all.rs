@@ -38,6 +38,7 @@ mod tests {
         check(&FUNCTION, &[s("test."), s("some_test_string_testabab")], strings(&["test_", "testa"]));
         check(&FUNCTION, &[s(r"(\w+) (\w*)"), s("apurva mehta agavra "), Value::Int(2)], strings(&["mehta", ""]));
         check(&FUNCTION, &[s("(a)(b)?"), s("ab a"), Value::Int(2)], Value::array(vec![s("b"), NULL]));
+        check(&FUNCTION, &[s("a*"), s("baac")], strings(&["", "aa", "", ""]));
         check(&FUNCTION, &[s("x"), s("")], Value::array(vec![]));
         check(&FUNCTION, &[s("x"), s("x"), Value::Int(1)], NULL);
     }

@@ -95,6 +95,8 @@ mod tests {
             ("abc", "(b)", "$11", "ab1c"),
             ("abc", "b", r"\$1\\", r"a$1\c"),
             ("ab", "", "-", "-a-b-"),
+            ("aaa", "a*", "b", "bb"),
+            ("xaax", "a*", "-", "-x--x-"),
             ("", "x", "y", ""),
         ];
         check_all(&FUNCTION, calls.map(|(x, p, n, y)| ([s(x), s(p), s(n)], s(y))));
