@@ -35,6 +35,13 @@ struct Needs {
     partitions: u32,
     /// The step in the name of the topic for it, where one is needed.
     topic: String,
+    of: Hand,
+}
+
+/// The side of a join that a stream stands on.
+enum Hand {
+    Left,
+    Right,
 }
 
 /// Processors of a source with its projection, of a repartition, and of the kinds of joins.
@@ -113,7 +120,12 @@ impl Joiner<'_> {
         }
         let (left, right) = match (is_table(&node.left), right_is_table) {
             (false, true) => {
-                let needs = Needs { key_format: right.key_format.clone(), partitions: right.partitions, topic: names::join(&node.prefix) };
+                let needs = Needs {
+                    key_format: right.key_format.clone(),
+                    partitions: right.partitions,
+                    topic: names::join(&node.prefix),
+                    of: Hand::Left,
+                };
                 (self.keyed(left, &node.left_expr, node, needs, problems)?, right)
             }
             (true, _) => {
@@ -196,9 +208,9 @@ impl Joiner<'_> {
     fn keyed_streams(&self, left: Joined, right: Joined, node: &Node, problems: &mut Problems) -> Option<(Joined, Joined)> {
         let model = if !left.keys.contains(&node.left_expr) && right.keys.contains(&node.right_expr) { &right } else { &left };
         let (key_format, partitions) = (model.key_format.clone(), model.partitions);
-        let needs = |side: &str| Needs { key_format: key_format.clone(), partitions, topic: names::join_side(&node.prefix, side) };
-        let left = self.keyed(left, &node.left_expr, node, needs("left"), problems)?;
-        let right = self.keyed(right, &node.right_expr, node, needs("right"), problems)?;
+        let needs = |side: &str, of| Needs { key_format: key_format.clone(), partitions, topic: names::join_side(&node.prefix, side), of };
+        let left = self.keyed(left, &node.left_expr, node, needs("left", Hand::Left), problems)?;
+        let right = self.keyed(right, &node.right_expr, node, needs("right", Hand::Right), problems)?;
         self.check_partitions(&left, &right, node, problems)?;
         Some((left, right))
     }
@@ -256,7 +268,11 @@ impl Joiner<'_> {
     fn keyed(&self, side: Joined, expr: &Expr, node: &Node, needs: Needs, problems: &mut Problems) -> Option<Joined> {
         if side.keys.contains(expr) && side.key_format == needs.key_format {
             if side.partitions != needs.partitions {
-                problems.add(self.partitions_differ(side.partitions, needs.partitions, node)?);
+                let (left, right) = match needs.of {
+                    Hand::Left => (side.partitions, needs.partitions),
+                    Hand::Right => (needs.partitions, side.partitions),
+                };
+                problems.add(self.partitions_differ(left, right, node)?);
                 return None;
             }
             return Some(side);

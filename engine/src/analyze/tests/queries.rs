@@ -1,6 +1,6 @@
 //! CREATE … AS: schemas of what queries make, and what is refused.
 
-use super::world::{makes, refused};
+use super::world::{World, makes, refused};
 
 const STREAM: &str = "CREATE STREAM S (ID STRING KEY, A INT, B STRING) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');";
 
@@ -40,5 +40,24 @@ fn wrong_queries_are_refused() {
         ),
     ] {
         refused(&format!("{STREAM} {query}"), expected);
+    }
+}
+
+#[test]
+fn partitions_that_differ_are_told_each_with_its_stream() {
+    let mut world = World::new();
+    world.topics.borrow_mut().extend([("four".to_owned(), 4), ("three".to_owned(), 3)]);
+    let declared = "CREATE STREAM FOUR (ID STRING KEY, A INT) WITH (KAFKA_TOPIC='four', VALUE_FORMAT='JSON');
+        CREATE STREAM THREE (ID STRING KEY, B INT) WITH (KAFKA_TOPIC='three', VALUE_FORMAT='JSON');";
+    world.run(declared).expect("streams");
+    for (left, right, expected) in [
+        ("FOUR", "THREE", "`FOUR` partitions = 4; `THREE` partitions = 3"),
+        ("THREE", "FOUR", "`THREE` partitions = 3; `FOUR` partitions = 4"),
+    ] {
+        let joined = format!(
+            "CREATE STREAM O AS SELECT {left}.ID, A, B FROM {left} JOIN {right} WITHIN 1 HOUR GRACE PERIOD 1 HOUR ON {left}.ID = {right}.ID;"
+        );
+        let error = world.run(&joined).expect_err("not co-partitioned");
+        assert!(error.contains(expected), "{error}");
     }
 }
