@@ -6,6 +6,7 @@ use std::time::Duration;
 use tidemill_parser::ast::{AlterSource, CreateSource, DataType, Ident, SpannedStatement, Statement};
 
 use super::command::{Action, CommandOutcome};
+use super::topic_name::check_topic_name;
 use super::{CommandState, Engine, EngineError, LogAway, SessionProperties};
 use crate::analyze::{self, Action as SourceAction};
 use crate::catalog::{Source, SourceKind};
@@ -112,6 +113,7 @@ impl Engine {
 
     /// Makes a source's topic where it is missing.
     pub(super) fn ensure_topic(&self, source: &Source) -> Result<(), EngineError> {
+        check_topic_name(&source.format.topic).map_err(EngineError::user)?;
         if self.log.describe_topic(&source.format.topic)?.is_some() {
             return Ok(());
         }

@@ -25,6 +25,7 @@ mod settle;
 mod stream_scan;
 mod supervise;
 mod tombstone;
+mod topic_name;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -184,6 +185,8 @@ impl Engine {
     /// As [`Self::topic_lookup`]; where the log can't answer, the reason goes to `away`.
     fn topic_lookup_unless<'a>(&'a self, away: Option<&'a LogAway>) -> impl Fn(&str) -> Option<TopicInfo> + 'a {
         move |name| {
+            // There can't be one; the log would take the question itself for a mistake.
+            topic_name::check_topic_name(name).ok()?;
             let found = self.log.describe_topic(name);
             let info = found.map_err(|error| away.map(|away| away.0.set(Some(error)))).ok().flatten()?;
             let retention_ms = info.config.get("retention.ms").and_then(|v| v.parse().ok());
