@@ -30,7 +30,7 @@ pub use keywords::keywords;
 pub use open::{Open, open};
 pub use script::{RawStatement, Statements, parse_script, parse_statement, parse_test_script, split_script};
 pub use suggest::did_you_mean;
-pub use variables::{SUBSTITUTION_PROPERTY, substitute};
+pub use variables::{SUBSTITUTION_PROPERTY, same_variable, substitute};
 
 /// Parses a text that is one expression.
 pub fn parse_expression(text: &str) -> Result<ast::Expr, ParseError> {

@@ -57,6 +57,12 @@ pub fn substitute(text: &str, variables: &BTreeMap<String, String>) -> Result<St
     Ok(result)
 }
 
+/// The name, among those of the variables that are defined, that stands for the same variable: case doesn't tell variables
+/// apart.
+pub fn same_variable<'v>(name: &str, mut defined: impl Iterator<Item = &'v String>) -> Option<&'v String> {
+    defined.find(|other| other.eq_ignore_ascii_case(name))
+}
+
 /// What the scan stands in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Context {
@@ -113,8 +119,7 @@ fn reference(text: &str) -> Option<&str> {
 
 /// A variable by its name, or by its name in another case.
 fn value_of<'v>(name: &str, variables: &'v BTreeMap<String, String>) -> Result<&'v str, Fault> {
-    let in_any_case = || variables.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value);
-    if let Some(value) = variables.get(name).or_else(in_any_case) {
+    if let Some(value) = same_variable(name, variables.keys()).and_then(|name| variables.get(name)) {
         return Ok(value);
     }
     let fault = Fault::invalid(Span::default(), format!("Undefined variable '{name}'"));

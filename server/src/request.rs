@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::{Map, Value as Json};
+use tidemill_parser::same_variable;
 
 use crate::error::{ApiError, ErrorCode};
 
@@ -133,6 +134,33 @@ fn settings(object: &mut Map<String, Json>, name: &str) -> Result<Settings, ApiE
     }
 }
 
+/// Variables of a session. Of several whose names differ in case only, which are one variable, the last holds.
+fn variables(object: &mut Map<String, Json>) -> Result<Settings, ApiError> {
+    const NAME: &str = "sessionVariables";
+    let order: Vec<String> = object.get(NAME).and_then(Json::as_object).into_iter().flat_map(Map::keys).cloned().collect();
+    let given = settings(object, NAME)?;
+    let mut kept = Settings::new();
+    for name in order {
+        if let Some(value) = given.get(&name) {
+            define(&mut kept, name, value.clone());
+        }
+    }
+    Ok(kept)
+}
+
+/// Sets a variable, in whichever case it was named before.
+pub fn define(variables: &mut Settings, name: String, value: String) {
+    undefine(variables, &name);
+    variables.insert(name, value);
+}
+
+/// Forgets a variable, in whichever case it is named.
+pub fn undefine(variables: &mut Settings, name: &str) {
+    if let Some(defined) = same_variable(name, variables.keys()).cloned() {
+        variables.remove(&defined);
+    }
+}
+
 /// What `/ksql` and `/query` take.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KsqlRequest {
@@ -162,7 +190,7 @@ impl KsqlRequest {
             }
         };
         let properties = settings(&mut object, "streamsProperties")?;
-        let variables = settings(&mut object, "sessionVariables")?;
+        let variables = variables(&mut object)?;
         Ok(KsqlRequest { ksql, properties, variables, command_sequence_number })
     }
 }
@@ -186,7 +214,7 @@ impl QueryStreamRequest {
             Some(value) => text(value, "sql")?,
         };
         let properties = settings(&mut object, "properties")?;
-        let variables = settings(&mut object, "sessionVariables")?;
+        let variables = variables(&mut object)?;
         Ok(QueryStreamRequest { sql, properties, variables })
     }
 }
@@ -217,6 +245,19 @@ mod tests {
         assert_eq!(request.ksql, "5");
         assert_eq!(request.properties, pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
         assert_eq!(KsqlRequest::read(br#"{"ksql": null, "streamsProperties": null}"#).expect("reads"), KsqlRequest::default());
+    }
+
+    #[test]
+    fn a_variable_is_one_in_any_case() {
+        let body = br#"{"ksql": "", "sql": "", "sessionVariables": {"b": "first", "B": "last", "a": "x"}}"#;
+        let expected = Settings::from([("B".to_owned(), "last".to_owned()), ("a".to_owned(), "x".to_owned())]);
+        assert_eq!(KsqlRequest::read(body).expect("reads").variables, expected);
+        let mut variables = QueryStreamRequest::read(body).expect("reads").variables;
+        assert_eq!(variables, expected);
+        define(&mut variables, "A".to_owned(), "y".to_owned());
+        undefine(&mut variables, "b");
+        undefine(&mut variables, "none");
+        assert_eq!(variables, Settings::from([("A".to_owned(), "y".to_owned())]));
     }
 
     #[test]

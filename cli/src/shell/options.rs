@@ -98,7 +98,7 @@ impl ConnectArgs {
             let statement = format!("DEFINE {name} = '{}';", value.replace('\'', "''"));
             tidemill_parser::parse_statement(&statement)
                 .map_err(|_| format!("--define {definition}: '{name}' is no name: letters, digits and _, and no digit first"))?;
-            session.variables.insert(name.to_owned(), value.to_owned());
+            session.put_variable(name.to_owned(), value.to_owned());
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use tidemill_engine::engine::SessionProperties;
 
 use crate::app::App;
 use crate::config::OverrideError;
-use crate::request::Settings;
+use crate::request::{Settings, define, undefine};
 
 /// The property that says whether `${name}` stands for a variable's value.
 pub const SUBSTITUTION: &str = tidemill_parser::SUBSTITUTION_PROPERTY;
@@ -82,11 +82,11 @@ impl Session {
     }
 
     pub fn define(&mut self, name: &str, value: &str) {
-        self.variables.insert(name.to_owned(), value.to_owned());
+        define(&mut self.variables, name.to_owned(), value.to_owned());
     }
 
     pub fn undefine(&mut self, name: &str) {
-        self.variables.remove(name);
+        undefine(&mut self.variables, name);
     }
 
     /// Whether variables have a part in a text.

@@ -10,7 +10,7 @@ use crate::support::{World, piped};
 const CREATE: &str = "CREATE STREAM s (id INT KEY, v STRING) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');";
 
 /// Statements, and the texts that then stand in the stream.
-const CASES: [(&str, &[&str]); 4] = [
+const CASES: [(&str, &[&str]); 5] = [
     ("INSERT INTO s (id, v) VALUES (1, '${topic}');", &["${topic}"]),
     ("DEFINE x = 'y'; INSERT INTO s (id, v) VALUES (1, '${x} $${x} ${z}');", &["y ${x} ${z}"]),
     ("DEFINE x = 'y'; SET 'ksql.variable.substitution.enable'='false'; INSERT INTO s (id, v) VALUES (1, '${x} $${x}');", &["${x} $${x}"]),
@@ -19,6 +19,8 @@ const CASES: [(&str, &[&str]); 4] = [
          INSERT INTO s (id, v) VALUES (1, '${x}');",
         &["y"],
     ),
+    // Case doesn't tell variables apart.
+    ("DEFINE a = 'x'; DEFINE A = 'y'; DEFINE b = 'z'; UNDEFINE B; INSERT INTO s (id, v) VALUES (1, '${a}${A}${b}');", &["yy${b}"]),
 ];
 
 fn texts(out: &str) -> Vec<String> {

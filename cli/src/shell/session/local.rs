@@ -38,16 +38,28 @@ impl Session {
 
     pub(super) fn define(&mut self, name: String, value: String) -> Result<(), Failure> {
         let note = format!("${{{name}}} stands for '{value}'.");
-        self.variables.insert(name, value);
+        self.put_variable(name, value);
         self.note(&note)
     }
 
     pub(super) fn undefine(&mut self, name: &str) -> Result<(), Failure> {
-        let note = match self.variables.shift_remove(name) {
-            Some(_) => format!("${{{name}}} is no longer defined."),
-            None => format!("{name} was not defined."),
+        let note = match self.remove_variable(name) {
+            true => format!("${{{name}}} is no longer defined."),
+            false => format!("{name} was not defined."),
         };
         self.note(&note)
+    }
+
+    /// Sets a variable, in whichever case it was named before.
+    pub fn put_variable(&mut self, name: String, value: String) {
+        self.remove_variable(&name);
+        self.variables.insert(name, value);
+    }
+
+    /// Forgets a variable, in whichever case it is named. Whether there was one.
+    fn remove_variable(&mut self, name: &str) -> bool {
+        let defined = tidemill_parser::same_variable(name, self.variables.keys()).cloned();
+        defined.is_some_and(|defined| self.variables.shift_remove(&defined).is_some())
     }
 
     /// A command of the shell.
