@@ -190,7 +190,7 @@ impl Engine {
             care: Care::new(paused, false, self.clock.now_ms()),
             materialized: Default::default(),
         };
-        let handle = self.run(&query);
+        let handle = self.run_first(&query);
         query.care.end_start(handle.is_ok());
         *query.handle.write() = handle;
         self.queries.add(query);

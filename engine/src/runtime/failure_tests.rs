@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::lab::{Lab, config, start};
-use super::{QueryHandle, QueryState, Runtime};
+use super::worker::Message;
+use super::{QueryHandle, QueryState, Runtime, StartError};
 use crate::log::Log;
 use crate::log::simulated::FaultPlan;
 use crate::operators::Collector;
@@ -217,4 +218,70 @@ fn a_query_that_is_busy_with_one_record_can_be_stopped() {
         assert!(counter.0.load(Ordering::Relaxed) < 5_000_000, "the first record was done already");
         runtime.shutdown();
     }
+}
+
+/// A query with input that it has not committed, and the runtime that a server with a rare commit has.
+fn uncommitted() -> (Lab, Arc<QueryHandle>) {
+    let mut lab = Lab::new(false);
+    for topic in ["s", "C"] {
+        lab.topic(topic);
+    }
+    lab.world.run(STREAM).unwrap();
+    let config = super::RuntimeConfig { commit_interval_ms: 60_000, ..config() };
+    let (runtime, mut workers) = Runtime::by_hand(lab.parts(), config);
+    (lab.runtime, lab.worker) = (runtime, workers.pop());
+    let plan = lab.plan(COUNT);
+    let handle = lab.start(&plan);
+    lab.append("s", "a", r#"{"V": "1"}"#);
+    lab.work();
+    (lab, handle)
+}
+
+#[test]
+fn what_is_abandoned_commits_no_more_and_does_not_come_back() {
+    let (mut lab, count) = uncommitted();
+    lab.runtime.stop_soon(&count.id);
+    lab.work();
+    assert_eq!(lab.committed(&count.id, "s"), Some(1), "a query that is stopped commits");
+    let (mut lab, count) = uncommitted();
+    let before = lab.committed(&count.id, "s");
+    assert_ne!(before, Some(1));
+    lab.runtime.abandon();
+    lab.runtime.broadcast(|_| Message::Remove { query: count.id.clone() });
+    lab.work();
+    assert_eq!(count.state(), QueryState::Stopped);
+    assert_eq!((lab.committed(&count.id, "s"), lab.values(&lab.changelog(&count.id))), (before, Vec::new()));
+    lab.world = crate::analyze::tests::world::World::new();
+    let plan = lab.plan(&format!("{STREAM}{COUNT}"));
+    assert!(matches!(lab.runtime.start_query(start(&plan, None)), Err(StartError::Abandoned)));
+}
+
+#[test]
+fn a_query_does_not_start_while_what_another_of_its_name_left_is_being_deleted() {
+    let mut lab = Lab::new(false);
+    for topic in ["s", "C"] {
+        lab.topic(topic);
+    }
+    lab.world.run(STREAM).unwrap();
+    let plan = lab.plan(COUNT);
+    let first = lab.start(&plan);
+    lab.work();
+    lab.runtime.stop_soon(&first.id);
+    lab.runtime.forget(&first.id, &[]);
+    lab.work();
+    // The thread that waits for the last task comes to it at some time.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !lab.runtime.forgetting.lock().is_empty() {
+        assert!(Instant::now() < deadline, "it is never deleted");
+        std::thread::yield_now();
+    }
+    lab.runtime.forgetting.lock().push(first.id.to_string());
+    let refused = lab.runtime.start_query(start(&plan, None));
+    assert!(matches!(refused, Err(StartError::StillEnding(_))));
+    lab.runtime.forgetting.lock().clear();
+    let second = lab.start(&plan);
+    // Whoever clears up after the first does not touch it.
+    assert!(lab.runtime.stop_this(&first));
+    lab.work();
+    assert_eq!(second.state(), QueryState::Running);
 }

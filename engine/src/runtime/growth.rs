@@ -115,7 +115,8 @@ impl Runtime {
         // It may have ended meanwhile.
         let Some(query) = queries.get_mut(&handle.id).filter(|query| Arc::ptr_eq(&query.handle, handle)) else { return Ok(()) };
         if let Some(running) = query.running.get_mut(index) {
-            running.partitions = prepared.partitions;
+            // An older look at the topic may have been answered later.
+            running.partitions = running.partitions.max(prepared.partitions);
         }
         drop(queries);
         for source in &running.spec.sources {

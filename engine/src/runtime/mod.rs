@@ -37,7 +37,7 @@ mod worker;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -56,6 +56,7 @@ pub use query_handle::{FailureCause, QueryFailure, QueryHandle, QueryMetrics, Qu
 pub use start::{StartError, StartQuery, check_start};
 pub use sync::{SyncError, SyncParts, SyncQuery};
 pub use task_runner::TaskId;
+pub(crate) use worker::panic_text;
 use worker::{Message, Worker};
 
 /// How long a caller waits for the workers to commit.
@@ -101,6 +102,10 @@ pub struct Runtime {
     queries: Mutex<HashMap<Arc<str>, RunningQuery>>,
     /// Queries that were told to end, until their last task is gone.
     ending: Mutex<HashMap<Arc<str>, Gone>>,
+    /// Queries whose state and internal topics are still to be deleted; one entry for each time.
+    forgetting: Mutex<Vec<String>>,
+    /// Nothing is committed or started any more.
+    is_abandoned: Arc<AtomicBool>,
 }
 
 /// Disconnected once the last task of a query is gone: each holds the other end.
@@ -136,14 +141,17 @@ impl Runtime {
     /// A runtime without threads, and its workers for somebody else to drive.
     fn by_hand(parts: RuntimeParts, config: RuntimeConfig) -> (Arc<Self>, Vec<Worker>) {
         let policy = CommitPolicy::new(parts.log.is_atomic(), Duration::from_millis(config.commit_interval_ms));
+        let is_abandoned: Arc<AtomicBool> = Arc::default();
         let (senders, workers) = (0..config.workers.max(1))
             .map(|_| {
                 let (sender, inbox) = unbounded();
-                (sender, Worker::new(inbox, &parts, policy))
+                (sender, Worker::new(inbox, &parts, policy, is_abandoned.clone()))
             })
             .unzip();
         let (next_task, threads, queries, ending) = (AtomicU64::new(0), Mutex::default(), Mutex::default(), Mutex::default());
-        (Arc::new(Runtime { parts, config, workers: senders, threads, next_task, queries, ending }), workers)
+        let forgetting = Mutex::default();
+        let runtime = Runtime { parts, config, workers: senders, threads, next_task, queries, ending, forgetting, is_abandoned };
+        (Arc::new(runtime), workers)
     }
 
     pub fn parts(&self) -> &RuntimeParts {
@@ -174,13 +182,20 @@ impl Runtime {
 
     pub fn pause(&self, query: &str) {
         if let Some(handle) = self.handle(query) {
-            handle.set_paused(true);
+            self.set_paused(&handle, true);
         }
     }
 
     pub fn resume(&self, query: &str) {
         if let Some(handle) = self.handle(query) {
-            handle.set_paused(false);
+            self.set_paused(&handle, false);
+        }
+    }
+
+    /// Pauses a query, or lets it go on.
+    pub fn set_paused(&self, handle: &QueryHandle, paused: bool) {
+        handle.set_paused(paused);
+        if !paused {
             self.broadcast(|_| Message::Resume { query: handle.id.clone() });
         }
     }
@@ -193,9 +208,26 @@ impl Runtime {
         self.await_end(query)
     }
 
+    /// As [`Self::stop`], where this very start of the query is what runs: another of the same name may have followed it.
+    pub fn stop_this(&self, handle: &Arc<QueryHandle>) -> bool {
+        let running = {
+            let mut queries = self.queries.lock();
+            let is_this = queries.get(&handle.id).is_some_and(|running| Arc::ptr_eq(&running.handle, handle));
+            if is_this { queries.remove(&handle.id) } else { None }
+        };
+        let Some(running) = running else { return true };
+        self.end(running);
+        self.await_end(&handle.id)
+    }
+
     /// As [`Self::stop`], without waiting.
     pub fn stop_soon(&self, query: &str) {
-        let Some(running) = self.queries.lock().remove(query) else { return };
+        if let Some(running) = self.queries.lock().remove(query) {
+            self.end(running);
+        }
+    }
+
+    fn end(&self, running: RunningQuery) {
         running.handle.set_state(QueryState::Stopped);
         let query = running.handle.id.clone();
         let mut ending = self.ending.lock();
@@ -215,8 +247,21 @@ impl Runtime {
         true
     }
 
-    /// Deletes what a stopped query leaves behind: state, internal topics, consumer group; as soon as it is gone.
+    /// Ends everything at once, without a commit: somebody else goes on from the last one, and what is committed here from
+    /// now on would come in between. Nothing can be started afterwards.
+    pub fn abandon(&self) {
+        self.is_abandoned.store(true, Ordering::Release);
+        self.broadcast(|_| Message::Abandon);
+        let abandoned: Vec<RunningQuery> = self.queries.lock().drain().map(|(_, running)| running).collect();
+        for running in abandoned {
+            running.handle.set_state(QueryState::Stopped);
+        }
+    }
+
+    /// Deletes what a stopped query leaves behind: state, internal topics, consumer group; as soon as it is gone. Until then
+    /// no query of that name starts.
     pub fn forget(self: &Arc<Self>, query: &str, internal_topics: &[String]) {
+        self.forgetting.lock().push(query.to_owned());
         let gone = self.ending.lock().get(query).cloned();
         let Some(gone) = gone.filter(|gone| !matches!(gone.try_recv(), Err(TryRecvError::Disconnected))) else {
             self.forget_now(query, internal_topics);
@@ -232,6 +277,15 @@ impl Runtime {
         };
         if let Err(error) = std::thread::Builder::new().name("forget".into()).spawn(waiter) {
             tracing::warn!(query, %error, "what a dropped query leaves behind remains");
+            self.is_forgotten(query);
+        }
+    }
+
+    /// What a query left behind has been dealt with.
+    fn is_forgotten(&self, query: &str) {
+        let mut forgetting = self.forgetting.lock();
+        if let Some(index) = forgetting.iter().position(|id| id == query) {
+            forgetting.swap_remove(index);
         }
     }
 
@@ -247,6 +301,7 @@ impl Runtime {
         if let Err(error) = self.parts.log.delete_group(&self.group(query)) {
             tracing::debug!(query, %error, "consumer group of a dropped query remains");
         }
+        self.is_forgotten(query);
     }
 
     /// Names of the topics that a query keeps to itself: repartition topics and changelogs.

@@ -86,22 +86,23 @@ pub enum StartError {
     /// A query of this name has been told to end, and is still busy.
     #[error("query {0} was told to end and is still busy with a record or waits for the log: try again in a moment")]
     StillEnding(String),
+    /// Somebody else runs the queries.
+    #[error("nothing is started here any more: another server runs the queries")]
+    Abandoned,
 }
 
 impl From<StartError> for QueryFailure {
     fn from(error: StartError) -> Self {
         let cause = match &error {
             StartError::Log(LogError::Retriable(_)) | StartError::StillEnding(_) => FailureCause::LogAway,
-            StartError::Plan(_) | StartError::ReadTwice(_) | StartError::State(crate::state::StateError::Corrupt { .. }) => {
-                FailureCause::Lasting
-            }
+            StartError::Abandoned
+            | StartError::Plan(_)
+            | StartError::ReadTwice(_)
+            | StartError::State(crate::state::StateError::Corrupt { .. }) => FailureCause::Lasting,
             StartError::Log(_) | StartError::NotCopartitioned(_) | StartError::State(_) => FailureCause::Outside,
         };
-        let gone = match &error {
-            StartError::Log(LogError::UnknownTopic(topic)) => Some(topic.clone()),
-            _ => None,
-        };
-        QueryFailure { reason: error.to_string(), cause, gone }
+        // A topic that is unknown now need not have gone: a broker that starts does not know its topics yet.
+        QueryFailure { reason: error.to_string(), cause, gone: None }
     }
 }
 
@@ -128,7 +129,7 @@ impl Runtime {
     /// Nothing runs then; internal topics that were made remain.
     pub fn start_query(&self, start: StartQuery) -> Result<Arc<QueryHandle>, StartError> {
         let query: Arc<str> = start.plan.query_id.as_str().into();
-        if !self.await_end(&query) {
+        if !self.await_end(&query) || self.forgetting.lock().iter().any(|id| **id == *query) {
             return Err(StartError::StillEnding(query.to_string()));
         }
         let (lease, gone) = bounded(0);
@@ -147,15 +148,22 @@ impl Runtime {
                 tasks.push((key, task));
             }
         }
+        if self.is_abandoned.load(Ordering::Acquire) {
+            return Err(StartError::Abandoned);
+        }
         let is_new = tasks.iter().any(|(_, task)| task.dirty);
         let offsets = tasks.iter().filter(|_| is_new).flat_map(|(_, task)| task.positions()).collect();
         self.parts.log.begin_group(&self.group(&query), offsets);
         handle.set_remarks(prepared.iter().filter_map(|sub_topology| sub_topology.remark.clone()).collect());
         let running = prepared.into_iter().map(|prepared| Running { partitions: prepared.partitions, spec: prepared.spec }).collect();
         let start = Arc::new(start);
-        self.queries
-            .lock()
-            .insert(query, RunningQuery { handle: handle.clone(), start, running, missing_since_ms: None, stores, lease, gone });
+        let mut queries = self.queries.lock();
+        // From here on whoever abandons the queries finds it.
+        if self.is_abandoned.load(Ordering::Acquire) {
+            return Err(StartError::Abandoned);
+        }
+        queries.insert(query, RunningQuery { handle: handle.clone(), start, running, missing_since_ms: None, stores, lease, gone });
+        drop(queries);
         for (key, task) in tasks {
             let _ = self.worker_of(key).send(Message::Add(key, Box::new(task)));
         }

@@ -10,7 +10,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -45,6 +45,8 @@ pub(super) enum Message {
     Remove {
         query: Arc<str>,
     },
+    /// Drops all tasks without a commit; the runtime says the same to those that come later.
+    Abandon,
     /// A paused query goes on.
     Resume {
         query: Arc<str>,
@@ -88,10 +90,12 @@ pub(super) struct Worker {
     /// When tasks that found the log away are tried again.
     rest_until: Instant,
     is_ending: bool,
+    /// Nothing is committed any more.
+    is_abandoned: Arc<AtomicBool>,
 }
 
 impl Worker {
-    pub(super) fn new(inbox: Receiver<Message>, parts: &RuntimeParts, policy: CommitPolicy) -> Self {
+    pub(super) fn new(inbox: Receiver<Message>, parts: &RuntimeParts, policy: CommitPolicy, is_abandoned: Arc<AtomicBool>) -> Self {
         let now = parts.clock.instant();
         Worker {
             inbox,
@@ -109,6 +113,7 @@ impl Worker {
             backoff: MIN_BACKOFF,
             rest_until: now,
             is_ending: false,
+            is_abandoned,
         }
     }
 
@@ -183,7 +188,7 @@ impl Worker {
     fn handle(&mut self, message: Message) -> bool {
         match message {
             // It ended while the task was being made.
-            Message::Add(_, task) if task.handle.has_ended() => drop(task),
+            Message::Add(_, task) if task.handle.has_ended() || self.is_abandoned.load(Ordering::Acquire) => drop(task),
             Message::Add(key, task) => {
                 task.handle.set_state(QueryState::Running);
                 task.scheduled.store(true, Ordering::Release);
@@ -202,6 +207,7 @@ impl Worker {
                 }
                 self.drop_query(&query);
             }
+            Message::Abandon => self.abandon(),
             Message::Resume { query } => {
                 for (key, _) in self.tasks.iter().filter(|(_, task)| task.id.query == query) {
                     self.schedule.wake(*key);
@@ -330,6 +336,14 @@ impl Worker {
         self.roll_back_all(&LogError::Retriable("the writer was lost with a query that failed".into()));
     }
 
+    /// Drops all tasks, with what they have not committed.
+    fn abandon(&mut self) {
+        self.dirty = false;
+        self.schedule = Schedule::default();
+        self.tasks.clear();
+        self.writer = None;
+    }
+
     fn drop_query(&mut self, query: &Arc<str>) {
         let keys: Vec<TaskKey> = self.tasks.iter().filter(|(_, task)| task.id.query == *query).map(|(key, _)| *key).collect();
         for key in keys {
@@ -341,6 +355,9 @@ impl Worker {
     /// Commits every task that has moved. Where it fails, all of them go back to their last commit.
     fn commit(&mut self) {
         self.dirty = false;
+        if self.is_abandoned.load(Ordering::Acquire) {
+            return self.abandon();
+        }
         if !self.before_commit() {
             return;
         }
@@ -441,6 +458,7 @@ impl Worker {
     }
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("panic")
 }

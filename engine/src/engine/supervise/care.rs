@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::missing::Missing;
 use super::retry::{Attempts, Backoff, Decision, Facts, decide};
 use crate::runtime::FailureCause;
 
@@ -29,7 +30,7 @@ struct Lifecycle {
     is_starting: bool,
     ending: Option<Ending>,
     attempts: Attempts,
-    gone: BTreeSet<String>,
+    missing: Missing,
 }
 
 /// See the module.
@@ -74,14 +75,24 @@ impl Care {
         (decide(attempts.facts(cause, self.is_paused(), now_ms), backoff), is_new)
     }
 
-    /// Topics that it reads are not there: when they come back, they are others of the same name.
-    pub fn note_gone(&self, topics: Vec<String>) {
-        self.lifecycle.lock().gone.extend(topics);
+    /// Somebody looked at the topics that it reads: these are not there.
+    pub fn note_missing(&self, topics: Vec<String>, now_ms: i64) {
+        self.lifecycle.lock().missing.look(topics, now_ms);
     }
 
-    /// Topics that were not there at any time since it last ran.
+    /// Topics that it read have gone for certain: when they come back, they are others of the same name.
+    pub fn note_gone(&self, topics: impl IntoIterator<Item = String>) {
+        self.lifecycle.lock().missing.believe(topics);
+    }
+
+    /// Whether its topics are to be looked at again.
+    pub fn look_is_due(&self, now_ms: i64) -> bool {
+        self.lifecycle.lock().missing.is_due(now_ms)
+    }
+
+    /// Topics that have gone at any time since it last ran.
     pub fn gone(&self) -> BTreeSet<String> {
-        self.lifecycle.lock().gone.clone()
+        self.lifecycle.lock().missing.gone().clone()
     }
 
     /// What is known of its failure.
@@ -106,7 +117,8 @@ impl Care {
         let mut lifecycle = self.lifecycle.lock();
         lifecycle.is_starting = false;
         if has_run {
-            lifecycle.gone.clear();
+            lifecycle.missing = Missing::default();
+            lifecycle.attempts.runs();
         }
         self.changed.notify_all();
         lifecycle.ending

@@ -1,13 +1,17 @@
 //! Watches over the queries, from one thread for the whole engine: what failed and may run again is tried again, and what
-//! changed outside (a topic with more partitions) is followed. Stands above the runtime, which only knows of tasks that run
-//! or have ended. Decisions are pure functions ([`retry`]).
+//! changed outside (a topic with more partitions) is followed. A second thread only looks whether the service is still this
+//! server's. Stands above the runtime, which only knows of tasks that run or have ended. Decisions are pure functions
+//! ([`retry`], [`missing`]).
 
 mod care;
+mod missing;
+mod reservation;
 pub(super) mod retry;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -15,23 +19,28 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 pub(super) use care::{Care, Ending};
+use reservation::{Reservation, Reserved};
 pub use retry::Backoff;
 use retry::{Decision, decide};
 
 use super::{Engine, PersistentQuery, SessionProperties};
 use crate::log::LogError;
-use crate::runtime::{FailureCause, QueryFailure, QueryHandle, QueryState, StartQuery};
+use crate::runtime::{FailureCause, QueryFailure, QueryHandle, QueryState, StartError, StartQuery, panic_text};
 
 /// How often the queries are looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
+/// How long a start waits for another of the same name before it leaves the query to the next look.
+const RESERVE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// The thread, and how it is told to look at once or to end.
+/// The threads, and how they are told to look at once or to end.
 #[derive(Default)]
 pub(super) struct Supervisor {
     signal: Arc<Signal>,
     /// When topics were last looked at, milliseconds since the epoch.
     topics_seen_ms: Mutex<Option<i64>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Queries that are being started, or cleared up after a start.
+    reserved: Arc<Reserved>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 #[derive(Default)]
@@ -42,26 +51,38 @@ struct Signal {
 
 #[derive(Default)]
 struct SignalState {
-    is_kicked: bool,
+    kicks: u64,
     is_over: bool,
 }
 
 impl Supervisor {
     pub(super) fn start(&self, engine: Weak<Engine>) -> std::io::Result<()> {
-        let signal = self.signal.clone();
-        let thread = std::thread::Builder::new().name("supervisor".into()).spawn(move || {
-            while signal.wait() {
-                let Some(engine) = engine.upgrade() else { return };
-                engine.supervise();
-            }
-        })?;
-        *self.thread.lock() = Some(thread);
+        // Whether the service is still this server's does not wait for queries that restore.
+        let looks: [(&str, fn(&Arc<Engine>)); 2] = [("supervisor", Engine::supervise), ("claim", Engine::check_claim)];
+        for (name, look) in looks {
+            let (signal, engine) = (self.signal.clone(), engine.clone());
+            let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
+                let mut seen = 0;
+                while signal.wait(&mut seen) {
+                    let Some(engine) = engine.upgrade() else { return };
+                    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| look(&engine))) {
+                        tracing::error!(reason = panic_text(&*panic), "internal error while the queries were looked at; going on");
+                    }
+                }
+            })?;
+            self.threads.lock().push(thread);
+        }
         Ok(())
+    }
+
+    /// Keeps a query from being started beside another start of the same name; `None`: that one takes long.
+    pub(super) fn reserve(&self, query: &str) -> Option<Reservation> {
+        self.reserved.reserve(query, RESERVE_PATIENCE)
     }
 
     /// Does not wait for the next look.
     pub(super) fn kick(&self) {
-        self.signal.state.lock().is_kicked = true;
+        self.signal.state.lock().kicks += 1;
         self.signal.changed.notify_all();
     }
 
@@ -76,13 +97,12 @@ impl Supervisor {
         is_due
     }
 
-    /// Ends the thread, after what it is at.
+    /// Ends the threads, after what they are at.
     pub(super) fn stop(&self) {
         self.signal.state.lock().is_over = true;
         self.signal.changed.notify_all();
-        if let Some(thread) = self.thread.lock().take()
-            && thread.thread().id() != std::thread::current().id()
-        {
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads.into_iter().filter(|thread| thread.thread().id() != std::thread::current().id()) {
             // One that panicked has said so already.
             let _ = thread.join();
         }
@@ -90,13 +110,13 @@ impl Supervisor {
 }
 
 impl Signal {
-    /// Waits until it is time for the next look; false: it is over.
-    fn wait(&self) -> bool {
+    /// Waits until it is time for the next look; false: it is over. `seen`: the kicks that the caller has followed.
+    fn wait(&self, seen: &mut u64) -> bool {
         let mut state = self.state.lock();
-        if !state.is_kicked && !state.is_over {
+        if state.kicks == *seen && !state.is_over {
             self.changed.wait_for(&mut state, INTERVAL);
         }
-        state.is_kicked = false;
+        *seen = state.kicks;
         !state.is_over
     }
 }
@@ -121,10 +141,9 @@ impl Engine {
             let QueryState::Failed(failure) = query.state() else { continue };
             let now_ms = self.clock.now_ms();
             let (decision, is_new) = query.care.failed(failure.cause, now_ms, self.config.query_retry);
-            if is_new {
-                let missing = |topic: &String| matches!(self.log.topic(topic), Err(LogError::UnknownTopic(_)));
-                let found_missing = query.source_topics(&self.catalog()).into_iter().filter(missing);
-                query.care.note_gone(found_missing.chain(failure.gone).collect());
+            query.care.note_gone(failure.gone);
+            if is_new || query.care.look_is_due(now_ms) {
+                self.look_for_topics(&query);
             }
             if decision == Decision::TryNow {
                 self.try_again(&query);
@@ -137,6 +156,23 @@ impl Engine {
         }
     }
 
+    /// Notes which topics of a failed query are not there. An answer of another kind is none.
+    fn look_for_topics(&self, query: &PersistentQuery) {
+        let mut missing = Vec::new();
+        for topic in query.source_topics(&self.catalog()) {
+            match self.log.topic(&topic) {
+                Ok(_) => {}
+                Err(LogError::UnknownTopic(_)) => missing.push(topic),
+                Err(_) => return,
+            }
+        }
+        query.care.note_missing(missing, self.clock.now_ms());
+    }
+
+    fn check_claim(self: &Arc<Self>) {
+        self.is_deposed();
+    }
+
     /// Whether another server runs the service. Where that is found, nothing runs here any more: the other has begun where
     /// this one committed last.
     fn is_deposed(&self) -> bool {
@@ -144,11 +180,11 @@ impl Engine {
             return true;
         }
         let Some(reason) = self.claim.lost() else { return false };
-        tracing::error!("{reason}. All queries are stopped here");
-        let _ = self.deposed.set(reason);
-        for query in self.queries.persistent() {
-            self.runtime.stop(&query.id);
+        if self.deposed.set(reason.clone()).is_ok() {
+            tracing::error!("{reason}. All queries are stopped here");
         }
+        // What they have not committed is the other's to do: a commit from here would come in among its own.
+        self.runtime.abandon();
         true
     }
 
@@ -161,26 +197,40 @@ impl Engine {
 
     /// Starts a failed query anew from its last commit.
     fn try_again(&self, query: &Arc<PersistentQuery>) {
+        // Until all is cleared up: its successor may have the same name.
+        let Some(_reservation) = self.supervisor.reserve(&query.id) else { return };
         if !query.care.begin_start(self.clock.now_ms()) {
             return;
         }
         tracing::info!(query = query.id, "trying a failed query again");
-        self.runtime.stop(&query.id);
+        self.stop(query);
         let handle = self.run(query);
-        match query.care.end_start(handle.is_ok()) {
-            None => {
-                // PAUSE may have come during the start.
-                if handle.is_ok() && query.care.is_paused() {
-                    self.runtime.pause(&query.id);
-                }
-                *query.handle.write() = handle;
-            }
+        let has_run = handle.is_ok();
+        *query.handle.write() = handle;
+        match query.care.end_start(has_run) {
+            None => self.settle_pause(query),
             Some(ending) => self.clear_up(query, ending),
         }
     }
 
-    /// Starts a query's tasks.
-    pub(super) fn run(&self, query: &PersistentQuery) -> Result<Arc<QueryHandle>, QueryFailure> {
+    /// PAUSE and RESUME may have come while the query started, when nothing ran yet that they could have told.
+    fn settle_pause(&self, query: &PersistentQuery) {
+        let Ok(handle) = query.handle.read().clone() else { return };
+        while handle.is_paused() != query.care.is_paused() {
+            self.runtime.set_paused(&handle, query.care.is_paused());
+        }
+    }
+
+    /// Starts the tasks of a query that is new.
+    pub(super) fn run_first(&self, query: &PersistentQuery) -> Result<Arc<QueryHandle>, QueryFailure> {
+        match self.supervisor.reserve(&query.id) {
+            Some(_reservation) => self.run(query),
+            None => Err(StartError::StillEnding(query.id.clone()).into()),
+        }
+    }
+
+    /// Starts a query's tasks. A panic is the matter of that query alone.
+    fn run(&self, query: &PersistentQuery) -> Result<Arc<QueryHandle>, QueryFailure> {
         let session = SessionProperties(query.properties.clone());
         let start = StartQuery {
             ran_before: query.care.has_run(),
@@ -189,16 +239,22 @@ impl Engine {
             paused: query.care.is_paused(),
             ..StartQuery::new(query.plan.clone(), session.offset_reset())
         };
-        self.runtime.start_query(start).map_err(|error| {
-            let failure = QueryFailure::from(error);
-            tracing::error!(query = query.id, reason = failure.reason, "query can't start");
-            failure
-        })
+        let started = catch_unwind(AssertUnwindSafe(|| self.runtime.start_query(start).map_err(QueryFailure::from)));
+        let started = started.unwrap_or_else(|panic| Err(QueryFailure::lasting(format!("internal error: {}", panic_text(&*panic)))));
+        started.inspect_err(|failure| tracing::error!(query = query.id, reason = failure.reason, "query can't start"))
+    }
+
+    /// Stops what runs of a query, and not of another that has its name by now.
+    fn stop(&self, query: &PersistentQuery) {
+        let handle = query.handle.read().clone();
+        if let Ok(handle) = handle {
+            self.runtime.stop_this(&handle);
+        }
     }
 
     /// Ends a query that is no longer listed.
     pub(super) fn clear_up(&self, query: &PersistentQuery, ending: Ending) {
-        self.runtime.stop(&query.id);
+        self.stop(query);
         if ending == Ending::Dropped {
             self.runtime.forget(&query.id, &self.runtime.internal_topics(&query.plan));
         }

@@ -91,6 +91,11 @@ impl Attempts {
         true
     }
 
+    /// The query runs: whoever asked for it meanwhile has what they want.
+    pub fn runs(&mut self) {
+        self.is_asked = false;
+    }
+
     /// Somebody wants it to be tried now.
     pub fn ask(&mut self) {
         self.is_asked = true;
@@ -156,5 +161,10 @@ mod tests {
         attempts.start(80_000);
         attempts.fail(80_001, BACKOFF);
         assert_eq!(decide(attempts.facts(FailureCause::Lasting, false, 80_001), BACKOFF), Decision::Leave, "asked once, tried once");
+        attempts.start(90_000);
+        attempts.ask();
+        attempts.runs();
+        attempts.fail(90_001, BACKOFF);
+        assert_eq!(decide(attempts.facts(FailureCause::Lasting, false, 90_001), BACKOFF), Decision::Leave, "asked while it came back");
     }
 }

@@ -146,6 +146,62 @@ fn resume_tries_at_once_and_pause_not_at_all() {
 }
 
 #[test]
+fn a_topic_that_is_not_known_for_a_moment_is_not_read_again() {
+    let world = World::new();
+    world.topic("in", 1);
+    world.run(COPY, "latest");
+    world.append("in", 0, 1);
+    world.wait("the first record", || world.values("out").len() == 1);
+    world.log.delete_topic("in").expect("it goes");
+    world.wait("the failure", || world.fails("CSAS_C_1"));
+    let query = world.engine.queries().get("CSAS_C_1").expect("a query");
+    world.engine.supervise();
+    assert!(query.care.gone().is_empty(), "one look is not enough");
+    world.advance(9_999);
+    assert!(query.care.gone().is_empty());
+    world.advance(3_001);
+    assert_eq!(query.care.gone().into_iter().collect::<Vec<_>>(), ["in"]);
+    world.engine.shutdown();
+}
+
+#[test]
+fn who_resumes_a_query_that_is_about_to_start_paused_is_heard() {
+    let world = World::new();
+    world.topic("in", 1);
+    world.run(COPY, "earliest");
+    let query = world.engine.queries().get("CSAS_C_1").expect("a query");
+    // As if the statement had come between the start's look at the pause and its end.
+    for is_paused in [true, false] {
+        world.engine.runtime().set_paused(query.handle.read().as_ref().expect("it runs"), !is_paused);
+        query.care.set_paused(is_paused);
+        world.engine.settle_pause(&query);
+        assert_eq!(query.handle.read().as_ref().expect("it runs").is_paused(), is_paused);
+    }
+    world.append("in", 0, 1);
+    world.wait("the record", || world.values("out").len() == 1);
+    world.engine.shutdown();
+}
+
+#[test]
+fn who_clears_up_after_a_query_leaves_its_successor_alone() {
+    let world = World::new();
+    world.topic("in", 1);
+    world.run(COPY, "earliest");
+    world.run("INSERT INTO c WITH (QUERY_ID='twice') SELECT * FROM s;", "earliest");
+    let first = world.engine.queries().get("TWICE").or_else(|| world.engine.queries().get("twice")).expect("a query");
+    world.run(&format!("TERMINATE {};", first.id), "earliest");
+    world.run("INSERT INTO c WITH (QUERY_ID='twice') SELECT * FROM s;", "earliest");
+    world.engine.clear_up(&first, crate::engine::supervise::Ending::Replaced);
+    world.append("in", 0, 1);
+    world.wait("both records", || world.values("out").len() == 2);
+    // A start of the same name that is not over yet keeps another from beginning.
+    let _reservation = world.engine.supervisor.reserve(&first.id).expect("free");
+    let refused = world.engine.run_first(&first).expect_err("it is taken");
+    assert!(refused.reason.contains("is still busy") && refused.cause == crate::runtime::FailureCause::LogAway, "{refused:?}");
+    world.engine.shutdown();
+}
+
+#[test]
 fn a_failed_query_can_be_dropped() {
     let world = World::new();
     world.topic("in", 1);
