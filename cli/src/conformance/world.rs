@@ -14,7 +14,7 @@ use tidemill_engine::catalog::{Catalog, QueryLinks, Source};
 use tidemill_engine::clock::ManualClock;
 use tidemill_engine::log::simulated::{SimulatedLog, SimulationOptions, StoredRecord};
 use tidemill_engine::log::{Log, TopicSpec, partition_for};
-use tidemill_engine::plan::QueryPlan;
+use tidemill_engine::plan::{QueryPlan, upgrade};
 use tidemill_engine::processing_log::NoProcessingLog;
 use tidemill_engine::row::Header;
 use tidemill_engine::runtime::{SyncParts, SyncQuery};
@@ -177,10 +177,15 @@ impl World {
                     return Ok(());
                 }
                 let prefix = if matches!(create.kind, tidemill_parser::ast::SourceKind::Stream) { "CSAS" } else { "CTAS" };
-                let id = format!("{prefix}_{}_{}", create.name.name, self.queries);
+                let replaced = self.catalog.source(&create.name.name).and_then(|s| s.created_by.clone()).filter(|_| create.or_replace);
+                let id = replaced.clone().unwrap_or_else(|| format!("{prefix}_{}_{}", create.name.name, self.queries));
                 let planned = self.with_context(|context| analyze::create_as(create, context, &id).map_err(|e| e.to_string()))?;
-                let replaced = self.catalog.source(&create.name.name).and_then(|s| s.created_by.clone());
                 if let Some(replaced) = replaced {
+                    if let Some(old) = self.plans.iter().find(|p| p.query_id == replaced)
+                        && let Some(reason) = upgrade::refusal(old, &planned.plan)
+                    {
+                        return Err(reason);
+                    }
                     self.plans.retain(|p| p.query_id != replaced);
                 }
                 let (sink, _) = planned.sink.ok_or("the plan lacks its sink")?;

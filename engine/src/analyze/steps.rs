@@ -44,7 +44,7 @@ pub(crate) fn filter(input: Step, predicate: &Expr, place: Place, shown: &Shown,
         Err(problem) => problems.add(shown.restore(problem)),
     }
     let schema = input.schema.clone();
-    Step { kind: StepKind::Filter { input: Box::new(input), predicate: predicate.to_string() }, schema }
+    Step { kind: StepKind::Filter { input: Box::new(input), predicate: predicate.to_string(), deletes_unmatched: false }, schema }
 }
 
 /// Computes value columns; key columns get `key_names`.

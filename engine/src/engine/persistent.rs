@@ -11,6 +11,7 @@ use super::supervise::Care;
 use super::{CommandState, Engine, EngineError, LogAway, SessionProperties};
 use crate::analyze::{self, Action as SourceAction};
 use crate::catalog::SourceKind;
+use crate::plan::upgrade;
 use crate::runtime::QueryFailure;
 
 impl Engine {
@@ -36,6 +37,7 @@ impl Engine {
         let away = LogAway::default();
         let topics = self.topic_lookup_unless(Some(&away));
         let planned = away.or(analyze::create_as(create, &self.context(&catalog, session, &topics), &id))?;
+        let mut plan = planned.plan;
         let source = match planned.sink {
             Some((source, SourceAction::Keep)) => {
                 return Ok(exists_already(catalog.source(name).unwrap_or(&Arc::new(source)), kind, statement));
@@ -47,10 +49,17 @@ impl Engine {
         if replaces.is_none() {
             self.check_query_limit()?;
         }
-        crate::runtime::check_start(&planned.plan, session.offset_reset())?;
+        // A query that was terminated is no longer there, nor is its state.
+        if let Some(old) = replaces.as_ref().and_then(|id| self.queries.get(id)) {
+            if let Some(reason) = upgrade::refusal(&old.plan, &plan) {
+                return Err(EngineError { statement: Some(source.statement), ..EngineError::user(reason) });
+            }
+            upgrade::take_over(&old.plan, &mut plan);
+        }
+        crate::runtime::check_start(&plan, session.offset_reset())?;
         self.ensure_topic(&source)?;
         let statement_text = source.statement.clone();
-        let action = Action::StartQuery { plan: Arc::new(planned.plan), sink: Some(Box::new(source)), replaces };
+        let action = Action::StartQuery { plan: Arc::new(plan), sink: Some(Box::new(source)), replaces };
         let sequence_number = self.append_and_apply(commands, &statement_text, session, action)?;
         Ok(CommandOutcome { warnings: planned.warnings, ..query_created(kind, name, id, statement_text, sequence_number) })
     }

@@ -221,7 +221,7 @@ impl Builder<'_> {
                     None => Ok(reader),
                 }
             }
-            StepKind::Filter { input, predicate } => {
+            StepKind::Filter { input, predicate, deletes_unmatched } => {
                 let mut columns = needed.clone();
                 add_columns(predicate, &mut columns)?;
                 let is_table = is_table(input);
@@ -232,7 +232,7 @@ impl Builder<'_> {
                 let scope = Scope::new(&input.schema, input.windowed_key().is_some());
                 let compiled = expr::compile_predicate(&parse(predicate)?, &scope).map_err(|e| FatalError(e.to_string()))?;
                 let step_name = if matches!(input.kind, StepKind::Aggregate(_)) { "Aggregate.HavingFilter" } else { "WhereFilter" };
-                let knows_old = !matches!(input.kind, StepKind::ForeignKeyResolve { .. });
+                let knows_old = !deletes_unmatched && !matches!(input.kind, StepKind::ForeignKeyResolve { .. });
                 let origin = self.origin(step_name).over(&input.schema);
                 let operator = Filter { predicate: compiled, text: predicate.clone(), is_table, knows_old, origin };
                 Ok(self.push(Box::new(operator), upstream))

@@ -27,7 +27,7 @@ pub(super) fn carried_columns(root: &Step) -> Result<BTreeMap<String, String>, F
             return none;
         }
         step = match &step.kind {
-            StepKind::Filter { input, predicate } => {
+            StepKind::Filter { input, predicate, .. } => {
                 add_columns(predicate, &mut way.read)?;
                 input
             }

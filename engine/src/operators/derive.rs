@@ -24,7 +24,7 @@ impl Stage {
     /// For a filter or a projection of a table; `None` for any other step.
     pub fn of(step: &Step, plan: &QueryPlan) -> Result<Option<Self>, FatalError> {
         match &step.kind {
-            StepKind::Filter { input, predicate } => {
+            StepKind::Filter { input, predicate, .. } => {
                 let scope = Scope::new(&input.schema, is_windowed(input));
                 let predicate = expr::compile_predicate(&parse(predicate)?, &scope).map_err(|e| FatalError(e.to_string()))?;
                 Ok(Some(Stage::Filter(predicate)))

@@ -82,7 +82,7 @@ impl Explainer<'_> {
         match &step.kind {
             StepKind::StreamSource(source) => self.source("KSTREAM-SOURCE", source, part),
             StepKind::TableSource(source) => self.table_source(source, part),
-            StepKind::Filter { input, predicate } => {
+            StepKind::Filter { input, predicate, .. } => {
                 let input = self.step(input, part);
                 self.processor("FILTER", &format!("predicate: {predicate}"), input, part)
             }

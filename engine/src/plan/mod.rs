@@ -11,6 +11,7 @@ use crate::types::Schema;
 
 pub mod explain;
 pub mod names;
+pub mod upgrade;
 
 /// Version of the plan's shape. A server refuses plans of a later version.
 pub const PLAN_VERSION: u32 = 1;
@@ -168,8 +169,14 @@ pub enum StepKind {
     StreamSource(SourceStep),
     /// Reads a table's topic into a store (keeps the last row of each key, so that changes carry the old row).
     TableSource(SourceStep),
-    /// Keeps rows for which `predicate` is true. On a table a row that stops matching becomes a tombstone.
-    Filter { input: Box<Step>, predicate: String },
+    /// Keeps rows for which `predicate` is true. On a table a row that stops matching becomes a tombstone; with
+    /// `deletes_unmatched` so does each that does not match, for the query took over from one with another condition.
+    Filter {
+        input: Box<Step>,
+        predicate: String,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        deletes_unmatched: bool,
+    },
     /// Computes the value columns; the key stays, its columns may be renamed.
     Select { input: Box<Step>, key_names: Vec<String>, items: Vec<NamedExpr> },
     /// Makes a new key (PARTITION BY, the key of a join side) and repartitions through an internal topic where `repartition`
