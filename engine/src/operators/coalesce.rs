@@ -54,10 +54,15 @@ impl Coalesce {
         Coalesce { key_width, limit, held: IndexMap::default(), bytes: 0, changes: 0, knows_old, key: Vec::new() }
     }
 
-    fn release(&mut self, out: &mut Output<'_>) -> Result<(), FatalError> {
+    /// Lets everything go. `for_commit`: nothing may be left out, so that each row counts as a record of its own; else it
+    /// is a part of what the record at hand sets off.
+    fn release(&mut self, for_commit: bool, out: &mut Output<'_>) -> Result<(), FatalError> {
         self.bytes = 0;
         self.held.sort_unstable_by(|_, one, _, other| one.change.cmp(&other.change));
         for (_, held) in self.held.drain(..) {
+            if for_commit {
+                out.cx.pace.begin();
+            }
             out.emit(held.row)?;
         }
         Ok(())
@@ -96,11 +101,11 @@ impl Operator for Coalesce {
                 self.held.insert(self.key.clone(), Held { row, bytes, old_bytes, change });
             }
         }
-        if self.bytes > self.limit { self.release(out) } else { Ok(()) }
+        if self.bytes > self.limit { self.release(false, out) } else { Ok(()) }
     }
 
     fn before_commit(&mut self, out: &mut Output<'_>) -> Result<(), FatalError> {
-        self.release(out)
+        self.release(true, out)
     }
 
     fn roll_back(&mut self) {
@@ -125,14 +130,18 @@ fn values_bytes(values: &[Value]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
     use crate::clock::SystemClock;
     use crate::operators::{Node, before_commit, process_from};
+    use crate::pace::Pace;
     use crate::processing_log::NoProcessingLog;
     use crate::row::RowMeta;
     use crate::task::TaskContext;
     use crate::types::Value;
     use parking_lot::Mutex;
     use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+    use std::time::{Duration, Instant};
 
     /// Keeps key, old and new of what comes.
     struct Seen(Arc<Mutex<Vec<[i64; 3]>>>);
@@ -235,5 +244,33 @@ mod tests {
         assert_eq!(seen, [[1, -1, 2]]);
         let seen = run(1, |nodes, cx| feed(nodes, cx, &[(1, None, 1), (1, Some(1), 2)]));
         assert_eq!(seen, [[1, -1, 1], [1, 1, 2]]);
+    }
+
+    /// A second goes by between two looks.
+    struct Leaping(Mutex<Instant>);
+
+    impl Clock for Leaping {
+        fn now_ms(&self) -> i64 {
+            0
+        }
+        fn instant(&self) -> Instant {
+            let mut now = self.0.lock();
+            *now += Duration::from_secs(1);
+            *now
+        }
+    }
+
+    #[test]
+    fn a_last_commit_sends_all_of_it() {
+        let rows: Vec<_> = (0..5_000).map(|key| (key, None, 1)).collect();
+        for (is_stopped, limit) in [(true, u64::MAX), (false, 1_000)] {
+            let seen = run(1 << 30, |nodes, cx| {
+                cx.clock = Arc::new(Leaping(Mutex::new(Instant::now())));
+                cx.pace = Pace::new(Arc::new(AtomicBool::new(is_stopped)), limit);
+                feed(nodes, cx, &rows);
+                before_commit(nodes, cx).unwrap();
+            });
+            assert_eq!(seen.len(), rows.len());
+        }
     }
 }

@@ -413,7 +413,9 @@ impl Worker {
                 Ok((writer, result)) => {
                     self.writer = Some(writer);
                     match result {
-                        Ok(()) | Err(TaskError::Stopped) => {}
+                        Ok(()) => {}
+                        // Some of it is not sent: what it stands for is read again.
+                        Err(TaskError::Stopped) => self.go_back(key),
                         Err(TaskError::Retriable(reason) | TaskError::Interrupted(reason)) => {
                             self.roll_back_all(&LogError::Retriable(reason));
                             return false;
