@@ -46,6 +46,8 @@ pub(super) struct KafkaWriter {
     deletions: u64,
     /// Something was sent since the last flush.
     is_dirty: bool,
+    /// Of that, records went down with a producer that had to be replaced: the next flush says so.
+    has_lost: bool,
     /// Records sent since the worker was last idle.
     sent: usize,
     /// As many records may be queued before the writer has no more room.
@@ -89,6 +91,7 @@ impl KafkaWriter {
             topics: Vec::new(),
             deletions,
             is_dirty: false,
+            has_lost: false,
             sent: 0,
             room: max_queued - RESERVE_RECORDS.min(max_queued / 2),
             full_at: usize::MAX,
@@ -143,7 +146,10 @@ impl KafkaWriter {
         let deadline = Instant::now() + Duration::from_millis(SEND_TIMEOUT_MS);
         let mut was_refreshed = false;
         if let Some(fatal) = self.producer.fatal() {
-            // This producer does nothing any more, whatever the topic: the next one sends all of it again.
+            // This producer does nothing any more, whatever the topic. Others' records go down with it, and only the one that
+            // sends now hears of it here.
+            self.producer.poll(Duration::ZERO);
+            self.has_lost |= self.producer.queued() > 0 || self.producer.take_undelivered().is_some();
             self.start_over()?;
             return Err(LogError::Retriable(format!("Kafka: the producer has to be replaced: {}", fatal.in_words())));
         }
@@ -175,6 +181,11 @@ impl KafkaWriter {
 
     /// Waits until everything sent is delivered.
     fn deliver(&mut self) -> Result<(), LogError> {
+        if self.has_lost {
+            self.start_over()?;
+            self.has_lost = false;
+            return Err(LogError::Retriable("Kafka: records were lost with a producer that had to be replaced".into()));
+        }
         let began = Instant::now();
         let deadline = began + self.delivery_timeout + Duration::from_secs(COMMIT_GRACE_S);
         // Cuts the linger short. Its further steps are too large: successes are not reported, so it looks every 10 ms only.
@@ -347,5 +358,39 @@ impl LogWriter for KafkaWriter {
         if self.has_offsets && self.shared.health.outage().is_none() {
             self.shared.committer.settle();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+
+    use super::super::KafkaLog;
+    use super::*;
+    use crate::log::Log;
+
+    #[test]
+    fn what_others_sent_is_not_lost_silently_with_a_producer() {
+        let cluster = MockCluster::new(1).expect("a simulated cluster");
+        cluster.create_topic("t", 1, 1).expect("a topic");
+        // What is sent waits in the queue.
+        let properties = BTreeMap::from([("linger.ms".to_owned(), "60000".to_owned())]);
+        let log = KafkaLog::connect(&cluster.bootstrap_servers(), &properties, Arc::new(|_| Ok(()))).expect("a log");
+        let mut writer = KafkaWriter::new(Arc::clone(&log.shared), Arc::clone(&log.state)).expect("a writer");
+        let (topic, _) = log.topic("t").expect("the topic");
+        let record = OutRecord { partition: 0, timestamp: 1, key: None, value: Some(b"v"), headers: &[] };
+        writer.send(topic, record).expect("one task's record");
+        writer.producer.fail_for_good();
+        assert!(matches!(writer.send(topic, record), Err(LogError::Retriable(_))), "another task is told");
+        writer.send(topic, record).expect("it sends again");
+        assert!(matches!(writer.flush(), Err(LogError::Retriable(_))), "the first task's record is not there");
+        // Everybody has gone back.
+        writer.send(topic, record).expect("sent again");
+        writer.flush().expect("delivered");
+        // Nothing was under way this time.
+        writer.producer.fail_for_good();
+        assert!(matches!(writer.send(topic, record), Err(LogError::Retriable(_))));
+        writer.send(topic, record).expect("it sends again");
+        writer.flush().expect("delivered");
     }
 }

@@ -150,6 +150,14 @@ impl Producer {
         (code != NO_ERROR).then(|| Failure { code, text: super::buffer_text(&text) })
     }
 
+    /// Lets it come to such an end.
+    #[cfg(test)]
+    pub fn fail_for_good(&self) {
+        let code = rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+        // SAFETY: the client is valid, the text ends with a zero.
+        unsafe { rd::rd_kafka_test_fatal_error(self.client.rk(), code, c"planted".as_ptr()) };
+    }
+
     /// Asks the cluster about a topic, so that the producer learns of partitions made since.
     pub fn refresh(&self, topic: &ProducerTopic, timeout: Duration) -> Result<(), Failure> {
         let mut metadata = std::ptr::null();
