@@ -5,6 +5,7 @@
 //! State itself includes each record once: it remembers the input positions that it stands for, in its database and at the
 //! end of each commit in its changelog (see [`super::changelog`]).
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -44,15 +45,15 @@ pub(super) struct Committed {
     pub writer: Box<dyn LogWriter>,
     /// Tasks that must end, and why: those whose state their changelogs did not take, which are not part of the commit, and
     /// those whose only positions, their group's offsets, are refused.
-    pub refused: Vec<(TaskKey, String)>,
+    pub refused: BTreeMap<TaskKey, String>,
 }
 
-/// A task's part in a commit.
+/// A task's part in a commit, apart from those of the others until it is sure to belong to it.
 enum Part {
     /// Its state has not changed, or has no changelog.
-    Plain,
+    Plain(StateBatch),
     /// Its changelogs wait for their marks.
-    ToMark,
+    ToMark(StateBatch),
     Refused(String),
 }
 
@@ -66,35 +67,39 @@ pub(super) fn commit(
     tasks: &mut [(TaskKey, &mut Task)],
     at_hand: &mut Option<TaskKey>,
 ) -> Result<Committed, LogError> {
-    let mut batch = StateBatch::default();
     let mut parts = Vec::with_capacity(tasks.len());
     for (key, task) in tasks.iter_mut() {
         *at_hand = Some(*key);
-        parts.push(owned(freeze(task, &mut *writer, &mut batch))?);
+        parts.push(owned(freeze(task, &mut *writer))?);
     }
     *at_hand = None;
-    if parts.iter().any(|part| matches!(part, Part::ToMark)) {
+    if parts.iter().any(|part| matches!(part, Part::ToMark(_))) {
         // A restart does not read the input before a mark again: first everything must be there that came of it.
         writer.flush()?;
     }
+    let mut batch = StateBatch::default();
     let mut offsets = Vec::with_capacity(tasks.len());
-    for ((key, task), part) in tasks.iter_mut().zip(&mut parts) {
+    let mut refused = BTreeMap::new();
+    for ((key, task), part) in tasks.iter_mut().zip(parts) {
         *at_hand = Some(*key);
-        if let Part::ToMark = part {
-            *part = owned(mark(task, &mut *writer, state, &mut batch).map(|()| Part::ToMark))?;
+        let part = match part {
+            Part::ToMark(own) => owned(mark(task, &mut *writer, state, own))?,
+            other => other,
+        };
+        match part {
+            Part::Plain(own) | Part::ToMark(own) => batch.extend(own),
+            Part::Refused(reason) => {
+                refused.insert(*key, reason);
+                continue;
+            }
         }
-        if let (Some(group), Part::Plain | Part::ToMark) = (&task.group, &*part) {
+        if let Some(group) = &task.group {
             offsets.push((group.clone(), task.positions()));
         }
     }
     *at_hand = None;
     writer.commit(Commit { offsets, state: batch })?;
-    let mut refused = Vec::new();
-    for ((key, task), part) in tasks.iter_mut().zip(parts) {
-        if let Part::Refused(reason) = part {
-            refused.push((*key, reason));
-            continue;
-        }
+    for (_, task) in tasks.iter_mut().filter(|(key, _)| !refused.contains_key(key)) {
         task.dirty = false;
         task.changelogs.iter_mut().flatten().for_each(Changelog::commit_succeeded);
         task.committed = task.positions().into_iter().map(|(_, offset)| offset).collect();
@@ -123,8 +128,8 @@ fn owned(part: Result<Part, LogError>) -> Result<Part, LogError> {
     }
 }
 
-/// Freezes a task's stores into the batch and sends their changes to their changelogs.
-fn freeze(task: &mut Task, writer: &mut dyn LogWriter, batch: &mut StateBatch) -> Result<Part, LogError> {
+/// Freezes a task's stores and sends their changes to their changelogs.
+fn freeze(task: &mut Task, writer: &mut dyn LogWriter) -> Result<Part, LogError> {
     let now_ms = task.cx.clock.now_ms();
     let frozen: Vec<_> = task.cx.stores.iter_mut().map(Store::freeze).collect();
     for (changelog, frozen) in task.changelogs.iter_mut().zip(&frozen) {
@@ -132,15 +137,21 @@ fn freeze(task: &mut Task, writer: &mut dyn LogWriter, batch: &mut StateBatch) -
             changelog.append(writer, frozen, now_ms).map_err(|error| changelog.refusal(error))?;
         }
     }
+    let mut batch = StateBatch::default();
     for frozen in frozen.iter().flatten() {
-        frozen.append_to(batch);
+        frozen.append_to(&mut batch);
     }
-    let is_marked = frozen.iter().any(Option::is_some) && task.changelogs.iter().any(Option::is_some);
-    Ok(if is_marked { Part::ToMark } else { Part::Plain })
+    if !task.is_bound_to_commits() {
+        // It is never taken back, whatever becomes of the commit: neither is its state, which is in memory of its own.
+        batch.write().map_err(|error| LogError::Fatal(error.to_string()))?;
+        return Ok(Part::Plain(StateBatch::default()));
+    }
+    let is_marked = !batch.is_empty() && task.changelogs.iter().any(Option::is_some);
+    Ok(if is_marked { Part::ToMark(batch) } else { Part::Plain(batch) })
 }
 
 /// Ends the commit in each of the task's changelogs, and remembers which input its state stands for.
-fn mark(task: &mut Task, writer: &mut dyn LogWriter, state: &StateDb, batch: &mut StateBatch) -> Result<(), LogError> {
+fn mark(task: &mut Task, writer: &mut dyn LogWriter, state: &StateDb, mut batch: StateBatch) -> Result<Part, LogError> {
     let now_ms = task.cx.clock.now_ms();
     let inputs = task.positions();
     for (store, changelog) in task.cx.stores.iter().zip(&mut task.changelogs) {
@@ -155,7 +166,7 @@ fn mark(task: &mut Task, writer: &mut dyn LogWriter, state: &StateDb, batch: &mu
     if let Some(group) = &task.group {
         writer.remembers(group, &inputs);
     }
-    Ok(())
+    Ok(Part::ToMark(batch))
 }
 
 /// Takes a task back to its last commit: what it kept since is thrown away, what it read since is read again.

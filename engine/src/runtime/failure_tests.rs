@@ -285,3 +285,51 @@ fn a_query_does_not_start_while_what_another_of_its_name_left_is_being_deleted()
     lab.work();
     assert_eq!(second.state(), QueryState::Running);
 }
+
+#[test]
+fn a_commit_that_fails_is_nothing_to_a_push_query() {
+    for atomic in [false, true] {
+        let mut lab = Lab::new(atomic);
+        lab.topic("s");
+        lab.topic("O");
+        lab.world.run(STREAM).unwrap();
+        let counter = Arc::new(Counter::default());
+        let push = lab.plan("SELECT ID, COUNT(*) AS N FROM S GROUP BY ID EMIT CHANGES;");
+        let push = lab.runtime.start_query(start(&push, Some(counter.clone()))).unwrap();
+        let copy = lab.plan(COPY);
+        let copy = lab.start(&copy);
+        for number in 0..4 {
+            lab.log.set_faults(FaultPlan { commit: 1.0, ..FaultPlan::default() });
+            lab.append("s", "a", "{}");
+            lab.work_until(|lab| lab.log.fault_counts().commit > number);
+            lab.log.set_faults(FaultPlan::default());
+            let next = i64::try_from(number + 1).unwrap();
+            lab.work_until(|lab| lab.committed(&copy.id, "s") == Some(next));
+            assert_eq!((push.state(), copy.state()), (QueryState::Running, QueryState::Running));
+        }
+        assert_eq!(counter.0.load(Ordering::Relaxed), 4);
+    }
+}
+
+#[test]
+fn state_without_its_mark_is_not_kept() {
+    let mut lab = Lab::new(false);
+    // The mark names it, which makes it longer than a change.
+    let topic = "t".repeat(100);
+    lab.topic(&topic);
+    lab.topic("C");
+    lab.world.run(&STREAM.replace("'s'", &format!("'{topic}'"))).unwrap();
+    let plan = lab.plan(COUNT);
+    let count = lab.start(&plan);
+    lab.log.configure_topic(&lab.changelog(&count.id), "max.message.bytes", "80").unwrap();
+    let kept = Arc::new(AtomicUsize::new(0));
+    let seen = kept.clone();
+    lab.log.set_state_sink(move |batch| {
+        seen.fetch_add(batch.len(), Ordering::Relaxed);
+        batch.write()
+    });
+    lab.append(&topic, "a", "{}");
+    lab.work_until(|_| count.has_ended());
+    assert!(reason(&count).contains("a record of 122 bytes"), "{}", reason(&count));
+    assert_eq!(kept.load(Ordering::Relaxed), 0);
+}

@@ -36,6 +36,12 @@ impl StateBatch {
         self.frozen.iter().map(|frozen| frozen.len()).sum::<usize>() + self.positions.len()
     }
 
+    /// Takes in what belongs to the same commit.
+    pub fn extend(&mut self, other: StateBatch) {
+        self.frozen.extend(other.frozen);
+        self.positions.extend(other.positions);
+    }
+
     /// Remembers how far a query's state includes a partition (next offset to apply): an input or a changelog. Read
     /// again by [`StateDb::positions`].
     pub fn set_position(&mut self, db: &StateDb, query: &str, partition: &TopicPartition, next: Offset) {
