@@ -49,6 +49,9 @@ struct Signal {
     changed: Condvar,
 }
 
+/// What a thread does each time.
+type Look = fn(&Arc<Engine>);
+
 #[derive(Default)]
 struct SignalState {
     kicks: u64,
@@ -58,7 +61,7 @@ struct SignalState {
 impl Supervisor {
     pub(super) fn start(&self, engine: Weak<Engine>) -> std::io::Result<()> {
         // Whether the service is still this server's does not wait for queries that restore.
-        let looks: [(&str, fn(&Arc<Engine>)); 2] = [("supervisor", Engine::supervise), ("claim", Engine::check_claim)];
+        let looks: [(&str, Look); 2] = [("supervisor", Engine::supervise), ("claim", Engine::check_claim)];
         for (name, look) in looks {
             let (signal, engine) = (self.signal.clone(), engine.clone());
             let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
