@@ -66,6 +66,12 @@ fn an_outage_stops_only_what_needs_the_broker() {
             waiting.join().expect("no panic").expect("an answer");
         }
     });
-    server.ksql("INSERT INTO s (k, n) VALUES ('c', 1);");
+    // Statements are refused until the server has seen that the broker is back.
+    let insert = json!({"ksql": "INSERT INTO s (k, n) VALUES ('c', 1);"});
+    let back = Instant::now();
+    while server.request("POST", "/ksql", Some(&insert)).expect("an answer").0 != 200 {
+        assert!(back.elapsed() < PATIENCE, "the broker is back, the server has not noticed");
+        std::thread::sleep(Duration::from_millis(100));
+    }
     server.pull_until("SELECT * FROM t WHERE k = 'c';", PATIENCE, |rows| rows == [json!(["c", 1])]);
 }
