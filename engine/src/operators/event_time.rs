@@ -6,7 +6,6 @@ use crate::formats::TimestampExtractor;
 use crate::formats::topic::TopicReader;
 use crate::log::RecordRef;
 use crate::row::Row;
-use crate::types::Value;
 
 /// Decodes nothing but the column of the time.
 pub(super) struct ColumnClock {
@@ -24,8 +23,6 @@ impl ColumnClock {
 
 impl RecordClock for ColumnClock {
     fn time(&mut self, record: RecordRef<'_>) -> i64 {
-        self.row.values.iter_mut().for_each(Value::set_null);
-        self.row.values.resize(self.reader.width(), Value::Null);
         self.row.meta.timestamp = record.timestamp;
         // A record without a time is skipped by its source, so nothing has to wait for it.
         match self.reader.read(record.key, record.value, &mut self.row) {

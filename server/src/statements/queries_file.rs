@@ -100,22 +100,7 @@ fn shortened(text: &str) -> String {
 
 /// Whether a statement leaves something behind, or bears on those that do; variables are put in before.
 fn is_remembered(statement: &Statement) -> bool {
-    matches!(
-        statement,
-        Statement::CreateSource(_)
-            | Statement::CreateAs(_)
-            | Statement::InsertSelect(_)
-            | Statement::InsertValues(_)
-            | Statement::AlterSource(_)
-            | Statement::DropSource(_)
-            | Statement::CreateType { .. }
-            | Statement::DropType { .. }
-            | Statement::Terminate { .. }
-            | Statement::Pause { .. }
-            | Statement::Resume { .. }
-            | Statement::SetProperty { .. }
-            | Statement::UnsetProperty { .. }
-    )
+    guard::changes(statement) || matches!(statement, Statement::SetProperty { .. } | Statement::UnsetProperty { .. })
 }
 
 #[cfg(test)]
