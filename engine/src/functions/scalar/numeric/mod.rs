@@ -17,6 +17,7 @@ mod geo_distance;
 mod ln;
 mod log;
 mod pi;
+mod places;
 mod power;
 mod radians;
 mod random;

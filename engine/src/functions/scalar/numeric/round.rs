@@ -1,9 +1,8 @@
 //! ROUND: rounds numbers to whole ones or to a number of decimal places.
 
-use bigdecimal::BigDecimal;
-
+use super::places::{PLACES, of_decimal, of_double, without_places};
 use super::prelude::*;
-use crate::functions::java::{decimal_of_double, double_of_decimal, round_half_ceiling};
+use crate::functions::java::round_half_ceiling;
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
     name: "ROUND",
@@ -18,56 +17,25 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
             "A DECIMAL to one without decimal places.",
             &[param("val", ParamType::Decimal, "The number.")],
             Returns::By(without_places),
-            prepare,
+            |call| of_decimal(call, round_half_ceiling),
         ),
-        ScalarVariant::plain(
-            "A DOUBLE to decimal places.",
-            &[param("val", ParamType::Double, "The number."), PLACES],
-            DOUBLE,
-            double_to_places,
-        ),
+        ScalarVariant::plain("A DOUBLE to decimal places.", &[param("val", ParamType::Double, "The number."), PLACES], DOUBLE, |args| {
+            of_double(args, round_half_ceiling)
+        }),
         ScalarVariant::prepared(
             "A DECIMAL to decimal places; its type stays.",
             &[param("val", ParamType::Decimal, "The number."), PLACES],
             FIRST,
-            prepare,
+            |call| of_decimal(call, round_half_ceiling),
         ),
     ],
 };
-
-const PLACES: Param = param("decimalPlaces", ParamType::Int, "How many decimal places stay; negative ones are left of the point.");
 
 fn whole(args: &mut Args<'_>) -> Outcome {
     let x: f64 = args.get(0)?;
     let below = x.floor();
     // As Java's Math.round: NaN is 0, what is too large is the largest BIGINT.
     Ok(Value::BigInt(if x - below >= 0.5 { below + 1.0 } else { below } as i64))
-}
-
-/// DECIMAL(p, s) becomes DECIMAL(p - s, 0).
-fn without_places(types: &[SqlType]) -> Result<SqlType, String> {
-    match types.first() {
-        Some(SqlType::Decimal { precision, scale }) => {
-            Ok(SqlType::Decimal { precision: precision.saturating_sub(*scale).max(1), scale: 0 })
-        }
-        other => Err(format!("expected a DECIMAL, got {other:?}")),
-    }
-}
-
-fn double_to_places(args: &mut Args<'_>) -> Outcome {
-    let (x, places): (f64, i32) = (args.get(0)?, args.get(1)?);
-    let exact = decimal_of_double(x).ok_or_else(|| EvalError::new(format!("{x} has no decimal places")))?;
-    Ok(Value::Double(double_of_decimal(&round_half_ceiling(&exact, i64::from(places)))))
-}
-
-fn prepare(call: &ConstArgs<'_>) -> Result<Kernel, EvalError> {
-    let SqlType::Decimal { scale, .. } = *call.return_type else { return Err(EvalError::new("the result is no DECIMAL")) };
-    Ok(Box::new(move |args| {
-        let value: &BigDecimal = args.get(0)?;
-        let places: Option<i32> = args.opt(1)?;
-        let reduced = round_half_ceiling(value, places.map_or(0, i64::from));
-        Ok(Value::decimal(reduced.with_scale(i64::from(scale))))
-    }))
 }
 
 #[cfg(test)]
