@@ -173,8 +173,10 @@ impl Engine {
     pub fn shutdown(&self) {
         self.queries.close_push_queries();
         self.log.closing();
-        self.supervisor.stop();
+        // Both may wait for a broker: at the same time, not one after the other.
+        self.supervisor.end_soon();
         self.runtime.shutdown();
+        self.supervisor.join();
     }
 
     /// What analysis may ask about topics.

@@ -100,10 +100,14 @@ impl Supervisor {
         is_due
     }
 
-    /// Ends the threads, after what they are at.
-    pub(super) fn stop(&self) {
+    /// Tells the threads to end after what they are at, which may be a question to a broker that does not answer.
+    pub(super) fn end_soon(&self) {
         self.signal.state.lock().is_over = true;
         self.signal.changed.notify_all();
+    }
+
+    /// Waits until they have ended.
+    pub(super) fn join(&self) {
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads.into_iter().filter(|thread| thread.thread().id() != std::thread::current().id()) {
             // One that panicked has said so already.

@@ -62,9 +62,9 @@ impl Failure {
         Failure { code: code as i32, text: text.into() }
     }
 
-    /// The failure of a bare code; none for 0.
+    /// The failure of a bare code, in librdkafka's words; none for 0.
     pub(super) fn of_code(code: i32) -> Option<Failure> {
-        (code != 0).then(|| Failure { code, text: format!("Kafka error {code}") })
+        (code != 0).then(|| super::ffi::failure(code))
     }
 
     /// Nobody answered in time.

@@ -9,7 +9,8 @@
 //! not ahead of it: so a slow query does not hold up the others, and no buffer grows past its limit by more than one batch.
 //!
 //! Nothing that waits for the client or a broker is called under the partition's lock: seeks are only asked for, and a
-//! cursor that nobody uses is closed after the lock is let go. Its lane is not free until then.
+//! cursor that nobody uses is closed after the lock is let go. Its lane is not free until then. (The one exception is a
+//! cursor that begins anew because its offset is gone: it waits for the client's own thread, not for a broker.)
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -282,7 +282,7 @@ fn c_string(text: &str) -> Result<CString, Failure> {
 }
 
 /// A code that a call returned, with librdkafka's words for it.
-fn failure(code: i32) -> Failure {
+pub(super) fn failure(code: i32) -> Failure {
     // SAFETY: returns a string for any code, which is copied before the next call on this thread.
     Failure { code, text: unsafe { text_of(codes::rd_kafka_err2str(code)) } }
 }

@@ -77,10 +77,8 @@ impl Element {
     }
 
     fn failure(&self) -> Option<Failure> {
-        (self.code != 0).then(|| Failure {
-            code: self.code,
-            text: format!("partition {} of '{}': Kafka error {}", self.partition, self.topic, self.code),
-        })
+        let failure = Failure::of_code(self.code)?;
+        Some(Failure { text: format!("partition {} of '{}': {}", self.partition, self.topic, failure.text), ..failure })
     }
 }
 
