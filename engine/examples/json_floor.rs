@@ -87,7 +87,7 @@ fn layout(wanted: &[&str], upper: bool) -> Layout {
         let slot = if wanted.contains(&name) { slots.next() } else { None };
         Field::new(Column::new(if upper { name.to_uppercase() } else { name.to_string() }, sql_type), slot)
     });
-    Layout { fields: fields.collect(), unwrapped: false, is_key: false, delimiter: None }
+    Layout { fields: fields.collect(), unwrapped: false, is_key: false, delimiter: None, schemas: None }
 }
 
 /// Nanoseconds for each record; 0 for a measurement that was not asked for.
@@ -153,7 +153,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let types = [SqlType::BigInt, SqlType::BigInt, SqlType::Double, SqlType::String, SqlType::BigInt];
     let names = ["AUCTION", "BIDDER", "PRICE", "CHANNEL", "DATETIME"];
     let fields = names.into_iter().zip(types).enumerate().map(|(i, (name, sql_type))| Field::new(Column::new(name, sql_type), Some(i)));
-    let mut encoder = json.encoder(&Layout { fields: fields.collect(), unwrapped: false, is_key: false, delimiter: None })?;
+    let mut encoder =
+        json.encoder(&Layout { fields: fields.collect(), unwrapped: false, is_key: false, delimiter: None, schemas: None })?;
     let mut out = Vec::new();
     let what = "encode 5 columns";
     let ns = measure(what, || {

@@ -12,6 +12,7 @@ pub mod operators;
 pub mod pace;
 pub mod plan;
 pub mod processing_log;
+pub mod registry;
 pub mod row;
 pub mod runtime;
 pub mod state;

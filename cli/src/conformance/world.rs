@@ -16,6 +16,7 @@ use tidemill_engine::log::simulated::{SimulatedLog, SimulationOptions, StoredRec
 use tidemill_engine::log::{Log, TopicSpec, partition_for};
 use tidemill_engine::plan::{QueryPlan, upgrade};
 use tidemill_engine::processing_log::NoProcessingLog;
+use tidemill_engine::registry::MemoryRegistry;
 use tidemill_engine::row::Header;
 use tidemill_engine::runtime::{SyncParts, SyncQuery};
 use tidemill_engine::state::StateDb;
@@ -84,6 +85,7 @@ struct World {
     properties: BTreeMap<String, String>,
     log: Arc<SimulatedLog>,
     state: StateDb,
+    registry: Arc<MemoryRegistry>,
     plans: Vec<Arc<QueryPlan>>,
     /// Queries made so far: the number in the next one's id.
     queries: usize,
@@ -110,6 +112,7 @@ impl World {
             properties,
             log,
             state,
+            registry: Arc::default(),
             plans: Vec::new(),
             queries: 0,
             inserted: Vec::new(),
@@ -188,6 +191,8 @@ impl World {
                     }
                     self.plans.retain(|p| p.query_id != replaced);
                 }
+                let mut planned = planned;
+                tidemill_engine::formats::register_plan(&mut planned.plan, &*self.registry).map_err(|e| e.to_string())?;
                 let (sink, _) = planned.sink.ok_or("the plan lacks its sink")?;
                 self.ensure_topic(&sink.format.topic, sink.topic.partitions)?;
                 self.put_source(sink, create.or_replace)?;
@@ -196,8 +201,9 @@ impl World {
             }
             Statement::InsertSelect(insert) => {
                 let id = format!("INSERTQUERY_{}", self.queries);
-                let planned =
+                let mut planned =
                     self.with_context(|context| analyze::insert_select(insert, &statement.text, context, &id).map_err(|e| e.to_string()))?;
+                tidemill_engine::formats::register_plan(&mut planned.plan, &*self.registry).map_err(|e| e.to_string())?;
                 self.put_query(planned.plan);
                 Ok(())
             }
@@ -249,7 +255,13 @@ impl World {
             let info = self.log.describe_topic(name).ok().flatten()?;
             Some(TopicInfo { partitions: info.partitions, replicas: info.replicas, retention_ms: None })
         };
-        f(&AnalysisContext { catalog: &self.catalog, properties: &self.properties, service_id: SERVICE_ID, topic: &topic })
+        f(&AnalysisContext {
+            catalog: &self.catalog,
+            properties: &self.properties,
+            service_id: SERVICE_ID,
+            topic: &topic,
+            registry: &*self.registry,
+        })
     }
 
     fn put_source(&mut self, source: Source, replace: bool) -> Result<(), String> {
@@ -271,7 +283,7 @@ impl World {
 
     fn insert_values(&mut self, insert: &InsertValues) -> Result<(), String> {
         let record = self.with_context(|context| analyze::insert_values(insert, context).map_err(|e| e.to_string()))?;
-        let encoded = tidemill_engine::engine::encode_insert(&record).map_err(|e| e.to_string())?;
+        let encoded = tidemill_engine::engine::encode_insert(&record, &*self.registry).map_err(|e| e.to_string())?;
         let partition = self.partition_of(&encoded.topic, encoded.key.as_deref())?;
         self.inserted.push(RawRecord {
             topic: encoded.topic,
@@ -378,6 +390,7 @@ impl World {
                 clock: Arc::new(ManualClock::default()),
                 processing_log: Arc::new(NoProcessingLog),
                 collector: None,
+                registry: self.registry.clone(),
             };
             let mut query = SyncQuery::new(plan.clone(), parts).map_err(|e| e.to_string())?;
             let mut topics: Vec<String> = query.topics().map(str::to_owned).collect();

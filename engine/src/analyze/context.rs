@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::catalog::Catalog;
+use crate::registry::SchemaRegistry;
 
 /// What analysis asks about a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct AnalysisContext<'a> {
     pub service_id: &'a str,
     /// The topic of that name, if it exists.
     pub topic: &'a dyn Fn(&str) -> Option<TopicInfo>,
+    /// Who keeps the schemas of formats that have them.
+    pub registry: &'a dyn SchemaRegistry,
 }
 
 /// Properties that analysis reads.

@@ -243,7 +243,7 @@ impl Declaration<'_, '_> {
     }
 
     fn formats(&mut self, with: &WithClause) -> (Option<Choice>, Option<Choice>) {
-        let default = |name: &str, delimiter| Choice { name: name.to_uppercase(), delimiter };
+        let default = |name: &str, delimiter| Choice { name: name.to_uppercase(), delimiter, schema: None };
         let key = self.ctx.property(property::DEFAULT_KEY_FORMAT).unwrap_or(formats::DEFAULT_KEY_FORMAT);
         let value = self.ctx.property(property::DEFAULT_VALUE_FORMAT);
         let inherited = (Some(default(key, None)), value.map(|v| default(v, None)));

@@ -3,7 +3,7 @@
 use super::error::{ErrorKind, PREPARING, Problem, Problems};
 use super::properties::WithClause;
 use crate::formats::{by_name, check_schema};
-use crate::plan::FormatSpec;
+use crate::plan::{FormatSpec, SchemaSpec};
 use crate::types::{Column, SqlType};
 
 /// The key format of topics without keys.
@@ -21,11 +21,14 @@ const NOT_BUILT: &[&str] = &["PROTOBUF_NOSR"];
 pub(crate) struct Choice {
     pub name: String,
     pub delimiter: Option<char>,
+    /// Formats with schemas only.
+    pub schema: Option<Box<SchemaSpec>>,
 }
 
 impl From<&FormatSpec> for Choice {
     fn from(spec: &FormatSpec) -> Self {
-        Choice { name: spec.name.clone(), delimiter: spec.delimiter }
+        let schema = spec.schema.as_ref().map(|schema| Box::new(SchemaSpec { writes: None, ..(**schema).clone() }));
+        Choice { name: spec.name.clone(), delimiter: spec.delimiter, schema }
     }
 }
 
@@ -67,7 +70,7 @@ pub(crate) fn check_runnable(name: &str, topic: &str) -> Result<(), Problem> {
 /// Which formats a WITH clause names, over what would be inherited.
 pub(crate) fn choose(with: &WithClause, key: Option<Choice>, value: Option<Choice>) -> (Option<Choice>, Option<Choice>) {
     let pick = |own: &Option<String>, delimiter: Option<char>, inherited: Option<Choice>| match own.as_ref().or(with.format.as_ref()) {
-        Some(name) => Some(Choice { name: name.clone(), delimiter }),
+        Some(name) => Some(Choice { name: name.clone(), delimiter, schema: None }),
         None => inherited.map(|choice| Choice { delimiter: delimiter.or(choice.delimiter), ..choice }),
     };
     (pick(&with.key_format, with.key_delimiter, key), pick(&with.value_format, with.value_delimiter, value))
@@ -82,7 +85,7 @@ pub(crate) fn check_options(choice: &Choice, problems: &mut Problems) {
 
 /// The key format for these columns. A single key column always stands alone.
 pub(crate) fn key_spec(choice: &Choice, key: &[Column]) -> FormatSpec {
-    FormatSpec { name: choice.name.clone(), unwrapped: key.len() == 1, delimiter: choice.delimiter }
+    FormatSpec { name: choice.name.clone(), unwrapped: key.len() == 1, delimiter: choice.delimiter, schema: choice.schema.clone() }
 }
 
 /// The value format for these columns. `wrap`: WRAP_SINGLE_VALUE, or its default.
@@ -96,7 +99,7 @@ pub(crate) fn value_spec(choice: &Choice, value: &[Column], wrap: Option<bool>) 
                 _ => format.unwrapped_by_default(),
             }
         });
-    FormatSpec { name: choice.name.clone(), unwrapped, delimiter: choice.delimiter }
+    FormatSpec { name: choice.name.clone(), unwrapped, delimiter: choice.delimiter, schema: choice.schema.clone() }
 }
 
 /// Checks WRAP_SINGLE_VALUE as a statement sets it.

@@ -61,7 +61,7 @@ fn message_column() -> Column {
 }
 
 fn message_format() -> FormatSpec {
-    FormatSpec { name: "KAFKA".to_string(), unwrapped: true, delimiter: None }
+    FormatSpec { name: "KAFKA".to_string(), unwrapped: true, delimiter: None, schema: None }
 }
 
 fn stream_join(left: Box<Step>, right: Box<Step>, kind: JoinKind, within: Within, nodes: usize) -> StreamStreamJoinStep {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::supervise::Backoff;
+use crate::registry::SchemaRegistry;
 
 /// Where topics live.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,6 +26,24 @@ impl std::fmt::Debug for LogChoice {
     }
 }
 
+/// Who keeps the schemas of formats that have them.
+#[derive(Clone)]
+pub enum RegistryChoice {
+    /// Nobody: such formats are refused.
+    None,
+    /// Another program, or whatever the caller has.
+    Given(Arc<dyn SchemaRegistry>),
+}
+
+impl std::fmt::Debug for RegistryChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            RegistryChoice::None => "None",
+            RegistryChoice::Given(_) => "Given",
+        })
+    }
+}
+
 /// Settings of an engine. [`EngineConfig::new`] gives the defaults.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
@@ -34,6 +54,7 @@ pub struct EngineConfig {
     /// State, and the topics of the embedded log.
     pub data_dir: PathBuf,
     pub log: LogChoice,
+    pub registry: RegistryChoice,
     /// Threads that process records.
     pub workers: usize,
     /// On Kafka: milliseconds between commits (`ksql.streams.commit.interval.ms`).
@@ -82,6 +103,7 @@ impl EngineConfig {
             service_id,
             data_dir: data_dir.into(),
             log: LogChoice::Embedded,
+            registry: RegistryChoice::None,
             workers: std::thread::available_parallelism().map_or(2, usize::from),
             commit_interval_ms: 2_000,
             max_task_idle_ms: 500,

@@ -6,6 +6,7 @@ use tidemill_parser::ast::Span;
 use crate::analyze::{AnalysisError, ErrorKind};
 use crate::catalog::{CatalogError, TypeError};
 use crate::log::LogError;
+use crate::registry::RegistryError;
 use crate::runtime::StartError;
 use crate::state::StateError;
 
@@ -58,6 +59,13 @@ impl From<LogError> for EngineError {
             LogError::Fatal(_) => Blame::Internal,
         };
         EngineError { blame, message: error.to_string(), span: None, code: None, statement: None }
+    }
+}
+
+impl From<RegistryError> for EngineError {
+    fn from(error: RegistryError) -> Self {
+        let blame = if matches!(error, RegistryError::Away(_)) { Blame::External } else { Blame::User };
+        EngineError { blame, code: Some(ErrorKind::SchemaRegistry), message: error.to_string(), span: None, statement: None }
     }
 }
 

@@ -8,8 +8,10 @@ use tidemill_parser::ast::InsertValues;
 use super::{Engine, EngineError, SessionProperties};
 use crate::analyze::{self, InsertRow};
 use crate::catalog::SourceKind;
+use crate::formats::register_topic;
 use crate::formats::topic::TopicWriter;
 use crate::log::{Log, LogError, OutRecord, partition_for};
+use crate::registry::SchemaRegistry;
 use crate::row::Row;
 use crate::types::Value;
 
@@ -39,16 +41,19 @@ impl Engine {
         let topics = self.topic_lookup();
         let row = analyze::insert_values(insert, &self.context(&catalog, session, &topics))?;
         self.check_writable(&row.source.format.topic)?;
-        let encoded = encode(&row)?;
+        let encoded = encode(&row, &*self.registry)?;
         self.inserts.write(&encoded, self.clock.now_ms())?;
         Ok(())
     }
 }
 
 /// Encodes a row in the formats of its source.
-pub fn encode(row: &InsertRow) -> Result<EncodedInsert, EngineError> {
+pub fn encode(row: &InsertRow, registry: &dyn SchemaRegistry) -> Result<EncodedInsert, EngineError> {
     let source = &row.source;
-    let mut writer = TopicWriter::new(&source.format, &source.record_schema()).map_err(EngineError::user)?;
+    let schema = source.record_schema();
+    let mut format = source.format.clone();
+    register_topic(&mut format, &schema, registry)?;
+    let mut writer = TopicWriter::new(&format, &schema).map_err(EngineError::user)?;
     let mut out = Row { values: row.key.iter().chain(&row.value).cloned().collect(), ..Row::default() };
     out.meta.has_key = row.key.iter().any(|v| !v.is_null());
     // A table's row without any value is a row of nulls, not a tombstone, unless its one column stands unwrapped.

@@ -38,13 +38,14 @@ use crate::analyze::{AnalysisContext, AnalysisError, TopicInfo};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::log::{Claim, Log, LogError, OffsetSpec};
+use crate::registry::SchemaRegistry;
 use crate::runtime::Runtime;
 use crate::task::RecordPolicy;
 
 pub use command::CommandOutcome;
 use command::{Action, COMMAND_VERSION, Command};
 use command_log::CommandLog;
-pub use config::{EngineConfig, LogChoice};
+pub use config::{EngineConfig, LogChoice, RegistryChoice};
 pub use error::{Blame, EngineError};
 pub use explain::Explained;
 pub use insert::{EncodedInsert, encode as encode_insert};
@@ -58,6 +59,7 @@ pub use supervise::Backoff;
 pub struct Engine {
     config: EngineConfig,
     log: Arc<dyn Log>,
+    registry: Arc<dyn SchemaRegistry>,
     clock: Arc<dyn Clock>,
     runtime: Arc<Runtime>,
     catalog: RwLock<Arc<Catalog>>,
@@ -146,6 +148,11 @@ impl Engine {
         &self.log
     }
 
+    /// Who keeps the schemas of formats that have them.
+    pub fn registry(&self) -> &Arc<dyn SchemaRegistry> {
+        &self.registry
+    }
+
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
@@ -203,7 +210,7 @@ impl Engine {
         session: &'a SessionProperties,
         topic: &'a dyn Fn(&str) -> Option<TopicInfo>,
     ) -> AnalysisContext<'a> {
-        AnalysisContext { catalog, properties: &session.0, service_id: &self.config.service_id, topic }
+        AnalysisContext { catalog, properties: &session.0, service_id: &self.config.service_id, topic, registry: &*self.registry }
     }
 
     /// Appends a command; whatever it says then happens. Returns the sequence number that clients are told.

@@ -13,7 +13,7 @@ use super::insert::Inserter;
 use super::queries::{QueryKind, QueryRegistry};
 use super::readonly::ReadonlyTopics;
 use super::supervise::{Ending, Supervisor};
-use super::{CommandState, Engine, EngineConfig, EngineError, LogChoice, SessionProperties};
+use super::{CommandState, Engine, EngineConfig, EngineError, LogChoice, RegistryChoice, SessionProperties};
 use crate::catalog::{Catalog, QueryLinks};
 use crate::clock::{Clock, SystemClock};
 use crate::log::embedded::EmbeddedLog;
@@ -21,6 +21,7 @@ use crate::log::kafka::KafkaLog;
 use crate::log::{AlwaysHeld, Claim, ClaimRequest, Log, LogError, TopicSpec};
 use crate::plan::QueryPlan;
 use crate::processing_log::{NoProcessingLog, ProcessingLog, ProcessingLogWriter, stream_columns};
+use crate::registry::{NoRegistry, SchemaRegistry};
 use crate::runtime::{QueryState, Runtime, RuntimeConfig, RuntimeParts};
 use crate::state::StateDb;
 
@@ -91,8 +92,9 @@ impl Engine {
         clock: Arc<dyn Clock>,
         claim: Box<dyn Claim>,
     ) -> Result<Arc<Self>, EngineError> {
+        let registry = open_registry(&config);
         let processing_log = open_processing_log(&config, &log, &clock)?;
-        let parts = RuntimeParts { log: log.clone(), state, clock: clock.clone(), processing_log };
+        let parts = RuntimeParts { log: log.clone(), state, clock: clock.clone(), processing_log, registry: registry.clone() };
         let runtime_config = RuntimeConfig {
             workers: config.workers,
             commit_interval_ms: config.commit_interval_ms,
@@ -108,6 +110,7 @@ impl Engine {
         let commands: Vec<Command> = command_log.read_new()?;
         let engine = Arc::new(Engine {
             inserts: Inserter::new(log.clone()),
+            registry,
             log,
             clock,
             runtime,
@@ -293,6 +296,13 @@ impl Engine {
         let statement = tidemill_parser::parse_statement(&text)?;
         self.execute(&statement, &self.session(&Default::default()))?;
         Ok(())
+    }
+}
+
+fn open_registry(config: &EngineConfig) -> Arc<dyn SchemaRegistry> {
+    match &config.registry {
+        RegistryChoice::None => Arc::new(NoRegistry),
+        RegistryChoice::Given(registry) => registry.clone(),
     }
 }
 

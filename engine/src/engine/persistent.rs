@@ -11,6 +11,7 @@ use super::supervise::Care;
 use super::{CommandState, Engine, EngineError, LogAway, SessionProperties};
 use crate::analyze::{self, Action as SourceAction};
 use crate::catalog::SourceKind;
+use crate::formats::register_plan;
 use crate::plan::upgrade;
 use crate::runtime::QueryFailure;
 
@@ -58,6 +59,7 @@ impl Engine {
         }
         crate::runtime::check_start(&plan, session.offset_reset())?;
         self.ensure_topic(&source)?;
+        register_plan(&mut plan, &*self.registry)?;
         let statement_text = source.statement.clone();
         let action = Action::StartQuery { plan: Arc::new(plan), sink: Some(Box::new(source)), replaces };
         let sequence_number = self.append_and_apply(commands, &statement_text, session, action)?;
@@ -81,13 +83,14 @@ impl Engine {
             None => format!("INSERTQUERY_{}", self.next_query_number(commands)),
         };
         let context = self.context(&catalog, session, &topics);
-        let planned = analyze::insert_select(insert, &closed(&statement.text), &context, &id)?;
+        let mut planned = analyze::insert_select(insert, &closed(&statement.text), &context, &id)?;
         let target = catalog.source(&insert.target.name);
         if let Some(target) = target {
             self.check_writable(&target.format.topic)?;
         }
         self.check_query_limit()?;
         crate::runtime::check_start(&planned.plan, session.offset_reset())?;
+        register_plan(&mut planned.plan, &*self.registry)?;
         let kind = target.map_or(SourceKind::Stream, |s| s.kind);
         let action = Action::StartQuery { plan: Arc::new(planned.plan), sink: None, replaces: None };
         let statement_text = closed(&statement.text);

@@ -14,6 +14,7 @@ use super::tombstone::Kept;
 use super::{Engine, EngineError, SessionProperties};
 use crate::analyze;
 use crate::catalog::SourceKind;
+use crate::formats::register_plan;
 use crate::operators::Collector;
 use crate::row::Row;
 use crate::runtime::{QueryHandle, QueryState, Runtime, StartQuery};
@@ -137,7 +138,8 @@ impl Engine {
         let catalog = self.catalog();
         let id = transient_id(query);
         let topics = self.topic_lookup();
-        let planned = analyze::push_query(query, statement, &self.context(&catalog, session, &topics), &id)?;
+        let mut planned = analyze::push_query(query, statement, &self.context(&catalog, session, &topics), &id)?;
+        register_plan(&mut planned.plan, &*self.registry)?;
         let columns = planned.schema.value.clone();
         let schema = &planned.plan.root.schema;
         let slots = columns.iter().filter_map(|c| schema.slot(&c.name)).collect();

@@ -14,6 +14,7 @@ use crate::log::{Log, LogError, LogReader, Offset, OffsetSpec, Subscription, Top
 use crate::operators::{self, BuildEnv, Collector, TaskGraph, TaskSpec, end_chunk, process_from};
 use crate::plan::QueryPlan;
 use crate::processing_log::ProcessingLog;
+use crate::registry::SchemaRegistry;
 use crate::row::{Headers, Row};
 use crate::state::{StateDb, StoreKey};
 use crate::task::TaskContext;
@@ -42,6 +43,7 @@ pub(super) struct StreamScan {
     log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     processing_log: Arc<dyn ProcessingLog>,
+    registry: Arc<dyn SchemaRegistry>,
     plan: QueryPlan,
     spec: TaskSpec,
     gathered: Arc<Gathered>,
@@ -86,6 +88,7 @@ impl Engine {
             log: self.log.clone(),
             clock: self.clock.clone(),
             processing_log: self.runtime.parts().processing_log.clone(),
+            registry: self.registry.clone(),
             plan: planned.plan,
             spec,
             gathered: Arc::new(Gathered { rows: Mutex::default(), slots }),
@@ -132,7 +135,12 @@ impl StreamScan {
 
     fn open(&self, partition: TopicPartition, position: Offset, end: Offset) -> Result<PartitionScan, EngineError> {
         let query: Arc<str> = self.plan.query_id.as_str().into();
-        let env = BuildEnv { query_id: query.clone(), topics: Vec::new(), collector: Some(self.gathered.clone()) };
+        let env = BuildEnv {
+            query_id: query.clone(),
+            topics: Vec::new(),
+            collector: Some(self.gathered.clone()),
+            registry: self.registry.clone(),
+        };
         let graph = operators::build(&self.plan, &self.spec, &env).map_err(|e| EngineError::internal(e.0))?;
         let state = StateDb::in_memory();
         let mut stores = Vec::new();

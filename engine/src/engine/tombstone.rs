@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn key_columns_and_bounds_are_kept() {
         let column = |name: &str| Column::new(name, SqlType::BigInt);
-        let spec = FormatSpec { name: "JSON".into(), unwrapped: false, delimiter: None };
+        let spec = FormatSpec { name: "JSON".into(), unwrapped: false, delimiter: None, schema: None };
         let windowed_key = Some(WindowedKey::Time { size_ms: 1000 });
         let format = TopicFormat { topic: "t".into(), key: spec.clone(), value: spec, windowed_key };
         let source = SourceStep { source: "T".into(), format, timestamp: None, headers: Vec::new(), store: None };

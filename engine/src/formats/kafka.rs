@@ -154,7 +154,7 @@ mod tests {
 
     fn layout(sql_type: SqlType) -> Layout {
         let fields = vec![Field::new(Column::new("C", sql_type), Some(0))];
-        Layout { fields, unwrapped: true, is_key: false, delimiter: None }
+        Layout { fields, unwrapped: true, is_key: false, delimiter: None, schemas: None }
     }
 
     #[test]

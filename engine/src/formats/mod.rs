@@ -4,6 +4,7 @@
 //! only those that the query reads; an encoder appends to a reused buffer. Neither allocates for what it skips.
 //! Operators don't call formats themselves: [`TopicReader`] and [`TopicWriter`] join key, value and window to a row.
 
+pub mod avro;
 mod carried;
 mod check;
 mod delimited;
@@ -11,11 +12,17 @@ mod detect;
 mod json;
 mod kafka;
 mod none;
+mod registering;
+pub mod schemas;
 mod timestamp;
 pub mod topic;
 mod warnings;
 mod windowed_key;
 
+use std::sync::Arc;
+
+use crate::plan::SchemaSpec;
+use crate::registry::SchemaRegistry;
 use crate::types::{Column, Value};
 
 pub use carried::{Carried, Span};
@@ -23,27 +30,41 @@ pub use check::{check_schema, describe_columns};
 pub use delimited::parse_delimiter;
 pub use detect::FormatDetector;
 pub use json::{write_json, write_json_string};
+pub use registering::{register_plan, register_topic};
+pub use schemas::{Inferred, SchemaShape, SchemaSupport};
 pub use timestamp::TimestampExtractor;
 pub use topic::{Encoded, ReadError, RecordPart, SlotUse, TopicReader, TopicWriter, WriteError};
 pub use warnings::take_warnings;
 pub use windowed_key::{append_window, split_window, window_bytes};
 
-/// Why a record could not be decoded. The text goes to the processing log; the record is skipped.
+/// Why a record could not be decoded. The text goes to the processing log; the record is skipped, unless it is only not known
+/// yet how to read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodeError {
     message: Box<str>,
     /// Where in the payload the value stands: `.name` or `[index]`, the outermost first. `None` where no value is meant.
     path: Option<Box<[String]>>,
+    is_not_yet: bool,
 }
 
 impl DecodeError {
     pub fn new(message: impl Into<String>) -> Self {
-        DecodeError { message: message.into().into_boxed_str(), path: None }
+        DecodeError { message: message.into().into_boxed_str(), path: None, is_not_yet: false }
     }
 
     /// Of a value at a place.
     pub fn at(message: impl Into<String>, path: Vec<String>) -> Self {
         DecodeError { path: Some(path.into_boxed_slice()), ..Self::new(message) }
+    }
+
+    /// The record's schema is not known yet: nothing was read, the same record is to be tried again later.
+    pub fn not_yet(message: impl Into<String>) -> Self {
+        DecodeError { is_not_yet: true, ..Self::new(message) }
+    }
+
+    /// Whether the record is to be tried again later.
+    pub fn is_not_yet(&self) -> bool {
+        self.is_not_yet
     }
 
     /// The same failure as each level of the payload sees it, the outermost first: what ksqlDB's processing log calls the
@@ -102,6 +123,22 @@ pub struct Layout {
     pub is_key: bool,
     /// DELIMITED only; `None` means a comma.
     pub delimiter: Option<char>,
+    /// Formats with schemas only.
+    pub schemas: Option<LayoutSchemas>,
+}
+
+/// What a format with schemas is told about them.
+#[derive(Clone)]
+pub struct LayoutSchemas {
+    /// Who knows the schemas of records that are read. Never asked in a way that waits.
+    pub registry: Arc<dyn SchemaRegistry>,
+    pub spec: SchemaSpec,
+}
+
+impl std::fmt::Debug for LayoutSchemas {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LayoutSchemas").field("spec", &self.spec).finish_non_exhaustive()
+    }
 }
 
 /// Reads a payload into the slots of a row.
@@ -150,6 +187,10 @@ pub trait Format: Send + Sync {
     fn supports_wrapping(&self) -> (bool, bool);
     /// Whether a single value column stands unwrapped where nothing is said.
     fn unwrapped_by_default(&self) -> bool;
+    /// What the format does with schemas, where it has them.
+    fn schemas(&self) -> Option<&dyn SchemaSupport> {
+        None
+    }
     /// Whether values can go from one payload of this format into another as they stand.
     fn carries(&self) -> bool {
         false
@@ -175,7 +216,7 @@ pub trait Format: Send + Sync {
 }
 
 /// Every format. Adding one is its file and one line here.
-pub static ALL: &[&dyn Format] = &[&delimited::DELIMITED, &json::JSON, &kafka::KAFKA, &none::NONE];
+pub static ALL: &[&dyn Format] = &[&avro::AVRO, &delimited::DELIMITED, &json::JSON, &kafka::KAFKA, &none::NONE];
 
 /// Formats of ksqlDB that are known by name and not built yet.
 const LATER: &[&str] = &["AVRO", "JSON_SR", "PROTOBUF", "PROTOBUF_NOSR"];

@@ -6,10 +6,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{
-    Carried, DecodeError, Decoder, EncodeError, Encoder, Field, Format, Layout, append_window, by_name, is_known_later, split_window,
-    window_bytes,
+    Carried, DecodeError, Decoder, EncodeError, Encoder, Field, Format, Layout, LayoutSchemas, append_window, by_name, is_known_later,
+    split_window, window_bytes,
 };
 use crate::plan::{FormatSpec, TopicFormat, WindowedKey};
+use crate::registry::{NoRegistry, SchemaRegistry};
 use crate::row::Row;
 use crate::types::{Column, Schema, Value};
 
@@ -73,11 +74,12 @@ pub struct TopicReader {
 }
 
 impl TopicReader {
-    /// A reader that fills rows of `schema`, of which it decodes what `uses` says, slot by slot.
+    /// A reader that fills rows of `schema`, of which it decodes what `uses` says, slot by slot. `registry` knows the schemas of
+    /// formats that have them.
     ///
     /// # Errors
     /// An unknown format, or one that can't hold the columns.
-    pub fn new(format: &TopicFormat, schema: &Schema, uses: &[SlotUse]) -> Result<Self, String> {
+    pub fn new(format: &TopicFormat, schema: &Schema, uses: &[SlotUse], registry: &Arc<dyn SchemaRegistry>) -> Result<Self, String> {
         if uses.len() != schema.width() {
             return Err(format!("a reader of {} slots was told the use of {}", schema.width(), uses.len()));
         }
@@ -94,10 +96,10 @@ impl TopicReader {
         let key = if schema.key.is_empty() {
             None
         } else {
-            let (key_format, layout) = layout(&format.key, fields(&schema.key, 0), true)?;
+            let (key_format, layout) = layout(&format.key, fields(&schema.key, 0), true, registry)?;
             Some(key_format.decoder(&layout)?)
         };
-        let (value_format, layout) = layout(&format.value, fields(&schema.value, schema.key.len()), false)?;
+        let (value_format, layout) = layout(&format.value, fields(&schema.value, schema.key.len()), false, registry)?;
         Ok(TopicReader {
             topic: format.topic.as_str().into(),
             key,
@@ -229,13 +231,15 @@ impl TopicWriter {
             let field = |(column, slot): (&Column, usize)| Field { column: column.clone(), slot: Some(slot), carried: number(slot) };
             columns.iter().zip(first..).map(field).collect()
         };
+        // What is written has its schema in the plan.
+        let registry: &Arc<dyn SchemaRegistry> = &(Arc::new(NoRegistry) as _);
         let key = if schema.key.is_empty() {
             None
         } else {
-            let (key_format, layout) = layout(&format.key, fields(&schema.key, 0), true)?;
+            let (key_format, layout) = layout(&format.key, fields(&schema.key, 0), true, registry)?;
             Some(key_format.encoder(&layout)?)
         };
-        let (value_format, layout) = layout(&format.value, fields(&schema.value, schema.key.len()), false)?;
+        let (value_format, layout) = layout(&format.value, fields(&schema.value, schema.key.len()), false, registry)?;
         Ok(TopicWriter {
             topic: format.topic.as_str().into(),
             key,
@@ -302,7 +306,12 @@ impl TopicWriter {
 }
 
 /// The format of a specification and the layout of its fields. A single key column always stands unwrapped.
-fn layout(spec: &FormatSpec, fields: Vec<Field>, is_key: bool) -> Result<(&'static dyn Format, Layout), String> {
+fn layout(
+    spec: &FormatSpec,
+    fields: Vec<Field>,
+    is_key: bool,
+    registry: &Arc<dyn SchemaRegistry>,
+) -> Result<(&'static dyn Format, Layout), String> {
     let format = by_name(&spec.name).ok_or_else(|| {
         if is_known_later(&spec.name) {
             format!("Format {} is not supported yet", spec.name)
@@ -311,7 +320,9 @@ fn layout(spec: &FormatSpec, fields: Vec<Field>, is_key: bool) -> Result<(&'stat
         }
     })?;
     let unwrapped = fields.len() == 1 && (is_key || spec.unwrapped);
-    Ok((format, Layout { fields, unwrapped, is_key, delimiter: spec.delimiter }))
+    let schemas =
+        format.schemas().map(|_| LayoutSchemas { registry: registry.clone(), spec: spec.schema.as_deref().cloned().unwrap_or_default() });
+    Ok((format, Layout { fields, unwrapped, is_key, delimiter: spec.delimiter, schemas }))
 }
 
 #[cfg(test)]
@@ -321,8 +332,12 @@ mod tests {
     use crate::types::SqlType;
 
     fn kafka(windowed_key: Option<WindowedKey>) -> TopicFormat {
-        let spec = FormatSpec { name: "KAFKA".into(), unwrapped: true, delimiter: None };
+        let spec = FormatSpec { name: "KAFKA".into(), unwrapped: true, delimiter: None, schema: None };
         TopicFormat { topic: "t".into(), key: spec.clone(), value: spec, windowed_key }
+    }
+
+    fn none() -> Arc<dyn SchemaRegistry> {
+        Arc::new(NoRegistry)
     }
 
     fn schema() -> Schema {
@@ -333,7 +348,7 @@ mod tests {
     fn rows_go_there_and_back_with_their_window() {
         for windowed in [None, Some(WindowedKey::Time { size_ms: 10 }), Some(WindowedKey::Session)] {
             let mut writer = TopicWriter::new(&kafka(windowed), &schema()).unwrap();
-            let mut reader = TopicReader::new(&kafka(windowed), &schema(), &[SlotUse::Read; 2]).unwrap();
+            let mut reader = TopicReader::new(&kafka(windowed), &schema(), &[SlotUse::Read; 2], &none()).unwrap();
             let window = windowed.map(|_| Window { start: 20, end: 30 });
             for (value, has_value) in [(Value::Int(5), true), (Value::Null, false)] {
                 let meta = RowMeta { has_key: true, has_value, window, ..RowMeta::default() };
@@ -360,7 +375,7 @@ mod tests {
             let encoded = writer.write(&row(has_key, has_value)).unwrap();
             assert_eq!((encoded.key, encoded.partition_key(), encoded.value), (None, None, None));
         }
-        let mut reader = TopicReader::new(&kafka(None), &schema(), &[SlotUse::Read; 2]).unwrap();
+        let mut reader = TopicReader::new(&kafka(None), &schema(), &[SlotUse::Read; 2], &none()).unwrap();
         let mut read = Row::default();
         reader.read(None, None, &mut read).unwrap();
         assert_eq!((read.values.len(), read.meta.has_key, read.meta.has_value), (2, false, false));
@@ -369,7 +384,7 @@ mod tests {
     #[test]
     fn a_key_without_columns_is_passed_over() {
         let keyless = Schema { key: Vec::new(), value: schema().value };
-        let mut reader = TopicReader::new(&kafka(None), &keyless, &[SlotUse::Read]).unwrap();
+        let mut reader = TopicReader::new(&kafka(None), &keyless, &[SlotUse::Read], &none()).unwrap();
         let mut row = Row::default();
         reader.read(Some(b"whatever"), Some(&[0, 0, 0, 1]), &mut row).unwrap();
         assert_eq!((row.meta.has_key, &row.values[0]), (false, &Value::Int(1)));
@@ -382,22 +397,22 @@ mod tests {
     fn slots_that_nobody_reads_or_that_are_no_part_of_the_record() {
         let mut wide = schema();
         wide.value.push(Column::new("H", SqlType::Bytes));
-        let mut reader = TopicReader::new(&kafka(None), &wide, &[SlotUse::Unread, SlotUse::Read, SlotUse::Absent]).unwrap();
+        let mut reader = TopicReader::new(&kafka(None), &wide, &[SlotUse::Unread, SlotUse::Read, SlotUse::Absent], &none()).unwrap();
         let mut row = Row::default();
         reader.read(Some(b"k"), Some(&[0, 0, 0, 1]), &mut row).unwrap();
         assert_eq!(row.values, vec![Value::Null, Value::Int(1), Value::Null]);
         assert!(row.meta.has_key);
-        assert!(TopicReader::new(&kafka(None), &wide, &[SlotUse::Read]).is_err());
+        assert!(TopicReader::new(&kafka(None), &wide, &[SlotUse::Read], &none()).is_err());
     }
 
     #[test]
     fn errors_name_part_and_topic() {
-        let mut reader = TopicReader::new(&kafka(None), &schema(), &[SlotUse::Read; 2]).unwrap();
+        let mut reader = TopicReader::new(&kafka(None), &schema(), &[SlotUse::Read; 2], &none()).unwrap();
         let error = reader.read(Some(b"k"), Some(b"no"), &mut Row::default()).unwrap_err();
         assert!(error.to_string().starts_with("Failed to deserialize value from topic: t. Size of data"), "{error}");
         let mut format = kafka(None);
-        format.value.name = "AVRO".into();
-        assert_eq!(TopicWriter::new(&format, &schema()).err().unwrap(), "Format AVRO is not supported yet");
+        format.value.name = "PROTOBUF".into();
+        assert_eq!(TopicWriter::new(&format, &schema()).err().unwrap(), "Format PROTOBUF is not supported yet");
         format.value.name = "FOO".into();
         assert_eq!(TopicWriter::new(&format, &schema()).err().unwrap(), "Unknown format: FOO");
     }

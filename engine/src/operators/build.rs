@@ -385,7 +385,7 @@ impl Builder<'_> {
             }
         }
         let timestamp = source.timestamp.as_ref().map(|t| TimestampExtractor::new(t, &step.schema)).transpose().map_err(FatalError)?;
-        let reader = TopicReader::new(&source.format, &step.schema, &uses).map_err(FatalError)?;
+        let reader = TopicReader::new(&source.format, &step.schema, &uses, &self.env.registry).map_err(FatalError)?;
         let errors = self.errors("KsqlTopic.Source.deserializer");
         let throw_on_invalid = self.plan.properties.get(THROW_ON_INVALID_TIME).is_some_and(|v| v.eq_ignore_ascii_case("true"));
         let clock = self.clock(step, source)?;
@@ -401,14 +401,14 @@ impl Builder<'_> {
             false => SlotUse::Unread,
         };
         let uses: Vec<SlotUse> = step.schema.columns().enumerate().map(use_of).collect();
-        let reader = TopicReader::new(&source.format, &step.schema, &uses).map_err(FatalError)?;
+        let reader = TopicReader::new(&source.format, &step.schema, &uses, &self.env.registry).map_err(FatalError)?;
         let extractor = TimestampExtractor::new(timestamp, &step.schema).map_err(FatalError)?;
         Ok(Some(Box::new(ColumnClock::new(reader, extractor))))
     }
 
     fn repartition_source(&mut self, step: &Step, repartition: &Repartition) -> Result<Upstream, FatalError> {
         let uses = vec![SlotUse::Read; step.schema.width()];
-        let reader = TopicReader::new(&repartition.format, &step.schema, &uses).map_err(FatalError)?;
+        let reader = TopicReader::new(&repartition.format, &step.schema, &uses, &self.env.registry).map_err(FatalError)?;
         let is_table = matches!(step.kind, StepKind::TableGroupBy { .. });
         let errors = self.errors("Repartition.deserializer");
         let reader = self.reader(Box::new(RepartitionReader { reader, is_table, errors }), None);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{FatalError, Node, Port, build as construct};
 use crate::log::{RecordRef, TopicHandle};
 use crate::plan::{QueryPlan, Step};
+use crate::registry::SchemaRegistry;
 use crate::row::{Headers, Row};
 use crate::state::StoreSpec;
 use crate::task::TaskContext;
@@ -55,6 +56,8 @@ pub struct BuildEnv {
     /// Handles of [`TaskSpec::sinks`] with their number of partitions.
     pub topics: Vec<(TopicHandle, u32)>,
     pub collector: Option<Arc<dyn Collector>>,
+    /// The schemas of records whose formats have them.
+    pub registry: Arc<dyn SchemaRegistry>,
 }
 
 /// The operators of one task.

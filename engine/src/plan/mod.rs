@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::types::Schema;
 
+pub use schema_spec::{NullRepresentation, SchemaSpec, WriteSchema};
+
 pub mod explain;
 pub mod names;
+mod schema_spec;
 pub mod upgrade;
 
 /// Version of the plan's shape. A server refuses plans of a later version.
@@ -51,6 +54,9 @@ pub struct FormatSpec {
     pub unwrapped: bool,
     /// DELIMITED only.
     pub delimiter: Option<char>,
+    /// Formats with schemas only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Box<SchemaSpec>>,
 }
 
 /// How the window is written behind a key.
@@ -145,6 +151,41 @@ impl Step {
             StepKind::SelectKey { repartition, .. }
             | StepKind::StreamGroupBy { repartition, .. }
             | StepKind::TableGroupBy { repartition, .. } => repartition.as_ref(),
+            StepKind::TableRekey { repartition, .. }
+            | StepKind::ForeignKeySubscribe { repartition, .. }
+            | StepKind::ForeignKeyJoin { repartition, .. } => Some(repartition),
+            _ => None,
+        }
+    }
+
+    /// As [`Step::inputs`], to be changed.
+    pub fn inputs_mut(&mut self) -> Vec<&mut Step> {
+        use StepKind::*;
+        match &mut self.kind {
+            StreamSource(_) | TableSource(_) => vec![],
+            Filter { input, .. }
+            | Select { input, .. }
+            | SelectKey { input, .. }
+            | FlatMap { input, .. }
+            | StreamGroupBy { input, .. }
+            | TableGroupBy { input, .. }
+            | Suppress { input, .. }
+            | Sink { input, .. }
+            | Collect { input, .. } => vec![input],
+            Aggregate(aggregate) => vec![&mut aggregate.input],
+            StreamTableJoin { left, right, .. } | TableTableJoin { left, right, .. } => vec![left, right],
+            StreamStreamJoin(join) => vec![&mut join.left, &mut join.right],
+            TableRekey { input, .. } | ForeignKeySubscribe { input, .. } | ForeignKeyResolve { input, .. } => vec![input],
+            ForeignKeyJoin { left, right, .. } => vec![left, right],
+        }
+    }
+
+    /// As [`Step::repartition`], to be changed.
+    pub fn repartition_mut(&mut self) -> Option<&mut Repartition> {
+        match &mut self.kind {
+            StepKind::SelectKey { repartition, .. }
+            | StepKind::StreamGroupBy { repartition, .. }
+            | StepKind::TableGroupBy { repartition, .. } => repartition.as_mut(),
             StepKind::TableRekey { repartition, .. }
             | StepKind::ForeignKeySubscribe { repartition, .. }
             | StepKind::ForeignKeyJoin { repartition, .. } => Some(repartition),

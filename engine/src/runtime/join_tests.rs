@@ -73,6 +73,7 @@ impl Bench {
             clock: Arc::new(ManualClock::default()),
             processing_log: reports.clone(),
             collector: None,
+            registry: Arc::new(crate::registry::NoRegistry),
         };
         let plan = Arc::new(planned.plan);
         let query = SyncQuery::new(plan.clone(), parts).unwrap();

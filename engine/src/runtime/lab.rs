@@ -47,6 +47,7 @@ impl Lab {
             state: StateDb::in_memory(),
             clock: Arc::new(ManualClock::default()),
             processing_log: Arc::new(NoProcessingLog),
+            registry: Arc::new(crate::registry::NoRegistry),
         };
         let (runtime, mut workers) = Runtime::by_hand(parts.clone(), config());
         Lab { log, world: World::new(), parts, runtime, worker: workers.pop() }

@@ -71,6 +71,7 @@ pub struct RuntimeParts {
     pub state: StateDb,
     pub clock: Arc<dyn Clock>,
     pub processing_log: Arc<dyn ProcessingLog>,
+    pub registry: Arc<dyn SchemaRegistry>,
 }
 
 /// How the runtime behaves.

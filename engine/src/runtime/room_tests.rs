@@ -148,6 +148,7 @@ fn stores_can_be_read_while_a_task_waits_for_the_log() {
         state: StateDb::in_memory(),
         clock: Arc::new(SystemClock),
         processing_log: Arc::new(NoProcessingLog),
+        registry: Arc::new(crate::registry::NoRegistry),
     };
     let config = RuntimeConfig {
         workers: 1,

@@ -308,7 +308,12 @@ impl Runtime {
             readers.entry(spec.name.clone()).or_default().push(store.reader());
             stores.push(store);
         }
-        let env = BuildEnv { query_id: handle.id.clone(), topics: sub.sinks.clone(), collector: start.collector.clone() };
+        let env = BuildEnv {
+            query_id: handle.id.clone(),
+            topics: sub.sinks.clone(),
+            collector: start.collector.clone(),
+            registry: self.parts.registry.clone(),
+        };
         let mut graph = operators::build(&start.plan, &sub.spec, &env)?;
         let lanes = lanes(sub, partition);
         let group: Option<Arc<str>> = (!ephemeral).then(|| self.group(&handle.id).into());

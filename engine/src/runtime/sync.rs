@@ -9,6 +9,7 @@ use crate::log::{Batch, Commit, Log, LogError, LogReader, OffsetSpec, RecordRef,
 use crate::operators::{self, BuildEnv, Collector, FatalError, TaskGraph, TaskSpec, before_commit, end_chunk, process_from};
 use crate::plan::QueryPlan;
 use crate::processing_log::ProcessingLog;
+use crate::registry::SchemaRegistry;
 use crate::row::{Header, Headers};
 use crate::state::{StateBatch, StateDb, StateError, Store, StoreKey, StoreReader};
 use crate::task::TaskContext;
@@ -21,6 +22,7 @@ pub struct SyncParts {
     pub clock: Arc<dyn Clock>,
     pub processing_log: Arc<dyn ProcessingLog>,
     pub collector: Option<Arc<dyn Collector>>,
+    pub registry: Arc<dyn SchemaRegistry>,
 }
 
 /// A query whose records are fed one by one.
@@ -177,7 +179,7 @@ impl SyncQuery {
             let key = StoreKey { query: query_id.clone(), store: store.name.clone(), partition };
             stores.push(self.parts.state.open_store(&key, store)?);
         }
-        let env = BuildEnv { query_id, topics, collector: self.parts.collector.clone() };
+        let env = BuildEnv { query_id, topics, collector: self.parts.collector.clone(), registry: self.parts.registry.clone() };
         let graph = operators::build(&self.plan, spec, &env)?;
         let mut cx = TaskContext::new(stores, self.parts.clock.clone(), self.parts.processing_log.clone(), partition);
         cx.writer = Some(self.parts.log.writer()?);

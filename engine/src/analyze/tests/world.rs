@@ -56,7 +56,13 @@ impl World {
         let properties = self.properties.clone();
         let found = |name: &str| self.topics.borrow().get(name).copied().or(self.default_partitions);
         let topic = |name: &str| found(name).map(|partitions| TopicInfo { partitions, replicas: 1, retention_ms: None });
-        let ctx = AnalysisContext { catalog: &catalog, properties: &properties, service_id: "test_", topic: &topic };
+        let ctx = AnalysisContext {
+            catalog: &catalog,
+            properties: &properties,
+            service_id: "test_",
+            topic: &topic,
+            registry: &crate::registry::NoRegistry,
+        };
         let id = |kind: &str, name: &str| format!("{kind}_{name}_{}", self.queries);
         match &spanned.statement {
             Statement::CreateSource(create) => {

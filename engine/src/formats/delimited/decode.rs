@@ -91,7 +91,7 @@ mod tests {
 
     fn decode(line: &str, types: &[SqlType], delimiter: Option<char>) -> Result<Vec<Value>, String> {
         let fields = types.iter().enumerate().map(|(i, t)| Field::new(Column::new(format!("C{i}"), t.clone()), Some(i)));
-        let layout = Layout { fields: fields.collect(), unwrapped: false, is_key: false, delimiter };
+        let layout = Layout { fields: fields.collect(), unwrapped: false, is_key: false, delimiter, schemas: None };
         let mut row = vec![Value::Int(-1); types.len()];
         let decoded = DELIMITED.decoder(&layout).unwrap().decode(line.as_bytes(), &mut row);
         decoded.map(|_| row).map_err(|e| e.to_string())

@@ -97,7 +97,7 @@ mod tests {
 
     fn encode(values: &[Value], delimiter: Option<char>, is_key: bool) -> Option<String> {
         let fields = (0..values.len()).map(|i| Field::new(Column::new("C", SqlType::String), Some(i)));
-        let layout = Layout { fields: fields.collect(), unwrapped: false, is_key, delimiter };
+        let layout = Layout { fields: fields.collect(), unwrapped: false, is_key, delimiter, schemas: None };
         let mut out = Vec::new();
         let is_some = DELIMITED.encoder(&layout).unwrap().encode(values, &mut out).unwrap();
         is_some.then(|| String::from_utf8(out).unwrap())

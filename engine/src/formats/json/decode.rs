@@ -284,7 +284,7 @@ mod tests {
         let columns = [("A", SqlType::Int), ("B", SqlType::String), ("c", SqlType::BigInt)];
         let fields = columns.into_iter().zip(slots).map(|((name, sql_type), slot)| Field::new(Column::new(name, sql_type), slot));
         let fields: Vec<Field> = if unwrapped { fields.take(1).collect() } else { fields.collect() };
-        let layout = Layout { fields, unwrapped, is_key: false, delimiter: None };
+        let layout = Layout { fields, unwrapped, is_key: false, delimiter: None, schemas: None };
         (JSON.decoder(&layout).unwrap(), vec![Value::Null; 3])
     }
 
@@ -387,7 +387,7 @@ mod tests {
     fn exact_names_win_in_wide_schemas() {
         for width in [1usize, 64, 65, 200] {
             let fields = (0..width).map(|i| Field::new(Column::new(format!("C{i}"), SqlType::Int), Some(i)));
-            let layout = Layout { fields: fields.collect(), unwrapped: false, is_key: false, delimiter: None };
+            let layout = Layout { fields: fields.collect(), unwrapped: false, is_key: false, delimiter: None, schemas: None };
             let mut row = vec![Value::Null; width];
             let last = width - 1;
             let json = format!("{{\"C{last}\":1,\"c{last}\":2}}");

@@ -50,7 +50,7 @@ fn layout(types: &[SqlType], unwrapped: bool, wanted: bool) -> Layout {
         let name = char::from(b'A' + i as u8).to_string();
         Field::new(Column::new(name, sql_type.clone()), wanted.then_some(i))
     });
-    Layout { fields: fields.collect(), unwrapped, is_key: false, delimiter: None }
+    Layout { fields: fields.collect(), unwrapped, is_key: false, delimiter: None, schemas: None }
 }
 
 fn mutate(seed: &[u8], random: &mut Random) -> Vec<u8> {

@@ -46,6 +46,7 @@ impl Process {
             state: state.clone(),
             clock: clock.clone(),
             processing_log: Arc::new(NoProcessingLog),
+            registry: Arc::new(crate::registry::NoRegistry),
         };
         let config = RuntimeConfig {
             workers: setup.workers,

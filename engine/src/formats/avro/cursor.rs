@@ -1,0 +1,229 @@
+//! Avro's binary encoding, read from a borrowed payload. Nothing here trusts a length that the payload states.
+
+use crate::formats::DecodeError;
+
+/// The longest array or map whose items take no bytes at all (an array of nulls): such a block states millions in ten bytes.
+const MAX_EMPTY_ITEMS: usize = 1 << 16;
+
+/// A place in a payload.
+pub(super) struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+pub(super) type Read<T> = Result<T, DecodeError>;
+
+#[cold]
+fn ends_early() -> DecodeError {
+    DecodeError::new("the payload ends in the middle of a value")
+}
+
+#[cold]
+fn bad(what: &str) -> DecodeError {
+    DecodeError::new(what)
+}
+
+impl<'a> Cursor<'a> {
+    pub fn new(payload: &'a [u8]) -> Self {
+        Cursor { rest: payload }
+    }
+
+    /// Bytes that are left.
+    pub fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// The next `count` bytes.
+    #[inline]
+    pub fn take(&mut self, count: usize) -> Read<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or_else(ends_early)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Read<[u8; N]> {
+        let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or_else(ends_early)?;
+        self.rest = rest;
+        Ok(*taken)
+    }
+
+    /// A zigzag number of up to ten bytes.
+    #[inline]
+    pub fn long(&mut self) -> Read<i64> {
+        // Most numbers take one or two bytes.
+        if let [first, rest @ ..] = self.rest
+            && *first < 0x80
+        {
+            self.rest = rest;
+            return Ok(unzigzag(u64::from(*first)));
+        }
+        let mut value = 0u64;
+        for (index, byte) in self.rest.iter().enumerate().take(10) {
+            value |= u64::from(byte & 0x7f).checked_shl(7 * index as u32).unwrap_or(0);
+            if byte & 0x80 == 0 {
+                if index == 9 && *byte > 1 {
+                    return Err(bad("a number is longer than 64 bits"));
+                }
+                self.rest = self.rest.get(index + 1..).unwrap_or_default();
+                return Ok(unzigzag(value));
+            }
+        }
+        Err(if self.rest.len() < 10 { ends_early() } else { bad("a number is longer than 64 bits") })
+    }
+
+    #[inline]
+    pub fn int(&mut self) -> Read<i32> {
+        i32::try_from(self.long()?).map_err(|_| bad("an int is longer than 32 bits"))
+    }
+
+    #[inline]
+    pub fn boolean(&mut self) -> Read<bool> {
+        match self.array::<1>()? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            _ => Err(bad("a boolean is neither 0 nor 1")),
+        }
+    }
+
+    #[inline]
+    pub fn float(&mut self) -> Read<f32> {
+        Ok(f32::from_le_bytes(self.array()?))
+    }
+
+    #[inline]
+    pub fn double(&mut self) -> Read<f64> {
+        Ok(f64::from_le_bytes(self.array()?))
+    }
+
+    /// Bytes behind their length.
+    #[inline]
+    pub fn bytes(&mut self) -> Read<&'a [u8]> {
+        let length = usize::try_from(self.long()?).map_err(|_| bad("a length is negative"))?;
+        self.take(length)
+    }
+
+    #[inline]
+    pub fn text(&mut self) -> Read<&'a str> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| bad("a string is not UTF-8"))
+    }
+
+    /// An index into a union's branches or an enum's symbols.
+    #[inline]
+    pub fn index(&mut self, count: usize) -> Read<usize> {
+        let index = self.long()?;
+        usize::try_from(index)
+            .ok()
+            .filter(|index| *index < count)
+            .ok_or_else(|| DecodeError::new(format!("there is no branch or symbol {index}: the schema has {count}")))
+    }
+
+    /// The items of an array or map, block by block; `item` reads one.
+    pub fn blocks(&mut self, mut item: impl FnMut(&mut Self) -> Read<()>) -> Read<()> {
+        let mut empty_items = 0usize;
+        loop {
+            let count = self.long()?;
+            if count < 0 {
+                // The block's size in bytes follows, for readers that pass over it.
+                self.long()?;
+            }
+            if count == 0 {
+                return Ok(());
+            }
+            for _ in 0..count.unsigned_abs() {
+                let before = self.remaining();
+                item(self)?;
+                if self.remaining() == before {
+                    empty_items += 1;
+                    if empty_items > MAX_EMPTY_ITEMS {
+                        return Err(bad("an array has too many items without content"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Passes over the items of an array or map: by the blocks' sizes where they are stated.
+    pub fn skip_blocks(&mut self, mut item: impl FnMut(&mut Self) -> Read<()>) -> Read<()> {
+        let mut empty_items = 0u64;
+        loop {
+            let count = self.long()?;
+            if count == 0 {
+                return Ok(());
+            }
+            if count < 0 {
+                let size = usize::try_from(self.long()?).map_err(|_| bad("a block's size is negative"))?;
+                self.take(size)?;
+                continue;
+            }
+            for _ in 0..count {
+                let before = self.remaining();
+                item(self)?;
+                if self.remaining() == before {
+                    empty_items += 1;
+                    if empty_items > MAX_EMPTY_ITEMS as u64 {
+                        return Err(bad("an array has too many items without content"));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline]
+fn unzigzag(value: u64) -> i64 {
+    ((value >> 1) as i64) ^ -((value & 1) as i64)
+}
+
+/// Appends a zigzag number.
+#[inline]
+pub(super) fn write_long(value: i64, out: &mut Vec<u8>) {
+    let mut rest = ((value << 1) ^ (value >> 63)) as u64;
+    while rest >= 0x80 {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+}
+
+/// Appends bytes behind their length.
+#[inline]
+pub(super) fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    write_long(bytes.len() as i64, out);
+    out.extend_from_slice(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_there_and_back() {
+        for value in [0, -1, 1, 63, 64, -64, -65, 8191, 8192, i64::from(i32::MAX), i64::MIN, i64::MAX] {
+            let mut out = Vec::new();
+            write_long(value, &mut out);
+            let mut cursor = Cursor::new(&out);
+            assert_eq!((cursor.long(), cursor.remaining()), (Ok(value), 0));
+            for end in 0..out.len() {
+                assert!(Cursor::new(&out[..end]).long().is_err(), "{value} cut at {end}");
+            }
+        }
+        assert!(Cursor::new(&[0xff; 10]).long().is_err());
+        assert!(Cursor::new(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02]).long().is_err());
+        assert!(Cursor::new(&[0xff; 20]).long().is_err());
+    }
+
+    #[test]
+    fn stated_lengths_are_not_believed() {
+        let mut out = Vec::new();
+        write_long(i64::MAX, &mut out);
+        assert!(Cursor::new(&out).bytes().is_err());
+        assert!(Cursor::new(&out).blocks(|cursor| cursor.boolean().map(drop)).is_err());
+        assert!(Cursor::new(&out).blocks(|_| Ok(())).is_err());
+        assert!(Cursor::new(&out).skip_blocks(|_| Ok(())).is_err());
+        out.clear();
+        write_long(-1, &mut out);
+        assert!(Cursor::new(&out).bytes().is_err());
+        write_long(i64::MIN, &mut out);
+        assert!(Cursor::new(&out).skip_blocks(|_| Ok(())).is_err());
+    }
+}
