@@ -29,10 +29,11 @@ pub(crate) fn choose_formats(with: &WithClause, inherited: &Inherited<'_>, ctx: 
     let default = || Choice {
         name: ctx.property(property::DEFAULT_KEY_FORMAT).unwrap_or(formats::DEFAULT_KEY_FORMAT).to_uppercase(),
         delimiter: with.key_delimiter,
+        schema: None,
     };
     let explicit = with.key_format.is_some() || with.format.is_some();
     let key = match key {
-        _ if inherited.null_key && !explicit => Choice { name: formats::NONE.to_string(), delimiter: None },
+        _ if inherited.null_key && !explicit => Choice { name: formats::NONE.to_string(), delimiter: None, schema: None },
         Some(key) if key.name != formats::NONE || explicit || !inherited.has_key => key,
         _ => default(),
     };

@@ -49,6 +49,7 @@ use crate::log::Log;
 use crate::operators;
 use crate::plan::QueryPlan;
 use crate::processing_log::ProcessingLog;
+use crate::registry::SchemaRegistry;
 use crate::state::{StateDb, StoreReader};
 
 use commit::CommitPolicy;

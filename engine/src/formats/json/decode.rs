@@ -378,7 +378,7 @@ mod tests {
         assert!(matches!(warnings.as_slice(), [only] if only.contains("Column `c` (BIGINT)")), "{warnings:?}");
         assert_eq!(told(r#"{"A":-3000000000,"c":1e30}"#).1, Vec::<String>::new());
         let array = Field::new(Column::new("L", SqlType::array(SqlType::Int)), Some(0));
-        let layout = Layout { fields: vec![array], unwrapped: true, is_key: false, delimiter: None };
+        let layout = Layout { fields: vec![array], unwrapped: true, is_key: false, delimiter: None, schemas: None };
         JSON.decoder(&layout).unwrap().decode(b"[1,3000000000]", &mut slots).unwrap();
         assert!(take_warnings().iter().any(|w| w.contains("Column `L` (ARRAY<INTEGER>)")));
     }
