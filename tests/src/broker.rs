@@ -1,19 +1,21 @@
 //! A real Apache Kafka for tests and benchmarks: one node in KRaft mode on free loopback ports with a small heap.
 //!
-//! The jars come from Maven Central once and stay in a cache folder. The broker runs under a small shell script that
-//! holds its pid and watches a pipe to this process: when this process ends, however it ends, the pipe closes and the
-//! script kills the broker and removes its data. Nothing is ever killed by name.
+//! The jars come from Maven Central once and stay in a cache folder. The broker never outlives this process
+//! ([`crate::supervised`]).
 
+use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, Producer};
+
+use crate::supervised::{Supervised, free_ports, tail};
 
 /// The version of Apache Kafka that tests run against.
 pub const KAFKA_VERSION: &str = "4.1.0";
@@ -21,28 +23,10 @@ pub const KAFKA_VERSION: &str = "4.1.0";
 const HEAP: &str = "-Xmx512m";
 /// How long a broker may take to answer after its start, seconds. It takes 2 to 4 on an idle machine.
 const START_TIMEOUT_S: u64 = 120;
-/// How long a broker may take to stop when asked to, seconds; then it is killed.
-const STOP_TIMEOUT_S: u64 = 20;
 /// Starts that fail because another process took the port meanwhile are tried again this often.
 const START_ATTEMPTS: u32 = 3;
 
-/// Runs the broker (`"$@"`), prints its pid, then waits for a word on its input: `stop` asks it to end, `kill` kills
-/// it. End of input means that the parent has gone: kill it and remove the data (`$1`).
-const SUPERVISOR: &str = r#"
-data=$1; log=$2; shift 2
-"$@" >>"$log" 2>&1 </dev/null &
-pid=$!
-echo $pid
-read -r word
-case "$word" in
-    stop) kill -TERM $pid ;;
-    kill) kill -KILL $pid ;;
-    *) kill -KILL $pid; wait $pid 2>/dev/null; rm -rf -- "$data"; exit ;;
-esac
-wait $pid 2>/dev/null
-"#;
-
-/// Why there is no broker here.
+/// Why there is no broker (or another real neighbour) here.
 #[derive(Debug, Clone)]
 pub enum BrokerError {
     /// The machine lacks what the broker needs: the test is skipped, aloud.
@@ -56,13 +40,7 @@ pub struct Broker {
     libs: PathBuf,
     data: PathBuf,
     port: u16,
-    running: Option<Running>,
-}
-
-struct Running {
-    supervisor: Child,
-    control: ChildStdin,
-    pid: u32,
+    running: Option<Supervised>,
 }
 
 impl Broker {
@@ -102,7 +80,7 @@ impl Broker {
     /// The broker's process id while it runs.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.running.as_ref().map(|running| running.pid)
+        self.running.as_ref().map(Supervised::pid)
     }
 
     /// The jars, for tools that run beside the broker (Kafka Streams, the topic command).
@@ -113,12 +91,16 @@ impl Broker {
 
     /// Stops the broker in order, and waits until it has ended. Its data and port stay.
     pub fn stop(&mut self) {
-        self.end("stop");
+        if let Some(running) = self.running.take() {
+            running.stop();
+        }
     }
 
     /// Kills the broker as `kill -9` does. Its data and port stay.
     pub fn kill(&mut self) {
-        self.end("kill");
+        if let Some(running) = self.running.take() {
+            running.kill();
+        }
     }
 
     /// Starts a stopped broker on the same port and data, and waits until it answers.
@@ -126,25 +108,17 @@ impl Broker {
     /// # Errors
     /// `Failed` with the end of its log where it does not come up.
     pub fn start_again(&mut self) -> Result<(), BrokerError> {
-        let mut supervisor = Command::new("sh")
-            .args(["-c", SUPERVISOR, "tidemill-broker"])
-            .args([&self.data, &self.log()])
-            .arg("java")
-            .args([HEAP, "-XX:+UseSerialGC", "-cp"])
-            .arg(self.libs.join("*"))
-            .arg("kafka.Kafka")
-            .arg(self.config())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(failed("sh"))?;
-        let (Some(control), Some(output)) = (supervisor.stdin.take(), supervisor.stdout.take()) else {
-            return Err(BrokerError::Failed("no pipe to the broker's supervisor".into()));
-        };
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line).map_err(failed("the broker's pid"))?;
-        let pid = line.trim().parse().map_err(|_| BrokerError::Failed(format!("the broker's pid is '{}'", line.trim())))?;
-        self.running = Some(Running { supervisor, control, pid });
+        let (libs, config) = (self.libs.join("*"), self.config());
+        let command: [&OsStr; 7] = [
+            "java".as_ref(),
+            HEAP.as_ref(),
+            "-XX:+UseSerialGC".as_ref(),
+            "-cp".as_ref(),
+            libs.as_ref(),
+            "kafka.Kafka".as_ref(),
+            config.as_ref(),
+        ];
+        self.running = Some(Supervised::start(&self.data, &self.log(), &self.data, &[], &command).map_err(failed("the broker"))?);
         self.wait_until_it_answers()
     }
 
@@ -152,12 +126,9 @@ impl Broker {
         let deadline = Instant::now() + Duration::from_secs(START_TIMEOUT_S);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
-            let ended = match &mut self.running {
-                Some(running) => !matches!(running.supervisor.try_wait(), Ok(None)) || !is_alive(running.pid),
-                None => true,
-            };
+            let ended = self.running.as_mut().is_none_or(Supervised::has_ended);
             if ended || Instant::now() > deadline {
-                let log = self.log_tail();
+                let log = tail(&self.log());
                 self.kill();
                 return Err(BrokerError::Failed(format!("the broker did not come up on port {}; its log ends:\n{log}", self.port)));
             }
@@ -173,22 +144,8 @@ impl Broker {
                 Ok(metadata) if !metadata.brokers().is_empty() => return Ok(()),
                 Ok(_) | Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
                 Ok(_) => return Err(BrokerError::Failed("the broker does not know itself".into())),
-                Err(error) => return Err(BrokerError::Failed(format!("the broker does not answer: {error}\n{}", self.log_tail()))),
+                Err(error) => return Err(BrokerError::Failed(format!("the broker does not answer: {error}\n{}", tail(&self.log())))),
             }
-        }
-    }
-
-    fn end(&mut self, how: &str) {
-        let Some(mut running) = self.running.take() else { return };
-        let _ = writeln!(running.control, "{how}");
-        let deadline = Instant::now() + Duration::from_secs(STOP_TIMEOUT_S);
-        while matches!(running.supervisor.try_wait(), Ok(None)) {
-            if Instant::now() > deadline {
-                let _ = Command::new("kill").args(["-KILL", &running.pid.to_string()]).status();
-                let _ = running.supervisor.wait();
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -210,12 +167,6 @@ impl Broker {
 
     fn log(&self) -> PathBuf {
         self.data.join("broker.log")
-    }
-
-    fn log_tail(&self) -> String {
-        let text = fs::read_to_string(self.log()).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(20)..].join("\n")
     }
 }
 
@@ -252,13 +203,13 @@ pub fn own(test: &str) -> Option<Broker> {
     }
 }
 
-fn unavailable<T>(test: &str, error: &BrokerError) -> Option<T> {
+pub(crate) fn unavailable<T>(test: &str, error: &BrokerError) -> Option<T> {
     match error {
         BrokerError::Missing(reason) => {
             skipped(test, reason);
             None
         }
-        BrokerError::Failed(reason) => panic!("Apache Kafka for the test '{test}': {reason}"),
+        BrokerError::Failed(reason) => panic!("a real neighbour for the test '{test}': {reason}"),
     }
 }
 
@@ -363,16 +314,6 @@ fn server_properties(data: &Path, port: u16, controller: u16) -> String {
     )
 }
 
-/// Ports that were free a moment ago, all different.
-fn free_ports(count: usize) -> io::Result<Vec<u16>> {
-    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
-    held.iter().map(|listener| listener.local_addr().map(|address| address.port())).collect()
-}
-
-fn is_alive(pid: u32) -> bool {
-    Command::new("kill").args(["-0", &pid.to_string()]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-}
-
 fn run(command: &mut Command) -> Result<String, BrokerError> {
     let output = command.stdin(Stdio::null()).output().map_err(failed("java"))?;
     if !output.status.success() {
@@ -385,6 +326,6 @@ fn run(command: &mut Command) -> Result<String, BrokerError> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn failed<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> BrokerError {
+pub(crate) fn failed<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> BrokerError {
     move |error| BrokerError::Failed(format!("{what}: {error}"))
 }

@@ -1,8 +1,10 @@
 //! What the end-to-end tests share. The tests themselves are in `tests/`.
 
 pub mod admin;
+pub mod apicurio;
 pub mod broker;
 pub mod flights;
 pub mod python;
 pub mod server;
+pub mod supervised;
 pub mod terminal;

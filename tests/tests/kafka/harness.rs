@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, Producer};
+use tidemill_tests::apicurio;
 use tidemill_tests::broker::{self, BrokerError};
 use tidemill_tests::python;
 
@@ -40,4 +41,14 @@ fn a_python_client_is_at_hand() {
         Err(BrokerError::Missing(reason)) => broker::skipped("a_python_client_is_at_hand", &reason),
         Err(BrokerError::Failed(reason)) => panic!("{reason}"),
     }
+}
+
+#[test]
+fn a_foreign_registry_starts_and_starts_again_empty() {
+    let Some(mut registry) = apicurio::own("a_foreign_registry_starts_and_starts_again_empty") else { return };
+    let url = registry.url();
+    registry.kill();
+    assert!(std::net::TcpStream::connect(("127.0.0.1", registry.port())).is_err(), "nothing listens after a kill");
+    registry.start_again().expect("the registry comes up again");
+    assert_eq!(registry.url(), url);
 }
