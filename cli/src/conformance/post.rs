@@ -9,7 +9,8 @@ use tidemill_engine::catalog::{Catalog, Source, SourceKind};
 use tidemill_engine::log::Log;
 use tidemill_engine::operators;
 use tidemill_engine::plan::names::Names;
-use tidemill_engine::plan::{QueryPlan, Step, StepKind, TopicFormat, WindowedKey};
+use tidemill_engine::plan::{FormatSpec, QueryPlan, Step, StepKind, TopicFormat, WindowedKey};
+use tidemill_engine::registry::{SchemaKind, SchemaRegistry, subject};
 use tidemill_engine::types::SqlType;
 use tidemill_parser::ast::ColumnRole;
 
@@ -63,7 +64,13 @@ fn collect_formats(step: &Step, names: &Names, formats: &mut BTreeMap<String, To
 }
 
 /// Checks `post.sources` and `post.topics`.
-pub fn check(post: &Json, catalog: &Catalog, topics: &[Topic]) -> Result<(), String> {
+pub fn check(
+    post: &Json,
+    catalog: &Catalog,
+    topics: &[Topic],
+    is_known: impl Fn(&str) -> bool,
+    registry: &dyn SchemaRegistry,
+) -> Result<(), String> {
     for expected in post["sources"].as_array().into_iter().flatten() {
         let name = expected["name"].as_str().unwrap_or_default();
         let source = catalog
@@ -90,6 +97,30 @@ pub fn check(post: &Json, catalog: &Catalog, topics: &[Topic]) -> Result<(), Str
         if let Some(format) = &topic.format {
             check_format(expected, format).map_err(|e| format!("post: topic {name}: {e}"))?;
         }
+        // Of topics between steps the user sees no schema.
+        if is_known(name) {
+            check_schemas(expected, name, registry).map_err(|e| format!("post: topic {name}: {e}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks the newest schemas that are registered for a topic.
+fn check_schemas(expected: &Json, topic: &str, registry: &dyn SchemaRegistry) -> Result<(), String> {
+    for (is_key, field) in [(true, "keySchema"), (false, "valueSchema")] {
+        let expected = &expected[field];
+        if expected.is_null() {
+            continue;
+        }
+        let newest = registry.latest(&subject(topic, is_key)).map_err(|e| e.to_string())?.ok_or_else(|| format!("{field}: none"))?;
+        let text = &newest.schema.text;
+        let agree = match newest.schema.kind {
+            SchemaKind::Protobuf => expected.as_str().is_some_and(|expected| expected.split_whitespace().eq(text.split_whitespace())),
+            SchemaKind::Avro | SchemaKind::Json => serde_json::from_str::<Json>(text).is_ok_and(|actual| actual == *expected),
+        };
+        if !agree {
+            return Err(format!("{field}: expected {expected}, got {text}"));
+        }
     }
     Ok(())
 }
@@ -99,6 +130,7 @@ fn check_format(expected: &Json, actual: &TopicFormat) -> Result<(), String> {
         if let Some(name) = expected[side]["format"].as_str() {
             same(side, name, &actual.name)?;
         }
+        check_properties(&expected[side]["properties"], actual).map_err(|e| format!("{side}: {e}"))?;
     }
     let (kind, size) = match actual.windowed_key {
         None => ("NONE", None),
@@ -115,6 +147,18 @@ fn check_format(expected: &Json, actual: &TopicFormat) -> Result<(), String> {
         (Some(expected), Some(actual)) if expected != actual => Err(format!("windowSize: expected {expected}, got {actual}")),
         _ => Ok(()),
     }
+}
+
+/// Checks how schemas are named, and how PROTOBUF writes nulls.
+fn check_properties(expected: &Json, actual: &FormatSpec) -> Result<(), String> {
+    let spec = actual.schema.as_deref();
+    if let Some(name) = expected["fullSchemaName"].as_str() {
+        same("fullSchemaName", name, spec.and_then(|s| s.full_name.as_deref()).unwrap_or_default())?;
+    }
+    if let Some(nulls) = expected["nullableRepresentation"].as_str() {
+        same("nullableRepresentation", nulls, &spec.and_then(|s| s.nulls).map(|n| format!("{n:?}")).unwrap_or_default())?;
+    }
+    Ok(())
 }
 
 fn check_source(expected: &Json, source: &Source, catalog: &Catalog) -> Result<(), String> {

@@ -2,6 +2,7 @@
 //! after another, on a simulated log.
 
 mod check;
+mod topics;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tidemill_engine::analyze::{self, Action, AnalysisContext, TopicInfo};
 use tidemill_engine::catalog::{Catalog, QueryLinks, Source};
 use tidemill_engine::clock::ManualClock;
 use tidemill_engine::log::simulated::{SimulatedLog, SimulationOptions, StoredRecord};
-use tidemill_engine::log::{Log, TopicSpec, partition_for};
+use tidemill_engine::log::{Log, partition_for};
 use tidemill_engine::plan::{QueryPlan, upgrade};
 use tidemill_engine::processing_log::NoProcessingLog;
 use tidemill_engine::registry::MemoryRegistry;
@@ -23,7 +24,7 @@ use tidemill_engine::state::StateDb;
 use tidemill_parser::ast::{ExprKind, InsertValues, SpannedStatement, Statement};
 
 use super::case::{Case, RecordSpec};
-use super::codec::{Side, with_window};
+use super::codec::with_window;
 use super::post;
 
 /// The service id that cases were written for.
@@ -63,7 +64,7 @@ pub fn run(case: &Case, options: RunOptions) -> Result<(), String> {
     }
     world.check_outputs(case)?;
     let topics = post::topics(&*world.log, &world.by_topic, &world.plans, SERVICE_ID)?;
-    post::check(&case.post, &world.catalog, &topics)
+    post::check(&case.post, &world.catalog, &topics, |topic| world.by_topic.contains_key(topic), &*world.registry)
 }
 
 /// A record as bytes, waiting to be fed.
@@ -120,24 +121,14 @@ impl World {
             default_partitions,
         };
         for topic in &case.topics {
-            let name = topic["name"].as_str().unwrap_or_default();
-            let partitions = topic["partitions"].as_u64().and_then(|p| u32::try_from(p).ok()).unwrap_or(DEFAULT_PARTITIONS);
-            world.ensure_topic(name, partitions)?;
+            world.declare_topic(topic)?;
         }
         // Every topic that records go to exists before the statements run, as they want it.
         let asked = asked_partitions(case);
         for input in &case.inputs {
-            world.ensure_topic(&input.topic, asked.get(&input.topic).copied().unwrap_or(default_partitions))?;
+            world.ensure_topic(&input.topic, asked.get(&input.topic).copied().unwrap_or(default_partitions), 1)?;
         }
         Ok(world)
-    }
-
-    fn ensure_topic(&self, name: &str, partitions: u32) -> Result<(), String> {
-        if self.log.describe_topic(name).map_err(|e| e.to_string())?.is_some() {
-            return Ok(());
-        }
-        let spec = TopicSpec { name: name.to_owned(), partitions, replicas: 1, config: BTreeMap::new() };
-        self.log.create_topic(&spec).map_err(|e| e.to_string())
     }
 
     /// Runs all statements; the error of the first that is refused.
@@ -172,7 +163,8 @@ impl World {
                     return Ok(());
                 }
                 let source = declared.source;
-                self.ensure_topic(&source.format.topic, source.topic.partitions)?;
+                self.ensure_topic(&source.format.topic, source.topic.partitions, source.topic.replicas)?;
+                tidemill_engine::formats::register_source(&source, &*self.registry).map_err(|e| e.to_string())?;
                 self.put_source(source, create.or_replace)
             }
             Statement::CreateAs(create) => {
@@ -194,7 +186,7 @@ impl World {
                 let mut planned = planned;
                 tidemill_engine::formats::register_plan(&mut planned.plan, &*self.registry).map_err(|e| e.to_string())?;
                 let (sink, _) = planned.sink.ok_or("the plan lacks its sink")?;
-                self.ensure_topic(&sink.format.topic, sink.topic.partitions)?;
+                self.ensure_topic(&sink.format.topic, sink.topic.partitions, sink.topic.replicas)?;
                 self.put_source(sink, create.or_replace)?;
                 self.put_query(planned.plan);
                 Ok(())
@@ -360,24 +352,6 @@ impl World {
             timestamp: spec.timestamp.unwrap_or(0),
             headers: headers.collect::<Result<_, String>>()?,
         })
-    }
-
-    /// Formats and columns of a topic's keys and values: of the source over it, else as the case declares.
-    fn sides(&self, topic: &str) -> Result<(Side, Side), String> {
-        if let Some(source) = self.by_topic.get(topic) {
-            let schema = source.record_schema();
-            return Ok((
-                Side { format: source.format.key.name.clone(), columns: schema.key, window: source.format.windowed_key },
-                Side { format: source.format.value.name.clone(), columns: schema.value, window: None },
-            ));
-        }
-        let declared = self.declared.iter().find(|t| t["name"] == topic);
-        let format =
-            |field: &str, default: &str| declared.and_then(|t| t[field].as_str()).map_or_else(|| default.to_owned(), str::to_uppercase);
-        Ok((
-            Side { format: format("keyFormat", "KAFKA"), columns: Vec::new(), window: None },
-            Side { format: format("valueFormat", "JSON"), columns: Vec::new(), window: None },
-        ))
     }
 
     /// Runs the queries in the order they were made. Each reads the inputs of its topics in the order given, and from a

@@ -30,7 +30,7 @@ pub use check::{check_schema, describe_columns};
 pub use delimited::parse_delimiter;
 pub use detect::FormatDetector;
 pub use json::{write_json, write_json_string};
-pub use registering::{register_plan, register_topic};
+pub use registering::{register_plan, register_source, register_topic};
 pub use schemas::{Inferred, SchemaShape, SchemaSupport};
 pub use timestamp::TimestampExtractor;
 pub use topic::{Encoded, ReadError, RecordPart, SlotUse, TopicReader, TopicWriter, WriteError};

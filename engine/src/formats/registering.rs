@@ -2,6 +2,7 @@
 //! Nothing is looked up when a query starts or for a record.
 
 use super::{SchemaShape, by_name};
+use crate::catalog::Source;
 use crate::plan::{FormatSpec, QueryPlan, Step, StepKind, TopicFormat, WriteSchema};
 use crate::registry::{RegistryError, SchemaRegistry, subject};
 use crate::types::{Column, Schema};
@@ -27,6 +28,22 @@ fn register_step(step: &mut Step, registry: &dyn SchemaRegistry) -> Result<(), R
             None => Ok(()),
         },
     }
+}
+
+/// Registers the schemas of a declared source where its topic has none yet.
+///
+/// # Errors
+/// The registry refuses a schema, or is away.
+pub fn register_source(source: &Source, registry: &dyn SchemaRegistry) -> Result<(), RegistryError> {
+    let schema = source.record_schema();
+    let format = &source.format;
+    for (spec, columns, is_key) in [(&format.key, &schema.key, true), (&format.value, &schema.value, false)] {
+        let has_kind = by_name(&spec.name).and_then(|format| format.schemas()).is_some_and(|support| support.kind().is_some());
+        if has_kind && !columns.is_empty() && registry.latest(&subject(&format.topic, is_key))?.is_none() {
+            register(&mut spec.clone(), &format.topic, columns, is_key, registry)?;
+        }
+    }
+    Ok(())
 }
 
 /// Registers the schemas of a topic's keys and values.
@@ -55,7 +72,7 @@ fn register(
         own.writes = match own.chosen {
             Some(id) => Some(WriteSchema { id, schema: (*registry.by_id(id)?).clone() }),
             None => {
-                let shape = SchemaShape { is_key, unwrapped, spec: Some(&own) };
+                let shape = SchemaShape { is_key, unwrapped, spec: Some(&own), ..SchemaShape::default() };
                 let schema = support.schema_of(columns, &shape).map_err(RegistryError::Refused)?;
                 let id = match support.kind() {
                     Some(_) => registry.register(&subject(topic, is_key), &schema)?,

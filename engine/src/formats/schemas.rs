@@ -11,6 +11,9 @@ pub struct SchemaShape<'a> {
     pub is_key: bool,
     /// A single column stands without a record around it.
     pub unwrapped: bool,
+    /// Names of columns are those of the fields as they stand, instead of in upper case: the statement chose the schema by its
+    /// id.
+    pub keeps_case: bool,
     pub spec: Option<&'a SchemaSpec>,
 }
 

@@ -1,0 +1,109 @@
+//! The topics of a case: those that it declares, with their schemas, and what their bytes mean.
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+use tidemill_engine::log::{Log, TopicSpec};
+use tidemill_engine::plan::FormatSpec;
+use tidemill_engine::registry::{MemoryRegistry, Reference, Schema, SchemaId, SchemaKind, SchemaRegistry, subject};
+
+use super::{DEFAULT_PARTITIONS, World};
+use crate::conformance::codec::Side;
+
+/// How deep schemas of a case may refer to others.
+const MAX_DEPTH: usize = 10;
+
+impl World {
+    /// Makes a topic that a case declares, and registers its schemas.
+    pub(super) fn declare_topic(&self, topic: &Json) -> Result<(), String> {
+        let name = topic["name"].as_str().unwrap_or_default();
+        let partitions = topic["partitions"].as_u64().and_then(|p| u32::try_from(p).ok()).unwrap_or(DEFAULT_PARTITIONS);
+        let replicas = topic["replicas"].as_u64().and_then(|r| u16::try_from(r).ok()).unwrap_or(1);
+        self.ensure_topic(name, partitions, replicas)?;
+        for (is_key, side) in [(true, "key"), (false, "value")] {
+            let schema = &topic[&format!("{side}Schema")];
+            // Cases of old name their only schema so.
+            let schema = if schema.is_null() && !is_key { &topic["schema"] } else { schema };
+            if schema.is_null() {
+                continue;
+            }
+            let references = &topic[&format!("{side}SchemaReferences")];
+            let schema = declared_schema(schema, topic[&format!("{side}Format")].as_str(), references, &self.registry, 0)?;
+            let subject = subject(name, is_key);
+            let id = topic[&format!("{side}SchemaId")].as_i64().and_then(|id| i32::try_from(id).ok());
+            let registered = match id {
+                Some(id) => self.registry.register_as(&subject, schema, SchemaId(id)),
+                None => self.registry.register(&subject, &schema).map(drop),
+            };
+            registered.map_err(|e| format!("{subject}: {e}"))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn ensure_topic(&self, name: &str, partitions: u32, replicas: u16) -> Result<(), String> {
+        if self.log.describe_topic(name).map_err(|e| e.to_string())?.is_some() {
+            return Ok(());
+        }
+        let spec = TopicSpec { name: name.to_owned(), partitions, replicas, config: Default::default() };
+        self.log.create_topic(&spec).map_err(|e| e.to_string())
+    }
+
+    /// Formats and columns of a topic's keys and values: of the source over it, else as the case declares.
+    pub(super) fn sides(&self, topic: &str) -> Result<(Side, Side), String> {
+        let side = |is_key, format, columns, window| Side {
+            topic: topic.to_owned(),
+            is_key,
+            format,
+            columns,
+            window,
+            registry: self.registry.clone(),
+        };
+        if let Some(source) = self.by_topic.get(topic) {
+            let schema = source.record_schema();
+            let format = &source.format;
+            return Ok((
+                side(true, format.key.clone(), schema.key, format.windowed_key),
+                side(false, format.value.clone(), schema.value, None),
+            ));
+        }
+        let declared = self.declared.iter().find(|t| t["name"] == topic);
+        let format = |field: &str, default: &str| FormatSpec {
+            name: declared.and_then(|t| t[field].as_str()).map_or_else(|| default.to_owned(), str::to_uppercase),
+            unwrapped: false,
+            delimiter: None,
+            schema: None,
+        };
+        Ok((side(true, format("keyFormat", "KAFKA"), Vec::new(), None), side(false, format("valueFormat", "JSON"), Vec::new(), None)))
+    }
+}
+
+/// A schema as a case writes it: PROTOBUF as a text, else as JSON.
+fn declared_schema(
+    schema: &Json,
+    format: Option<&str>,
+    references: &Json,
+    registry: &Arc<MemoryRegistry>,
+    depth: usize,
+) -> Result<Schema, String> {
+    if depth > MAX_DEPTH {
+        return Err(format!("schemas refer to others more than {MAX_DEPTH} deep"));
+    }
+    let kind = match format.map(str::to_uppercase).as_deref() {
+        Some("PROTOBUF") => SchemaKind::Protobuf,
+        Some("JSON" | "JSON_SR") => SchemaKind::Json,
+        _ => SchemaKind::Avro,
+    };
+    let text = match (kind, schema) {
+        (SchemaKind::Protobuf, Json::String(text)) => text.clone(),
+        (_, schema) => schema.to_string(),
+    };
+    let mut referred = Vec::new();
+    for reference in references.as_array().into_iter().flatten() {
+        let name = reference["name"].as_str().ok_or("a reference without its name")?;
+        let nested = &reference["references"];
+        let schema = declared_schema(&reference["schema"], reference["format"].as_str().or(format), nested, registry, depth + 1)?;
+        registry.register(name, &schema).map_err(|e| e.to_string())?;
+        referred.push(Reference { name: name.to_owned(), subject: name.to_owned(), version: 1, schema: Arc::new(schema) });
+    }
+    Ok(Schema { kind, text, references: referred })
+}
