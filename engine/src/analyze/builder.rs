@@ -50,7 +50,7 @@ impl Builder<'_> {
         value: &[Column],
         partitions: Option<u32>,
     ) -> Repartition {
-        let json = Choice { name: "JSON".to_string(), delimiter: None, schema: None };
+        let json = Choice::plain("JSON");
         let mut key_spec = formats::key_spec(key_format, key);
         if !formats::holds(&key_spec, key, true) {
             key_spec = formats::key_spec(&json, key);

@@ -5,6 +5,7 @@ use tidemill_parser::ast::{ColumnDef, ColumnRole, CreateSource, DataType, Expr, 
 use super::context::{AnalysisContext, property};
 use super::error::{AnalysisError, ErrorKind, PREPARING, Problem, Problems};
 use super::formats::{self, Choice};
+use super::infer;
 use super::properties::{self, Clause, WithClause};
 use super::sink;
 use crate::catalog::{Catalog, CleanupPolicy, HeaderColumn, Source, SourceKind, WindowType, already_exists};
@@ -36,7 +37,16 @@ pub struct Declared {
 /// Everything that is wrong with the statement.
 pub fn create_source(create: &CreateSource, ctx: &AnalysisContext<'_>) -> Result<Declared, AnalysisError> {
     let mut problems = Problems::default();
-    let mut declaration = Declaration { create, ctx, problems: &mut problems, early: false };
+    let completed = match infer_columns(create, ctx) {
+        Ok(completed) => completed,
+        Err(problem) => {
+            let understood = Declaration { create, ctx, problems: &mut problems, early: true, inferred_value: false }.understood();
+            return Err(AnalysisError::from(problem).understood(|| understood));
+        }
+    };
+    let inferred_value = completed.as_ref().is_some_and(|completed| completed.columns.len() > create.columns.len());
+    let create = completed.as_ref().unwrap_or(create);
+    let mut declaration = Declaration { create, ctx, problems: &mut problems, early: false, inferred_value };
     let declared = declaration.read();
     let understood = declaration.understood();
     problems.check().map_err(|error| error.understood(|| understood.clone()))?;
@@ -48,6 +58,54 @@ pub fn create_source(create: &CreateSource, ctx: &AnalysisContext<'_>) -> Result
         upgrade.map_err(|error| error.understood(|| understood))?;
     }
     Ok(declared)
+}
+
+/// The statement with the columns that it takes from registered schemas; `None` where it takes none. What else is wrong with
+/// it is found later.
+fn infer_columns(create: &CreateSource, ctx: &AnalysisContext<'_>) -> Result<Option<CreateSource>, Problem> {
+    let keeps = create.if_not_exists && !create.or_replace && ctx.catalog.source(&create.name.name).is_some();
+    let mut problems = Problems::default();
+    let with = properties::read(Clause::CreateSource, &create.properties, &mut problems);
+    let (key, value) = formats::choose(&with, &create.name.name, default_key(ctx), default_value(ctx));
+    let (Some(key), Some(value)) = (key, value) else { return Ok(None) };
+    check_schema_ids(create, &with, &key, &value, &mut problems);
+    formats::check_options(&key, true, &mut problems);
+    formats::check_options(&value, false, &mut problems);
+    if keeps || !problems.is_empty() { Ok(None) } else { infer::complete(create, &with, (&key, &value), ctx) }
+}
+
+fn default_key(ctx: &AnalysisContext<'_>) -> Option<Choice> {
+    Some(Choice::plain(ctx.property(property::DEFAULT_KEY_FORMAT).unwrap_or(formats::DEFAULT_KEY_FORMAT)))
+}
+
+fn default_value(ctx: &AnalysisContext<'_>) -> Option<Choice> {
+    ctx.property(property::DEFAULT_VALUE_FORMAT).map(Choice::plain)
+}
+
+/// A schema is chosen instead of columns, and for formats that have schemas.
+fn check_schema_ids(create: &CreateSource, with: &WithClause, key: &Choice, value: &Choice, problems: &mut Problems) {
+    let has_key = create.columns.iter().any(|c| matches!(c.role, ColumnRole::Key | ColumnRole::PrimaryKey));
+    let has_value = create.columns.iter().any(|c| c.role == ColumnRole::Value);
+    for (what, id, choice, declared) in [("KEY", with.key_schema_id, key, has_key), ("VALUE", with.value_schema_id, value, has_value)] {
+        if id.is_none() {
+            continue;
+        }
+        if !formats::infers_schema(&choice.name) {
+            problems.add(not_inferable(what, choice));
+        }
+        if declared {
+            let message = format!("Table elements and {what}_SCHEMA_ID cannot both exist for create statement.");
+            problems.add(Problem::new(message));
+        }
+    }
+}
+
+/// The refusal of a schema id beside a format that has no schemas. `what`: `KEY` or `VALUE`.
+pub(crate) fn not_inferable(what: &str, choice: &Choice) -> Problem {
+    Problem::new(format!(
+        "{what}_FORMAT should support schema inference when {what}_SCHEMA_ID is provided. Current format is {}.",
+        choice.name
+    ))
 }
 
 /// Names of sources stand in names of topics and queries: letters, digits, `_` and `-`.
@@ -98,6 +156,8 @@ struct Declaration<'a, 'p> {
     problems: &'p mut Problems,
     /// Something was wrong before the topic was looked at.
     early: bool,
+    /// Columns come from registered schemas. They and the ids that chose these were checked then.
+    inferred_value: bool,
 }
 
 impl Declaration<'_, '_> {
@@ -112,15 +172,17 @@ impl Declaration<'_, '_> {
         let topic = self.topic_name(&with);
         let (key, value) = self.formats(&with);
         let before = self.problems.count();
-        self.check_schema_ids(&with, key.as_ref(), value.as_ref());
-        for choice in [&key, &value].into_iter().flatten() {
-            formats::check_options(choice, self.problems);
+        if let (Some(key), Some(value), false) = (&key, &value, self.inferred_value) {
+            check_schema_ids(create, &with, key, value, self.problems);
+        }
+        for (choice, is_key) in [(&key, true), (&value, false)] {
+            choice.iter().for_each(|choice| formats::check_options(choice, is_key, self.problems));
         }
         self.early = self.problems.count() > before;
         self.check_columns(kind, &with, &schema, &headers, value.as_ref());
         let (topic, key, value) = (topic?, key?, value?);
         for choice in [&key, &value] {
-            self.problems.take(formats::check_runnable(&choice.name, &topic));
+            self.problems.take(formats::check_known(&choice.name));
         }
         let record = without_headers(&schema, &headers);
         formats::check_wrapping(&value, &record.value, with.wrap_single_value, self.problems);
@@ -243,11 +305,7 @@ impl Declaration<'_, '_> {
     }
 
     fn formats(&mut self, with: &WithClause) -> (Option<Choice>, Option<Choice>) {
-        let default = |name: &str, delimiter| Choice { name: name.to_uppercase(), delimiter, schema: None };
-        let key = self.ctx.property(property::DEFAULT_KEY_FORMAT).unwrap_or(formats::DEFAULT_KEY_FORMAT);
-        let value = self.ctx.property(property::DEFAULT_VALUE_FORMAT);
-        let inherited = (Some(default(key, None)), value.map(|v| default(v, None)));
-        let (key, value) = formats::choose(with, inherited.0, inherited.1);
+        let (key, value) = formats::choose(with, &self.create.name.name, default_key(self.ctx), default_value(self.ctx));
         if value.is_none() {
             self.add(format!(
                 "Statement is missing the 'VALUE_FORMAT' property from the WITH clause. Either provide one or set a default via the '{}' \
@@ -258,37 +316,21 @@ impl Declaration<'_, '_> {
         (key, value)
     }
 
-    fn check_schema_ids(&mut self, with: &WithClause, key: Option<&Choice>, value: Option<&Choice>) {
-        let is_key = |c: &ColumnDef| matches!(c.role, ColumnRole::Key | ColumnRole::PrimaryKey);
-        let has_key = self.create.columns.iter().any(is_key);
-        let has_value = self.create.columns.iter().any(|c| c.role == ColumnRole::Value);
-        for (what, id, choice, declared) in [("KEY", with.key_schema_id, key, has_key), ("VALUE", with.value_schema_id, value, has_value)] {
-            if id.is_none() {
-                continue;
-            }
-            if let Some(choice) = choice
-                && !formats::infers_schema(&choice.name)
-            {
-                self.add(format!(
-                    "{what}_FORMAT should support schema inference when {what}_SCHEMA_ID is provided. Current format is {}.",
-                    choice.name
-                ));
-            }
-            if declared {
-                self.add(format!("Table elements and {what}_SCHEMA_ID cannot both exist for create statement."));
-            }
-        }
-    }
-
     fn check_columns(&mut self, kind: SourceKind, with: &WithClause, schema: &Schema, headers: &[HeaderColumn], value: Option<&Choice>) {
-        let inferred = value.is_some_and(|v| formats::infers_schema(&v.name) || !formats::is_known(&v.name));
-        if self.create.columns.is_empty() && !inferred {
+        let unknown = value.is_some_and(|v| formats::check_known(&v.name).is_err());
+        if self.create.columns.is_empty() && !unknown {
             self.add("The statement does not define any columns. No columns supplied.");
         }
         if kind == SourceKind::Table && schema.key.is_empty() && with.key_schema_id.is_none() {
             let has_wrong_key = self.create.columns.iter().any(|c| c.role == ColumnRole::Key);
             if !has_wrong_key {
-                self.add("Tables require a PRIMARY KEY. Please define the PRIMARY KEY.");
+                let example = format!(
+                    "\nUse a partial schema to define the primary key and still load the value columns from the Schema Registry, for \
+                     example:\n\tCREATE TABLE {} (ID INT PRIMARY KEY) WITH (...);",
+                    self.create.name.name
+                );
+                let example = if self.inferred_value { example } else { String::new() };
+                self.add(format!("Tables require a PRIMARY KEY. Please define the PRIMARY KEY.{example}"));
             }
         }
         if with.window_type.is_some() && schema.key.is_empty() {

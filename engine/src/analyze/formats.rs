@@ -1,20 +1,16 @@
 //! Formats of topics: which one, with which options, and whether it can hold the columns.
 
-use super::error::{ErrorKind, PREPARING, Problem, Problems};
+use super::error::{PREPARING, Problem, Problems};
 use super::properties::WithClause;
-use crate::formats::{by_name, check_schema};
-use crate::plan::{FormatSpec, SchemaSpec};
+use crate::formats::{SchemaSupport, by_name, check_schema, is_known_later};
+use crate::plan::{FormatSpec, NullRepresentation, SchemaSpec};
+use crate::registry::{SchemaId, SchemaKind};
 use crate::types::{Column, SqlType};
 
 /// The key format of topics without keys.
 pub(crate) const NONE: &str = "NONE";
 /// The key format where nothing is said.
 pub(crate) const DEFAULT_KEY_FORMAT: &str = "KAFKA";
-
-/// Formats of the dialect that need a Schema Registry.
-const WITH_REGISTRY: &[&str] = &["AVRO", "JSON_SR", "PROTOBUF"];
-/// Other formats of the dialect that this version does not run.
-const NOT_BUILT: &[&str] = &["PROTOBUF_NOSR"];
 
 /// A format as chosen by a statement, before the columns are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,61 +21,121 @@ pub(crate) struct Choice {
     pub schema: Option<Box<SchemaSpec>>,
 }
 
-impl From<&FormatSpec> for Choice {
-    fn from(spec: &FormatSpec) -> Self {
-        let schema = spec.schema.as_ref().map(|schema| Box::new(SchemaSpec { writes: None, ..(**schema).clone() }));
+impl Choice {
+    /// A format without any option.
+    pub fn plain(name: &str) -> Self {
+        Choice { name: name.to_uppercase(), delimiter: None, schema: None }
+    }
+
+    /// The format of a topic between two steps that holds what a topic of this format holds.
+    pub fn internal(spec: &FormatSpec) -> Self {
+        Choice { name: spec.name.clone(), delimiter: spec.delimiter, schema: spec.schema.clone() }.on_the_way()
+    }
+
+    /// The same format in a topic between two steps, whose schemas are its own.
+    pub fn on_the_way(&self) -> Self {
+        let own = |schema: &SchemaSpec| Box::new(SchemaSpec { writes: None, chosen: None, ..schema.clone() });
+        Choice { schema: self.schema.as_deref().map(own), ..self.clone() }
+    }
+
+    /// What a sink takes over from a source of this format.
+    pub fn inherited(spec: &FormatSpec) -> Self {
+        let keeps_name = support(&spec.name).is_some_and(SchemaSupport::inherits_full_name);
+        let full_name = spec.schema.as_ref().and_then(|schema| schema.full_name.clone()).filter(|_| keeps_name);
+        let schema = full_name.map(|name| Box::new(SchemaSpec { full_name: Some(name), ..SchemaSpec::default() }));
         Choice { name: spec.name.clone(), delimiter: spec.delimiter, schema }
+    }
+
+    /// What the format does with schemas that are registered; `None` where it has none or registers none.
+    pub fn registered(&self) -> Option<(&'static dyn SchemaSupport, SchemaKind)> {
+        let support = support(&self.name)?;
+        Some((support, support.kind()?))
+    }
+
+    fn schema_mut(&mut self) -> &mut SchemaSpec {
+        self.schema.get_or_insert_default()
     }
 }
 
-/// Whether the name is one of the dialect's formats.
-pub(crate) fn is_known(name: &str) -> bool {
-    by_name(name).is_some() || WITH_REGISTRY.contains(&name) || NOT_BUILT.contains(&name)
+fn support(name: &str) -> Option<&'static dyn SchemaSupport> {
+    by_name(name)?.schemas()
 }
 
 /// Whether the format knows its columns from the registry.
 pub(crate) fn infers_schema(name: &str) -> bool {
-    WITH_REGISTRY.contains(&name)
+    support(name).is_some_and(|support| support.kind().is_some())
 }
 
-/// Whether this version can run the format.
+/// Whether there is such a format.
 ///
 /// # Errors
-/// No format of the dialect has that name, or it is one of a later version.
-pub(crate) fn check_runnable(name: &str, topic: &str) -> Result<(), Problem> {
+/// There is none.
+pub(crate) fn check_known(name: &str) -> Result<(), Problem> {
     if by_name(name).is_some() {
         return Ok(());
     }
-    if WITH_REGISTRY.contains(&name) {
-        let known: Vec<&str> = crate::formats::ALL.iter().map(|f| f.name()).collect();
-        let message = format!(
-            "Cannot create topic '{topic}' with format {name}: this version of Tidemill does not read or write {name}, whatever is \
-             configured. It has the formats {}.",
-            known.join(", ")
-        );
-        return Err(Problem::new(message).kind(ErrorKind::SchemaRegistry));
-    }
-    if NOT_BUILT.contains(&name) {
+    if is_known_later(name) {
         return Err(Problem::new(format!("The '{name}' format is not supported by this version of Tidemill.")));
     }
-    let known = crate::formats::ALL.iter().map(|f| f.name()).chain(WITH_REGISTRY.iter().copied());
-    let near = tidemill_parser::did_you_mean(name, known).map(|n| format!(". Did you mean {n}?")).unwrap_or_default();
+    let near = tidemill_parser::did_you_mean(name, crate::formats::ALL.iter().map(|f| f.name()));
+    let near = near.map(|n| format!(". Did you mean {n}?")).unwrap_or_default();
     Err(Problem::new(format!("Unknown format: {name}{near}")).while_(PREPARING))
 }
 
-/// Which formats a WITH clause names, over what would be inherited.
-pub(crate) fn choose(with: &WithClause, key: Option<Choice>, value: Option<Choice>) -> (Option<Choice>, Option<Choice>) {
+/// Which formats a WITH clause of `source` names, over what would be inherited.
+pub(crate) fn choose(with: &WithClause, source: &str, key: Option<Choice>, value: Option<Choice>) -> (Option<Choice>, Option<Choice>) {
     let pick = |own: &Option<String>, delimiter: Option<char>, inherited: Option<Choice>| match own.as_ref().or(with.format.as_ref()) {
-        Some(name) => Some(Choice { name: name.clone(), delimiter, schema: None }),
+        // The same format once more takes its options over.
+        Some(name) => match inherited.filter(|inherited| inherited.name == *name) {
+            Some(choice) => Some(Choice { delimiter, ..choice }),
+            None => Some(Choice { delimiter, ..Choice::plain(name) }),
+        },
         None => inherited.map(|choice| Choice { delimiter: delimiter.or(choice.delimiter), ..choice }),
     };
-    (pick(&with.key_format, with.key_delimiter, key), pick(&with.value_format, with.value_delimiter, value))
+    let mut key = pick(&with.key_format, with.key_delimiter, key);
+    let mut value = pick(&with.value_format, with.value_delimiter, value);
+    if let Some(key) = &mut key {
+        let own_name = || support(&key.name).and_then(|support| support.key_name(source));
+        let full_name = with.key_full_name.clone().or_else(own_name);
+        set_schema(key, full_name, with.key_nulls, with.key_schema_id);
+    }
+    if let Some(value) = &mut value {
+        set_schema(value, with.value_full_name.clone(), with.value_nulls, with.value_schema_id);
+    }
+    (key, value)
 }
 
-/// Checks that a chosen format takes a delimiter if it was given one.
-pub(crate) fn check_options(choice: &Choice, problems: &mut Problems) {
+fn set_schema(choice: &mut Choice, full_name: Option<String>, nulls: Option<NullRepresentation>, id: Option<SchemaId>) {
+    if let Some(name) = full_name {
+        choice.schema_mut().full_name = Some(name);
+    }
+    if let Some(nulls) = nulls {
+        choice.schema_mut().nulls = Some(nulls);
+    }
+    if let Some(id) = id {
+        choice.schema_mut().chosen = Some(id);
+    }
+}
+
+/// Checks that a chosen format takes the options that it was given.
+pub(crate) fn check_options(choice: &Choice, is_key: bool, problems: &mut Problems) {
+    let support = support(&choice.name);
+    let full_name = choice.schema.as_ref().and_then(|schema| schema.full_name.as_deref());
+    let mut refused = Vec::new();
+    if full_name.is_some() && !support.is_some_and(SchemaSupport::takes_full_name) {
+        refused.push("fullSchemaName");
+    }
     if choice.delimiter.is_some() && choice.name != "DELIMITED" {
-        problems.add(Problem::new(format!("{} does not support the following configs: [delimiter]", choice.name)));
+        refused.push("delimiter");
+    }
+    if !refused.is_empty() {
+        problems.add(Problem::new(format!("{} does not support the following configs: [{}]", choice.name, refused.join(", "))));
+    } else if full_name.is_some_and(str::is_empty) {
+        problems.add(Problem::new("fullSchemaName cannot be empty. Format configuration: {fullSchemaName=}"));
+    }
+    if choice.schema.as_ref().is_some_and(|schema| schema.nulls.is_some()) && !support.is_some_and(SchemaSupport::takes_nulls) {
+        let part = if is_key { "KEY" } else { "VALUE" };
+        problems.add(Problem::new(format!("Property {part}_PROTOBUF_NULLABLE_REPRESENTATION can only be enabled with protobuf format")));
     }
 }
 

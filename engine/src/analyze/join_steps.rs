@@ -223,7 +223,7 @@ impl Joiner<'_> {
         let (topic, store) = names::rekeyed_table(&node.prefix, "Right");
         let (key, value) = (&right.step.schema.key, &right.step.schema.value);
         let topic = self.builder.names.repartition(&topic);
-        let repartition = self.builder.repartition_keyed(topic, &Choice::from(&left.key_format), key, value, Some(left.partitions));
+        let repartition = self.builder.repartition_keyed(topic, &Choice::internal(&left.key_format), key, value, Some(left.partitions));
         let schema = right.step.schema.clone();
         let kind = StepKind::TableRekey { input: Box::new(right.step), repartition, store };
         Joined {
@@ -291,7 +291,7 @@ impl Joiner<'_> {
         let key = vec![Column::new(name.clone(), sql_type)];
         let value = steps::pick(&side.step.schema, &self.needed, &key);
         let topic = self.builder.names.repartition(&needs.topic);
-        let format = Choice::from(&needs.key_format);
+        let format = Choice::internal(&needs.key_format);
         let repartition = self.builder.repartition_keyed(topic, &format, &key, &value, Some(needs.partitions));
         let kind = StepKind::SelectKey {
             input: Box::new(side.step),

@@ -3,9 +3,11 @@
 //!
 //! The way of a query: [`scope`] knows its sources and names; [`clauses`] reads it clause by clause ([`projection`],
 //! [`aggregation`], [`joins`], [`windows`], [`keys`]); [`build`] (with [`join_steps`]) turns that into steps and works
-//! out types; [`query`] puts the sink behind them. Statements without a query have a file each.
+//! out types; [`query`] puts the sink behind them. Statements without a query have a file each. Columns that a statement takes
+//! from registered schemas are added to it first ([`infer`]); from there on they are columns like any other.
 //!
-//! Invariant: no I/O. What is asked about topics comes from the context's callback.
+//! Invariant: no I/O but through the context: what is asked about topics comes from its callback, about schemas from its
+//! registry.
 
 mod aggregation;
 mod aliases;
@@ -16,6 +18,7 @@ mod context;
 mod create_source;
 mod error;
 mod formats;
+mod infer;
 mod insert_into;
 mod insert_values;
 mod join_steps;

@@ -5,6 +5,8 @@ use tidemill_parser::ast::{Expr, ExprKind, Ident, Properties, Property};
 
 use super::error::{ErrorKind, PREPARING, Problem, Problems};
 use crate::catalog::WindowType;
+use crate::plan::NullRepresentation;
+use crate::registry::SchemaId;
 
 /// The statement that the clause belongs to; it decides which properties there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +78,13 @@ pub(crate) struct WithClause {
     pub wrap_single_value: Option<bool>,
     pub timestamp: Option<Named>,
     pub timestamp_format: Option<String>,
-    pub key_schema_id: Option<i64>,
-    pub value_schema_id: Option<i64>,
+    pub key_schema_id: Option<SchemaId>,
+    pub value_schema_id: Option<SchemaId>,
+    /// Names of records or messages; without blanks around them.
+    pub key_full_name: Option<String>,
+    pub value_full_name: Option<String>,
+    pub key_nulls: Option<NullRepresentation>,
+    pub value_nulls: Option<NullRepresentation>,
     pub window_type: Option<WindowType>,
     pub window_size_ms: Option<i64>,
     pub query_id: Option<String>,
@@ -100,8 +107,12 @@ pub(crate) fn read(clause: Clause, properties: &Properties, problems: &mut Probl
         wrap_single_value: reader.boolean("WRAP_SINGLE_VALUE"),
         timestamp: reader.column("TIMESTAMP"),
         timestamp_format: reader.text("TIMESTAMP_FORMAT"),
-        key_schema_id: reader.number("KEY_SCHEMA_ID", 0, i64::MAX),
-        value_schema_id: reader.number("VALUE_SCHEMA_ID", 0, i64::MAX),
+        key_schema_id: reader.schema_id("KEY_SCHEMA_ID"),
+        value_schema_id: reader.schema_id("VALUE_SCHEMA_ID"),
+        key_full_name: reader.trimmed("KEY_SCHEMA_FULL_NAME"),
+        value_full_name: reader.trimmed("VALUE_AVRO_SCHEMA_FULL_NAME").or_else(|| reader.trimmed("VALUE_SCHEMA_FULL_NAME")),
+        key_nulls: reader.nulls("KEY_PROTOBUF_NULLABLE_REPRESENTATION"),
+        value_nulls: reader.nulls("VALUE_PROTOBUF_NULLABLE_REPRESENTATION"),
         window_type: reader.window_type(),
         window_size_ms: reader.window_size(),
         query_id: reader.text("QUERY_ID").map(|id| id.to_uppercase()),
@@ -114,6 +125,11 @@ pub(crate) fn read(clause: Clause, properties: &Properties, problems: &mut Probl
             );
             problems.add(Problem::new(message).while_(PREPARING));
         }
+    }
+    if properties.get("VALUE_AVRO_SCHEMA_FULL_NAME").is_some() && properties.get("VALUE_SCHEMA_FULL_NAME").is_some() {
+        let message = "Cannot supply both 'VALUE_AVRO_SCHEMA_FULL_NAME' and 'VALUE_SCHEMA_FULL_NAME' properties. Please only set \
+                       'VALUE_SCHEMA_FULL_NAME'.";
+        problems.add(Problem::new(message).while_(PREPARING));
     }
     check_timestamp_format(&with, problems);
     check_window(&with, problems);
@@ -206,6 +222,29 @@ impl<'a> Reader<'a> {
             Some(n) if (least..=most).contains(&n) => Some(n),
             Some(_) => self.refuse(property, &format!("Value must be at least {least} and at most {most}")),
             None => self.refuse(property, "Expected value to be a whole number"),
+        }
+    }
+
+    fn schema_id(&mut self, name: &str) -> Option<SchemaId> {
+        self.number(name, 0, i64::from(i32::MAX)).and_then(|id| i32::try_from(id).ok()).map(SchemaId)
+    }
+
+    /// A text without the blanks around it; it may be empty then.
+    fn trimmed(&mut self, name: &str) -> Option<String> {
+        self.text(name).map(|text| text.trim().to_owned())
+    }
+
+    fn nulls(&mut self, name: &str) -> Option<NullRepresentation> {
+        let text = self.text(name)?.to_uppercase();
+        match text.as_str() {
+            "OPTIONAL" => Some(NullRepresentation::Optional),
+            "WRAPPER" => Some(NullRepresentation::Wrapper),
+            _ => {
+                let property = self.get(name)?;
+                let message = format!("Invalid value {text} for property {name}: String must be one of: OPTIONAL, WRAPPER");
+                self.problems.add(Problem::new(message).at(property.value.span).while_(PREPARING));
+                None
+            }
         }
     }
 

@@ -89,7 +89,7 @@ fn plan_create_as(
     let purpose = Purpose::Create { sink: &create.name.name, kind };
     let clauses = clauses::read(&create.query, purpose, ctx, problems)?;
     let inherited = inherited(&clauses)?;
-    let (key, value) = sink::choose_formats(&with, &inherited, ctx);
+    let (key, value) = sink::choose_formats(&with, &create.name.name, &inherited, ctx);
     if inherited.null_key && key.name != formats::NONE {
         problems.add(Problem::new("Key format specified for stream without key columns."));
     }
@@ -108,7 +108,9 @@ fn plan_create_as(
     {
         check_replaced(existing, &source, ctx)?;
     }
-    printed.properties = sink::printed_properties(&create.properties, &source.format.topic, &source.topic);
+    let mut written = create.properties.clone();
+    sink::check_schema_ids(&with, (&key, &value), &mut source, &mut written, ctx)?;
+    printed.properties = sink::printed_properties(&written, &source.format.topic, &source.topic);
     source.statement = format!("{};", Statement::CreateAs(printed));
     source.created_by = Some(query_id.to_string());
     let schema = step.schema.clone();
@@ -174,7 +176,7 @@ pub fn insert_select(
     let purpose = Purpose::Insert { sink: &target.name };
     let clauses = clauses::read(&insert.query, purpose, ctx, &mut problems)?;
     let names = Names::persistent(ctx.service_id, query_id);
-    let built = steps(&clauses, &names, ctx, &Choice::from(&target.format.key), true, &mut problems);
+    let built = steps(&clauses, &names, ctx, &Choice::internal(&target.format.key), true, &mut problems);
     let Some(Built { step, .. }) = built else { return Err(problems.error()) };
     let step = insert_into::fit(step, &target, &mut problems);
     problems.check()?;
@@ -193,7 +195,7 @@ pub fn push_query(query: &Query, statement: &str, ctx: &AnalysisContext<'_>, que
     let mut problems = Problems::default();
     let clauses = clauses::read(query, Purpose::Push, ctx, &mut problems)?;
     let inherited = inherited(&clauses)?;
-    let (key, _) = sink::choose_formats(&WithClause::default(), &inherited, ctx);
+    let (key, _) = sink::choose_formats(&WithClause::default(), query_id, &inherited, ctx);
     let names = Names::transient(ctx.service_id, query_id);
     let built = steps(&clauses, &names, ctx, &key, false, &mut problems);
     problems.check()?;
@@ -236,11 +238,13 @@ fn steps(
     for side in &clauses.scope.sides {
         let format = &side.source.format;
         for name in [&format.key.name, &format.value.name] {
-            problems.take(formats::check_runnable(name, &format.topic));
+            problems.take(formats::check_known(name));
         }
     }
-    let value_format = Choice::from(&clauses.scope.sides.first()?.source.format.value);
-    let builder = Builder { clauses, names, properties: ctx.properties, key_format: key_format.clone(), value_format, persistent };
+    let value_format = Choice::internal(&clauses.scope.sides.first()?.source.format.value);
+    // A schema that the statement chose is that of its sink, not of the topics on the way.
+    let key_format = key_format.on_the_way();
+    let builder = Builder { clauses, names, properties: ctx.properties, key_format, value_format, persistent };
     build::build(&builder, problems)
 }
 

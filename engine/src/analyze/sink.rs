@@ -3,8 +3,10 @@
 use tidemill_parser::ast::{CreateAs, Expr, ExprKind, Ident, Properties, Property};
 
 use super::context::{AnalysisContext, property};
+use super::create_source;
 use super::error::{ErrorKind, Problem, Problems};
 use super::formats::{self, Choice};
+use super::infer::{self, Wanted};
 use super::properties::WithClause;
 use crate::catalog::{CleanupPolicy, Source, SourceKind, TopicSettings, WindowType};
 use crate::plan::{TimestampColumn, TopicFormat, WindowedKey};
@@ -23,21 +25,18 @@ pub(crate) struct Inherited<'a> {
 }
 
 /// The formats of a sink: those of its WITH clause, else those of the left-most source.
-pub(crate) fn choose_formats(with: &WithClause, inherited: &Inherited<'_>, ctx: &AnalysisContext<'_>) -> (Choice, Choice) {
+pub(crate) fn choose_formats(with: &WithClause, sink: &str, inherited: &Inherited<'_>, ctx: &AnalysisContext<'_>) -> (Choice, Choice) {
     let from = inherited.source;
-    let (key, value) = formats::choose(with, Some(Choice::from(&from.format.key)), Some(Choice::from(&from.format.value)));
-    let default = || Choice {
-        name: ctx.property(property::DEFAULT_KEY_FORMAT).unwrap_or(formats::DEFAULT_KEY_FORMAT).to_uppercase(),
-        delimiter: with.key_delimiter,
-        schema: None,
-    };
     let explicit = with.key_format.is_some() || with.format.is_some();
-    let key = match key {
-        _ if inherited.null_key && !explicit => Choice { name: formats::NONE.to_string(), delimiter: None, schema: None },
-        Some(key) if key.name != formats::NONE || explicit || !inherited.has_key => key,
+    let default = || Choice::plain(ctx.property(property::DEFAULT_KEY_FORMAT).unwrap_or(formats::DEFAULT_KEY_FORMAT));
+    let key = match Choice::inherited(&from.format.key) {
+        _ if inherited.null_key && !explicit => Choice::plain(formats::NONE),
+        key if key.name != formats::NONE || explicit || !inherited.has_key => key,
         _ => default(),
     };
-    (key, value.unwrap_or_else(|| Choice::from(&from.format.value)))
+    let value = Choice::inherited(&from.format.value);
+    let (chosen_key, chosen_value) = formats::choose(with, sink, Some(key.clone()), Some(value.clone()));
+    (chosen_key.unwrap_or(key), chosen_value.unwrap_or(value))
 }
 
 /// What comes out of the query, as the sink needs it.
@@ -60,8 +59,8 @@ pub(crate) fn make(
     let kind = SourceKind::from(create.kind);
     let schema = output.schema;
     let wrap = wrapping(with, value, schema, ctx);
-    formats::check_options(key, problems);
-    formats::check_options(value, problems);
+    formats::check_options(key, true, problems);
+    formats::check_options(value, false, problems);
     formats::check_wrapping(value, &schema.value, with.wrap_single_value, problems);
     let prefix = ctx.property(property::OUTPUT_TOPIC_PREFIX).unwrap_or_default();
     let topic = with.topic.clone().unwrap_or_else(|| format!("{prefix}{}", create.name.name));
@@ -71,8 +70,8 @@ pub(crate) fn make(
         value: formats::value_spec(value, &schema.value, wrap),
         windowed_key: output.windowed_key,
     };
-    for check in [formats::check_runnable(&key.name, &format.topic), formats::check_runnable(&value.name, &format.topic)] {
-        problems.take(check);
+    for choice in [key, value] {
+        problems.take(formats::check_known(&choice.name));
     }
     let as_request = |p: Problem| p.kind(ErrorKind::Request);
     problems.take(formats::check_key(&format.key, &schema.key).map_err(as_request));
@@ -95,6 +94,41 @@ pub(crate) fn make(
         statement: String::new(),
         created_by: None,
     }
+}
+
+/// Checks a sink's columns against the schemas that its statement chose by their ids, and takes their names over.
+///
+/// # Errors
+/// There is no such schema, or the columns don't stand in it.
+pub(crate) fn check_schema_ids(
+    with: &WithClause,
+    (key, value): (&Choice, &Choice),
+    source: &mut Source,
+    written: &mut Properties,
+    ctx: &AnalysisContext<'_>,
+) -> Result<(), Problem> {
+    let schema = source.record_schema();
+    let format = &mut source.format;
+    let sides = [
+        ("KEY", with.key_schema_id, key, &schema.key, &mut format.key),
+        ("VALUE", with.value_schema_id, value, &schema.value, &mut format.value),
+    ];
+    for (part, id, choice, columns, spec) in sides {
+        if id.is_none() {
+            continue;
+        }
+        if choice.registered().is_none() {
+            return Err(create_source::not_inferable(part, choice));
+        }
+        let is_key = part == "KEY";
+        let wanted = Wanted { topic: with.topic.as_deref(), choice, is_key, unwrapped: is_key || spec.unwrapped };
+        let found = wanted.check(columns, ctx)?;
+        infer::add_full_name(&mut written.entries, part, found.name.clone());
+        if let Some(schema) = &mut spec.schema {
+            schema.full_name = found.name.or(schema.full_name.take());
+        }
+    }
+    Ok(())
 }
 
 /// WRAP_SINGLE_VALUE: as set, else as configured where the format lets one choose.

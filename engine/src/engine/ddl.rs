@@ -10,6 +10,7 @@ use super::topic_name::check_topic_name;
 use super::{CommandState, Engine, EngineError, LogAway, SessionProperties};
 use crate::analyze::{self, Action as SourceAction};
 use crate::catalog::{Source, SourceKind};
+use crate::formats::register_source;
 use crate::log::{LogError, TopicSpec};
 use crate::types::{Column, SqlType};
 
@@ -90,6 +91,7 @@ impl Engine {
         if source.read_only && kind == SourceKind::Table && !replaces {
             self.check_query_limit()?;
         }
+        register_source(&source, &*self.registry)?;
         self.ensure_topic(&source)?;
         let statement_text = source.statement.clone();
         let name = source.name.clone();
@@ -159,6 +161,13 @@ impl Engine {
         if source.created_by.is_some() {
             return Err(EngineError::user(format!(
                 "ALTER command is not supported for CREATE ... AS statements: '{name}' was made by a query. Use CREATE OR REPLACE instead."
+            )));
+        }
+        if source.format.value.schema.as_ref().is_some_and(|schema| schema.chosen.is_some()) {
+            return Err(EngineError::user(format!(
+                "Cannot alter {} '{name}': its columns are those of the schema that VALUE_SCHEMA_ID chose. Use CREATE OR REPLACE with the id of \
+                 another schema instead.",
+                kind.lower()
             )));
         }
         let mut altered = Source::clone(source);

@@ -5,6 +5,7 @@ use tidemill_parser::ast::Span;
 
 use crate::analyze::{AnalysisError, ErrorKind};
 use crate::catalog::{CatalogError, TypeError};
+use crate::formats::RegisterError;
 use crate::log::LogError;
 use crate::registry::RegistryError;
 use crate::runtime::StartError;
@@ -64,8 +65,23 @@ impl From<LogError> for EngineError {
 
 impl From<RegistryError> for EngineError {
     fn from(error: RegistryError) -> Self {
-        let blame = if matches!(error, RegistryError::Away(_)) { Blame::External } else { Blame::User };
-        EngineError { blame, code: Some(ErrorKind::SchemaRegistry), message: error.to_string(), span: None, statement: None }
+        let (blame, code) = match &error {
+            RegistryError::Away(_) => (Blame::External, None),
+            RegistryError::NotConfigured => (Blame::User, Some(ErrorKind::SchemaRegistry)),
+            RegistryError::UnknownId(_) | RegistryError::Refused(_) => (Blame::User, None),
+        };
+        EngineError { blame, code, message: error.to_string(), span: None, statement: None }
+    }
+}
+
+impl From<RegisterError> for EngineError {
+    fn from(error: RegisterError) -> Self {
+        let (blame, code) = match &error {
+            RegisterError::NotConfigured { .. } => (Blame::User, Some(ErrorKind::SchemaRegistry)),
+            RegisterError::Failed(RegistryError::Away(_)) => (Blame::External, None),
+            _ => (Blame::User, None),
+        };
+        EngineError { blame, code, message: error.to_string(), span: None, statement: None }
     }
 }
 

@@ -8,7 +8,7 @@ use tidemill_parser::ast::InsertValues;
 use super::{Engine, EngineError, SessionProperties};
 use crate::analyze::{self, InsertRow};
 use crate::catalog::SourceKind;
-use crate::formats::register_topic;
+use crate::formats::register_insert;
 use crate::formats::topic::TopicWriter;
 use crate::log::{Log, LogError, OutRecord, partition_for};
 use crate::registry::SchemaRegistry;
@@ -52,7 +52,10 @@ pub fn encode(row: &InsertRow, registry: &dyn SchemaRegistry) -> Result<EncodedI
     let source = &row.source;
     let schema = source.record_schema();
     let mut format = source.format.clone();
-    register_topic(&mut format, &schema, registry)?;
+    register_insert(source, &mut format, registry).map_err(|error| {
+        let error = EngineError::from(error);
+        EngineError { message: format!("Failed to insert values into '{}'. {}", source.name, error.message), ..error }
+    })?;
     let mut writer = TopicWriter::new(&format, &schema).map_err(EngineError::user)?;
     let mut out = Row { values: row.key.iter().chain(&row.value).cloned().collect(), ..Row::default() };
     out.meta.has_key = row.key.iter().any(|v| !v.is_null());

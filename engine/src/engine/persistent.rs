@@ -58,8 +58,8 @@ impl Engine {
             upgrade::take_over(&old.plan, &mut plan);
         }
         crate::runtime::check_start(&plan, session.offset_reset())?;
-        self.ensure_topic(&source)?;
         register_plan(&mut plan, &*self.registry)?;
+        self.ensure_topic(&source)?;
         let statement_text = source.statement.clone();
         let action = Action::StartQuery { plan: Arc::new(plan), sink: Some(Box::new(source)), replaces };
         let sequence_number = self.append_and_apply(commands, &statement_text, session, action)?;

@@ -30,7 +30,7 @@ pub use check::{check_schema, describe_columns};
 pub use delimited::parse_delimiter;
 pub use detect::FormatDetector;
 pub use json::{write_json, write_json_string};
-pub use registering::{register_plan, register_source, register_topic};
+pub use registering::{RegisterError, register_insert, register_plan, register_source};
 pub use schemas::{Inferred, SchemaShape, SchemaSupport};
 pub use timestamp::TimestampExtractor;
 pub use topic::{Encoded, ReadError, RecordPart, SlotUse, TopicReader, TopicWriter, WriteError};
@@ -219,7 +219,7 @@ pub trait Format: Send + Sync {
 pub static ALL: &[&dyn Format] = &[&avro::AVRO, &delimited::DELIMITED, &json::JSON, &kafka::KAFKA, &none::NONE];
 
 /// Formats of ksqlDB that are known by name and not built yet.
-const LATER: &[&str] = &["AVRO", "JSON_SR", "PROTOBUF", "PROTOBUF_NOSR"];
+const LATER: &[&str] = &["JSON_SR", "PROTOBUF", "PROTOBUF_NOSR"];
 
 /// The format of that name (any case).
 pub fn by_name(name: &str) -> Option<&'static dyn Format> {

@@ -1,87 +1,198 @@
 //! Schemas of what is about to be written: found or registered once, when a statement is carried out, and kept in the plan.
 //! Nothing is looked up when a query starts or for a record.
+//!
+//! A declared source registers its schemas where its topic has none; a query's sink always does, as its own or as the ones that
+//! the statement chose by their ids. Topics between two steps register nothing: their schemas are in the plan alone.
 
-use super::{SchemaShape, by_name};
+use std::sync::Arc;
+
+use super::schemas::internal_id;
+use super::{SchemaShape, SchemaSupport, by_name};
 use crate::catalog::Source;
-use crate::plan::{FormatSpec, QueryPlan, Step, StepKind, TopicFormat, WriteSchema};
-use crate::registry::{RegistryError, SchemaRegistry, subject};
+use crate::plan::{FormatSpec, QueryPlan, SchemaSpec, Step, StepKind, TopicFormat, WriteSchema};
+use crate::registry::{RegistryError, SchemaId, SchemaRegistry, subject};
 use crate::types::{Column, Schema};
+
+/// Why the schemas of a topic are not registered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegisterError {
+    #[error(
+        "Cannot create topic '{topic}' with format {format} without configuring 'ksql.schema.registry.url'. Set it to the URL of a Schema \
+         Registry, or leave Tidemill's own one on"
+    )]
+    NotConfigured { topic: String, format: &'static str },
+    /// The format can't hold the columns.
+    #[error("{0}")]
+    Columns(String),
+    #[error("Could not register schema for topic: {0}")]
+    Failed(RegistryError),
+    /// The schema that a statement chose got another id when it was registered for the topic.
+    #[error(
+        "Schema id registered is {registered} which is different from provided {part}_SCHEMA_ID {chosen}.\nTopic: {topic}\nSubject: {}\nSchema: \
+         {schema}", subject(topic, *part == "KEY")
+    )]
+    OtherId { part: &'static str, chosen: SchemaId, registered: SchemaId, topic: String, schema: String },
+    /// INSERT VALUES would write keys with another schema than all others do, hence to other partitions.
+    #[error(
+        "Cannot INSERT VALUES into data source `{source_name}`. ksqlDB generated schema would overwrite existing key schema.\n\tExisting Schema: \
+         {existing}\n\tksqlDB Generated: {generated}"
+    )]
+    OtherKey { source_name: String, existing: String, generated: String },
+}
 
 /// Registers the schemas of all topics that a plan writes.
 ///
 /// # Errors
 /// The registry refuses a schema, or is away.
-pub fn register_plan(plan: &mut QueryPlan, registry: &dyn SchemaRegistry) -> Result<(), RegistryError> {
+pub fn register_plan(plan: &mut QueryPlan, registry: &dyn SchemaRegistry) -> Result<(), RegisterError> {
     register_step(&mut plan.root, registry)
 }
 
-fn register_step(step: &mut Step, registry: &dyn SchemaRegistry) -> Result<(), RegistryError> {
+fn register_step(step: &mut Step, registry: &dyn SchemaRegistry) -> Result<(), RegisterError> {
     for input in step.inputs_mut() {
         register_step(input, registry)?;
     }
-    // What a repartition topic holds are the rows that its step puts out.
+    // What a topic behind a step holds are the rows that the step puts out.
     let schema = step.schema.clone();
-    match &mut step.kind {
-        StepKind::Sink { format, .. } => register_topic(format, &schema, registry),
-        _ => match step.repartition_mut() {
-            Some(repartition) => register_topic(&mut repartition.format, &schema, registry),
-            None => Ok(()),
-        },
+    if let StepKind::Sink { format, .. } = &mut step.kind {
+        return Sides::of(format, &schema).try_for_each(|mut side| side.register(registry));
+    }
+    match step.repartition_mut() {
+        Some(repartition) => Sides::of(&mut repartition.format, &schema).try_for_each(|mut side| side.keep_to_itself()),
+        None => Ok(()),
     }
 }
 
-/// Registers the schemas of a declared source where its topic has none yet.
+/// Registers the schemas of a declared source: those that it chose by their ids, else its own where its topic has none yet.
 ///
 /// # Errors
 /// The registry refuses a schema, or is away.
-pub fn register_source(source: &Source, registry: &dyn SchemaRegistry) -> Result<(), RegistryError> {
-    let schema = source.record_schema();
-    let format = &source.format;
-    for (spec, columns, is_key) in [(&format.key, &schema.key, true), (&format.value, &schema.value, false)] {
-        let has_kind = by_name(&spec.name).and_then(|format| format.schemas()).is_some_and(|support| support.kind().is_some());
-        if has_kind && !columns.is_empty() && registry.latest(&subject(&format.topic, is_key))?.is_none() {
-            register(&mut spec.clone(), &format.topic, columns, is_key, registry)?;
+pub fn register_source(source: &Source, registry: &dyn SchemaRegistry) -> Result<(), RegisterError> {
+    let mut format = source.format.clone();
+    Sides::of(&mut format, &source.record_schema()).try_for_each(|mut side| {
+        if side.support.kind().is_none() || (side.spec().chosen.is_none() && side.newest(registry)?.is_some()) {
+            return Ok(());
         }
-    }
-    Ok(())
+        side.register(registry)
+    })
 }
 
-/// Registers the schemas of a topic's keys and values.
+/// Registers the schemas of rows that are inserted into a source, and says in `format` what they are written with.
 ///
 /// # Errors
-/// The registry refuses a schema, or is away.
-pub fn register_topic(format: &mut TopicFormat, schema: &Schema, registry: &dyn SchemaRegistry) -> Result<(), RegistryError> {
-    let topic = format.topic.clone();
-    if !schema.key.is_empty() {
-        register(&mut format.key, &topic, &schema.key, true, registry)?;
-    }
-    register(&mut format.value, &topic, &schema.value, false, registry)
+/// The registry refuses a schema, or is away; or keys would get another schema than they have.
+pub fn register_insert(source: &Source, format: &mut TopicFormat, registry: &dyn SchemaRegistry) -> Result<(), RegisterError> {
+    Sides::of(format, &source.record_schema()).try_for_each(|mut side| {
+        if side.support.kind().is_none() || side.spec().chosen.is_some() {
+            return side.register(registry);
+        }
+        let newest = side.newest(registry)?;
+        match newest {
+            Some(newest) if side.support.inserts_newest() && !side.is_key => {
+                side.keep(WriteSchema { id: newest.id, schema: (*newest.schema).clone() });
+                Ok(())
+            }
+            Some(newest) if side.is_key => {
+                let generated = side.schema()?;
+                if !side.support.is_same(&newest.schema, &generated) {
+                    let (existing, generated) = (newest.schema.text.clone(), generated.text);
+                    return Err(RegisterError::OtherKey { source_name: source.name.clone(), existing, generated });
+                }
+                side.keep(WriteSchema { id: newest.id, schema: (*newest.schema).clone() });
+                Ok(())
+            }
+            _ => side.register(registry),
+        }
+    })
 }
 
-fn register(
-    spec: &mut FormatSpec,
-    topic: &str,
-    columns: &[Column],
+/// The sides of a topic whose formats have schemas.
+struct Sides;
+
+impl Sides {
+    fn of<'a>(format: &'a mut TopicFormat, schema: &'a Schema) -> impl Iterator<Item = Side<'a>> {
+        let TopicFormat { topic, key, value, .. } = format;
+        let topic = &*topic;
+        let side = move |(spec, columns, is_key): (&'a mut FormatSpec, &'a [Column], bool)| {
+            let support = by_name(&spec.name).and_then(|format| format.schemas()).filter(|_| !columns.is_empty())?;
+            Some(Side { topic, format: spec, columns, is_key, support })
+        };
+        [(key, &*schema.key, true), (value, &*schema.value, false)].into_iter().filter_map(side)
+    }
+}
+
+/// Keys or values of a topic.
+struct Side<'a> {
+    topic: &'a str,
+    format: &'a mut FormatSpec,
+    columns: &'a [Column],
     is_key: bool,
-    registry: &dyn SchemaRegistry,
-) -> Result<(), RegistryError> {
-    let Some(support) = by_name(&spec.name).and_then(|format| format.schemas()) else { return Ok(()) };
-    let mut own = spec.schema.take().unwrap_or_default();
-    if own.writes.is_none() {
-        let unwrapped = columns.len() == 1 && (is_key || spec.unwrapped);
-        own.writes = match own.chosen {
-            Some(id) => Some(WriteSchema { id, schema: (*registry.by_id(id)?).clone() }),
+    support: &'static dyn SchemaSupport,
+}
+
+impl Side<'_> {
+    fn spec(&mut self) -> &mut SchemaSpec {
+        self.format.schema.get_or_insert_default()
+    }
+
+    fn keep(&mut self, writes: WriteSchema) {
+        self.spec().writes = Some(writes);
+    }
+
+    /// The schema of the columns.
+    fn schema(&self) -> Result<crate::registry::Schema, RegisterError> {
+        let unwrapped = self.columns.len() == 1 && (self.is_key || self.format.unwrapped);
+        let shape = SchemaShape { is_key: self.is_key, unwrapped, spec: self.format.schema.as_deref(), ..SchemaShape::default() };
+        self.support.schema_of(self.columns, &shape).map_err(RegisterError::Columns)
+    }
+
+    /// Finds or registers what is written there.
+    fn register(&mut self, registry: &dyn SchemaRegistry) -> Result<(), RegisterError> {
+        if self.spec().writes.is_some() {
+            return Ok(());
+        }
+        if self.support.kind().is_none() {
+            return self.keep_to_itself();
+        }
+        let subject = subject(self.topic, self.is_key);
+        let writes = match self.spec().chosen {
+            Some(chosen) => {
+                let schema = registry.by_id(chosen).map_err(|error| self.failed(error))?;
+                let id = registry.register(&subject, &schema).map_err(|error| self.failed(error))?;
+                if id != chosen {
+                    let part = if self.is_key { "KEY" } else { "VALUE" };
+                    let (topic, schema) = (self.topic.to_owned(), schema.text.clone());
+                    return Err(RegisterError::OtherId { part, chosen, registered: id, topic, schema });
+                }
+                WriteSchema { id, schema: Arc::unwrap_or_clone(schema) }
+            }
             None => {
-                let shape = SchemaShape { is_key, unwrapped, spec: Some(&own), ..SchemaShape::default() };
-                let schema = support.schema_of(columns, &shape).map_err(RegistryError::Refused)?;
-                let id = match support.kind() {
-                    Some(_) => registry.register(&subject(topic, is_key), &schema)?,
-                    None => crate::registry::SchemaId(0),
-                };
-                Some(WriteSchema { id, schema })
+                let schema = self.schema()?;
+                WriteSchema { id: registry.register(&subject, &schema).map_err(|error| self.failed(error))?, schema }
             }
         };
+        self.keep(writes);
+        Ok(())
     }
-    spec.schema = Some(own);
-    Ok(())
+
+    /// What is written there has a schema that nobody else is told of.
+    fn keep_to_itself(&mut self) -> Result<(), RegisterError> {
+        let schema = self.schema()?;
+        self.keep(WriteSchema { id: internal_id(&schema), schema });
+        Ok(())
+    }
+
+    fn newest(&self, registry: &dyn SchemaRegistry) -> Result<Option<crate::registry::Registered>, RegisterError> {
+        registry.latest(&subject(self.topic, self.is_key)).map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: RegistryError) -> RegisterError {
+        match error {
+            RegistryError::NotConfigured => {
+                let format = by_name(&self.format.name).map_or("", |format| format.name());
+                RegisterError::NotConfigured { topic: self.topic.to_owned(), format }
+            }
+            error => RegisterError::Failed(error),
+        }
+    }
 }

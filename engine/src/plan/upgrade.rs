@@ -7,11 +7,12 @@
 
 use std::fmt::Debug;
 
-use super::{NamedExpr, QueryPlan, Repartition, Step, StepKind};
+use super::{NamedExpr, QueryPlan, Repartition, SchemaSpec, Step, StepKind};
 use crate::types::SqlType;
 
 /// Why `new` can't take the place of `old`; `None` where it can.
 pub fn refusal(old: &QueryPlan, new: &QueryPlan) -> Option<String> {
+    let (old, new) = (&unregistered(old), &unregistered(new));
     // The same query once more is harmless, whatever it is made of.
     if undone(&old.root) == undone(&new.root) {
         return None;
@@ -29,6 +30,26 @@ pub fn take_over(old: &QueryPlan, new: &mut QueryPlan) {
     if was_marked || !before.iter().map(|(p, _)| p).eq(after.iter().map(|(p, _)| p)) {
         mark(&mut new.root, true);
     }
+}
+
+/// The plan without the schemas that its records are written with. They follow from all else; their ids are the registry's.
+fn unregistered(plan: &QueryPlan) -> QueryPlan {
+    fn clear(step: &mut Step) {
+        let format = match &mut step.kind {
+            StepKind::Sink { format, .. } => Some(format),
+            _ => step.repartition_mut().map(|repartition| &mut repartition.format),
+        };
+        for spec in format.into_iter().flat_map(|format| [&mut format.key, &mut format.value]) {
+            if let Some(schema) = &mut spec.schema {
+                schema.writes = None;
+            }
+            spec.schema = spec.schema.take().filter(|schema| **schema != SchemaSpec::default());
+        }
+        step.inputs_mut().into_iter().for_each(clear);
+    }
+    let mut plan = plan.clone();
+    clear(&mut plan.root);
+    plan
 }
 
 /// The step without what [`take_over`] did, which is no difference between two queries.

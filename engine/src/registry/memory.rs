@@ -84,6 +84,11 @@ impl SchemaRegistry for MemoryRegistry {
         Ok(self.content.lock().subjects.get(subject).and_then(|versions| versions.last().cloned()))
     }
 
+    fn delete(&self, subject: &str) -> Result<(), RegistryError> {
+        self.content.lock().subjects.remove(subject);
+        Ok(())
+    }
+
     fn version(&self, subject: &str, version: i32) -> Result<Option<Registered>, RegistryError> {
         let content = self.content.lock();
         Ok(content.subjects.get(subject).and_then(|versions| versions.iter().find(|known| known.version == version).cloned()))
@@ -105,6 +110,10 @@ mod tests {
         assert_eq!(registry.register("a-value", &int), Ok(SchemaId(1)));
         let latest = |subject| registry.latest(subject).unwrap().map(|found| (found.id.0, found.version));
         assert_eq!((latest("a-value"), latest("b-value"), latest("c-value")), (Some((2, 2)), Some((2, 1)), None));
+        registry.delete("b-value").unwrap();
+        registry.delete("never-there").unwrap();
+        assert_eq!((latest("a-value"), latest("b-value")), (Some((2, 2)), None));
+        assert_eq!(registry.by_id(SchemaId(2)), Ok(Arc::new(long.clone())));
         assert_eq!(registry.by_id(SchemaId(3)), Err(RegistryError::UnknownId(SchemaId(3))));
         registry.register_as("c-value", int.clone(), SchemaId(40)).unwrap();
         assert!(registry.register_as("c-value", long, SchemaId(40)).is_err());

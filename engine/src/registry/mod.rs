@@ -34,6 +34,17 @@ pub enum SchemaKind {
     Protobuf,
 }
 
+impl SchemaKind {
+    /// As registries spell it: `AVRO`, `JSON`, `PROTOBUF`.
+    pub fn name(self) -> &'static str {
+        match self {
+            SchemaKind::Avro => "AVRO",
+            SchemaKind::Json => "JSON",
+            SchemaKind::Protobuf => "PROTOBUF",
+        }
+    }
+}
+
 /// Another schema that one refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reference {
@@ -82,6 +93,9 @@ pub enum RegistryError {
     /// The registry did not answer; the same call may succeed later.
     #[error("{0}")]
     Away(String),
+    /// There is no registry to ask.
+    #[error("There is no Schema Registry: set ksql.schema.registry.url, or leave Tidemill's own one on")]
+    NotConfigured,
 }
 
 /// Keeps schemas under subjects. All calls but [`SchemaRegistry::poll_by_id`] may take as long as a request takes: they are
@@ -111,6 +125,13 @@ pub trait SchemaRegistry: Send + Sync {
     /// # Errors
     /// The registry is away.
     fn latest(&self, subject: &str) -> Result<Option<Registered>, RegistryError>;
+
+    /// Deletes a subject with all its versions, as Confluent's registry does softly: ids stay known. Nothing happens where there
+    /// is no such subject.
+    ///
+    /// # Errors
+    /// The registry refuses it, or is away.
+    fn delete(&self, subject: &str) -> Result<(), RegistryError>;
 
     /// A version of a subject.
     ///

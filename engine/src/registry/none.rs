@@ -10,7 +10,7 @@ pub struct NoRegistry;
 
 impl NoRegistry {
     fn refused<T>() -> Result<T, RegistryError> {
-        Err(RegistryError::Refused("There is no Schema Registry: set ksql.schema.registry.url, or leave Tidemill's own one on".into()))
+        Err(RegistryError::NotConfigured)
     }
 }
 
@@ -28,6 +28,10 @@ impl SchemaRegistry for NoRegistry {
     }
 
     fn latest(&self, _subject: &str) -> Result<Option<Registered>, RegistryError> {
+        Self::refused()
+    }
+
+    fn delete(&self, _subject: &str) -> Result<(), RegistryError> {
         Self::refused()
     }
 

@@ -1,18 +1,16 @@
 //! The decoder: the plan of the record's schema id, run over its bytes.
 
-use std::sync::Arc;
-
 use super::compile::{Plan, Wanted, compile};
 use super::cursor::Cursor;
-use crate::formats::{DecodeError, Decoder, Field, Layout};
-use crate::registry::{RegistryError, SchemaId, SchemaRegistry};
+use crate::formats::{DecodeError, Decoder, Field, Layout, LayoutSchemas};
+use crate::registry::{RegistryError, SchemaId};
 use crate::types::Value;
 
 /// Schemas that a decoder remembers. A topic has few; one with more has them compiled again and again.
 const MAX_PLANS: usize = 256;
 
 pub(super) struct AvroDecoder {
-    registry: Arc<dyn SchemaRegistry>,
+    schemas: LayoutSchemas,
     fields: Vec<Field>,
     unwrapped: bool,
     is_key: bool,
@@ -24,7 +22,7 @@ impl AvroDecoder {
     pub fn new(layout: &Layout) -> Result<Self, String> {
         let schemas = layout.schemas.as_ref().ok_or("AVRO needs a schema registry")?;
         Ok(AvroDecoder {
-            registry: schemas.registry.clone(),
+            schemas: schemas.clone(),
             fields: layout.fields.clone(),
             unwrapped: super::only_column(layout).is_some(),
             is_key: layout.is_key,
@@ -35,7 +33,7 @@ impl AvroDecoder {
     /// Asks for a schema that was not met yet and compiles it.
     #[cold]
     fn meet(&mut self, id: i32) -> Result<(), DecodeError> {
-        let plan = match self.registry.poll_by_id(SchemaId(id)) {
+        let plan = match self.schemas.poll(SchemaId(id)) {
             Ok(None) => return Err(DecodeError::not_yet(format!("waiting for schema {id} of the registry"))),
             Ok(Some(schema)) => super::parse(&schema).and_then(|(schema, others)| {
                 let wanted: Vec<Wanted<'_>> = self

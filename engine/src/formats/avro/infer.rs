@@ -1,6 +1,6 @@
 //! The columns of a registered schema, as ksqlDB infers them through Kafka Connect's data model.
 //!
-//! Names are in upper case. A union of null and one type is that type, a union of several a STRUCT with a field for each;
+//! Names are in upper case, unless a statement chose the schema by its id. A union of null and one type is that type, a union of several a STRUCT with a field for each;
 //! enums are STRING, fixed is BYTES, float is DOUBLE, an array of Connect's map entries is a MAP. A field whose type has no
 //! counterpart is left out, as ksqlDB does with a line in its log.
 
@@ -13,13 +13,13 @@ use super::names::{MAX_DEPTH, Names, namespace_of};
 use crate::formats::Inferred;
 use crate::types::{Column, SqlType};
 
-/// The columns of a registered schema.
+/// The columns of a registered schema, under the fields' names as they stand or in upper case.
 ///
 /// # Errors
 /// The schema is not well formed, refers to what is not there, is recursive, or has no type that SQL has.
-pub(super) fn columns_of(schema: &crate::registry::Schema) -> Result<Inferred, String> {
+pub(super) fn columns_of(schema: &crate::registry::Schema, keeps_case: bool) -> Result<Inferred, String> {
     let (schema, others) = super::parse(schema)?;
-    let mut inference = Inference { names: Names::of(others.iter().chain([&schema])), open: Vec::new(), nodes: 0 };
+    let mut inference = Inference { names: Names::of(others.iter().chain([&schema])), open: Vec::new(), nodes: 0, keeps_case };
     match inference.sql_type(&schema, None)? {
         Some(SqlType::Struct(fields)) => {
             Ok(Inferred::Columns(fields.iter().map(|field| Column::new(&*field.name, field.sql_type.clone())).collect()))
@@ -33,9 +33,14 @@ struct Inference<'s> {
     names: Names<'s>,
     open: Vec<String>,
     nodes: usize,
+    keeps_case: bool,
 }
 
 impl<'s> Inference<'s> {
+    fn named(&self, field: &str) -> String {
+        if self.keeps_case { field.to_owned() } else { field.to_uppercase() }
+    }
+
     fn record(&mut self, name: &Name, record: &'s RecordSchema, around: Option<&str>) -> Result<SqlType, String> {
         let full = name.fullname(around);
         if self.open.contains(&full) || self.open.len() > MAX_DEPTH {
@@ -46,7 +51,7 @@ impl<'s> Inference<'s> {
         let mut fields: Vec<(String, SqlType)> = Vec::new();
         for field in &record.fields {
             if let Some(sql_type) = self.sql_type(&field.schema, inner.as_deref())? {
-                fields.push((field.name.to_uppercase(), sql_type));
+                fields.push((self.named(&field.name), sql_type));
             }
         }
         self.open.pop();
@@ -98,7 +103,7 @@ impl<'s> Inference<'s> {
                     let mut fields = Vec::new();
                     for branch in branches {
                         if let Some(sql_type) = self.sql_type(branch, around)? {
-                            fields.push((branch_name(branch).to_uppercase(), sql_type));
+                            fields.push((self.named(&branch_name(branch)), sql_type));
                         }
                     }
                     SqlType::structure(fields)

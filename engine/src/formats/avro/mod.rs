@@ -77,8 +77,17 @@ impl SchemaSupport for AvroFormat {
         Ok(Schema::new(SchemaKind::Avro, text))
     }
 
-    fn columns_of(&self, schema: &Schema, _shape: &SchemaShape<'_>) -> Result<Inferred, String> {
-        infer::columns_of(schema)
+    fn columns_of(&self, schema: &Schema, shape: &SchemaShape<'_>) -> Result<Inferred, String> {
+        infer::columns_of(schema, shape.keeps_case)
+    }
+
+    fn name_of(&self, schema: &Schema) -> Option<String> {
+        let (schema, _) = parse(schema).ok()?;
+        schema.name().map(|name| name.fullname(None))
+    }
+
+    fn key_name(&self, source: &str) -> Option<String> {
+        Some(names::of_key(source))
     }
 }
 

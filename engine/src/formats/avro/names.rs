@@ -55,3 +55,27 @@ impl<'s> Names<'s> {
 pub(super) fn namespace_of(name: &Name, enclosing: Option<&str>) -> Option<String> {
     name.fullname(enclosing).rsplit_once('.').map(|(space, _)| space.to_owned())
 }
+
+/// The name of the record of a source's keys: `io.confluent.ksql.avro_schemas.MyTableKey` for `MY_TABLE`.
+pub(super) fn of_key(source: &str) -> String {
+    let mut name = String::from("io.confluent.ksql.avro_schemas.");
+    for word in source.split('_') {
+        let mut chars = word.chars();
+        name.extend(chars.next().map(|first| first.to_ascii_uppercase()));
+        name.extend(chars.map(|c| c.to_ascii_lowercase()));
+    }
+    name.push_str("Key");
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_named_after_their_source() {
+        for (source, name) in [("S1", "S1Key"), ("MY_TABLE", "MyTableKey"), ("a_bC", "ABcKey"), ("", "Key")] {
+            assert_eq!(of_key(source), format!("io.confluent.ksql.avro_schemas.{name}"));
+        }
+    }
+}

@@ -93,7 +93,7 @@ fn rows_go_there_and_back() {
     let schema = apache_avro::Schema::parse_str(&registered.text).unwrap();
     apache_avro::reader::datum::GenericDatumReader::builder(&schema).build().unwrap().read_value(&mut &payload[5..]).unwrap();
     let found: Vec<Column> = columns.iter().map(|(name, sql_type)| Column::new(*name, sql_type.clone())).collect();
-    assert_eq!(columns_of(&registered), Ok(Inferred::Columns(found)));
+    assert_eq!(columns_of(&registered, false), Ok(Inferred::Columns(found)));
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn a_union_of_several_types_is_a_struct() {
     let of = |int, string| vec![Value::structure(vec![int, string])];
     assert_eq!(decode(&layout, &payload(1, Avro::Int(5))).unwrap(), of(Value::Int(5), Value::Null));
     assert_eq!(decode(&layout, &payload(2, Avro::String("s".into()))).unwrap(), of(Value::Null, Value::string("s")));
-    let found = columns_of(&Schema::new(SchemaKind::Avro, schema.to_string()));
+    let found = columns_of(&Schema::new(SchemaKind::Avro, schema.to_string()), false);
     assert_eq!(found, Ok(Inferred::Columns(vec![Column::new("U", union)])));
 }
 
@@ -190,7 +190,7 @@ fn what_does_not_fit_is_said() {
 fn recursion_and_bombs_are_refused() {
     let registry = Arc::new(MemoryRegistry::default());
     let list = json!({ "type": "record", "name": "node", "fields": [{ "name": "next", "type": ["null", "node"] }] });
-    let error = columns_of(&Schema::new(SchemaKind::Avro, list.to_string())).unwrap_err();
+    let error = columns_of(&Schema::new(SchemaKind::Avro, list.to_string()), false).unwrap_err();
     assert!(error.contains("node contains itself"), "{error}");
     // Each record holds the next one twice: two to the power of 30 fields.
     let mut bomb = json!("int");
@@ -200,7 +200,7 @@ fn recursion_and_bombs_are_refused() {
         ] });
     }
     let bomb = Schema::new(SchemaKind::Avro, bomb.to_string());
-    assert!(columns_of(&bomb).unwrap_err().contains("parts"));
+    assert!(columns_of(&bomb, false).unwrap_err().contains("parts"));
     let id = registry.register("t-value", &bomb).unwrap();
     let mut payload = vec![0];
     payload.extend_from_slice(&id.0.to_be_bytes());
