@@ -1,12 +1,22 @@
 //! What a commit writes to a store's changelog, and what it says about the input that the store then includes.
 //!
-//! A commit's records are the changed entries, then one with an empty key: its mark. The mark carries the stream time and the
-//! next offset of each input partition of the task, so that a store which is restored up to a mark knows where to read on:
-//! neither a record before that place nor one behind it is counted twice or left out. Records behind the last mark belong
-//! to a commit that never came to its end. A commit that changes one store of a task marks the others as well.
+//! A commit's records are the changed entries, then records with an empty key. The *mark* ends the commit. It carries the
+//! commit's number, the stream time and the next offset of each input partition of the task, so that a store which is
+//! restored up to a mark knows where to read on: neither a record before that place nor one behind it is counted twice or
+//! left out. A commit that changes one store of a task marks the others as well.
+//!
+//! A task with several changelogs first *seals* the commit in each of them. Only when all entries and seals have arrived
+//! does any mark go out. So a mark in one changelog says that its commit is whole in all of them, whether or not the others
+//! have theirs: these are restored up to their seals. Marks need not be written in one piece.
+//!
+//! What stands behind the newest commit that is marked anywhere belongs to a commit that never came to its end. Nothing can
+//! take it out of the topic, so its keys are *owed*: the next commit writes them again, with the values that hold.
 
 use crate::log::{GroupOffsets, LogError, LogWriter, Offset, OutRecord, PartitionId, TopicHandle, TopicPartition};
-use crate::state::{FrozenOverlay, Store};
+use crate::state::{FrozenOverlay, StateError, Store};
+
+/// The number of a task's commit: each attempt has the next one, over restarts as well.
+pub(super) type CommitNumber = i64;
 
 /// Where a store's changes go besides its own database.
 pub(super) struct Changelog {
@@ -15,12 +25,15 @@ pub(super) struct Changelog {
     /// The next offset: the changelog has one writer, so it is counted, not asked for. Never past the real one.
     pub position: Offset,
     /// The position behind the last commit that succeeded.
-    pub committed: Offset,
+    committed: Offset,
+    /// Keys that stand in the topic with values of commits that did not come to their end.
+    owed: Vec<Box<[u8]>>,
 }
 
 impl Changelog {
-    pub(super) fn new(partition: TopicPartition, handle: TopicHandle, end: Offset) -> Self {
-        Changelog { partition, handle, position: end, committed: end }
+    /// A changelog whose next record has the offset `end`, and whose keys `owed` are put into the store again.
+    pub(super) fn new(partition: TopicPartition, handle: TopicHandle, end: Offset, owed: Vec<Box<[u8]>>) -> Self {
+        Changelog { partition, handle, position: end, committed: end, owed }
     }
 
     /// Sends a commit's changes.
@@ -34,11 +47,19 @@ impl Changelog {
         result
     }
 
-    /// Sends a commit's mark. All that the commit stands for must have been delivered: what is missing from a topic when
-    /// the mark is there will never be written.
-    pub(super) fn mark(&mut self, writer: &mut dyn LogWriter, store: &Store, inputs: &GroupOffsets, now_ms: i64) -> Result<(), LogError> {
-        let mark = Mark { stream_time: store.stream_time(), inputs: inputs.clone() }.encode();
-        self.send(writer, &[], Some(&mark), now_ms)
+    /// Sends what ends a commit or seals it. A mark must not be sent before all that its commit stands for has been
+    /// delivered: what is missing from a topic when the mark is there will never be written.
+    pub(super) fn end(
+        &mut self,
+        writer: &mut dyn LogWriter,
+        store: &Store,
+        number: CommitNumber,
+        kind: EndKind,
+        inputs: &GroupOffsets,
+        now_ms: i64,
+    ) -> Result<(), LogError> {
+        let end = End { kind, number, stream_time: store.stream_time(), inputs: inputs.clone() }.encode();
+        self.send(writer, &[], Some(&end), now_ms)
     }
 
     fn send(&mut self, writer: &mut dyn LogWriter, key: &[u8], value: Option<&[u8]>, now_ms: i64) -> Result<(), LogError> {
@@ -58,27 +79,67 @@ impl Changelog {
 
     pub(super) fn commit_succeeded(&mut self) {
         self.committed = self.position;
+        self.owed.clear();
     }
 
-    /// The commit failed. Some of its records may have been delivered: from the last commit on, all are read again.
-    pub(super) fn roll_back(&mut self) {
+    /// The commit of these changes failed. Some of its records may have been delivered: from the last commit on, all are read
+    /// again, and its keys are owed.
+    pub(super) fn roll_back(&mut self, sent: Option<&FrozenOverlay>) {
         self.position = self.committed;
+        if let Some(sent) = sent {
+            // What was owed before is among them.
+            self.owed.clear();
+            sent.for_each_change(|key, _| self.owed.push(key.into()));
+        }
+    }
+
+    /// Makes the store write again what is owed, with the values that it has.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub(super) fn settle_debts(&self, store: &mut Store) -> Result<(), StateError> {
+        for key in &self.owed {
+            let value = store.get(key, |value| value.map(<[u8]>::to_vec))?;
+            store.put(key, value.as_deref());
+        }
+        Ok(())
     }
 }
 
-/// The record that ends a commit in a changelog.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Mark {
+/// What a record with an empty key says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EndKind {
+    /// The commit's entries are in this changelog.
+    Seal,
+    /// The commit is whole, in all changelogs of the task.
+    Mark,
+}
+
+/// The record that seals or ends a commit in a changelog.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct End {
+    pub kind: EndKind,
+    /// 0 in what version 0.1.0 wrote.
+    pub number: CommitNumber,
     /// `i64::MIN` where the store keeps no time.
     pub stream_time: i64,
     /// The next offset of each input partition.
     pub inputs: GroupOffsets,
 }
 
-impl Mark {
-    /// Stream time, then for each partition the length of the topic's name, the name, the partition, the offset; big-endian.
+/// Begins a record of this shape. Version 0.1.0 began with the stream time, which never begins like this.
+const SHAPE: u8 = 0xC1;
+const MARK: u8 = 1;
+const SEAL: u8 = 2;
+
+impl End {
+    /// Shape, kind, number, stream time, then for each partition the length of the topic's name, the name, the partition, the
+    /// offset; big-endian.
     fn encode(&self) -> Vec<u8> {
-        let mut bytes = self.stream_time.to_be_bytes().to_vec();
+        let kind = if self.kind == EndKind::Mark { MARK } else { SEAL };
+        let mut bytes = vec![SHAPE, kind];
+        bytes.extend_from_slice(&self.number.to_be_bytes());
+        bytes.extend_from_slice(&self.stream_time.to_be_bytes());
         for (input, next) in &self.inputs {
             // Kafka's names have at most 249 bytes.
             let name = input.topic.as_bytes();
@@ -91,8 +152,20 @@ impl Mark {
         bytes
     }
 
-    /// `None`: these bytes are no mark.
-    pub(super) fn decode(bytes: &[u8]) -> Option<Mark> {
+    /// `None`: these bytes end no commit.
+    pub(super) fn decode(bytes: &[u8]) -> Option<End> {
+        let (kind, number, bytes) = match bytes {
+            [SHAPE, kind, rest @ ..] => {
+                let kind = match *kind {
+                    MARK => EndKind::Mark,
+                    SEAL => EndKind::Seal,
+                    _ => return None,
+                };
+                let (number, rest) = rest.split_first_chunk::<8>()?;
+                (kind, i64::from_be_bytes(*number), rest)
+            }
+            _ => (EndKind::Mark, 0, bytes),
+        };
         let (stream_time, mut rest) = bytes.split_first_chunk::<8>()?;
         let mut inputs = GroupOffsets::new();
         while !rest.is_empty() {
@@ -104,25 +177,44 @@ impl Mark {
             inputs.push((TopicPartition { topic, partition: i32::from_be_bytes(*partition) }, Offset(i64::from_be_bytes(*next))));
             rest = tail;
         }
-        Some(Mark { stream_time: i64::from_be_bytes(*stream_time), inputs })
+        Some(End { kind, number, stream_time: i64::from_be_bytes(*stream_time), inputs })
     }
+}
+
+/// Under which position the state remembers the number of a task's last commit. No topic has such a name.
+pub(super) fn number_place(sub_topology: usize, partition: PartitionId) -> TopicPartition {
+    TopicPartition { topic: format!("\0commits-{sub_topology}").into(), partition }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn input(topic: &str, partition: i32, next: i64) -> (TopicPartition, Offset) {
+        (TopicPartition { topic: topic.into(), partition }, Offset(next))
+    }
+
     #[test]
-    fn marks_go_there_and_back() {
-        let input = |topic: &str, partition, next| (TopicPartition { topic: topic.into(), partition }, Offset(next));
-        for inputs in [vec![], vec![input("a", 0, 0), input("größer", 41, i64::MAX)]] {
-            let mark = Mark { stream_time: -5, inputs };
-            let bytes = mark.encode();
-            assert_eq!(Mark::decode(&bytes), Some(mark));
+    fn ends_go_there_and_back() {
+        for kind in [EndKind::Seal, EndKind::Mark] {
+            for inputs in [vec![], vec![input("a", 0, 0), input("größer", 41, i64::MAX)]] {
+                let end = End { kind, number: 7, stream_time: -5, inputs };
+                assert_eq!(End::decode(&end.encode()), Some(end));
+            }
         }
-        let cut = Mark { stream_time: 1, inputs: vec![input("a", 0, 0)] }.encode();
-        for length in (0..cut.len()).filter(|length| *length != 8) {
-            assert_eq!(Mark::decode(&cut[..length]), None, "{length}");
+        let cut = End { kind: EndKind::Mark, number: 1, stream_time: 1, inputs: vec![input("a", 0, 0)] }.encode();
+        for length in (0..cut.len()).filter(|length| *length != 18) {
+            assert_eq!(End::decode(&cut[..length]), None, "{length}");
         }
+    }
+
+    #[test]
+    fn marks_of_the_first_version_are_read() {
+        let mut old = 70_i64.to_be_bytes().to_vec();
+        old.extend_from_slice(&[0, 1, b'a', 0, 0, 0, 3]);
+        old.extend_from_slice(&9_i64.to_be_bytes());
+        let mark = End { kind: EndKind::Mark, number: 0, stream_time: 70, inputs: vec![input("a", 3, 9)] };
+        assert_eq!(End::decode(&old), Some(mark));
+        assert_eq!(End::decode(&i64::MIN.to_be_bytes()).map(|end| end.stream_time), Some(i64::MIN));
     }
 }

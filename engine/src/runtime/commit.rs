@@ -6,14 +6,15 @@
 //! end of each commit in its changelog (see [`super::changelog`]).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::changelog::Changelog;
+use super::changelog::{Changelog, EndKind, number_place};
 use super::schedule::TaskKey;
-use super::task_runner::Task;
-use crate::log::{Commit, LogError, LogWriter};
-use crate::state::{StateBatch, StateDb, Store};
+use super::task_runner::{Pending, Task};
+use crate::log::{Commit, GroupOffsets, LogError, LogWriter, Offset};
+use crate::state::{FrozenOverlay, StateBatch, StateDb, Store};
 
 /// On an atomic log results become visible by the commit, so a busy worker commits this often.
 const ATOMIC_COMMIT_INTERVAL: Duration = Duration::from_millis(10);
@@ -50,7 +51,7 @@ pub(super) struct Committed {
 
 /// A task's part in a commit, apart from those of the others until it is sure to belong to it.
 enum Part {
-    /// Its state has not changed, or has no changelog.
+    /// Its state has no changelog.
     Plain(StateBatch),
     /// Its changelogs wait for their marks.
     ToMark(StateBatch),
@@ -101,6 +102,7 @@ pub(super) fn commit(
     writer.commit(Commit { offsets, state: batch })?;
     for (_, task) in tasks.iter_mut().filter(|(key, _)| !refused.contains_key(key)) {
         task.dirty = false;
+        task.pending = None;
         task.changelogs.iter_mut().flatten().for_each(Changelog::commit_succeeded);
         task.committed = task.positions().into_iter().map(|(_, offset)| offset).collect();
         task.handle.metrics.commits.fetch_add(1, Ordering::Relaxed);
@@ -132,6 +134,10 @@ fn owned(part: Result<Part, LogError>) -> Result<Part, LogError> {
 fn freeze(task: &mut Task, writer: &mut dyn LogWriter) -> Result<Part, LogError> {
     let now_ms = task.cx.clock.now_ms();
     let frozen: Vec<_> = task.cx.stores.iter_mut().map(Store::freeze).collect();
+    let inputs = task.positions();
+    let positions = inputs.iter().map(|(_, next)| *next).collect();
+    task.pending = Some(Pending { frozen: frozen.clone(), positions });
+    task.commit_number += 1;
     for (changelog, frozen) in task.changelogs.iter_mut().zip(&frozen) {
         if let (Some(changelog), Some(frozen)) = (changelog, frozen) {
             changelog.append(writer, frozen, now_ms).map_err(|error| changelog.refusal(error))?;
@@ -146,20 +152,24 @@ fn freeze(task: &mut Task, writer: &mut dyn LogWriter) -> Result<Part, LogError>
         batch.write().map_err(|error| LogError::Fatal(error.to_string()))?;
         return Ok(Part::Plain(StateBatch::default()));
     }
-    let is_marked = !batch.is_empty() && task.changelogs.iter().any(Option::is_some);
+    let changelogs = task.changelogs.iter().flatten().count();
+    // Where the state has not changed as well: the task's positions are those of its marks, whatever its group says.
+    let is_marked = changelogs > 0;
+    if is_marked && changelogs > 1 {
+        end(task, writer, EndKind::Seal, &inputs)?;
+    }
     Ok(if is_marked { Part::ToMark(batch) } else { Part::Plain(batch) })
 }
 
 /// Ends the commit in each of the task's changelogs, and remembers which input its state stands for.
 fn mark(task: &mut Task, writer: &mut dyn LogWriter, state: &StateDb, mut batch: StateBatch) -> Result<Part, LogError> {
-    let now_ms = task.cx.clock.now_ms();
     let inputs = task.positions();
-    for (store, changelog) in task.cx.stores.iter().zip(&mut task.changelogs) {
-        if let Some(changelog) = changelog {
-            changelog.mark(&mut *writer, store, &inputs, now_ms).map_err(|error| changelog.refusal(error))?;
-            batch.set_position(state, &task.id.query, &changelog.partition, changelog.position);
-        }
+    end(task, writer, EndKind::Mark, &inputs)?;
+    for changelog in task.changelogs.iter().flatten() {
+        batch.set_position(state, &task.id.query, &changelog.partition, changelog.position);
     }
+    let place = number_place(task.id.sub_topology, task.id.partition);
+    batch.set_position(state, &task.id.query, &place, Offset(task.commit_number));
     for (input, next) in &inputs {
         batch.set_position(state, &task.id.query, input, *next);
     }
@@ -169,15 +179,42 @@ fn mark(task: &mut Task, writer: &mut dyn LogWriter, state: &StateDb, mut batch:
     Ok(Part::ToMark(batch))
 }
 
-/// Takes a task back to its last commit: what it kept since is thrown away, what it read since is read again.
+/// Seals or ends the commit in each of the task's changelogs.
+fn end(task: &mut Task, writer: &mut dyn LogWriter, kind: EndKind, inputs: &GroupOffsets) -> Result<(), LogError> {
+    let (now_ms, number) = (task.cx.clock.now_ms(), task.commit_number);
+    for (store, changelog) in task.cx.stores.iter().zip(&mut task.changelogs) {
+        if let Some(changelog) = changelog {
+            changelog.end(writer, store, number, kind, inputs, now_ms).map_err(|error| changelog.refusal(error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes a task back to its last commit: what it kept since is thrown away, what it read since is read again. A commit whose
+/// state is handed over has succeeded, whatever was said of it afterwards: it is the last one then. What a commit that failed
+/// has left in the changelogs is written again with the next one.
 pub(super) fn roll_back(task: &mut Task) -> Result<(), String> {
+    let mut sent: Vec<Option<Arc<FrozenOverlay>>> = Vec::new();
+    match task.pending.take() {
+        Some(pending) if pending.is_handed_over() => {
+            task.committed = pending.positions;
+            task.changelogs.iter_mut().flatten().for_each(Changelog::commit_succeeded);
+        }
+        Some(pending) => sent = pending.frozen,
+        None => {}
+    }
     for store in &mut task.cx.stores {
         store.rollback();
     }
     for node in &mut task.graph.nodes {
         node.operator.roll_back();
     }
-    task.changelogs.iter_mut().flatten().for_each(Changelog::roll_back);
+    for (index, (store, changelog)) in task.cx.stores.iter_mut().zip(&mut task.changelogs).enumerate() {
+        if let Some(changelog) = changelog {
+            changelog.roll_back(sent.get(index).and_then(Option::as_deref));
+            changelog.settle_debts(store).map_err(|error| error.to_string())?;
+        }
+    }
     let committed = task.committed.clone();
     task.input.seek(&committed).map_err(|e| e.to_string())?;
     task.dirty = false;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 
-use super::changelog::Changelog;
+use super::changelog::{Changelog, number_place};
 use super::growth::{self, Running};
 use super::input::Input;
 use super::query_handle::{FailureCause, QueryFailure, QueryHandle};
@@ -283,30 +283,30 @@ impl Runtime {
     ) -> Result<(u64, Task), StartError> {
         let ephemeral = start.collector.is_some();
         let mut stores = Vec::with_capacity(sub.spec.stores.len());
-        let mut changelogs = Vec::with_capacity(stores.capacity());
+        let mut topics = Vec::with_capacity(stores.capacity());
         // What a push query keeps is gone with it.
         let state = if ephemeral { StateDb::in_memory() } else { self.parts.state.clone() };
-        let positions = state.positions(&handle.id)?;
-        let mut batch = StateBatch::default();
-        // The input that all stores include.
-        let mut included: Option<Positions> = None;
         for (spec, changelog) in sub.spec.stores.iter().zip(&sub.changelogs) {
             let key = StoreKey { query: handle.id.clone(), store: spec.name.clone(), partition };
-            let mut store = state.open_store(&key, spec)?;
-            changelogs.push(match changelog {
-                Some((topic, topic_handle)) => {
-                    let partition = TopicPartition { topic: topic.as_str().into(), partition };
-                    let restored = restore::restore(&*self.parts.log, &state, &mut store, &partition, &positions, &mut batch)?;
-                    included = Some(match included {
-                        Some(others) => both(&others, &restored.inputs),
-                        None => restored.inputs,
-                    });
-                    Some(Changelog::new(partition, *topic_handle, restored.end))
+            stores.push(state.open_store(&key, spec)?);
+            topics.push(changelog.as_ref().map(|(topic, _)| TopicPartition { topic: topic.as_str().into(), partition }));
+        }
+        let positions = state.positions(&handle.id)?;
+        let mut batch = StateBatch::default();
+        let place = number_place(sub.spec.id, partition);
+        let restored = restore::restore(&*self.parts.log, &state, &mut stores, &topics, &positions, &place, &mut batch)?;
+        let has_changelogs = topics.iter().any(Option::is_some);
+        let mut changelogs = Vec::with_capacity(stores.len());
+        for (((store, topic), changelog), end) in stores.iter_mut().zip(topics).zip(&sub.changelogs).zip(restored.changelogs) {
+            readers.entry(store.key().store.clone()).or_default().push(store.reader());
+            changelogs.push(match (topic, changelog, end) {
+                (Some(topic), Some((_, topic_handle)), Some((end, owed))) => {
+                    let changelog = Changelog::new(topic, *topic_handle, end, owed);
+                    changelog.settle_debts(store)?;
+                    Some(changelog)
                 }
-                None => None,
+                _ => None,
             });
-            readers.entry(spec.name.clone()).or_default().push(store.reader());
-            stores.push(store);
         }
         let env = BuildEnv {
             query_id: handle.id.clone(),
@@ -317,9 +317,11 @@ impl Runtime {
         let mut graph = operators::build(&start.plan, &sub.spec, &env)?;
         let lanes = lanes(sub, partition);
         let group: Option<Arc<str>> = (!ephemeral).then(|| self.group(&handle.id).into());
-        let (offsets, is_new) = self.start_offsets(sub, &lanes, start, &included.unwrap_or_default())?;
+        // State without a changelog has no positions of its own: they are its group's.
+        let included = if has_changelogs { restored.inputs } else { Positions::new() };
+        let (offsets, is_new) = self.start_offsets(sub, &lanes, start, &included, restored.number > 0)?;
         let is_new = is_new && group.is_some();
-        if changelogs.iter().any(Option::is_some) {
+        if has_changelogs {
             for ((input, _), next) in lanes.iter().zip(&offsets) {
                 batch.set_position(&state, &handle.id, input, *next);
             }
@@ -353,6 +355,8 @@ impl Runtime {
             group,
             scheduled,
             committed: offsets,
+            pending: None,
+            commit_number: restored.number,
             // A restart before the first commit begins at the same place.
             dirty: is_new,
             look_after: FIRST_LOOK,
@@ -371,19 +375,24 @@ impl Runtime {
         })
     }
 
-    /// Where each lane begins: the committed offset, or behind what the stores include where that is further (a crash came
-    /// between the two). Else see [`beginning`]. And whether any of it has to be committed yet.
+    /// Where each lane begins: behind what the stores include, as their marks say, whatever others have made of the group's
+    /// offsets; without such, at the committed offset. (Version 0.1.0 did not mark each commit: `is_authoritative` is false
+    /// for its state, and the further of the two holds.) Else see [`beginning`]. And whether any of it has to be committed yet.
     fn start_offsets(
         &self,
         sub: &Prepared,
         lanes: &[(TopicPartition, Vec<usize>)],
         start: &StartQuery,
         included: &Positions,
+        is_authoritative: bool,
     ) -> Result<(Vec<Offset>, bool), StartError> {
         let is_new = lanes.iter().any(|(tp, _)| !sub.committed.contains_key(tp) || start.made_anew.contains(&*tp.topic));
         let mut offsets = Vec::with_capacity(lanes.len());
         for (tp, sources) in lanes {
-            let known = sub.committed.get(tp).max(included.get(tp)).copied();
+            let known = match included.get(tp).filter(|_| is_authoritative) {
+                Some(included) => Some(*included),
+                None => sub.committed.get(tp).max(included.get(tp)).copied(),
+            };
             if let Some(offset) = known.filter(|_| !start.made_anew.contains(&*tp.topic)) {
                 offsets.push(offset);
                 continue;
@@ -451,11 +460,6 @@ fn beginning(source: &SourceSpec, start: &StartQuery, knows_topic: bool) -> Offs
     let came_since = start.ran_before || start.reads_new_partitions || knows_topic;
     let whole = source.is_repartition || source.from_beginning && !start.resets_tables;
     if came_since || whole { OffsetSpec::Earliest } else { start.reset }
-}
-
-/// What both include of the partitions that both know.
-fn both(a: &Positions, b: &Positions) -> Positions {
-    a.iter().filter_map(|(input, next)| b.get(input).map(|other| (input.clone(), *next.min(other)))).collect()
 }
 
 /// A changelog keeps the last value of each key. Windows go with time, a day after their retention, as Kafka Streams does it.

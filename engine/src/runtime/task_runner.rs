@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
-use super::changelog::Changelog;
+use super::changelog::{Changelog, CommitNumber};
 use super::input::{Input, Next};
 use super::query_handle::{QueryHandle, TopicReads};
 use crate::log::{LogError, LogWriter, Offset, TopicPartition};
@@ -18,6 +18,7 @@ use crate::operators::{FatalError, TaskGraph, before_commit, end_chunk, process_
 use crate::pace::Halt;
 use crate::processing_log::{ProcessingError, ProcessingErrorKind};
 use crate::row::Headers;
+use crate::state::FrozenOverlay;
 use crate::task::TaskContext;
 
 /// A turn ends after this many records …
@@ -67,6 +68,22 @@ impl SourceReads {
     }
 }
 
+/// What a commit takes of a task.
+pub(super) struct Pending {
+    /// For each store, what changed.
+    pub frozen: Vec<Option<Arc<FrozenOverlay>>>,
+    /// The positions that the stores then stand for, in the order of the lanes.
+    pub positions: Vec<Offset>,
+}
+
+impl Pending {
+    /// Whether the state has the changes, or will have them whatever happens: they are not taken back any more.
+    pub(super) fn is_handed_over(&self) -> bool {
+        let mut changed = self.frozen.iter().flatten().peekable();
+        changed.peek().is_some() && changed.all(|frozen| frozen.is_committed())
+    }
+}
+
 /// A task with everything that it owns.
 pub(super) struct Task {
     pub id: TaskId,
@@ -93,6 +110,10 @@ pub(super) struct Task {
     pub scheduled: Arc<AtomicBool>,
     /// Positions at the last commit, in the order of the lanes.
     pub committed: Vec<Offset>,
+    /// The commit that is being made, until it is known to have succeeded.
+    pub pending: Option<Pending>,
+    /// The number of the last commit, or of the last attempt.
+    pub commit_number: CommitNumber,
     /// Whether anything was processed since the last commit.
     pub dirty: bool,
     /// Records between two looks at the clock.

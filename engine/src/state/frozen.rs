@@ -144,9 +144,14 @@ impl FrozenOverlay {
         self.submitted.store(true, Ordering::Release);
     }
 
+    /// Whether its commit has succeeded: it is written, or will be.
+    pub fn is_committed(&self) -> bool {
+        self.is_written() || self.submitted.load(Ordering::Acquire)
+    }
+
     /// Throws the changes away, unless their commit has succeeded. Whether they stay.
     pub(super) fn discard_uncommitted(&self) -> bool {
-        let stays = self.is_written() || self.submitted.load(Ordering::Acquire);
+        let stays = self.is_committed();
         self.discarded.store(!stays, Ordering::Release);
         stays
     }

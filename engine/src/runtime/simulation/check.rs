@@ -24,11 +24,6 @@ pub(super) enum Exemption {
     /// A commit reported an error after its state had been handed over (on an atomic log: after all of it was done): the task
     /// reads on from before it, and the state does not go back.
     StateAheadOfPositions,
-    /// A commit failed after a part of it had reached the changelog, and the process goes on; a later mark covers what lies
-    /// before it, and a restart takes it over.
-    AbortedCommitInChangelog,
-    /// The process died between the marks of a task's stores: one of them is ahead of the other, and of its input.
-    MarksTornApart,
     /// What a query wrote to its own repartition topic twice is counted behind it twice.
     RepeatedRepartition,
 }
@@ -37,19 +32,13 @@ pub(super) enum Exemption {
 pub(super) fn exemptions(setup: &Setup, happened: &Happened) -> BTreeSet<Exemption> {
     let mut all = BTreeSet::new();
     let counts = happened.log;
-    if counts.commit_unknown > 0 {
-        all.insert(Exemption::StateAheadOfPositions);
-    }
     if setup.atomic {
+        if counts.commit_unknown > 0 {
+            all.insert(Exemption::StateAheadOfPositions);
+        }
         return all;
     }
     let failed_commits = counts.commit + counts.commit_unknown + counts.flush + counts.send;
-    if failed_commits > 0 && happened.restarts > 0 {
-        all.insert(Exemption::AbortedCommitInChangelog);
-    }
-    if setup.workload.stores() > 1 && counts.crash + counts.commit + counts.flush + happened.crashes > 0 {
-        all.insert(Exemption::MarksTornApart);
-    }
     if setup.workload.repartitions() && failed_commits + counts.refuse_offsets + counts.crash + happened.crashes > 0 {
         all.insert(Exemption::RepeatedRepartition);
     }
