@@ -9,7 +9,7 @@ use super::{Ran, run};
 use crate::log::simulated::{FaultPlan, Planted};
 
 /// Seeds that run each time.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 2_000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
