@@ -11,10 +11,10 @@ use super::{Engine, EngineError};
 use crate::analyze::{OutputColumn, PlannedQuery};
 use crate::clock::Clock;
 use crate::log::{Log, LogError, LogReader, Offset, OffsetSpec, Subscription, TopicPartition};
-use crate::operators::{self, BuildEnv, Collector, TaskGraph, TaskSpec, end_chunk, process_from};
+use crate::operators::{self, BuildEnv, Collector, NotYet, TaskGraph, TaskSpec, Unread, end_chunk, process_from};
 use crate::plan::QueryPlan;
 use crate::processing_log::ProcessingLog;
-use crate::registry::SchemaRegistry;
+use crate::registry::{RegistryError, SchemaRegistry};
 use crate::row::{Headers, Row};
 use crate::state::{StateDb, StoreKey};
 use crate::task::TaskContext;
@@ -24,6 +24,10 @@ use crate::types::Value;
 const MAX_BUFFERED_BYTES: usize = 2 << 20;
 /// How long reading may stall.
 const STALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long it is waited for the schema of a record, and how long between two looks, at first; doubled up to so much.
+const SCHEMA_TIMEOUT: Duration = Duration::from_secs(10);
+const MIN_SCHEMA_PAUSE: Duration = Duration::from_millis(1);
+const MAX_SCHEMA_PAUSE: Duration = Duration::from_millis(100);
 
 /// Gathers rows until there are enough.
 struct Gathered {
@@ -63,6 +67,16 @@ struct PartitionScan {
     graph: TaskGraph,
     cx: TaskContext,
     wants_headers: bool,
+    registry: Arc<dyn SchemaRegistry>,
+}
+
+/// The schema of a record did not come in time.
+fn no_schema(registry: &dyn SchemaRegistry, partition: &TopicPartition, offset: Offset, why: &str) -> EngineError {
+    let trouble = registry.trouble().map(|trouble| format!(". {}", trouble.trim_end_matches('.'))).unwrap_or_default();
+    let TopicPartition { topic, partition } = partition;
+    let seconds = SCHEMA_TIMEOUT.as_secs();
+    let place = format!("partition {partition} of topic '{topic}', offset {}", offset.0);
+    RegistryError::Away(format!("A record can't be read yet ({place}): {why}, for {seconds} s{trouble}. Try again once it answers")).into()
 }
 
 impl Engine {
@@ -155,7 +169,7 @@ impl StreamScan {
             wake: Arc::new(|| {}),
             max_buffered_bytes: MAX_BUFFERED_BYTES,
         })?;
-        Ok(PartitionScan { partition, position, end, reader, graph, cx, wants_headers })
+        Ok(PartitionScan { partition, position, end, reader, graph, cx, wants_headers, registry: self.registry.clone() })
     }
 }
 
@@ -177,8 +191,19 @@ impl PartitionScan {
                         self.cx.record = self.wants_headers.then(|| (Arc::clone(&arrived.batch), index));
                         self.cx.pace.begin();
                         let Some((decoder, node, port)) = self.graph.sources.first_mut() else { return Ok(false) };
-                        let row = decoder.read(record, headers, self.partition.partition, &mut self.cx);
-                        if let Some(row) = row.map_err(|e| EngineError::internal(e.0))? {
+                        let (asked, mut pause) = (Instant::now(), MIN_SCHEMA_PAUSE);
+                        let row = loop {
+                            match decoder.read(record, headers.clone(), self.partition.partition, &mut self.cx) {
+                                Ok(row) => break row,
+                                Err(Unread::Fatal(error)) => return Err(EngineError::internal(error.0)),
+                                Err(Unread::NotYet(_)) if asked.elapsed() < SCHEMA_TIMEOUT => std::thread::sleep(pause),
+                                Err(Unread::NotYet(NotYet(why))) => {
+                                    return Err(no_schema(&*self.registry, &self.partition, record.offset, &why));
+                                }
+                            }
+                            pause = (pause * 2).min(MAX_SCHEMA_PAUSE);
+                        };
+                        if let Some(row) = row {
                             let processed = process_from(&mut self.graph.nodes, 0, *node, *port, row, &mut self.cx);
                             processed.map_err(|e| EngineError::internal(e.0))?;
                         }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::{
     Carried, DecodeError, Decoder, EncodeError, Encoder, Field, Format, Layout, LayoutSchemas, append_window, by_name, is_known_later,
-    split_window, window_bytes,
+    split_window, take_warnings, window_bytes,
 };
+use crate::operators::NotYet;
 use crate::plan::{FormatSpec, TopicFormat, WindowedKey};
 use crate::registry::{NoRegistry, SchemaRegistry};
 use crate::row::Row;
@@ -71,6 +72,17 @@ pub struct TopicReader {
     width: usize,
     /// How many columns are carried.
     carries: usize,
+    /// Whether records bear ids of schemas, which may not be known yet.
+    bears_ids: bool,
+    /// The beginnings of the key and the value, where the ids stand, for which it was found that they are known.
+    ready: Option<(Beginning, Beginning)>,
+}
+
+/// The magic byte and the id of a schema.
+type Beginning = [u8; 5];
+
+fn beginning(bytes: Option<&[u8]>) -> Beginning {
+    bytes.and_then(|bytes| bytes.first_chunk()).copied().unwrap_or_default()
 }
 
 impl TopicReader {
@@ -93,10 +105,12 @@ impl TopicReader {
                 })
                 .collect()
         };
+        let mut bears_ids = false;
         let key = if schema.key.is_empty() {
             None
         } else {
             let (key_format, layout) = layout(&format.key, fields(&schema.key, 0), true, registry)?;
+            bears_ids = layout.schemas.is_some();
             Some(key_format.decoder(&layout)?)
         };
         let (value_format, layout) = layout(&format.value, fields(&schema.value, schema.key.len()), false, registry)?;
@@ -107,7 +121,35 @@ impl TopicReader {
             windowed: format.windowed_key,
             width: schema.width(),
             carries: uses.iter().filter(|slot_use| matches!(slot_use, SlotUse::Carried(_))).count(),
+            bears_ids: bears_ids || layout.schemas.is_some(),
+            ready: None,
         })
+    }
+
+    /// Whether a record can be read now, as far as schemas go: it is read in vain where its ids are other than those of the
+    /// record before.
+    ///
+    /// # Errors
+    /// It is to be tried again later.
+    pub fn is_ready(&mut self, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), NotYet> {
+        if !self.bears_ids {
+            return Ok(());
+        }
+        let ids = (beginning(key), beginning(value));
+        if self.ready == Some(ids) {
+            return Ok(());
+        }
+        let read = self.read(key, value, &mut Row::default());
+        drop(take_warnings());
+        match read {
+            Err(error) if error.cause.is_not_yet() => Err(NotYet(error.cause.to_string())),
+            // The value was not looked at.
+            Err(ReadError { part: RecordPart::Key, .. }) => Ok(()),
+            _ => {
+                self.ready = Some(ids);
+                Ok(())
+            }
+        }
     }
 
     /// The topic's name.

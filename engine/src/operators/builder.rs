@@ -75,16 +75,45 @@ pub struct TaskGraph {
 pub trait RecordReader: Send {
     /// `None`: the record was skipped (and reported, if it was bad). `headers` are those of the record.
     fn read(&mut self, record: RecordRef<'_>, headers: Headers, partition: i32, cx: &mut TaskContext) -> ReadResult;
+
+    /// Whether the record can be read now, as far as schemas go. Asked before any of several readers of a record reads it: a
+    /// record that one has processed must not come again because another has to wait.
+    ///
+    /// # Errors
+    /// It is to be tried again later.
+    fn is_ready(&mut self, record: RecordRef<'_>) -> Result<(), NotYet>;
+}
+
+/// A record can't be read yet: the schema that it bears is not known so far. Nothing was read or reported; the same record is to
+/// be tried again later. The text says what is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotYet(pub String);
+
+/// Why a record could not be read.
+#[derive(Debug)]
+pub enum Unread {
+    NotYet(NotYet),
+    /// The query can't go on.
+    Fatal(FatalError),
+}
+
+impl From<FatalError> for Unread {
+    fn from(error: FatalError) -> Self {
+        Unread::Fatal(error)
+    }
 }
 
 /// Tells the event time of a record that is not read yet.
 pub trait RecordClock: Send {
     /// Milliseconds since the epoch; `i64::MIN` where the record has no time and will be skipped.
-    fn time(&mut self, record: RecordRef<'_>) -> i64;
+    ///
+    /// # Errors
+    /// The time can't be told yet.
+    fn time(&mut self, record: RecordRef<'_>) -> Result<i64, NotYet>;
 }
 
-/// What became of a record; an error ends the query.
-pub type ReadResult = Result<Option<Row>, FatalError>;
+/// What became of a record.
+pub type ReadResult = Result<Option<Row>, Unread>;
 
 /// Cuts a plan into sub-topologies, sources' side first.
 ///

@@ -1,7 +1,7 @@
 //! The event time of a record before the record itself is processed: what orders the partitions of a task, where a
 //! source's time stands in a column (`WITH (TIMESTAMP = 'col')`).
 
-use super::RecordClock;
+use super::{NotYet, RecordClock};
 use crate::formats::TimestampExtractor;
 use crate::formats::topic::TopicReader;
 use crate::log::RecordRef;
@@ -22,12 +22,13 @@ impl ColumnClock {
 }
 
 impl RecordClock for ColumnClock {
-    fn time(&mut self, record: RecordRef<'_>) -> i64 {
+    fn time(&mut self, record: RecordRef<'_>) -> Result<i64, NotYet> {
         self.row.meta.timestamp = record.timestamp;
         // A record without a time is skipped by its source, so nothing has to wait for it.
         match self.reader.read(record.key, record.value, &mut self.row) {
-            Ok(_) => self.extractor.extract(&self.row).unwrap_or(i64::MIN),
-            Err(_) => i64::MIN,
+            Ok(()) => Ok(self.extractor.extract(&self.row).unwrap_or(i64::MIN)),
+            Err(error) if error.cause.is_not_yet() => Err(NotYet(error.cause.to_string())),
+            Err(_) => Ok(i64::MIN),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! format, last behind the record's own headers.
 
 use super::source::{SourceErrors, fill_meta};
-use super::{FatalError, Operator, Output, Port, ReadResult, RecordReader};
+use super::{FatalError, NotYet, Operator, Output, Port, ReadResult, RecordReader};
 use crate::formats::topic::{TopicReader, TopicWriter};
 use crate::log::{OutRecord, RecordRef, TopicHandle, partition_for};
 use crate::row::{Header, Headers, Row};
@@ -73,5 +73,9 @@ impl RecordReader for RepartitionReader {
             row.meta.headers = headers;
         }
         Ok(Some(row))
+    }
+
+    fn is_ready(&mut self, record: RecordRef<'_>) -> Result<(), NotYet> {
+        self.reader.is_ready(record.key, record.value)
     }
 }

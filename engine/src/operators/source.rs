@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{FatalError, ReadResult, RecordReader};
+use super::{FatalError, NotYet, ReadResult, RecordReader, Unread};
 use crate::formats::topic::{ReadError, RecordPart, TopicReader};
 use crate::formats::{Carried, TimestampExtractor, take_warnings};
 use crate::log::RecordRef;
@@ -33,6 +33,9 @@ pub(super) struct SourceErrors {
 impl SourceErrors {
     #[cold]
     pub fn report(&self, cx: &mut TaskContext, error: &ReadError, record: RecordRef<'_>, partition: i32) -> ReadResult {
+        if error.cause.is_not_yet() {
+            return Err(Unread::NotYet(NotYet(error.cause.to_string())));
+        }
         let (target, bytes) = match error.part {
             RecordPart::Key => ("key", record.key),
             RecordPart::Value => ("value", record.value),
@@ -55,10 +58,10 @@ impl SourceErrors {
             return Ok(None);
         }
         let (topic, offset) = (&error.topic, record.offset.0);
-        Err(FatalError(format!(
+        Err(Unread::Fatal(FatalError(format!(
             "{error}: {} (partition {partition} of topic '{topic}', offset {offset}), and ksql.fail.on.deserialization.error is true",
             error.cause
-        )))
+        ))))
     }
 
     /// The record has no time that it could be processed with.
@@ -128,8 +131,13 @@ impl RecordReader for SourceReader {
         } else {
             self.reader.read_carrying(record.key, record.value, &mut row, &mut cx.carried)
         };
-        self.errors.warn(cx, self.reader.topic(), record, partition);
+        match &read {
+            // It is read again, and then it is told what the decoders have to say.
+            Err(error) if error.cause.is_not_yet() => drop(take_warnings()),
+            _ => self.errors.warn(cx, self.reader.topic(), record, partition),
+        }
         if let Err(error) = read {
+            cx.recycle(row);
             return self.errors.report(cx, &error, record, partition);
         }
         if self.is_table && !row.meta.has_key {
@@ -141,7 +149,7 @@ impl RecordReader for SourceReader {
             match extractor.extract(&row) {
                 Ok(timestamp) => row.meta.timestamp = timestamp,
                 Err(error) if self.throw_on_invalid => {
-                    return Err(FatalError(format!("Fatal user code error in TimestampExtractor callback for record: {error}")));
+                    return Err(FatalError(format!("Fatal user code error in TimestampExtractor callback for record: {error}")).into());
                 }
                 Err(error) => {
                     self.errors.report_time(cx, error.to_string(), record, partition);
@@ -167,10 +175,14 @@ impl RecordReader for SourceReader {
         row.meta.headers = headers;
         Ok(Some(row))
     }
+
+    fn is_ready(&mut self, record: RecordRef<'_>) -> Result<(), NotYet> {
+        self.reader.is_ready(record.key, record.value)
+    }
 }
 
 /// All headers as structs of key and value, or the last one of a key.
-pub fn header_value(key: Option<&str>, headers: &[Header]) -> Value {
+fn header_value(key: Option<&str>, headers: &[Header]) -> Value {
     let bytes = |header: &Header| header.value.as_deref().map_or(Value::Null, Value::bytes);
     match key {
         Some(key) => headers.iter().rev().find(|h| h.key == key).map_or(Value::Null, bytes),

@@ -6,6 +6,8 @@
 
 mod memory;
 mod none;
+#[cfg(test)]
+pub mod slow;
 
 use std::fmt;
 use std::sync::Arc;
@@ -138,6 +140,11 @@ pub trait SchemaRegistry: Send + Sync {
     /// # Errors
     /// The registry is away.
     fn version(&self, subject: &str, version: i32) -> Result<Option<Registered>, RegistryError>;
+
+    /// Why the registry does not answer at the moment; `None`: nothing is known to be wrong.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The subject of a topic's keys or values, as Confluent's topic name strategy has it.

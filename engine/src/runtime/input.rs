@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
 use crate::log::{ArrivedBatch, LogError, LogReader, Loss, Offset};
-use crate::operators::RecordClock;
+use crate::operators::{NotYet, RecordClock};
 
 /// Batches that one partition may have waiting in a task; more stay with the reader, whose back-pressure counts bytes.
 const MAX_WAITING_BATCHES: usize = 4;
@@ -29,14 +29,18 @@ impl Lane {
         Lane { waiting: VecDeque::new(), clock, times: VecDeque::new(), position: start, empty_since: None }
     }
 
-    /// The event time of the next record but `ahead` of the first batch.
-    fn time(&mut self, ahead: usize) -> Option<i64> {
+    /// The event time of the next record but `ahead` of the first batch. `None`: there is none.
+    fn time(&mut self, ahead: usize) -> Option<Result<i64, NotYet>> {
         let (batch, cursor) = self.waiting.front()?;
-        let Some(clock) = &mut self.clock else { return Some(batch.batch.record(cursor + ahead).timestamp) };
+        let Some(clock) = &mut self.clock else { return Some(Ok(batch.batch.record(cursor + ahead).timestamp)) };
         while self.times.len() <= ahead {
-            self.times.push_back(clock.time(batch.batch.record(cursor + self.times.len())));
+            match clock.time(batch.batch.record(cursor + self.times.len())) {
+                Ok(time) => self.times.push_back(time),
+                // Asked again: what was told is kept.
+                Err(not_yet) => return Some(Err(not_yet)),
+            }
         }
-        self.times.get(ahead).copied()
+        self.times.get(ahead).copied().map(Ok)
     }
 }
 
@@ -49,6 +53,8 @@ pub(super) enum Next {
     Idle,
     /// Something has arrived, but an empty lane may still bring an older record; look again by then.
     Wait(Instant),
+    /// Which one is the oldest can't be told before this lane's head can be read.
+    NotYet(usize, NotYet),
 }
 
 /// All partitions of a task.
@@ -99,10 +105,10 @@ impl Input {
         }
         let mut oldest: Option<(i64, usize)> = None;
         for (index, lane) in self.lanes.iter_mut().enumerate() {
-            if let Some(time) = lane.time(0)
-                && oldest.is_none_or(|(oldest, _)| time < oldest)
-            {
-                oldest = Some((time, index));
+            match lane.time(0) {
+                Some(Ok(time)) if oldest.is_none_or(|(oldest, _)| time < oldest) => oldest = Some((time, index)),
+                Some(Err(not_yet)) => return Next::NotYet(index, not_yet),
+                _ => {}
             }
         }
         let Some((_, index)) = oldest else { return Next::Idle };
@@ -133,12 +139,13 @@ impl Input {
     /// for a lane that [`Input::next`] named.
     pub(super) fn run_length(&mut self, lane: usize, most: usize) -> usize {
         let others = self.lanes.iter_mut().enumerate().filter(|(other, _)| *other != lane);
-        let next = others.filter_map(|(other, held)| Some((held.time(0)?, other))).min();
+        // The heads' times were told when the lane was named.
+        let next = others.filter_map(|(other, held)| Some((held.time(0)?.ok()?, other))).min();
         let held = &mut self.lanes[lane];
         let Some((batch, cursor)) = held.waiting.front() else { return 0 };
         let most = most.min(batch.batch.len() - cursor);
         let Some(next) = next else { return most };
-        1 + (1..most).take_while(|ahead| held.time(*ahead).is_some_and(|time| (time, lane) < next)).count()
+        1 + (1..most).take_while(|ahead| held.time(*ahead).is_some_and(|time| time.is_ok_and(|time| (time, lane) < next))).count()
     }
 
     /// Steps over a lane's next `count` records (at least one), which must be in its first batch.

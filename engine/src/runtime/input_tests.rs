@@ -12,7 +12,7 @@ use super::input::{Input, Next};
 use crate::clock::ManualClock;
 use crate::log::simulated::SimulatedLog;
 use crate::log::{Commit, Log, Offset, OutRecord, RecordRef, Subscription, TopicPartition, TopicSpec};
-use crate::operators::RecordClock;
+use crate::operators::{NotYet, RecordClock};
 use crate::state::StateBatch;
 
 const LANES: usize = 3;
@@ -21,10 +21,10 @@ const LANES: usize = 3;
 struct ValueClock(Arc<AtomicUsize>);
 
 impl RecordClock for ValueClock {
-    fn time(&mut self, record: RecordRef<'_>) -> i64 {
+    fn time(&mut self, record: RecordRef<'_>) -> Result<i64, NotYet> {
         self.0.fetch_add(1, Ordering::Relaxed);
         let text = record.value.map(|value| String::from_utf8_lossy(value).into_owned()).unwrap_or_default();
-        text.parse().unwrap_or(i64::MIN)
+        Ok(text.parse().unwrap_or(i64::MIN))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::log::{Log, OffsetSpec, TopicPartition, TopicSpec};
 use crate::operators::Collector;
 use crate::plan::QueryPlan;
 use crate::processing_log::NoProcessingLog;
+use crate::registry::SchemaRegistry;
 use crate::state::StateDb;
 
 /// Steps after which a worker that goes on is taken to go on for ever.
@@ -41,13 +42,18 @@ pub(super) fn config() -> RuntimeConfig {
 
 impl Lab {
     pub fn new(atomic: bool) -> Self {
+        Self::with_registry(atomic, Arc::new(crate::registry::NoRegistry))
+    }
+
+    /// A lab whose records bear schemas.
+    pub fn with_registry(atomic: bool, registry: Arc<dyn SchemaRegistry>) -> Self {
         let log = SimulatedLog::new(SimulationOptions { atomic, ..SimulationOptions::default() });
         let parts = RuntimeParts {
             log: Arc::new(log.clone()),
             state: StateDb::in_memory(),
             clock: Arc::new(ManualClock::default()),
             processing_log: Arc::new(NoProcessingLog),
-            registry: Arc::new(crate::registry::NoRegistry),
+            registry,
         };
         let (runtime, mut workers) = Runtime::by_hand(parts.clone(), config());
         Lab { log, world: World::new(), parts, runtime, worker: workers.pop() }
@@ -77,6 +83,12 @@ impl Lab {
     /// Appends a JSON value with a key to a topic.
     pub fn append(&self, topic: &str, key: &str, value: &str) {
         let record = StoredRecord { timestamp: 1, key: Some(key.into()), value: Some(value.into()), ..Default::default() };
+        self.log.append(topic, 0, record).unwrap();
+    }
+
+    /// Appends an AVRO value with a key to a topic.
+    pub fn append_avro(&self, topic: &str, key: &str, timestamp: i64, value: Vec<u8>) {
+        let record = StoredRecord { timestamp, key: Some(key.into()), value: Some(value), ..Default::default() };
         self.log.append(topic, 0, record).unwrap();
     }
 

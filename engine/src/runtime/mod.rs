@@ -18,6 +18,8 @@ mod input_tests;
 mod join_tests;
 #[cfg(test)]
 mod lab;
+#[cfg(test)]
+mod not_yet_tests;
 mod query_handle;
 mod restore;
 #[cfg(test)]

@@ -1,9 +1,13 @@
 //! What the outside sees of a running query: its state and its counters.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
+
+/// Tasks of which it is shown that they wait.
+const MAX_WAITS_SHOWN: usize = 4;
 
 /// What ended a query, or kept it from starting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +123,31 @@ pub struct QueryHandle {
     on_end: Mutex<Option<EndListener>>,
     /// What is to be known of it while it runs: what it does not read, and why.
     remarks: Mutex<Vec<String>>,
+    /// Why tasks wait, by sub-topology and partition.
+    waits: Mutex<BTreeMap<(usize, i32), String>>,
+}
+
+/// Says why a task waits, for as long as it is held.
+pub(super) struct WaitNote {
+    handle: Arc<QueryHandle>,
+    task: (usize, i32),
+}
+
+impl WaitNote {
+    /// Says nothing yet.
+    pub fn new(handle: Arc<QueryHandle>, task: (usize, i32)) -> Self {
+        WaitNote { handle, task }
+    }
+
+    pub fn say(&self, reason: String) {
+        self.handle.waits.lock().insert(self.task, reason);
+    }
+}
+
+impl Drop for WaitNote {
+    fn drop(&mut self) {
+        self.handle.waits.lock().remove(&self.task);
+    }
 }
 
 impl std::fmt::Debug for QueryHandle {
@@ -137,6 +166,7 @@ impl QueryHandle {
             interrupt: Arc::default(),
             on_end: Mutex::new(None),
             remarks: Mutex::new(Vec::new()),
+            waits: Mutex::default(),
         })
     }
 
@@ -191,7 +221,10 @@ impl QueryHandle {
 
     /// What is to be known of it while it runs, a sentence each.
     pub fn remarks(&self) -> Vec<String> {
-        self.remarks.lock().clone()
+        let mut all = self.remarks.lock().clone();
+        // Tasks mostly wait for the same.
+        all.extend(self.waits.lock().values().take(MAX_WAITS_SHOWN).cloned());
+        all
     }
 
     /// Replaces the remarks; new ones are logged.

@@ -360,6 +360,8 @@ impl Runtime {
             // A restart before the first commit begins at the same place.
             dirty: is_new,
             look_after: FIRST_LOOK,
+            registry: self.parts.registry.clone(),
+            waiting: None,
             _lease: lease.clone(),
         };
         Ok((key, task))

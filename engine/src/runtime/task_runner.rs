@@ -12,11 +12,12 @@ use crossbeam_channel::Sender;
 
 use super::changelog::{Changelog, CommitNumber};
 use super::input::{Input, Next};
-use super::query_handle::{QueryHandle, TopicReads};
+use super::query_handle::{QueryHandle, TopicReads, WaitNote};
 use crate::log::{LogError, LogWriter, Offset, TopicPartition};
-use crate::operators::{FatalError, TaskGraph, before_commit, end_chunk, process_from};
+use crate::operators::{FatalError, NotYet, TaskGraph, Unread, before_commit, end_chunk, process_from};
 use crate::pace::Halt;
 use crate::processing_log::{ProcessingError, ProcessingErrorKind};
+use crate::registry::SchemaRegistry;
 use crate::row::Headers;
 use crate::state::FrozenOverlay;
 use crate::task::TaskContext;
@@ -34,6 +35,10 @@ const LOOK_TIME: Duration = Duration::from_millis(1);
 
 /// How long a task rests when the log has no room for what it would write.
 const ROOM_PAUSE: Duration = Duration::from_millis(2);
+/// How long a task rests where its next record bears a schema that is not known yet, at first; doubled up to
+/// [`MAX_SCHEMA_PAUSE`].
+const MIN_SCHEMA_PAUSE: Duration = Duration::from_millis(1);
+const MAX_SCHEMA_PAUSE: Duration = Duration::from_millis(500);
 
 /// Names a task within the server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -118,8 +123,28 @@ pub(super) struct Task {
     pub dirty: bool,
     /// Records between two looks at the clock.
     pub look_after: usize,
+    /// Who is asked for the schemas of records, and knows why it does not answer.
+    pub registry: Arc<dyn SchemaRegistry>,
+    /// Set while the next record bears a schema that is not known yet.
+    pub waiting: Option<Waiting>,
     /// Tells whoever holds the other end that the task is gone. The last field: stores go before it.
     pub _lease: Sender<Infallible>,
+}
+
+/// A task waits for a schema.
+pub(super) struct Waiting {
+    /// How long until it is looked again.
+    pause: Duration,
+    /// Says so to whoever looks at the query.
+    note: WaitNote,
+}
+
+/// What became of records that were to be processed.
+struct Processed {
+    /// How many it were.
+    done: usize,
+    /// Why the next one has to wait.
+    not_yet: Option<NotYet>,
 }
 
 /// Why a task can't go on with its turn.
@@ -249,9 +274,16 @@ impl Task {
                         break Turn::Later(until);
                     }
                 }
+                Next::NotYet(lane, not_yet) => break self.wait(lane, &not_yet),
                 Next::Lane(lane) => {
                     let count = self.input.run_length(lane, self.look_after);
-                    let count = self.process(lane, count)?;
+                    let Processed { done: count, not_yet } = self.process(lane, count)?;
+                    if count > 0 {
+                        self.waiting = None;
+                    }
+                    if let Some(not_yet) = not_yet {
+                        break self.wait(lane, &not_yet);
+                    }
                     records += count;
                     since_look += count;
                     if since_look >= self.look_after || self.cx.pace.is_long() {
@@ -276,24 +308,60 @@ impl Task {
         Ok(turn)
     }
 
+    /// Looks again later: a lane's next record can't be read yet. All lanes wait with it, since none may overtake it.
+    #[cold]
+    fn wait(&mut self, lane: usize, not_yet: &NotYet) -> Turn {
+        let trouble = self.registry.trouble().map(|trouble| format!(". {}", trouble.trim_end_matches('.'))).unwrap_or_default();
+        let place = self.lanes.get(lane).map_or_else(String::new, |(partition, _)| {
+            format!("partition {} of topic '{}' waits at offset {}: ", partition.partition, partition.topic, self.input.position(lane).0)
+        });
+        let reason = format!("{place}{}{trouble}", not_yet.0);
+        let waiting = self.waiting.get_or_insert_with(|| {
+            let note = WaitNote::new(self.handle.clone(), (self.id.sub_topology, self.id.partition));
+            Waiting { pause: MIN_SCHEMA_PAUSE, note }
+        });
+        waiting.note.say(reason);
+        let at = self.cx.clock.instant() + waiting.pause;
+        waiting.pause = (waiting.pause * 2).min(MAX_SCHEMA_PAUSE);
+        Turn::Later(at)
+    }
+
     /// Runs the next records of a lane through the operators, `count` at most (and one at least): a run ends early behind
-    /// a record that set off much, and where the query is told to stop. How many it were.
-    fn process(&mut self, lane: usize, count: usize) -> Result<usize, TaskError> {
+    /// a record that set off much, where the query is told to stop, and before a record that can't be read yet.
+    fn process(&mut self, lane: usize, count: usize) -> Result<Processed, TaskError> {
         let (topic_partition, sources) = &self.lanes[lane];
-        let Some((arrived, first)) = self.input.head(lane) else { return Ok(0) };
-        let (mut done, mut bytes) = (0, 0);
+        let Some((arrived, first)) = self.input.head(lane) else { return Ok(Processed { done: 0, not_yet: None }) };
+        let (mut done, mut bytes, mut not_yet) = (0, 0, None);
         self.cx.record = Some((Arc::clone(&arrived.batch), first));
-        for index in first..first + count {
+        'records: for index in first..first + count {
             if let Some((_, at_hand)) = &mut self.cx.record {
                 *at_hand = index;
             }
             let record = arrived.batch.record(index);
-            bytes += (record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)) as u64;
             self.cx.pace.begin();
+            // Who reads it first must not have processed it when another has to wait.
+            if sources.len() > 1 {
+                for source in sources {
+                    if let Err(why) = self.graph.sources[*source].0.is_ready(record) {
+                        not_yet = Some(why);
+                        break 'records;
+                    }
+                }
+            }
             for source in sources {
                 let (reader, node, port) = &mut self.graph.sources[*source];
                 let headers = if self.wants_headers[*source] { Headers::OfRecord } else { Headers::None };
-                if let Some(row) = reader.read(record, headers, topic_partition.partition, &mut self.cx)? {
+                let row = match reader.read(record, headers, topic_partition.partition, &mut self.cx) {
+                    Ok(row) => row,
+                    Err(Unread::Fatal(error)) => return Err(error.into()),
+                    Err(Unread::NotYet(why)) if sources.first() == Some(source) => {
+                        not_yet = Some(why);
+                        break 'records;
+                    }
+                    // It was ready a moment ago, and another has processed the record: that is taken back.
+                    Err(Unread::NotYet(NotYet(why))) => return Err(TaskError::Interrupted(why)),
+                };
+                if let Some(row) = row {
                     process_from(&mut self.graph.nodes, 0, *node, *port, row, &mut self.cx).map_err(|error| {
                         let place = format!(
                             "(topic {}, partition {}, offset {})",
@@ -304,6 +372,7 @@ impl Task {
                 }
             }
             done += 1;
+            bytes += (record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)) as u64;
             if self.cx.pace.is_long() || self.cx.pace.is_stopped() {
                 break;
             }
@@ -314,9 +383,11 @@ impl Task {
             reads.records += done as u64;
             reads.bytes += bytes;
         }
-        self.input.advance(lane, done);
-        self.dirty = true;
-        Ok(done)
+        if done > 0 {
+            self.input.advance(lane, done);
+            self.dirty = true;
+        }
+        Ok(Processed { done, not_yet })
     }
 
     /// Whether what it does has to be taken back where a commit fails. A push query without topics of its own has nothing

@@ -10,6 +10,7 @@ mod check;
 mod clock;
 mod model;
 mod process;
+mod schemas;
 mod setup;
 mod tests;
 mod workload;
@@ -32,6 +33,7 @@ use crate::log::simulated::{FaultPlan, OFFSETS_REFUSED, SimulatedLog, Simulation
 use crate::log::{Log, TopicSpec};
 use crate::operators::materialized;
 use crate::plan::QueryPlan;
+use crate::registry::slow::SlowRegistry;
 use crate::state::simulated::SimulatedDisk;
 use crate::types::Value;
 
@@ -43,6 +45,7 @@ struct Run {
     disk: SimulatedDisk,
     clock: Arc<SimulatedClock>,
     random: StdRng,
+    registry: Arc<SlowRegistry>,
     process: Option<Process>,
     happened: Happened,
 }
@@ -74,7 +77,7 @@ fn run(setup: &Setup) -> Result<Ran, String> {
                         is_over = true;
                         break;
                     };
-                    let value = input.value.as_ref().map(|value| value.to_string().into_bytes());
+                    let value = input.value.as_ref().map(|value| run.payload(value));
                     let record = StoredRecord { timestamp: input.timestamp, key: Some(input.key.into()), value, ..Default::default() };
                     run.log.append(input.topic, input.partition, record).map_err(|error| error.to_string())?;
                 }
@@ -99,7 +102,9 @@ impl Run {
     fn new(setup: Setup) -> Self {
         let mut world = World::new();
         world.default_partitions = Some(setup.partitions);
-        let Ok(Outcome::Query(planned)) = world.run(&setup.workload.script()) else { panic!("{}", setup.workload.script()) };
+        let Ok(Outcome::Query(planned)) = world.run(&setup.workload.script(setup.late_schemas.is_some())) else {
+            panic!("{}", setup.workload.script(setup.late_schemas.is_some()))
+        };
         let log = SimulatedLog::new(SimulationOptions { atomic: setup.atomic, faults: FaultPlan::default() });
         for topic in setup.workload.topics().iter().chain(&["O"]) {
             let spec = TopicSpec { name: (*topic).to_owned(), partitions: setup.partitions, replicas: 1, config: BTreeMap::new() };
@@ -113,16 +118,25 @@ impl Run {
             disk: SimulatedDisk::new(setup.seed, setup.disk),
             clock: Arc::new(SimulatedClock::new()),
             random: StdRng::seed_from_u64(setup.seed ^ 0x5eed),
+            registry: schemas::registry(setup.seed, setup.late_schemas.unwrap_or_default()),
             process: None,
             happened: Happened::default(),
             setup,
         }
     }
 
+    /// A record's value: AVRO by one of several schemas, or JSON.
+    fn payload(&mut self, value: &Json) -> Vec<u8> {
+        match self.setup.late_schemas {
+            Some(_) => schemas::payload(value, self.random.random_range(1..=schemas::COUNT)),
+            None => value.to_string().into_bytes(),
+        }
+    }
+
     /// A process that runs: a new one where there is none.
     fn process(&mut self) -> Option<&mut Process> {
         if self.process.is_none() {
-            match Process::start(&self.setup, &self.plan, &self.log, self.disk.open(), &self.clock) {
+            match Process::start(&self.setup, &self.plan, &self.log, self.disk.open(), &self.clock, self.registry.clone()) {
                 Ok(process) => self.process = Some(process),
                 Err(_) => {
                     self.happened.failed_starts += 1;
@@ -187,6 +201,7 @@ impl Run {
         let planted = self.setup.faults.planted;
         self.log.set_faults(FaultPlan { seed: self.setup.seed, planted, ..FaultPlan::default() });
         self.disk.set_faults(0.0);
+        self.registry.answer();
         let clock = self.clock.clone();
         let process = self.process().ok_or("the process does not start without faults")?;
         let query = process.handle.id.to_string();
@@ -194,6 +209,7 @@ impl Run {
         process.drain(&clock)?;
         self.happened.log = self.log.fault_counts();
         self.happened.disk = self.disk.faults();
+        self.happened.late_schemas = self.registry.late();
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use crate::log::simulated::SimulatedLog;
 use crate::log::{LogError, OffsetSpec};
 use crate::plan::QueryPlan;
 use crate::processing_log::NoProcessingLog;
+use crate::registry::SchemaRegistry;
 use crate::state::StateDb;
 
 /// See the module. Dropping it is a kill: nothing is committed.
@@ -36,6 +37,7 @@ impl Process {
         log: &SimulatedLog,
         state: StateDb,
         clock: &Arc<SimulatedClock>,
+        registry: Arc<dyn SchemaRegistry>,
     ) -> Result<Self, String> {
         if !setup.atomic {
             let later = state.clone();
@@ -46,7 +48,7 @@ impl Process {
             state: state.clone(),
             clock: clock.clone(),
             processing_log: Arc::new(NoProcessingLog),
-            registry: Arc::new(crate::registry::NoRegistry),
+            registry,
         };
         let config = RuntimeConfig {
             workers: setup.workers,

@@ -24,6 +24,8 @@ pub(super) struct Setup {
     pub crash: f64,
     /// How often the disk is lost with the process.
     pub wipe: f64,
+    /// How often the registry does not know a schema yet; `None`: records bear no schemas.
+    pub late_schemas: Option<f64>,
 }
 
 /// What has happened in a run.
@@ -39,11 +41,13 @@ pub(super) struct Happened {
     /// Starts that the log refused.
     pub failed_starts: u64,
     pub pauses: u64,
+    /// Questions that the registry had no answer to yet.
+    pub late_schemas: u64,
 }
 
 impl std::ops::AddAssign for Happened {
     fn add_assign(&mut self, other: Happened) {
-        let Happened { log, disk, crashes, wipes, restarts, failed_starts, pauses } = other;
+        let Happened { log, disk, crashes, wipes, restarts, failed_starts, pauses, late_schemas } = other;
         self.log += log;
         self.disk += disk;
         self.crashes += crashes;
@@ -51,6 +55,7 @@ impl std::ops::AddAssign for Happened {
         self.restarts += restarts;
         self.failed_starts += failed_starts;
         self.pauses += pauses;
+        self.late_schemas += late_schemas;
     }
 }
 
@@ -91,6 +96,7 @@ impl Setup {
             disk: often(0.5, &mut random),
             crash: often(0.02, &mut random),
             wipe: if atomic { 0.0 } else { often(0.6, &mut random) },
+            late_schemas: random.random_bool(0.4).then(|| random.random_range(0.1..0.9)),
         }
     }
 }

@@ -80,6 +80,7 @@ fn seeds() {
         ("wipe", all.wipes),
         ("failed start", all.failed_starts),
         ("pause", all.pauses),
+        ("late schema", all.late_schemas),
     ] {
         assert!(count >= 20, "{name} happened {count} times");
     }

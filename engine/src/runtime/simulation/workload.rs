@@ -53,7 +53,7 @@ impl Workload {
     ];
 
     /// The statements; the last one is the query, and its sink is the topic O.
-    pub fn script(self) -> String {
+    pub fn script(self, has_schemas: bool) -> String {
         let query = match self {
             Workload::Filter => "CREATE STREAM O AS SELECT ID, N FROM S WHERE V > 3;",
             Workload::Count => "CREATE TABLE O AS SELECT ID, COUNT(*) AS C, SUM(V) AS T FROM S GROUP BY ID;",
@@ -83,6 +83,8 @@ impl Workload {
              CREATE TABLE R (ID STRING PRIMARY KEY, B INT) WITH (KAFKA_TOPIC='r', VALUE_FORMAT='JSON');
              {query}"
         )
+        .replace("VALUE_FORMAT='JSON'", if has_schemas { "VALUE_FORMAT='AVRO'" } else { "VALUE_FORMAT='JSON'" })
+        .replace(" O AS ", " O WITH (VALUE_FORMAT='JSON') AS ")
     }
 
     pub fn topics(self) -> &'static [&'static str] {
