@@ -86,7 +86,9 @@ async fn run_in_process(args: &RunArgs) -> Result<Ending, String> {
             scratch.insert(folder).path().to_owned()
         }
     };
+    let of_registry = std::env::vars().filter(|(name, _)| name.contains("SCHEMA_REGISTRY"));
     let config = ConfigBuilder::new()
+        .env(of_registry)
         .set("listeners", "http://127.0.0.1:0", "tidemill run")
         .set("tidemill.data.dir", &data_dir.display().to_string(), "--data-dir")
         .build()

@@ -23,6 +23,7 @@ mod reply;
 mod request;
 mod router;
 mod rows;
+pub mod schema_registry;
 mod server;
 mod statements;
 

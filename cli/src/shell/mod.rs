@@ -7,7 +7,7 @@ mod entities;
 mod lines;
 mod options;
 mod pager;
-pub mod place;
+mod place;
 mod prompt;
 mod render;
 mod screen;

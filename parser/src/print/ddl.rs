@@ -124,11 +124,7 @@ impl AssertValues {
         if !self.columns.is_empty() {
             write!(f, "({}) ", Joined(&self.columns, ", "))?;
         }
-        f.write_str(before)?;
-        for (n, values) in self.rows.iter().enumerate() {
-            write!(f, "{} ({})", if n == 0 { "" } else { "," }, Joined(values, ", "))?;
-        }
-        Ok(())
+        write!(f, "{before} ({})", Joined(&self.values, ", "))
     }
 }
 

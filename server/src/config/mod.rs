@@ -21,6 +21,7 @@ mod table;
 mod tests;
 
 pub use builder::ConfigBuilder;
+pub(crate) use client::{Store, kind_of_store};
 pub use kind::Kind;
 pub use overrides::{OverrideError, OverrideRules, near};
 pub use server_config::ServerConfig;

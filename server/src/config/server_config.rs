@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tidemill_engine::engine::{Backoff, EngineConfig, LogChoice};
+use tidemill_engine::engine::{Backoff, EngineConfig, LogChoice, RegistryChoice};
 
 use super::guarantee::broken_promise;
 use super::overrides::OverrideRules;
 use super::table::{Role, property};
 use super::{ConfigError, client, streams};
+use crate::schema_registry::{self, RegistryClient};
 
 /// What a server is started with.
 #[derive(Clone)]
@@ -47,7 +49,12 @@ impl ServerConfig {
         let listen = read.text("listeners").split(',').map(listener).collect::<Result<Vec<_>, _>>()?;
         let allowlist = (read.text("ksql.properties.overrides.validation.mode") == "allowlist")
             .then(|| read.text("ksql.properties.overrides.allowlist"));
-        let engine = read.engine()?;
+        let mut engine = read.engine()?;
+        if let Some(settings) = schema_registry::Settings::from_properties(&values).map_err(ConfigError)? {
+            engine.registry = RegistryChoice::Given(Arc::new(RegistryClient::new(settings).map_err(ConfigError)?));
+        } else if let Some(names) = schema_registry::in_vain(&values) {
+            warnings.push(format!("no effect here: {names}. They are for a schema registry, and ksql.schema.registry.url is not set."));
+        }
         let on_kafka = matches!(engine.log, LogChoice::Kafka { .. });
         let broken: Vec<String> = values.iter().filter_map(|(name, value)| broken_promise(name, value, on_kafka)).collect();
         if !broken.is_empty() {
@@ -186,6 +193,8 @@ impl Values<'_> {
         engine.processing_log_include_rows = self.flag("ksql.logging.processing.rows.include");
         for (name, value) in self.0 {
             let own = property(name).is_some_and(|p| matches!(p.role, Role::Session | Role::Server)) || name.starts_with("ksql.functions.");
+            // No session has a use for them, and they may hold secrets.
+            let own = own && !name.starts_with("ksql.schema.registry.");
             match streams::find(name) {
                 _ if own => engine.session_defaults.insert(name.clone(), value.clone()),
                 Some(p) if p.role == Role::Session => {

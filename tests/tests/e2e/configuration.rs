@@ -34,6 +34,7 @@ fn an_environment_of_the_image_configures_the_server() {
         ("KSQL_HEAP_OPTS", "-Xmx1g"),
         ("KSQL_KSQL_LOGGING_PROCESSING_STREAM_NAME", "What_Failed"),
         ("KSQL_KSQL_SCHEMA_REGISTRY_URL", "http://schema-registry:8081"),
+        ("TIDEMILL_SCHEMA_REGISTRY_TIMEOUT_MS", "500"),
         ("KSQL_KSQL_SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO", "me:hush"),
         ("KSQL_KSQL_CONNECT_URL", "http://connect:8083"),
         ("KSQL_SASL_JAAS_CONFIG", "a.PlainLoginModule required username=\"me\" password=\"hush\";"),
@@ -51,9 +52,12 @@ fn an_environment_of_the_image_configures_the_server() {
     let (status, answer) = post(&server, "CREATE STREAM c AS SELECT * FROM s;", json!({"ksql.output.topic.name.prefix": "mine-"}));
     assert_eq!(status, 200, "{answer}");
     assert!(answer.to_string().contains("mine-C"), "{answer}");
-    // What is not built is accepted with a word, and refused where a statement needs it.
+    // What is not built is accepted with a word, and refused where a statement needs it; who is not there is named.
     for (sql, expected) in [
-        ("CREATE STREAM t (v STRING) WITH (KAFKA_TOPIC='t', PARTITIONS=1, VALUE_FORMAT='AVRO');", "AVRO"),
+        (
+            "CREATE STREAM t (v STRING) WITH (KAFKA_TOPIC='t', PARTITIONS=1, VALUE_FORMAT='AVRO');",
+            "http://schema-registry:8081 can't be reached",
+        ),
         ("SHOW CONNECTORS;", "Connectors are not built"),
     ] {
         let (status, answer) = post(&server, sql, json!({}));
@@ -66,7 +70,7 @@ fn an_environment_of_the_image_configures_the_server() {
     for text in [shown, server.log()] {
         assert!(!text.contains("hush"), "{text}");
     }
-    for expected in ["schema registry are not built", "Connectors are not built", "KSQL_HEAP_OPTS, KSQL_HOST_NAME", "TIDEMILL_NO_SUCH"] {
+    for expected in ["Connectors are not built", "KSQL_HEAP_OPTS, KSQL_HOST_NAME", "TIDEMILL_NO_SUCH"] {
         assert_eq!(started.matches(expected).count(), 1, "{expected}: {started}");
     }
 }

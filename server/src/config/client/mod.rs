@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use super::streams::{self, Client, Scope, StreamsProperty, Takers};
 use super::table::Role;
 
+pub use stores::{Store, kind_of_store};
+
 /// The clients' properties from everything that was set.
 ///
 /// # Errors

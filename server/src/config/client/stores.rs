@@ -7,7 +7,7 @@ use super::uses_tls;
 
 /// What a file of certificates or keys is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Store {
+pub enum Store {
     Pem,
     Pkcs12,
     Jks,
@@ -49,7 +49,7 @@ pub(super) fn tls(set: &BTreeMap<&str, &str>) -> Result<Vec<(&'static str, Strin
         return Err(format!("ssl.enabled.protocols={protocols} can't be held to: TLSv1.2 and TLSv1.3 are taken, so name both"));
     }
     if let Some(path) = get("ssl.truststore.location") {
-        match store("ssl.truststore.location", path, get("ssl.truststore.type"))? {
+        match kind_of_store("ssl.truststore.location", path, get("ssl.truststore.type"))? {
             Store::Pem => found.push(("ssl.ca.location", path.to_owned())),
             kind => {
                 return Err(format!(
@@ -62,7 +62,7 @@ pub(super) fn tls(set: &BTreeMap<&str, &str>) -> Result<Vec<(&'static str, Strin
         }
     }
     if let Some(path) = get("ssl.keystore.location") {
-        match store("ssl.keystore.location", path, get("ssl.keystore.type"))? {
+        match kind_of_store("ssl.keystore.location", path, get("ssl.keystore.type"))? {
             Store::Pem => {
                 found.push(("ssl.certificate.location", path.to_owned()));
                 found.push(("ssl.key.location", path.to_owned()));
@@ -84,7 +84,10 @@ pub(super) fn tls(set: &BTreeMap<&str, &str>) -> Result<Vec<(&'static str, Strin
 }
 
 /// What a file is, by its first bytes; where they don't tell, by the type that was set.
-fn store(property: &str, path: &str, declared: Option<&str>) -> Result<Store, String> {
+///
+/// # Errors
+/// The file can't be read, or is none of them; a sentence that names the property.
+pub fn kind_of_store(property: &str, path: &str, declared: Option<&str>) -> Result<Store, String> {
     let mut head = Vec::new();
     let file = std::fs::File::open(path).map_err(|error| format!("{property}: {path} can't be read: {error}"))?;
     file.take(LOOK_BYTES).read_to_end(&mut head).map_err(|error| format!("{property}: {path} can't be read: {error}"))?;

@@ -6,6 +6,7 @@ mod engine;
 mod limits;
 mod neighbours;
 mod own;
+mod registry;
 mod rest;
 
 use super::kind::Kind;
@@ -86,6 +87,7 @@ pub static GROUPS: &[(&str, &[Property])] = &[
     ("The REST server", rest::PROPERTIES),
     ("The engine", engine::PROPERTIES),
     ("Limits", limits::PROPERTIES),
+    ("The schema registry", registry::PROPERTIES),
     ("Neighbours and plug-ins of ksqlDB", neighbours::PROPERTIES),
 ];
 
@@ -104,7 +106,6 @@ pub static PREFIXES: &[(&str, Role, &str)] = &[
     ("ksql.functions.", Role::Session, "Settings of functions."),
     ("confluent.", Role::Inert, "Confluent's plug-ins are Java."),
     ("metrics.context.", Role::Inert, "Metrics are not built yet."),
-    ("ksql.schema.registry.", Role::Inert, "Formats with a schema registry are not built yet; statements that name one are refused."),
     ("ksql.connect.", Role::Inert, "Connectors are not built yet; statements about them are refused."),
     ("ksql.error.classifier.regex", Role::Inert, "An error says itself whose it is."),
     ("ksql.internal.", Role::Inert, "Between servers of one service: several are not built yet."),
@@ -121,7 +122,7 @@ const SECRET_PARTS: [&str; 10] =
     ["key.pem", "password", "secret", "jaas", "token", "credential", "user.info", "passphrase", "license", "keystore.key"];
 /// Names that contain one of them and hold no secret.
 const NOT_SECRET: [&str; 5] =
-    ["continuation.tokens", "token.endpoint.url", "basic.auth.credentials.source", "basic.auth.credentials.reload", "credentials.file"];
+    ["continuation.tokens", "token.endpoint.url", "auth.credentials.source", "basic.auth.credentials.reload", "credentials.file"];
 
 /// Whether a property's value must not be shown: by its kind, or where it is in no table by its name.
 pub fn is_secret(name: &str) -> bool {
@@ -135,9 +136,10 @@ pub fn is_secret(name: &str) -> bool {
 /// Shown in the place of a secret.
 pub const HIDDEN: &str = "[hidden]";
 
-/// A value as it may be shown.
+/// A value as it may be shown. A URL may hold a name and a password.
 pub fn shown<'a>(name: &str, value: &'a str) -> &'a str {
-    if is_secret(name) { HIDDEN } else { value }
+    let holds_login = || name.ends_with(".url") && value.contains('@');
+    if is_secret(name) || holds_login() { HIDDEN } else { value }
 }
 
 #[cfg(test)]
@@ -171,5 +173,7 @@ mod tests {
         for name in ["listeners", "ksql.query.push.v2.continuation.tokens.enabled", "ksql.connect.basic.auth.credentials.source"] {
             assert_eq!(shown(name, "x"), "x", "{name}");
         }
+        assert_eq!(shown("ksql.schema.registry.url", "http://a:1,http://b:2"), "http://a:1,http://b:2");
+        assert_eq!(shown("ksql.schema.registry.url", "http://a:1,http://u:pw@b:2"), HIDDEN);
     }
 }

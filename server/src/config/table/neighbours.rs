@@ -2,14 +2,11 @@
 
 use super::{Kind, MS, Property, inert, refused, unset};
 
-const NO_REGISTRY: &str = "Formats with a schema registry are not built yet; statements that name one are refused.";
 const NO_CONNECT: &str = "Connectors are not built yet; statements about them are refused.";
 const NO_METRICS: &str = "Metrics are not built yet.";
 const KAFKA_ALLOWS: &str = "What Kafka forbids is refused when it is tried.";
 
 pub static PROPERTIES: &[Property] = &[
-    inert("ksql.schema.registry.url", "", Kind::Text, NO_REGISTRY),
-    inert("ksql.json_sr.converter.deserializer.enabled", "true", Kind::Bool, NO_REGISTRY),
     inert("ksql.connect.url", "http://localhost:8083", Kind::Text, NO_CONNECT),
     inert("ksql.connect.worker.config", "", Kind::Text, NO_CONNECT),
     inert("ksql.connect.request.timeout.ms", "5000", MS, NO_CONNECT),
