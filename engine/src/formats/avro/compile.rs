@@ -2,33 +2,49 @@
 //!
 //! Which types a column takes follows ksqlDB, which reads AVRO through Kafka Connect's data model: INT from int, BIGINT from
 //! int and long, DOUBLE from float and double, STRING from string, enum, numbers and booleans, BYTES from bytes and fixed,
-//! DECIMAL from its logical type, times from theirs and from plain numbers. Names match whatever the case of their letters.
-//! A column that the writer does not have is null; a union of several types is a STRUCT with a field for each.
+//! DECIMAL from its logical type, times from theirs and from plain numbers. A field is the column's whose name it has, else
+//! the one's whose name is its own in upper case. A column that the writer does not have is null; a union of several types is
+//! a STRUCT with a field for each.
 
 use apache_avro::Schema;
 use apache_avro::schema::{InnerDecimalSchema, Name, RecordSchema, UnionSchema, UuidSchema};
 
-use super::MAP_ENTRY;
+use super::canonical;
 use super::names::{Names, namespace_of};
-use super::read::{Reader, Step};
+use super::read::{Reader, Step, Target};
 use super::skip::Skip;
+use super::types::{branch_name, connect_name, connect_type, is_column, is_long, is_map_entry, long_units, nullable, some_byte};
 use crate::types::{SqlType, Text};
 
 /// Nodes that a compiled schema may have: a schema of few lines can name a record a thousand times over.
 pub(super) const MAX_NODES: usize = 20_000;
 
-/// A column that is wanted, and its slot; `None`: nobody reads it, but its type is checked.
+/// A column that is wanted.
+#[derive(Clone, Copy)]
 pub(super) struct Wanted<'c> {
     pub name: &'c str,
     pub sql_type: &'c SqlType,
+    /// `None`: nobody reads it, but its type is checked.
     pub slot: Option<usize>,
+    /// The number under which it may be carried.
+    pub carried: Option<usize>,
 }
 
 /// What a payload is read by.
 #[derive(Debug)]
-pub(super) enum Plan {
-    /// A record whose fields are columns. `null_branch`: the record is one branch of a union with null, and null the other.
-    Row { null_branch: Option<usize>, steps: Box<[Step]> },
+pub(super) struct Plan {
+    pub shape: Shape,
+    /// Records that contain themselves, which nobody reads.
+    pub named: Box<[Skip]>,
+}
+
+/// How the columns lie in a payload.
+#[derive(Debug)]
+pub(super) enum Shape {
+    /// A record whose fields are columns; `some`: the byte before it, where it may be null.
+    Row { some: Option<u8>, steps: Box<[Step]> },
+    /// A union of several records (or other types), each of which is a column; `None`: null.
+    Branches(Box<[Option<Step>]>),
     /// The only column.
     Single { slot: Option<usize>, reader: Reader },
 }
@@ -38,25 +54,11 @@ pub(super) enum Plan {
 /// # Errors
 /// What of the schema can't be read as which column.
 pub(super) fn compile(schema: &Schema, others: &[Schema], wanted: &[Wanted<'_>], unwrapped: bool) -> Result<Plan, String> {
-    let mut compiler = Compiler { names: Names::of(others.iter().chain([schema])), open: Vec::new(), nodes: 0 };
-    let root = Place { schema, namespace: None };
-    if let ([only], true) = (wanted, unwrapped) {
-        let reader = compiler.reader(root, only.sql_type, "")?;
-        return Ok(Plan::Single { slot: only.slot, reader });
-    }
-    let (null_branch, root) = match schema {
-        Schema::Union(union) => match nullable(union) {
-            Some((null, other)) => (Some(null), Place { schema: other, ..root }),
-            None => (None, root),
-        },
-        _ => (None, root),
-    };
-    let root = compiler.follow(root)?;
-    let Schema::Record(record) = root.schema else {
-        return Err(format!("Cannot deserialize type {} as type struct for path: ", connect_type(root.schema)));
-    };
-    let steps = compiler.fields(record, root.namespace.as_deref(), wanted, "")?;
-    Ok(Plan::Row { null_branch, steps })
+    let names = Names::of(others.iter().chain([schema]));
+    let mut compiler = Compiler { names, open: Vec::new(), skipped: Vec::new(), named: Vec::new(), nodes: 0 };
+    let shape = compiler.shape(Place { schema, namespace: None }, wanted, unwrapped)?;
+    let named = compiler.named.into_iter().map(|(_, skip)| skip.unwrap_or(Skip::Bytes(0))).collect();
+    Ok(Plan { shape, named })
 }
 
 /// A schema and the namespace around it.
@@ -68,12 +70,41 @@ struct Place<'s> {
 
 struct Compiler<'s> {
     names: Names<'s>,
-    /// Full names of the records that are being compiled, outermost first.
+    /// Full names of the records that are being compiled to be read, outermost first.
     open: Vec<String>,
+    /// As `open`, of records that are passed over.
+    skipped: Vec<String>,
+    /// Records that contain themselves and are passed over.
+    named: Vec<(String, Option<Skip>)>,
     nodes: usize,
 }
 
 impl<'s> Compiler<'s> {
+    fn shape(&mut self, root: Place<'s>, wanted: &[Wanted<'_>], unwrapped: bool) -> Result<Shape, String> {
+        if let ([only], true) = (wanted, unwrapped) {
+            let reader = self.reader(root, only.sql_type, "")?;
+            return Ok(Shape::Single { slot: only.slot, reader });
+        }
+        let mut root = self.follow(root)?;
+        let mut some = None;
+        if let Schema::Union(union) = root.schema {
+            let inner = match nullable(union) {
+                Some((null, other)) => {
+                    some = Some(some_byte(null));
+                    other
+                }
+                None => return self.branches(union, root.namespace.as_deref(), wanted, "").map(Shape::Branches),
+            };
+            root = self.follow(Place { schema: inner, ..root })?;
+        }
+        let Schema::Record(record) = root.schema else {
+            let found = connect_type(root.schema, root.namespace.as_deref());
+            return Err(format!("Cannot deserialize type {found} as type struct for path: "));
+        };
+        let steps = self.fields(record, root.namespace.as_deref(), wanted, "")?;
+        Ok(Shape::Row { some, steps })
+    }
+
     fn count(&mut self) -> Result<(), String> {
         self.nodes += 1;
         if self.nodes > MAX_NODES { Err(format!("The schema has more than {MAX_NODES} parts")) } else { Ok(()) }
@@ -111,26 +142,20 @@ impl<'s> Compiler<'s> {
         self.within(&record.name, around, |compiler, namespace| {
             let mut steps = Vec::new();
             let mut skipped = Vec::new();
-            for (index, field) in record.fields.iter().enumerate() {
+            for field in &record.fields {
                 let place = Place { schema: &field.schema, namespace: namespace.clone() };
-                // Of several fields whose names differ in case only, the last one is the column's, as in ksqlDB.
-                let is_last = || record.fields.iter().skip(index + 1).all(|later| !same_name(&later.name, &field.name));
-                let columns = wanted.iter().filter(|column| same_name(column.name, &field.name) && is_last());
-                let mut slot = None;
-                for column in columns {
-                    let reader = compiler.reader(place.clone(), column.sql_type, &format!("{path}->{}", column.name))?;
-                    if let Some(to) = column.slot {
-                        slot = Some((to, reader));
-                    }
-                }
-                match slot {
-                    Some((to, reader)) => {
+                let step = match column_of(&field.name, wanted) {
+                    Some(column) => compiler.step(place, column, &format!("{path}->{}", column.name))?,
+                    None => Step::Skip(compiler.skip(place)?),
+                };
+                match step {
+                    Step::Skip(skip) => skipped.push(skip),
+                    step => {
                         if !skipped.is_empty() {
                             steps.push(Step::Skip(Skip::record(skipped.drain(..))));
                         }
-                        steps.push(Step::Read(to, reader));
+                        steps.push(step);
                     }
-                    None => skipped.push(compiler.skip(place)?),
                 }
             }
             if !skipped.is_empty() {
@@ -140,34 +165,66 @@ impl<'s> Compiler<'s> {
         })
     }
 
+    /// What becomes of a field that is a column's.
+    fn step(&mut self, place: Place<'s>, column: &Wanted<'_>, path: &str) -> Result<Step, String> {
+        let (some, reader) = match self.reader(place.clone(), column.sql_type, path)? {
+            Reader::Nullable { some, value } => (Some(some), *value),
+            reader => (None, reader),
+        };
+        let Some(slot) = column.slot else { return Ok(Step::Skip(self.skip(place)?)) };
+        let target = Target { slot, some, reader };
+        let inner = match place.schema {
+            Schema::Union(union) => nullable(union).map(|(_, inner)| inner),
+            schema => Some(schema),
+        };
+        let check = inner.and_then(|inner| canonical::check(inner, column.sql_type));
+        Ok(match (column.carried, check) {
+            (Some(index), Some(check)) => Step::Carry { index, check, target },
+            _ => Step::Read(target),
+        })
+    }
+
+    /// A union as fields, one for each of its branches but null.
+    fn branches(
+        &mut self,
+        union: &'s UnionSchema,
+        around: Option<&str>,
+        wanted: &[Wanted<'_>],
+        path: &str,
+    ) -> Result<Box<[Option<Step>]>, String> {
+        let branch = |branch: &'s Schema| {
+            if matches!(branch, Schema::Null) {
+                return Ok(None);
+            }
+            let place = Place { schema: branch, namespace: around.map(str::to_owned) };
+            match column_of(&branch_name(branch), wanted) {
+                Some(column) => self.step(place, column, &format!("{path}->{}", column.name)).map(Some),
+                None => self.skip(place).map(|skip| Some(Step::Skip(skip))),
+            }
+        };
+        union.variants().iter().map(branch).collect()
+    }
+
     fn reader(&mut self, place: Place<'s>, target: &SqlType, path: &str) -> Result<Reader, String> {
         self.count()?;
         let place = self.follow(place)?;
-        let mismatch =
-            || Err(format!("Cannot deserialize type {} as type {} for path: {path}", connect_type(place.schema), connect_name(target)));
+        let around = place.namespace.as_deref();
+        let mismatch = || {
+            let found = connect_type(place.schema, around);
+            Err(format!("Cannot deserialize type {found} as type {} for path: {path}", connect_name(target)))
+        };
         let inside = |schema: &'s Schema| Place { schema, namespace: place.namespace.clone() };
         Ok(match (place.schema, target) {
             (Schema::Null, _) => Reader::Null,
             (Schema::Union(union), _) if nullable(union).is_some() => {
-                let branches = union.variants().iter().map(|branch| self.reader(inside(branch), target, path));
-                Reader::Union(branches.collect::<Result<_, _>>()?)
+                let Some((null, value)) = nullable(union) else { return mismatch() };
+                Reader::Nullable { some: some_byte(null), value: Box::new(self.reader(inside(value), target, path)?) }
             }
             (Schema::Union(union), SqlType::Struct(fields)) => {
-                let mut branches = Vec::new();
-                for branch in union.variants() {
-                    let name = branch_name(branch);
-                    let field = fields.iter().position(|field| same_name(&field.name, &name));
-                    branches.push(match field.and_then(|index| Some((index, fields.get(index)?))) {
-                        Some((index, field)) => {
-                            Step::Read(index, self.reader(inside(branch), &field.sql_type, &format!("{path}->{}", field.name))?)
-                        }
-                        None => Step::Skip(self.skip(inside(branch))?),
-                    });
-                }
-                Reader::Choice { branches: branches.into(), width: fields.len() }
+                Reader::Choice { branches: self.branches(union, around, &wanted_fields(fields), path)?, width: fields.len() }
             }
             (Schema::Boolean, SqlType::Boolean) => Reader::Boolean,
-            (Schema::Int, SqlType::Int) | (Schema::Date | Schema::TimeMillis, SqlType::Int) => Reader::Int,
+            (Schema::Int | Schema::Date | Schema::TimeMillis, SqlType::Int) => Reader::Int,
             (Schema::Int | Schema::Date | Schema::TimeMillis, SqlType::BigInt) => Reader::IntAsBigInt,
             (schema, SqlType::BigInt) if is_long(schema) => Reader::Long,
             (Schema::Float, SqlType::Double) => Reader::FloatAsDouble,
@@ -193,32 +250,53 @@ impl<'s> Compiler<'s> {
             (Schema::Date | Schema::Int, SqlType::Date) => Reader::Date,
             (Schema::TimeMillis | Schema::Int, SqlType::Time) => Reader::Time { per_ms: 1 },
             (Schema::TimeMicros, SqlType::Time) => Reader::Time { per_ms: 1_000 },
-            (Schema::TimestampMillis | Schema::LocalTimestampMillis | Schema::Long, SqlType::Timestamp) => Reader::Timestamp { per_ms: 1 },
-            (Schema::TimestampMicros | Schema::LocalTimestampMicros, SqlType::Timestamp) => Reader::Timestamp { per_ms: 1_000 },
-            (Schema::TimestampNanos | Schema::LocalTimestampNanos, SqlType::Timestamp) => Reader::Timestamp { per_ms: 1_000_000 },
-            (Schema::Array(array), SqlType::Map(key, value)) => match self.follow(inside(&array.items))? {
-                Place { schema: Schema::Record(record), namespace } if is_map_entry(record) => {
-                    let wanted =
-                        [Wanted { name: "key", sql_type: key, slot: Some(0) }, Wanted { name: "value", sql_type: value, slot: Some(1) }];
-                    Reader::Entries { entry: self.fields(record, namespace.as_deref(), &wanted, path)? }
-                }
-                _ => return mismatch(),
+            (Schema::Long | Schema::Int, SqlType::Timestamp) => Reader::Timestamp { per_ms: 1 },
+            (schema, SqlType::Timestamp) if !matches!(schema, Schema::TimeMicros) => match long_units(schema) {
+                Some(per_ms) => Reader::Timestamp { per_ms },
+                None => return mismatch(),
             },
-            (Schema::Array(array), SqlType::Array(item)) => {
-                Reader::Array(Box::new(self.reader(inside(&array.items), item, &format!("{path}->ARRAY"))?))
+            (Schema::Array(array), _) => {
+                let items = self.follow(inside(&array.items))?;
+                match (items.schema, target) {
+                    (Schema::Record(record), SqlType::Map(key, value)) if is_map_entry(record, items.namespace.as_deref()) => {
+                        let entry = [("key", "MAP_KEY", &**key, 0), ("value", "MAP_VAL", &**value, 1)];
+                        Reader::Entries { entry: self.entry(record, items.namespace.as_deref(), entry, path)? }
+                    }
+                    (Schema::Record(record), _) if is_map_entry(record, items.namespace.as_deref()) => return mismatch(),
+                    (_, SqlType::Array(item)) => Reader::Array(Box::new(self.reader(items, item, &format!("{path}->ARRAY"))?)),
+                    _ => return mismatch(),
+                }
             }
             (Schema::Map(map), SqlType::Map(key, value)) if **key == SqlType::String => {
                 Reader::Map(Box::new(self.reader(inside(&map.types), value, &format!("{path}->MAP_VAL"))?))
             }
             (Schema::Record(record), SqlType::Struct(fields)) => {
-                let wanted: Vec<Wanted<'_>> = (0..)
-                    .zip(fields.iter())
-                    .map(|(slot, field)| Wanted { name: &field.name, sql_type: &field.sql_type, slot: Some(slot) })
-                    .collect();
-                let steps = self.fields(record, place.namespace.as_deref(), &wanted, path)?;
-                Reader::Struct { steps, width: fields.len() }
+                Reader::Struct { steps: self.fields(record, around, &wanted_fields(fields), path)?, width: fields.len() }
             }
             _ => return mismatch(),
+        })
+    }
+
+    /// The key and the value of a map's entry: the field's name, how a path names it, its type and place.
+    fn entry(
+        &mut self,
+        record: &'s RecordSchema,
+        around: Option<&str>,
+        parts: [(&str, &str, &SqlType, usize); 2],
+        path: &str,
+    ) -> Result<Box<[Step]>, String> {
+        self.within(&record.name, around, |compiler, namespace| {
+            let step = |field: &'s apache_avro::schema::RecordField| {
+                let place = Place { schema: &field.schema, namespace: namespace.clone() };
+                match parts.iter().find(|(name, ..)| *name == field.name) {
+                    Some((name, step, sql_type, slot)) => {
+                        let wanted = Wanted { name, sql_type, slot: Some(*slot), carried: None };
+                        compiler.step(place, &wanted, &format!("{path}->{step}"))
+                    }
+                    None => compiler.skip(place).map(Step::Skip),
+                }
+            };
+            record.fields.iter().map(step).collect()
         })
     }
 
@@ -239,96 +317,47 @@ impl<'s> Compiler<'s> {
             Schema::Bytes | Schema::String | Schema::BigDecimal | Schema::Uuid(_) => Skip::Sized,
             Schema::Array(array) => Skip::Array(Box::new(self.skip(inside(&array.items))?)),
             Schema::Map(map) => Skip::Map(Box::new(self.skip(inside(&map.types))?)),
-            Schema::Union(union) => {
-                let branches = union.variants().iter().map(|branch| self.skip(inside(branch)));
-                Skip::Union(branches.collect::<Result<_, _>>()?)
-            }
-            Schema::Record(record) => self.within(&record.name, place.namespace.as_deref(), |compiler, namespace| {
-                let fields = record.fields.iter().map(|field| compiler.skip(Place { schema: &field.schema, namespace: namespace.clone() }));
-                Ok(Skip::record(fields.collect::<Result<Vec<_>, _>>()?))
-            })?,
+            Schema::Union(union) => match nullable(union) {
+                Some((null, value)) => Skip::Nullable { some: some_byte(null), value: Box::new(self.skip(inside(value))?) },
+                None => {
+                    let branches = union.variants().iter().map(|branch| self.skip(inside(branch)));
+                    Skip::Union(branches.collect::<Result<_, _>>()?)
+                }
+            },
+            Schema::Record(record) => self.skip_record(record, place.namespace.as_deref())?,
             _ => Skip::Number,
         })
     }
-}
 
-fn same_name(a: &str, b: &str) -> bool {
-    a == b || a.to_uppercase() == b.to_uppercase()
-}
-
-/// The indexes of null and of the other branch, where a union is of null and one type.
-fn nullable(union: &UnionSchema) -> Option<(usize, &Schema)> {
-    match union.variants() {
-        [Schema::Null, other] => Some((0, other)),
-        [other, Schema::Null] => Some((1, other)),
-        _ => None,
+    fn skip_record(&mut self, record: &'s RecordSchema, around: Option<&str>) -> Result<Skip, String> {
+        let full = record.name.fullname(around);
+        let known = self.named.iter().position(|(name, _)| *name == full);
+        if let (Some(index), true) = (known, self.skipped.contains(&full)) {
+            return Ok(Skip::Again(index));
+        }
+        if self.skipped.contains(&full) {
+            self.named.push((full, None));
+            return Ok(Skip::Again(self.named.len() - 1));
+        }
+        let namespace = namespace_of(&record.name, around);
+        self.skipped.push(full.clone());
+        let fields = record.fields.iter().map(|field| self.skip(Place { schema: &field.schema, namespace: namespace.clone() }));
+        let fields = fields.collect::<Result<Vec<_>, _>>();
+        self.skipped.pop();
+        let skip = Skip::record(fields?);
+        if let Some((_, place)) = self.named.iter_mut().find(|(name, _)| *name == full) {
+            place.get_or_insert_with(|| skip.clone());
+        }
+        Ok(skip)
     }
 }
 
-fn is_map_entry(record: &RecordSchema) -> bool {
-    record.name.name() == MAP_ENTRY || record.attributes.get("connect.internal.type").is_some_and(|kind| kind == MAP_ENTRY)
+/// The column that a field of this name is.
+fn column_of<'w, 'c>(field: &str, wanted: &'w [Wanted<'c>]) -> Option<&'w Wanted<'c>> {
+    wanted.iter().find(|column| column.name == field).or_else(|| wanted.iter().find(|column| is_column(field, column.name)))
 }
 
-fn is_long(schema: &Schema) -> bool {
-    matches!(
-        schema,
-        Schema::Long
-            | Schema::TimeMicros
-            | Schema::TimestampMillis
-            | Schema::TimestampMicros
-            | Schema::TimestampNanos
-            | Schema::LocalTimestampMillis
-            | Schema::LocalTimestampMicros
-            | Schema::LocalTimestampNanos
-    )
-}
-
-/// The field of the STRUCT that a union becomes: named after its branch.
-pub(super) fn branch_name(branch: &Schema) -> String {
-    match branch {
-        Schema::Record(of) => of.name.name().to_owned(),
-        Schema::Enum(of) => of.name.name().to_owned(),
-        Schema::Fixed(of) => of.name.name().to_owned(),
-        Schema::Ref { name } => name.name().to_owned(),
-        Schema::Boolean => "boolean".to_owned(),
-        Schema::Int | Schema::Date | Schema::TimeMillis => "int".to_owned(),
-        Schema::Float => "float".to_owned(),
-        Schema::Double => "double".to_owned(),
-        Schema::Array(_) => "array".to_owned(),
-        Schema::Map(_) => "map".to_owned(),
-        Schema::String | Schema::Uuid(_) => "string".to_owned(),
-        schema if is_long(schema) => "long".to_owned(),
-        _ => "bytes".to_owned(),
-    }
-}
-
-/// The type as Connect's messages name it.
-fn connect_type(schema: &Schema) -> &'static str {
-    match schema {
-        Schema::Boolean => "boolean",
-        Schema::Int | Schema::Date | Schema::TimeMillis => "int32",
-        Schema::Float => "float32",
-        Schema::Double => "float64",
-        Schema::String | Schema::Enum(_) | Schema::Uuid(_) => "string",
-        Schema::Array(_) => "array",
-        Schema::Map(_) => "map",
-        Schema::Record(_) | Schema::Union(_) => "struct",
-        Schema::Null => "null",
-        schema if is_long(schema) => "int64",
-        _ => "bytes",
-    }
-}
-
-fn connect_name(sql_type: &SqlType) -> &'static str {
-    match sql_type {
-        SqlType::Boolean => "boolean",
-        SqlType::Int | SqlType::Date | SqlType::Time => "int32",
-        SqlType::BigInt | SqlType::Timestamp => "int64",
-        SqlType::Double => "float64",
-        SqlType::Decimal { .. } | SqlType::Bytes => "bytes",
-        SqlType::String => "string",
-        SqlType::Array(_) => "array",
-        SqlType::Map(..) => "map",
-        SqlType::Struct(_) => "struct",
-    }
+fn wanted_fields(fields: &[crate::types::StructField]) -> Vec<Wanted<'_>> {
+    let wanted = fields.iter().zip(0..);
+    wanted.map(|(field, slot)| Wanted { name: &field.name, sql_type: &field.sql_type, slot: Some(slot), carried: None }).collect()
 }

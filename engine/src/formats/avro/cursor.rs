@@ -1,30 +1,53 @@
 //! Avro's binary encoding, read from a borrowed payload. Nothing here trusts a length that the payload states.
 
+use super::skip::Skip;
 use crate::formats::DecodeError;
 
 /// The longest array or map whose items take no bytes at all (an array of nulls): such a block states millions in ten bytes.
 const MAX_EMPTY_ITEMS: usize = 1 << 16;
 
+/// How deep records that contain themselves may nest in one payload.
+const MAX_AGAIN: usize = 100;
+
 /// A place in a payload.
 pub(super) struct Cursor<'a> {
     rest: &'a [u8],
+    length: usize,
+    /// Records that contain themselves, by their number.
+    named: &'a [Skip],
+    depth: usize,
+    /// How many more of them there may be: each takes a byte at least.
+    again: usize,
 }
 
-pub(super) type Read<T> = Result<T, DecodeError>;
+/// What was read. An error is rare, so that it is kept apart and the result small.
+pub(super) type Read<T> = Result<T, Box<DecodeError>>;
 
 #[cold]
-fn ends_early() -> DecodeError {
-    DecodeError::new("the payload ends in the middle of a value")
+fn ends_early() -> Box<DecodeError> {
+    bad("the payload ends in the middle of a value")
 }
 
 #[cold]
-fn bad(what: &str) -> DecodeError {
-    DecodeError::new(what)
+pub(super) fn bad(what: impl Into<String>) -> Box<DecodeError> {
+    Box::new(DecodeError::new(what))
 }
 
 impl<'a> Cursor<'a> {
     pub fn new(payload: &'a [u8]) -> Self {
-        Cursor { rest: payload }
+        Self::with_named(payload, &[])
+    }
+
+    /// A cursor that passes over records which contain themselves.
+    #[inline]
+    pub fn with_named(payload: &'a [u8], named: &'a [Skip]) -> Self {
+        Cursor { rest: payload, length: payload.len(), named, depth: 0, again: payload.len() }
+    }
+
+    /// Bytes that were read.
+    #[inline]
+    pub fn position(&self) -> usize {
+        self.length - self.rest.len()
     }
 
     /// Bytes that are left.
@@ -114,7 +137,32 @@ impl<'a> Cursor<'a> {
         usize::try_from(index)
             .ok()
             .filter(|index| *index < count)
-            .ok_or_else(|| DecodeError::new(format!("there is no branch or symbol {index}: the schema has {count}")))
+            .ok_or_else(|| bad(format!("there is no branch or symbol {index}: the schema has {count}")))
+    }
+
+    /// The index of a union of null and one type: whether it is the other type, whose index is the byte `some`.
+    #[inline]
+    pub fn is_some(&mut self, some: u8) -> Read<bool> {
+        match self.rest {
+            [byte @ (0 | 2), rest @ ..] => {
+                self.rest = rest;
+                Ok(*byte == some)
+            }
+            _ => Ok(self.index(2)? * 2 == usize::from(some)),
+        }
+    }
+
+    /// Passes over a record that contains itself.
+    pub fn again(&mut self, index: usize) -> Read<()> {
+        if self.depth >= MAX_AGAIN || self.again == 0 {
+            return Err(bad("records within records are nested too deep"));
+        }
+        self.depth += 1;
+        self.again -= 1;
+        let named = self.named;
+        named.get(index).map_or(Ok(()), |skip| skip.run(self))?;
+        self.depth -= 1;
+        Ok(())
     }
 
     /// The items of an array or map, block by block; `item` reads one.

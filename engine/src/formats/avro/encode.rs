@@ -1,8 +1,9 @@
 //! The encoder: the schema is registered once, its id is the prefix of every payload.
 
-use super::write::{FieldWriter, Writer, compile_row, compile_value, write_fields};
-use crate::formats::{EncodeError, Encoder, Layout};
-use crate::types::{Column, SqlType, Value};
+use super::write::{FieldWriter, Writer, write_fields};
+use super::write_plan::{Source, compile_row, compile_value};
+use crate::formats::{Carried, EncodeError, Encoder, Field, Layout};
+use crate::types::Value;
 
 pub(super) struct AvroEncoder {
     prefix: [u8; 5],
@@ -18,30 +19,33 @@ impl AvroEncoder {
     pub fn new(layout: &Layout) -> Result<Self, String> {
         let schemas = layout.schemas.as_ref().ok_or("AVRO needs a schema registry")?;
         let (id, schema) = schemas.write_schema()?;
-        let (schema, others) = super::parse(schema)?;
-        let columns = layout.fields.iter().map(|field| field.slot.map(|slot| (&field.column, slot)));
-        let columns: Vec<(&Column, usize)> = columns.collect::<Option<_>>().ok_or("a column to write has no slot")?;
+        let (schema, others) = super::parse::parse(schema)?;
+        let sources = layout.fields.iter().map(|Field { column, slot, carried }| {
+            slot.map(|slot| Source { name: &column.name, sql_type: &column.sql_type, slot, carried: *carried })
+        });
+        let sources: Option<Vec<Source<'_>>> = sources.collect();
+        let sources = sources.ok_or("a column to write has no slot")?;
         let [a, b, c, d] = id.0.to_be_bytes();
         Ok(AvroEncoder {
             prefix: [0, a, b, c, d],
-            shape: match (super::only_column(layout), columns.as_slice()) {
-                (Some(sql_type), [(_, slot)]) => single(&schema, &others, sql_type, *slot)?,
-                _ => Shape::Row(compile_row(&schema, &others, &columns)?),
+            shape: match (super::only_column(layout), sources.as_slice()) {
+                (Some(sql_type), [only]) => Shape::Single { slot: only.slot, writer: compile_value(&schema, &others, sql_type)? },
+                _ => Shape::Row(compile_row(&schema, &others, &sources)?),
             },
         })
     }
 }
 
-fn single(schema: &apache_avro::Schema, others: &[apache_avro::Schema], sql_type: &SqlType, slot: usize) -> Result<Shape, String> {
-    Ok(Shape::Single { slot, writer: compile_value(schema, others, sql_type)? })
-}
-
 impl Encoder for AvroEncoder {
     fn encode(&mut self, row: &[Value], out: &mut Vec<u8>) -> Result<bool, EncodeError> {
+        self.encode_carrying(row, &Carried::default(), out)
+    }
+
+    fn encode_carrying(&mut self, row: &[Value], carried: &Carried, out: &mut Vec<u8>) -> Result<bool, EncodeError> {
         match &self.shape {
             Shape::Row(fields) => {
                 out.extend_from_slice(&self.prefix);
-                write_fields(fields, row, out)?;
+                write_fields(fields, row, carried, out)?;
             }
             Shape::Single { slot, writer } => {
                 let value = row.get(*slot).unwrap_or(&Value::Null);

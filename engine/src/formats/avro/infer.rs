@@ -1,44 +1,46 @@
 //! The columns of a registered schema, as ksqlDB infers them through Kafka Connect's data model.
 //!
-//! Names are in upper case, unless a statement chose the schema by its id. A union of null and one type is that type, a union of several a STRUCT with a field for each;
-//! enums are STRING, fixed is BYTES, float is DOUBLE, an array of Connect's map entries is a MAP. A field whose type has no
+//! Names are in upper case, unless the statement chose the schema by its id. A union of null and one type is that type, a union of several a STRUCT with a field for each;
+//! enums are STRING, fixed is BYTES, float is DOUBLE, an array of Connect's map entries is a MAP. Of the times, Connect knows
+//! date, time-millis and timestamp-millis; the others are what they are written as: BIGINT. A field whose type has no
 //! counterpart is left out, as ksqlDB does with a line in its log.
 
 use apache_avro::Schema;
 use apache_avro::schema::{Name, RecordSchema};
 
-use super::MAP_ENTRY;
-use super::compile::{MAX_NODES, branch_name};
+use super::compile::MAX_NODES;
 use super::names::{MAX_DEPTH, Names, namespace_of};
+use super::types::{branch_name, is_long, is_map_entry, nullable};
 use crate::formats::Inferred;
 use crate::types::{Column, SqlType};
 
-/// The columns of a registered schema, under the fields' names as they stand or in upper case.
+/// The columns of a registered schema.
 ///
 /// # Errors
 /// The schema is not well formed, refers to what is not there, is recursive, or has no type that SQL has.
 pub(super) fn columns_of(schema: &crate::registry::Schema, keeps_case: bool) -> Result<Inferred, String> {
-    let (schema, others) = super::parse(schema)?;
-    let mut inference = Inference { names: Names::of(others.iter().chain([&schema])), open: Vec::new(), nodes: 0, keeps_case };
+    let (schema, others) = super::parse::parse(schema)?;
+    let mut inference = Inference { names: Names::of(others.iter().chain([&schema])), keeps_case, open: Vec::new(), nodes: 0 };
     match inference.sql_type(&schema, None)? {
-        Some(SqlType::Struct(fields)) => {
+        Some(SqlType::Struct(fields)) if !fields.is_empty() => {
             Ok(Inferred::Columns(fields.iter().map(|field| Column::new(&*field.name, field.sql_type.clone())).collect()))
         }
-        Some(other) => Ok(Inferred::Value(other)),
-        None => Err("Schema does not include any columns with types that ksqlDB supports.".to_owned()),
+        Some(other) if !matches!(other, SqlType::Struct(_)) => Ok(Inferred::Value(other)),
+        _ => Err("Schema does not include any columns with types that ksqlDB supports.".to_owned()),
     }
 }
 
 struct Inference<'s> {
     names: Names<'s>,
+    /// Names stay as they are, instead of in upper case.
+    keeps_case: bool,
     open: Vec<String>,
     nodes: usize,
-    keeps_case: bool,
 }
 
 impl<'s> Inference<'s> {
-    fn named(&self, field: &str) -> String {
-        if self.keeps_case { field.to_owned() } else { field.to_uppercase() }
+    fn name(&self, name: &str) -> String {
+        if self.keeps_case { name.to_owned() } else { name.to_uppercase() }
     }
 
     fn record(&mut self, name: &Name, record: &'s RecordSchema, around: Option<&str>) -> Result<SqlType, String> {
@@ -51,7 +53,7 @@ impl<'s> Inference<'s> {
         let mut fields: Vec<(String, SqlType)> = Vec::new();
         for field in &record.fields {
             if let Some(sql_type) = self.sql_type(&field.schema, inner.as_deref())? {
-                fields.push((self.named(&field.name), sql_type));
+                fields.push((self.name(&field.name), sql_type));
             }
         }
         self.open.pop();
@@ -64,18 +66,13 @@ impl<'s> Inference<'s> {
             return Err(format!("The schema has more than {MAX_NODES} parts"));
         }
         Ok(Some(match schema {
-            Schema::Null => return Ok(None),
+            Schema::Null => return Err("Standalone null schemas are not supported by this converter".to_owned()),
             Schema::Boolean => SqlType::Boolean,
             Schema::Int => SqlType::Int,
             Schema::Date => SqlType::Date,
-            Schema::TimeMillis | Schema::TimeMicros => SqlType::Time,
-            Schema::Long => SqlType::BigInt,
-            Schema::TimestampMillis
-            | Schema::TimestampMicros
-            | Schema::TimestampNanos
-            | Schema::LocalTimestampMillis
-            | Schema::LocalTimestampMicros
-            | Schema::LocalTimestampNanos => SqlType::Timestamp,
+            Schema::TimeMillis => SqlType::Time,
+            Schema::TimestampMillis => SqlType::Timestamp,
+            schema if is_long(schema) => SqlType::BigInt,
             Schema::Float | Schema::Double => SqlType::Double,
             Schema::String | Schema::Enum(_) => SqlType::String,
             Schema::Uuid(apache_avro::schema::UuidSchema::String) => SqlType::String,
@@ -86,24 +83,21 @@ impl<'s> Inference<'s> {
             },
             Schema::Array(array) => {
                 if let Schema::Record(record) = &*array.items
-                    && (record.name.name() == MAP_ENTRY
-                        || record.attributes.get("connect.internal.type").is_some_and(|kind| kind == MAP_ENTRY))
-                    && let Some(value) = record.fields.iter().find(|field| field.name == "value")
+                    && is_map_entry(record, around)
                 {
-                    let inner = namespace_of(&record.name, around);
-                    return Ok(self.sql_type(&value.schema, inner.as_deref())?.map(|value| SqlType::map(SqlType::String, value)));
+                    return self.map(record, around);
                 }
                 return Ok(self.sql_type(&array.items, around)?.map(SqlType::array));
             }
             Schema::Map(map) => return Ok(self.sql_type(&map.types, around)?.map(|value| SqlType::map(SqlType::String, value))),
             Schema::Record(record) => self.record(&record.name, record, around)?,
-            Schema::Union(union) => match union.variants() {
-                [Schema::Null, other] | [other, Schema::Null] => return self.sql_type(other, around),
-                branches => {
+            Schema::Union(union) => match nullable(union) {
+                Some((_, other)) => return self.sql_type(other, around),
+                None => {
                     let mut fields = Vec::new();
-                    for branch in branches {
+                    for branch in union.variants().iter().filter(|branch| !matches!(branch, Schema::Null)) {
                         if let Some(sql_type) = self.sql_type(branch, around)? {
-                            fields.push((self.named(&branch_name(branch)), sql_type));
+                            fields.push((self.name(&branch_name(branch)), sql_type));
                         }
                     }
                     SqlType::structure(fields)
@@ -113,6 +107,23 @@ impl<'s> Inference<'s> {
                 Some(found) => return self.sql_type(found, namespace_of(name, around).as_deref()),
                 None => return Err(format!("The schema refers to {}, which is not there", name.fullname(around))),
             },
+            _ => return Ok(None),
         }))
+    }
+
+    /// The MAP that Connect writes as an array of entries; its keys, whatever they are, become STRING.
+    fn map(&mut self, entry: &'s RecordSchema, around: Option<&str>) -> Result<Option<SqlType>, String> {
+        let inner = namespace_of(&entry.name, around);
+        let [Some(key), Some(value)] = ["key", "value"].map(|name| entry.fields.iter().find(|field| field.name == name)) else {
+            return Err("Found map encoded as array of key-value pairs, but array elements do not match the expected format.".to_owned());
+        };
+        let key = self.sql_type(&key.schema, inner.as_deref())?;
+        let value = self.sql_type(&value.schema, inner.as_deref())?;
+        Ok(match (key, value) {
+            (Some(SqlType::String | SqlType::Int | SqlType::BigInt | SqlType::Boolean), Some(value)) => {
+                Some(SqlType::map(SqlType::String, value))
+            }
+            _ => None,
+        })
     }
 }

@@ -5,27 +5,31 @@
 //! read by the plan of its own id, so writers may evolve. What is written has the schema that ksqlDB would register for the
 //! columns ([`schema`]), or the one that a statement names by its id.
 
+mod canonical;
 mod compile;
 mod cursor;
 mod decode;
+mod default;
+#[cfg(test)]
+mod differential;
 mod encode;
 mod infer;
 mod names;
+mod parse;
 mod read;
 mod schema;
 mod skip;
 #[cfg(test)]
 mod tests;
+mod types;
 mod write;
+mod write_plan;
 
 use super::{Decoder, Encoder, Format, Inferred, Layout, SchemaShape, SchemaSupport};
 use crate::registry::{Schema, SchemaKind};
 use crate::types::{Column, SqlType};
 
 pub(super) static AVRO: AvroFormat = AvroFormat;
-
-/// How Connect names the record of a map's key and value, and the attribute's value that says so.
-const MAP_ENTRY: &str = "MapEntry";
 
 pub(super) struct AvroFormat;
 
@@ -52,6 +56,10 @@ impl Format for AvroFormat {
 
     fn schemas(&self) -> Option<&dyn SchemaSupport> {
         Some(self)
+    }
+
+    fn carries(&self) -> bool {
+        true
     }
 
     fn check_column(&self, column: &Column, _is_key: bool) -> Result<(), String> {
@@ -82,40 +90,13 @@ impl SchemaSupport for AvroFormat {
     }
 
     fn name_of(&self, schema: &Schema) -> Option<String> {
-        let (schema, _) = parse(schema).ok()?;
+        let (schema, _) = parse::parse(schema).ok()?;
         schema.name().map(|name| name.fullname(None))
     }
 
     fn key_name(&self, source: &str) -> Option<String> {
         Some(names::of_key(source))
     }
-}
-
-/// Parses a schema and those that it refers to.
-///
-/// # Errors
-/// It is not well formed, or refers to too much.
-fn parse(schema: &Schema) -> Result<(apache_avro::Schema, Vec<apache_avro::Schema>), String> {
-    let mut texts = Vec::new();
-    collect_references(schema, &mut texts, 0)?;
-    let parsed = apache_avro::Schema::parse_str_with_list(&schema.text, &texts);
-    parsed.map_err(|error| format!("The schema is no Avro schema: {error}"))
-}
-
-/// How many schemas one may refer to, and how deep.
-const MAX_REFERENCES: usize = 100;
-
-fn collect_references(schema: &Schema, texts: &mut Vec<String>, depth: usize) -> Result<(), String> {
-    for reference in &schema.references {
-        if depth >= MAX_REFERENCES || texts.len() >= MAX_REFERENCES {
-            return Err(format!("The schema refers to more than {MAX_REFERENCES} others"));
-        }
-        collect_references(&reference.schema, texts, depth + 1)?;
-        if !texts.contains(&reference.schema.text) {
-            texts.push(reference.schema.text.clone());
-        }
-    }
-    Ok(())
 }
 
 /// The only column of an unwrapped layout.

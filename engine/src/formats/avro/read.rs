@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bigdecimal::BigDecimal;
 use num_bigint::BigInt;
 
-use super::cursor::{Cursor, Read};
+use super::cursor::{Cursor, Read, bad};
 use super::skip::Skip;
-use crate::formats::DecodeError;
+use crate::formats::Span;
 use crate::types::text::{DAY_MS, fit_decimal, to_text, write_double, write_i64};
 use crate::types::{MapValue, Text, Value};
 
@@ -56,11 +56,14 @@ pub(super) enum Reader {
         steps: Box<[Step]>,
         width: usize,
     },
-    /// A union with null and one type, or of types that the column can hold alike.
-    Union(Box<[Reader]>),
-    /// A union as a STRUCT with a field for each branch.
+    /// Null, or this behind the byte `some`.
+    Nullable {
+        some: u8,
+        value: Box<Reader>,
+    },
+    /// A union as a STRUCT with a field for each branch; `None`: null.
     Choice {
-        branches: Box<[Step]>,
+        branches: Box<[Option<Step>]>,
         width: usize,
     },
 }
@@ -69,38 +72,70 @@ pub(super) enum Reader {
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     Skip(Skip),
-    /// Read into this slot (of the row, or of the struct).
-    Read(usize, Reader),
+    Read(Target),
+    /// Left where it stands, under this number, where whoever reads wants it so.
+    Carry {
+        index: usize,
+        check: Skip,
+        target: Target,
+    },
+}
+
+/// A slot (of the row, or of the struct), and what is read into it.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub slot: usize,
+    /// The byte before a value that is not null; `None`: there is always a value, and nothing before it.
+    pub some: Option<u8>,
+    pub reader: Reader,
 }
 
 impl Step {
     #[inline]
-    pub fn run(&self, cursor: &mut Cursor<'_>, slots: &mut [Value]) -> Read<()> {
+    pub fn run(&self, cursor: &mut Cursor<'_>, slots: &mut [Value], spans: &mut [Span]) -> Read<()> {
         match self {
             Step::Skip(skip) => skip.run(cursor),
-            Step::Read(slot, reader) => {
-                let value = reader.read(cursor)?;
-                if let Some(place) = slots.get_mut(*slot) {
-                    *place = value;
+            Step::Read(target) => target.run(cursor, slots),
+            Step::Carry { index, check, target } => {
+                let Some(span) = spans.get_mut(*index) else { return target.run(cursor, slots) };
+                if let Some(some) = target.some
+                    && !cursor.is_some(some)?
+                {
+                    return Ok(());
                 }
+                let start = cursor.position();
+                check.run(cursor)?;
+                *span = Span { start, end: cursor.position() };
                 Ok(())
             }
         }
     }
 }
 
-impl Reader {
+impl Target {
     #[inline]
-    pub fn read(&self, cursor: &mut Cursor<'_>) -> Read<Value> {
-        Ok(match self {
-            Reader::Union(branches) => {
-                let index = cursor.index(branches.len())?;
-                match branches.get(index) {
-                    Some(branch) => branch.read(cursor)?,
-                    None => Value::Null,
-                }
+    fn run(&self, cursor: &mut Cursor<'_>, slots: &mut [Value]) -> Read<()> {
+        if let Some(some) = self.some
+            && !cursor.is_some(some)?
+        {
+            // The last field of a name counts, so an earlier one may have been read.
+            if let Some(place) = slots.get_mut(self.slot) {
+                place.set_null();
             }
-            Reader::Null => Value::Null,
+            return Ok(());
+        }
+        match slots.get_mut(self.slot) {
+            Some(place) => self.reader.read_into(cursor, place),
+            None => Err(bad("the row is too short")),
+        }
+    }
+}
+
+impl Reader {
+    /// Reads a value into its place.
+    #[inline]
+    pub fn read_into(&self, cursor: &mut Cursor<'_>, place: &mut Value) -> Read<()> {
+        *place = match self {
             Reader::String => Value::String(Text::from(cursor.text()?)),
             Reader::Long => Value::BigInt(cursor.long()?),
             Reader::Int => Value::Int(cursor.int()?),
@@ -108,16 +143,30 @@ impl Reader {
             Reader::Boolean => Value::Boolean(cursor.boolean()?),
             Reader::Double => Value::Double(cursor.double()?),
             Reader::FloatAsDouble => Value::Double(cursor.float()?.into()),
+            Reader::Timestamp { per_ms: 1 } => Value::Timestamp(cursor.long()?),
+            _ => return self.read_rare(cursor, place),
+        };
+        Ok(())
+    }
+
+    fn read(&self, cursor: &mut Cursor<'_>) -> Read<Value> {
+        let mut value = Value::Null;
+        self.read_into(cursor, &mut value)?;
+        Ok(value)
+    }
+
+    fn read_rare(&self, cursor: &mut Cursor<'_>, place: &mut Value) -> Read<()> {
+        *place = match self {
+            Reader::Nullable { some, value } => {
+                if cursor.is_some(*some)? {
+                    return value.read_into(cursor, place);
+                }
+                Value::Null
+            }
             Reader::Bytes => Value::bytes(cursor.bytes()?),
             Reader::Fixed(size) => Value::bytes(cursor.take(*size)?),
             Reader::Timestamp { per_ms } => Value::Timestamp(cursor.long()?.div_euclid(*per_ms)),
             Reader::Date => Value::Date(cursor.int()?),
-            _ => return self.read_rare(cursor),
-        })
-    }
-
-    fn read_rare(&self, cursor: &mut Cursor<'_>) -> Read<Value> {
-        Ok(match self {
             Reader::Time { per_ms } => time(cursor.long()?.div_euclid(*per_ms))?,
             Reader::Enum(symbols) => {
                 let index = cursor.index(symbols.len())?;
@@ -128,8 +177,7 @@ impl Reader {
                     Some(size) => cursor.take(*size)?,
                     None => cursor.bytes()?,
                 };
-                let number = BigDecimal::new(BigInt::from_signed_bytes_be(bytes), *written_scale);
-                Value::decimal(fit_decimal(&number, *precision, *scale).map_err(DecodeError::new)?)
+                decimal(bytes, *written_scale, *precision, *scale)?
             }
             Reader::AsText(inner) => as_text(&inner.read(cursor)?),
             Reader::Array(item) => {
@@ -153,7 +201,7 @@ impl Reader {
                 let mut entries = MapValue::default();
                 cursor.blocks(|cursor| {
                     let mut pair = [Value::Null, Value::Null];
-                    entry.iter().try_for_each(|step| step.run(cursor, &mut pair))?;
+                    run_steps(entry, cursor, &mut pair)?;
                     let [key, value] = pair;
                     entries.insert(key, value);
                     Ok(())
@@ -162,27 +210,46 @@ impl Reader {
             }
             Reader::Struct { steps, width } => {
                 let mut fields = vec![Value::Null; *width];
-                steps.iter().try_for_each(|step| step.run(cursor, &mut fields))?;
+                run_steps(steps, cursor, &mut fields)?;
                 Value::structure(fields)
             }
             Reader::Choice { branches, width } => {
-                let mut fields = vec![Value::Null; *width];
                 let index = cursor.index(branches.len())?;
-                if let Some(branch) = branches.get(index) {
-                    branch.run(cursor, &mut fields)?;
+                match branches.get(index) {
+                    Some(Some(branch)) => {
+                        let mut fields = vec![Value::Null; *width];
+                        branch.run(cursor, &mut fields, &mut [])?;
+                        Value::structure(fields)
+                    }
+                    _ => Value::Null,
                 }
-                Value::structure(fields)
             }
             // The others are read above.
             _ => Value::Null,
-        })
+        };
+        Ok(())
     }
+}
+
+fn run_steps(steps: &[Step], cursor: &mut Cursor<'_>, slots: &mut [Value]) -> Read<()> {
+    steps.iter().try_for_each(|step| step.run(cursor, slots, &mut []))
+}
+
+/// The longest unscaled number that is taken for a decimal, bytes: more than any precision needs.
+const MAX_DECIMAL_BYTES: usize = 1 << 10;
+
+fn decimal(bytes: &[u8], written_scale: i64, precision: u32, scale: u32) -> Read<Value> {
+    if bytes.len() > MAX_DECIMAL_BYTES {
+        return Err(bad(format!("a decimal of {} bytes is too long", bytes.len())));
+    }
+    let number = BigDecimal::new(BigInt::from_signed_bytes_be(bytes), written_scale);
+    fit_decimal(&number, precision, scale).map(Value::decimal).map_err(|error| bad(error.to_string()))
 }
 
 fn time(ms: i64) -> Read<Value> {
     match i32::try_from(ms) {
         Ok(ms) if (0..=DAY_MS).contains(&i64::from(ms)) => Ok(Value::Time(ms)),
-        _ => Err(DecodeError::new(format!("Time values must use number of milliseconds greater than 0 and less than {DAY_MS}."))),
+        _ => Err(bad(format!("Time values must use number of milliseconds greater than 0 and less than {DAY_MS}"))),
     }
 }
 

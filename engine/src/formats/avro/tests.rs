@@ -4,19 +4,22 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::infer::columns_of;
 use super::*;
 use crate::formats::{Field, LayoutSchemas};
 use crate::plan::{SchemaSpec, WriteSchema};
 use crate::registry::{MemoryRegistry, Schema, SchemaId, SchemaKind, SchemaRegistry};
 use crate::types::{MapValue, Value};
 
+fn columns_of(schema: &Schema) -> Result<Inferred, String> {
+    AVRO.columns_of(schema, &SchemaShape::default())
+}
+
 fn schemas(registry: &Arc<MemoryRegistry>, writes: Option<WriteSchema>) -> Option<LayoutSchemas> {
     Some(LayoutSchemas { registry: registry.clone(), spec: SchemaSpec { writes, ..SchemaSpec::default() } })
 }
 
 /// Reads and writes columns, with the schema that is registered for them.
-fn layout(columns: &[(&str, SqlType)], registry: &Arc<MemoryRegistry>) -> Layout {
+pub(super) fn layout(columns: &[(&str, SqlType)], registry: &Arc<MemoryRegistry>) -> Layout {
     shaped(columns, registry, false)
 }
 
@@ -28,21 +31,22 @@ fn shaped(columns: &[(&str, SqlType)], registry: &Arc<MemoryRegistry>, unwrapped
     Layout { fields, unwrapped, is_key: false, delimiter: None, schemas: schemas(registry, Some(WriteSchema { id, schema })) }
 }
 
-fn encode(layout: &Layout, row: &[Value]) -> Vec<u8> {
+pub(super) fn encode(layout: &Layout, row: &[Value]) -> Vec<u8> {
     let mut out = Vec::new();
     assert_eq!(AVRO.encoder(layout).unwrap().encode(row, &mut out), Ok(true));
     out
 }
 
-fn decode(layout: &Layout, payload: &[u8]) -> Result<Vec<Value>, String> {
+pub(super) fn decode(layout: &Layout, payload: &[u8]) -> Result<Vec<Value>, String> {
     let mut row = vec![Value::Null; layout.fields.len()];
     AVRO.decoder(layout).unwrap().decode(payload, &mut row).map_err(|error| error.to_string())?;
     Ok(row)
 }
 
 /// A payload of a schema that another writer registered, made by the library.
-fn foreign(registry: &Arc<MemoryRegistry>, schema: serde_json::Value, value: apache_avro::types::Value) -> Vec<u8> {
+pub(super) fn foreign(registry: &Arc<MemoryRegistry>, schema: serde_json::Value, value: apache_avro::types::Value) -> Vec<u8> {
     let id = registry.register("t-value", &Schema::new(SchemaKind::Avro, schema.to_string())).unwrap();
+    parse::allow_names();
     let parsed = apache_avro::Schema::parse(&schema).unwrap();
     let mut payload = vec![0];
     payload.extend_from_slice(&id.0.to_be_bytes());
@@ -93,7 +97,7 @@ fn rows_go_there_and_back() {
     let schema = apache_avro::Schema::parse_str(&registered.text).unwrap();
     apache_avro::reader::datum::GenericDatumReader::builder(&schema).build().unwrap().read_value(&mut &payload[5..]).unwrap();
     let found: Vec<Column> = columns.iter().map(|(name, sql_type)| Column::new(*name, sql_type.clone())).collect();
-    assert_eq!(columns_of(&registered, false), Ok(Inferred::Columns(found)));
+    assert_eq!(columns_of(&registered), Ok(Inferred::Columns(found)));
 }
 
 #[test]
@@ -161,7 +165,7 @@ fn a_union_of_several_types_is_a_struct() {
     let of = |int, string| vec![Value::structure(vec![int, string])];
     assert_eq!(decode(&layout, &payload(1, Avro::Int(5))).unwrap(), of(Value::Int(5), Value::Null));
     assert_eq!(decode(&layout, &payload(2, Avro::String("s".into()))).unwrap(), of(Value::Null, Value::string("s")));
-    let found = columns_of(&Schema::new(SchemaKind::Avro, schema.to_string()), false);
+    let found = columns_of(&Schema::new(SchemaKind::Avro, schema.to_string()));
     assert_eq!(found, Ok(Inferred::Columns(vec![Column::new("U", union)])));
 }
 
@@ -190,7 +194,7 @@ fn what_does_not_fit_is_said() {
 fn recursion_and_bombs_are_refused() {
     let registry = Arc::new(MemoryRegistry::default());
     let list = json!({ "type": "record", "name": "node", "fields": [{ "name": "next", "type": ["null", "node"] }] });
-    let error = columns_of(&Schema::new(SchemaKind::Avro, list.to_string()), false).unwrap_err();
+    let error = columns_of(&Schema::new(SchemaKind::Avro, list.to_string())).unwrap_err();
     assert!(error.contains("node contains itself"), "{error}");
     // Each record holds the next one twice: two to the power of 30 fields.
     let mut bomb = json!("int");
@@ -200,7 +204,7 @@ fn recursion_and_bombs_are_refused() {
         ] });
     }
     let bomb = Schema::new(SchemaKind::Avro, bomb.to_string());
-    assert!(columns_of(&bomb, false).unwrap_err().contains("parts"));
+    assert!(columns_of(&bomb).unwrap_err().contains("parts"));
     let id = registry.register("t-value", &bomb).unwrap();
     let mut payload = vec![0];
     payload.extend_from_slice(&id.0.to_be_bytes());
@@ -228,4 +232,171 @@ fn a_schema_named_by_its_id_is_written() {
     let required = WriteSchema { id: SchemaId(43), schema: Schema::new(SchemaKind::Avro, required.to_string()) };
     let refused = AVRO.encoder(&Layout { schemas: schemas(&registry, Some(required)), ..layout }).err().unwrap();
     assert!(refused.starts_with("Missing default value for required Avro field: [must]"), "{refused}");
+}
+
+#[test]
+fn a_field_is_the_column_of_its_name_or_of_its_name_in_upper_case() {
+    use apache_avro::types::Value as Avro;
+    let registry = Arc::new(MemoryRegistry::default());
+    let schema = json!({ "type": "record", "name": "r", "fields": [
+        { "name": "aB", "type": "int" }, { "name": "ab", "type": "int" }, { "name": "c_d", "type": "int" }, { "name": "straße", "type": "int" },
+    ] });
+    let int = |name: &str, value| (name.to_owned(), Avro::Int(value));
+    let payload = foreign(&registry, schema, Avro::Record(vec![int("aB", 1), int("ab", 2), int("c_d", 3), int("straße", 4)]));
+    let of = |name: &str| decode(&layout(&[(name, SqlType::Int)], &registry), &payload).unwrap().remove(0);
+    assert_eq!(of("AB"), Value::Int(2), "the last one");
+    assert_eq!(of("aB"), Value::Int(1));
+    assert_eq!(of("ab"), Value::Int(2));
+    assert_eq!(of("Ab"), Value::Null);
+    assert_eq!(of("c.d"), Value::Int(3));
+    assert_eq!(of("STRASSE"), Value::Int(4));
+}
+
+#[test]
+fn a_record_that_contains_itself_is_passed_over_but_not_read() {
+    use apache_avro::types::Value as Avro;
+    let registry = Arc::new(MemoryRegistry::default());
+    let schema = json!({ "type": "record", "name": "node", "fields": [
+        { "name": "id", "type": "int" },
+        { "name": "next", "type": ["null", "node"] },
+        { "name": "more", "type": { "type": "array", "items": "node" } },
+        { "name": "last", "type": "string" },
+    ] });
+    let node = |id, next: Avro, more| {
+        Avro::Record(vec![
+            ("id".into(), Avro::Int(id)),
+            ("next".into(), next),
+            ("more".into(), Avro::Array(more)),
+            ("last".into(), "x".into()),
+        ])
+    };
+    let none = || Avro::Union(0, Box::new(Avro::Null));
+    let leaf = |id| node(id, none(), vec![]);
+    let value = node(1, Avro::Union(1, Box::new(node(2, none(), vec![leaf(3), leaf(4)]))), vec![leaf(5)]);
+    let payload = foreign(&registry, schema.clone(), value);
+    let wanted = [("ID", SqlType::Int), ("LAST", SqlType::String)];
+    assert_eq!(decode(&layout(&wanted, &registry), &payload).unwrap(), [Value::Int(1), Value::string("x")]);
+    let next = SqlType::structure([("NEXT".to_owned(), SqlType::structure([("ID".to_owned(), SqlType::Int)]))]);
+    let error = decode(&layout(&[("NEXT", next)], &registry), &payload).unwrap_err();
+    assert!(error.contains("node contains itself"), "{error}");
+    // Endless nesting, and a record that is nothing but itself twice.
+    let mut deep = payload[..5].to_vec();
+    deep.extend([2, 2].repeat(5_000));
+    assert!(decode(&layout(&wanted, &registry), &deep).unwrap_err().contains("too deep"));
+    let endless = json!({ "type": "record", "name": "e", "fields": [{ "name": "a", "type": "e" }, { "name": "b", "type": "e" }] });
+    let id = registry.register("t-value", &Schema::new(SchemaKind::Avro, endless.to_string())).unwrap();
+    let payload = [&[0][..], &id.0.to_be_bytes(), &[0; 64]].concat();
+    assert!(decode(&layout(&wanted, &registry), &payload).unwrap_err().contains("too deep"));
+}
+
+#[test]
+fn a_union_at_the_root_is_a_column_for_each_branch() {
+    use apache_avro::types::Value as Avro;
+    let registry = Arc::new(MemoryRegistry::default());
+    let record = |name: &str| json!({ "type": "record", "name": name, "fields": [{ "name": "x", "type": "int" }] });
+    let schema = json!(["null", record("First"), record("Second")]);
+    let inner = SqlType::structure([("X".to_owned(), SqlType::Int)]);
+    let found = columns_of(&Schema::new(SchemaKind::Avro, schema.to_string()));
+    assert_eq!(found, Ok(Inferred::Columns(vec![Column::new("FIRST", inner.clone()), Column::new("SECOND", inner.clone())])));
+    let layout = layout(&[("FIRST", inner.clone()), ("SECOND", inner)], &registry);
+    let x = Value::structure(vec![Value::Int(7)]);
+    let value = |branch| Avro::Union(branch, Box::new(Avro::Record(vec![("x".into(), Avro::Int(7))])));
+    assert_eq!(decode(&layout, &foreign(&registry, schema.clone(), value(1))).unwrap(), [x.clone(), Value::Null]);
+    assert_eq!(decode(&layout, &foreign(&registry, schema.clone(), value(2))).unwrap(), [Value::Null, x]);
+    let null = foreign(&registry, schema, Avro::Union(0, Box::new(Avro::Null)));
+    assert_eq!(AVRO.decoder(&layout).unwrap().decode(&null, &mut [Value::Null, Value::Null]), Ok(false), "null is a tombstone");
+}
+
+#[test]
+fn columns_as_ksqldb_infers_them() {
+    let of = |schema: serde_json::Value| columns_of(&Schema::new(SchemaKind::Avro, schema.to_string()));
+    let field = |name: &str, schema: serde_json::Value| json!({ "name": name, "type": schema });
+    let entry = |key: &str| {
+        json!({ "type": "array", "items": { "type": "record", "name": "MapEntry", "namespace": "io.confluent.connect.avro", "fields": [
+            field("key", json!(key)), field("value", json!("int")),
+        ] } })
+    };
+    let schema = json!({ "type": "record", "name": "r", "fields": [
+        field("micros", json!({ "type": "long", "logicalType": "timestamp-micros" })),
+        field("millis", json!({ "type": "long", "logicalType": "timestamp-millis" })),
+        field("uuid", json!({ "type": "string", "logicalType": "uuid" })),
+        field("one", json!(["string"])),
+        field("by_long", entry("long")),
+    ] });
+    let map = || SqlType::map(SqlType::String, SqlType::Int);
+    let expected = [
+        ("MICROS", SqlType::BigInt),
+        ("MILLIS", SqlType::Timestamp),
+        ("UUID", SqlType::String),
+        ("ONE", SqlType::String),
+        ("BY_LONG", map()),
+    ];
+    let expected = expected.into_iter().map(|(name, sql_type)| Column::new(name, sql_type)).collect();
+    assert_eq!(of(schema), Ok(Inferred::Columns(expected)));
+    // A map by doubles is left out; what is left decides.
+    let doubles = json!({ "type": "record", "name": "r", "fields": [field("d", entry("double")), field("i", json!("int"))] });
+    assert_eq!(of(doubles), Ok(Inferred::Columns(vec![Column::new("I", SqlType::Int)])));
+    let nothing = json!({ "type": "record", "name": "r", "fields": [field("d", entry("double"))] });
+    assert_eq!(of(nothing).unwrap_err(), "Schema does not include any columns with types that ksqlDB supports.");
+    let null = json!({ "type": "record", "name": "r", "fields": [field("n", json!("null"))] });
+    assert_eq!(of(null).unwrap_err(), "Standalone null schemas are not supported by this converter");
+    assert_eq!(of(json!("int")), Ok(Inferred::Value(SqlType::Int)));
+}
+
+#[test]
+fn a_column_that_is_carried_arrives_as_it_was_written() {
+    use apache_avro::types::Value as Avro;
+
+    use crate::formats::{Carried, Span};
+    let registry = Arc::new(MemoryRegistry::default());
+    let point = SqlType::structure([("X".to_owned(), SqlType::Int)]);
+    let columns = [("S", SqlType::String), ("P", SqlType::array(point.clone())), ("N", SqlType::Int)];
+    let own = {
+        let mut layout = layout(&columns, &registry);
+        for (index, field) in layout.fields.iter_mut().enumerate() {
+            field.carried = Some(index);
+        }
+        layout
+    };
+    // Through the decoder and the encoder of `to`; which of the columns were carried.
+    let pass = |payload: &[u8], to: &Layout| {
+        let mut row = vec![Value::Null; 3];
+        let mut carried = Carried::default();
+        let spans = carried.begin(3);
+        assert_eq!(AVRO.decoder(&own).unwrap().decode_carrying(payload, &mut row, spans), Ok(true));
+        let which: Vec<bool> = spans.iter().map(|span| *span != Span::default()).collect();
+        carried.keep(payload);
+        let mut out = Vec::new();
+        AVRO.encoder(to).unwrap().encode_carrying(&row, &carried, &mut out).unwrap();
+        (decode(&own, &out).unwrap(), which)
+    };
+    let points = Value::array(vec![Value::structure(vec![Value::Int(1)]), Value::Null]);
+    let row = vec![Value::string("a longer text than fits"), points, Value::Int(3)];
+    assert_eq!(pass(&encode(&own, &row), &own), (row.clone(), vec![true, true, false]));
+    let nulls = vec![Value::Null; 3];
+    assert_eq!(pass(&encode(&own, &nulls), &own), (nulls, vec![false; 3]));
+    // Another writer: no unions, other items; and a sink with a schema of its own.
+    let schema = json!({ "type": "record", "name": "r", "fields": [
+        { "name": "p", "type": { "type": "array", "items": { "type": "record", "name": "p", "fields": [{ "name": "x", "type": "int" }] } } },
+        { "name": "s", "type": "string" },
+    ] });
+    let item = Avro::Record(vec![("x".into(), Avro::Int(1))]);
+    let payload = foreign(&registry, schema, Avro::Record(vec![("p".into(), Avro::Array(vec![item])), ("s".into(), "B".into())]));
+    let expected = vec![Value::string("B"), Value::array(vec![Value::structure(vec![Value::Int(1)])]), Value::Null];
+    assert_eq!(pass(&payload, &own), (expected.clone(), vec![true, false, false]));
+    let chosen = json!({ "type": "record", "name": "c", "fields": [
+        { "name": "s", "type": { "type": "enum", "name": "e", "symbols": ["A", "B"] } },
+        { "name": "p", "type": { "type": "array", "items": { "type": "record", "name": "p", "fields": [{ "name": "x", "type": "long" }] } } },
+        { "name": "n", "type": ["int", "null"] },
+    ] });
+    let chosen = Schema::new(SchemaKind::Avro, chosen.to_string());
+    let id = registry.register("u-value", &chosen).unwrap();
+    let to = Layout { schemas: schemas(&registry, Some(WriteSchema { id, schema: chosen })), ..own.clone() };
+    let mut row = vec![Value::Null; 3];
+    let mut carried = Carried::default();
+    let mut out = Vec::new();
+    AVRO.decoder(&own).unwrap().decode_carrying(&payload, &mut row, carried.begin(3)).unwrap();
+    carried.keep(&payload);
+    AVRO.encoder(&to).unwrap().encode_carrying(&row, &carried, &mut out).unwrap();
+    assert_eq!(out[5..], [2, 2, 2, 0, 2], "the second symbol; one item of 1; null");
 }
