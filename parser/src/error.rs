@@ -92,6 +92,14 @@ impl Fault {
         self
     }
 
+    /// Without words that are nobody's business.
+    pub fn without(mut self, hidden: &[&str]) -> Self {
+        for word in hidden {
+            self.message = self.message.replace(&format!("'{word}'"), "'…'");
+        }
+        self
+    }
+
     /// The error as sqlparser's parser can carry it.
     pub fn encode(self) -> sqlparser::parser::ParserError {
         let kind = match self.kind {

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::blocking::Blocking;
 use crate::config::ServerConfig;
+use crate::connect::Connect;
 use crate::entities::CommandStatus;
 use crate::error::{ApiError, ErrorCode};
 use crate::health::Health;
@@ -37,6 +38,8 @@ pub struct App {
     pub hidden_topics: Vec<regex::Regex>,
     /// Of pull queries and statements.
     pub limits: Arc<Limits>,
+    /// Where there is one.
+    pub connect: Option<Connect>,
     /// One for each push query and PRINT that may still begin.
     push_permits: Arc<Semaphore>,
     statuses: Mutex<IndexMap<String, CommandStatus>>,
@@ -46,7 +49,7 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(engine: Arc<Engine>, config: ServerConfig, host: String) -> Self {
+    pub fn new(engine: Arc<Engine>, config: ServerConfig, connect: Option<Connect>, host: String) -> Self {
         let patterns = config.value("ksql.hidden.topics").unwrap_or_default();
         let hidden_topics = patterns.split(',').filter_map(|p| regex::Regex::new(&format!("^(?:{})$", p.trim())).ok()).collect();
         let push_permits = Arc::new(Semaphore::new(config.max_push_queries.min(Semaphore::MAX_PERMITS)));
@@ -64,6 +67,7 @@ impl App {
             pages,
             hidden_topics,
             limits,
+            connect,
             push_permits,
             statuses: Mutex::default(),
             closing: watch::Sender::new(false),

@@ -78,7 +78,8 @@ impl ApiError {
 
     /// What the parser says of a statement.
     pub fn parse(error: &ParseError, statement_text: impl Into<String>) -> Self {
-        Self::statement(ErrorCode::BAD_STATEMENT, error.to_string(), statement_text)
+        let text = statement_text.into();
+        Self::statement(ErrorCode::BAD_STATEMENT, error.to_string(), tidemill_parser::hide_values(&text))
     }
 
     /// What the engine says of a statement. `text` is the statement as it was given.

@@ -9,6 +9,7 @@ mod accept;
 mod app;
 mod blocking;
 pub mod config;
+mod connect;
 mod cors;
 mod endpoints;
 mod entities;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::body::Incoming;
-use hyper::header::ACCEPT;
+use hyper::header::{ACCEPT, AUTHORIZATION};
 use hyper::{HeaderMap, Method, Request, Version};
 
 use crate::accept::negotiate;
@@ -19,6 +19,7 @@ use crate::net::{Handler, RAW_QUOTE};
 use crate::reply::{self, Reply};
 use crate::request::read_body;
 use crate::rows::RowFormat;
+use crate::statements::Caller;
 
 /// Parts of a path at most.
 const MAX_SEGMENTS: usize = 8;
@@ -65,7 +66,10 @@ async fn route(app: Arc<App>, request: Request<Incoming>, peer: SocketAddr) -> R
         Err(error) => return error.reply(),
     };
     match post {
-        Post::Ksql => endpoints::ksql(app, &body, peer).await,
+        Post::Ksql => {
+            let caller = Caller { peer, authorization: head.headers.get(AUTHORIZATION).cloned() };
+            endpoints::ksql(app, &body, caller).await
+        }
         Post::Query(format) => endpoints::query(app, &body, format, peer).await,
         Post::QueryStream(format) => endpoints::query_stream(app, &body, format, peer).await,
         Post::CloseQuery => endpoints::close_query(&app, &body),

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 
 use crate::app::App;
 use crate::config::ServerConfig;
+use crate::connect::Connect;
 use crate::cors::Cors;
 use crate::front::Front;
 use crate::net::{BindError, Connections, bind};
@@ -53,6 +54,7 @@ impl Server {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
+        let connect = config.connect.clone().map(Connect::new).transpose().map_err(StartError::Broken)?;
         // Ports first: that fails fast, and before anything is touched.
         let mut listeners = Vec::with_capacity(config.listen.len());
         for address in &config.listen {
@@ -78,7 +80,7 @@ impl Server {
         let engine = tokio::task::spawn_blocking(opening).await.map_err(broken)??;
         let host = config.advertised.as_deref().map_or_else(|| addr.to_string(), |url| host_of(url).to_owned());
         let queries_file = config.queries_file.clone();
-        let app = Arc::new(App::new(engine.clone(), config, host));
+        let app = Arc::new(App::new(engine.clone(), config, connect, host));
         if let Some(file) = queries_file {
             let app = app.clone();
             let ran = tokio::task::spawn_blocking(move || {

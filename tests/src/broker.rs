@@ -230,27 +230,31 @@ pub fn cache_folder() -> PathBuf {
 
 /// The folder of Kafka's jars, fetched if it is not there.
 fn libraries() -> Result<PathBuf, BrokerError> {
+    jars(&format!("kafka-{KAFKA_VERSION}"), &[("kafka_2.13", KAFKA_VERSION), ("kafka-tools", KAFKA_VERSION)])
+}
+
+/// The folder with the jars of some artifacts of `org.apache.kafka` and of all that they need; fetched if it is not there.
+pub(crate) fn jars(name: &str, artifacts: &[(&str, &str)]) -> Result<PathBuf, BrokerError> {
+    let folder = cache_folder().join(name);
     for (tool, flag) in [("java", "-version"), ("mvn", "-version")] {
         let found = Command::new(tool).arg(flag).stdin(Stdio::null()).output().is_ok_and(|output| output.status.success());
-        let jars_suffice = tool == "mvn" && cache_folder().join(format!("kafka-{KAFKA_VERSION}")).is_dir();
+        let jars_suffice = tool == "mvn" && folder.is_dir();
         if !found && !jars_suffice {
             return Err(BrokerError::Missing(format!("needs Apache Kafka, and '{tool}' was not found or does not run")));
         }
     }
-    let folder = cache_folder().join(format!("kafka-{KAFKA_VERSION}"));
     if !folder.is_dir() {
-        fetch(&folder)?;
+        fetch(&folder, artifacts)?;
     }
     Ok(folder.join("libs"))
 }
 
 /// Downloads into a folder of this process and moves it into place, so that two processes do not meet.
-fn fetch(folder: &Path) -> Result<(), BrokerError> {
+fn fetch(folder: &Path, artifacts: &[(&str, &str)]) -> Result<(), BrokerError> {
     let parent = cache_folder();
     fs::create_dir_all(&parent).map_err(failed("cache folder"))?;
     let staging = tempfile::Builder::new().prefix("kafka-fetch-").tempdir_in(&parent).map_err(failed("cache folder"))?;
-    fs::write(staging.path().join("pom.xml"), pom(&[("kafka_2.13", KAFKA_VERSION), ("kafka-tools", KAFKA_VERSION)]))
-        .map_err(failed("pom.xml"))?;
+    fs::write(staging.path().join("pom.xml"), pom(artifacts)).map_err(failed("pom.xml"))?;
     let output = Command::new("mvn")
         .args(["-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=libs"])
         .current_dir(staging.path())

@@ -3,7 +3,9 @@
 pub mod admin;
 pub mod apicurio;
 pub mod broker;
+pub mod fake_connect;
 pub mod flights;
+pub mod kafka_connect;
 pub mod python;
 pub mod server;
 pub mod supervised;

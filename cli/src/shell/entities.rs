@@ -23,6 +23,16 @@ pub fn describe(entity: &Json) -> Vec<Block> {
         "describe_function" => vec![said(function(entity))],
         "assert_topic" | "assert_schema" => vec![said("Assertion holds.".to_owned())],
         "warning_entity" => vec![said(text(&entity["message"]))],
+        "connector_info" => vec![said(format!("Created connector {}", text(&entity["info"]["name"])))],
+        "drop_connector" => vec![said(format!("Dropped connector {}", text(&entity["connectorName"])))],
+        "connector_list" => {
+            let columns = [("Connector", "name"), ("Type", "type"), ("Class", "className"), ("Status", "state")];
+            vec![list(&entity["connectors"], &columns)]
+        }
+        "connector_plugins_list" => {
+            vec![list(&entity["connectorsPlugins"], &[("Class", "className"), ("Type", "type"), ("Version", "version")])]
+        }
+        "connector_description" => connector(entity),
         _ => vec![said(serde_json::to_string_pretty(entity).unwrap_or_default())],
     };
     let warnings = array(&entity["warnings"]).iter();
@@ -177,6 +187,43 @@ fn source(source: &Json) -> Vec<Block> {
     vec![said(title), fields(&source["fields"]), said(details.join("\n"))]
 }
 
+fn connector(entity: &Json) -> Vec<Block> {
+    let status = &entity["status"];
+    let state = &status["connector"];
+    let mut details = Vec::new();
+    for (title, value) in [
+        ("Class", &entity["connectorClass"]),
+        ("Type", &status["type"]),
+        ("State", &state["state"]),
+        ("Worker", &state["worker_id"]),
+        ("Failed", &state["trace"]),
+    ] {
+        let value = text(value);
+        if !value.is_empty() {
+            details.push(format!("{title}: {value}"));
+        }
+    }
+    let mut blocks = vec![said(format!("CONNECTOR {}\n{}", text(&status["name"]), details.join("\n")))];
+    let tasks = array(&status["tasks"]);
+    if !tasks.is_empty() {
+        blocks.push(list(&status["tasks"], &[("Task", "id"), ("State", "state"), ("Worker", "worker_id")]));
+    }
+    for task in tasks {
+        let trace = text(&task["trace"]);
+        if !trace.is_empty() {
+            blocks.push(said(format!("Task {} failed: {trace}", text(&task["id"]))));
+        }
+    }
+    if !array(&entity["sources"]).is_empty() {
+        blocks.push(list(&entity["sources"], &[("Name", "name"), ("Topic", "topic"), ("Type", "type")]));
+    }
+    let topics = joined(&entity["topics"]);
+    if !topics.is_empty() {
+        blocks.push(said(format!("Topics: {topics}")));
+    }
+    blocks
+}
+
 fn query(query: &Json) -> Vec<Block> {
     let mut blocks = vec![said(format!("{}\n{}", text(&query["id"]), text(&query["statementText"])))];
     for error in array(&query["queryErrors"]) {
@@ -240,6 +287,20 @@ mod tests {
         let explained = json!({"queryDescription": {"queryErrors": [{"errorMessage": "the topic has gone"}]}});
         assert_eq!(reason(&explained).as_deref(), Some("the topic has gone"));
         assert_eq!(reason(&json!({"queryDescription": {"queryErrors": []}})), None);
+    }
+
+    #[test]
+    fn a_connector_is_described_with_its_tasks() {
+        let entity = json!({"@type": "connector_description", "connectorClass": "org.X", "sources": [], "topics": ["a", "b"],
+            "status": {"name": "C", "type": "source", "connector": {"state": "RUNNING", "worker_id": "w:1"},
+                       "tasks": [{"id": 0, "state": "FAILED", "worker_id": "w:1", "trace": "no file"}]}});
+        let blocks = describe(&entity);
+        assert_eq!(blocks.first(), Some(&Block::Text("CONNECTOR C\nClass: org.X\nType: source\nState: RUNNING\nWorker: w:1".to_owned())));
+        assert!(blocks.contains(&Block::Text("Task 0 failed: no file".to_owned())), "{blocks:?}");
+        assert_eq!(blocks.last(), Some(&Block::Text("Topics: a, b".to_owned())));
+        let listed = describe(&json!({"@type": "connector_list", "connectors": [{"name": "C", "type": "unknown"}],
+            "warnings": [{"message": "Could not describe connector C: no"}]}));
+        assert!(matches!(listed.as_slice(), [Block::Table(_), Block::Text(warning)] if warning.ends_with("C: no")), "{listed:?}");
     }
 
     #[test]

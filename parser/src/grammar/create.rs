@@ -24,15 +24,18 @@ impl Grammar<'_> {
             if self.p.eat("TYPE") {
                 return self.create_type();
             }
-            for (word, kind) in [("SOURCE", ConnectorKind::Source), ("SINK", ConnectorKind::Sink)] {
-                if self.p.eat_all(&[word, "CONNECTOR"]) {
-                    return self.create_connector(kind);
-                }
+            if self.p.eat_all(&["SOURCE", "CONNECTOR"]) {
+                return self.create_connector(ConnectorKind::Source);
+            }
+            if self.p.eat("SINK") {
+                self.p.expect("CONNECTOR")?;
+                return self.create_connector(ConnectorKind::Sink);
             }
         }
         let read_only = self.p.eat("SOURCE");
         let words: &[&str] = match (or_replace, read_only) {
-            (_, true) => &["STREAM", "TABLE"],
+            (false, true) => &["STREAM", "TABLE", "CONNECTOR"],
+            (true, true) => &["STREAM", "TABLE"],
             (true, false) => &["STREAM", "TABLE", "SOURCE"],
             (false, false) => &["STREAM", "TABLE", "SOURCE", "SINK", "TYPE", "OR"],
         };

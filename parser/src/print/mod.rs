@@ -4,12 +4,16 @@
 
 mod ddl;
 mod expr;
+mod hide;
 mod mask;
 mod query;
 mod statement;
 mod types;
 
 use std::fmt;
+
+pub use hide::hide_values;
+pub(crate) use hide::{blot_values, hidden_words};
 
 use crate::ast::{Ident, Interval, IntervalUnit};
 use crate::keywords::is_reserved;

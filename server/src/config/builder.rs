@@ -52,7 +52,7 @@ impl ConfigBuilder {
             match env::variable(&variable) {
                 Variable::Property(name) => self.take(&name, &value, &variable),
                 Variable::OfTheImage => {
-                    self.inert.entry(env::OF_THE_IMAGE).or_default().push(variable);
+                    self.inert.entry(env::why_inert(&variable)).or_default().push(variable);
                 }
                 Variable::Unknown(name) => self.warnings.push(format!("{variable}: no property is called '{name}'{}", near(&name))),
                 Variable::NotOurs => {}
@@ -135,6 +135,7 @@ fn by_prefix(name: &str) -> Result<Option<&'static str>, String> {
     }
     match table::prefix(name) {
         Some((Role::Inert, doc)) => Ok(Some(doc)),
+        Some((Role::Refused, doc)) => Err(format!("{name} can't be used: {doc}")),
         Some(_) => Ok(None),
         None if streams::bare(name).starts_with("confluent.") => Ok(Some("Confluent's plug-ins are Java.")),
         None if env::is_of_the_image(name) => Ok(Some(env::OF_THE_IMAGE)),

@@ -243,10 +243,17 @@ fn the_environment_of_every_compose_file_starts_a_server() {
         assert!(!bootstrap_servers.contains("//"), "{name}: {bootstrap_servers}");
         let warned = config.warnings.join("\n");
         assert!(!warned.contains("SECRET"), "{name}: {warned}");
-        let said = warned.matches("Connectors are not built yet").count();
-        assert_eq!(said, usize::from(block.contains("KSQL_KSQL_CONNECT_URL")), "{name}: {warned}");
         let names_registry = block.contains("KSQL_KSQL_SCHEMA_REGISTRY_URL: http");
         assert_eq!(matches!(config.engine.registry, RegistryChoice::Given(_)), names_registry, "{name}");
+        let url = variables(block).into_iter().find(|(variable, _)| variable == "KSQL_KSQL_CONNECT_URL").map(|(_, url)| url);
+        let asked = config.connect.as_ref().map(crate::connect::ConnectConfig::shown);
+        assert_eq!(asked, Some(url.unwrap_or_else(|| "http://localhost:8083".to_owned())), "{name}");
+        let said = warned.matches("They start Kafka Connect inside").count();
+        assert_eq!(
+            said,
+            usize::from(variables(block).iter().any(|(variable, _)| variable.starts_with("KSQL_CONNECT_"))),
+            "{name}: {warned}"
+        );
     }
 }
 

@@ -44,6 +44,13 @@ const IMAGE_NAMES: &[&str] = &[
 
 /// What is said of them.
 pub const OF_THE_IMAGE: &str = "They are for ksqlDB's image or its JVM.";
+/// What is said of those that start a Connect worker inside the image.
+const OF_ITS_CONNECT: &str = "They start Kafka Connect inside ksqlDB's image: run it on its own and set ksql.connect.url.";
+
+/// Why a variable of the image has no effect.
+pub fn why_inert(variable: &str) -> &'static str {
+    if variable.starts_with("KSQL_CONNECT_") { OF_ITS_CONNECT } else { OF_THE_IMAGE }
+}
 
 /// What a variable is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -25,7 +25,7 @@ pub(crate) use client::{Store, kind_of_store};
 pub use kind::Kind;
 pub use overrides::{OverrideError, OverrideRules, near};
 pub use server_config::ServerConfig;
-pub use table::{Property, Role, properties, property, shown};
+pub use table::{Property, Role, is_secret, properties, property, shown};
 
 /// Why the server can't start as it is configured. One line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -11,6 +11,7 @@ use super::guarantee::broken_promise;
 use super::overrides::OverrideRules;
 use super::table::{Role, property};
 use super::{ConfigError, client, streams};
+use crate::connect::ConnectConfig;
 use crate::schema_registry::{self, RegistryClient};
 
 /// What a server is started with.
@@ -25,6 +26,8 @@ pub struct ServerConfig {
     pub queries_file: Option<PathBuf>,
     pub engine: EngineConfig,
     pub overrides: OverrideRules,
+    /// Kafka Connect; `None` where nobody said that there is one and topics are not in Kafka.
+    pub connect: Option<ConnectConfig>,
     pub max_connections: usize,
     pub max_body_bytes: usize,
     /// A connection without a request is closed after this long; `None`: it stays.
@@ -64,12 +67,26 @@ impl ServerConfig {
         if !on_kafka && !for_kafka.is_empty() {
             warnings.push(format!("no effect here: {}. They are for Kafka, and bootstrap.servers is not set.", for_kafka.join(", ")));
         }
+        // ksqlDB looks for Connect on the same machine. Beside the embedded log there is none, unless somebody says so.
+        let connect = if on_kafka || values.keys().any(|name| name.starts_with("ksql.connect.")) {
+            Some(ConnectConfig::read(|name| read.some(name)).map_err(ConfigError)?)
+        } else {
+            None
+        };
+        if connect.is_some() && !on_kafka {
+            warnings.push(
+                "ksql.connect.url: connectors read and write topics of Kafka, but this server's topics are in the embedded log; set \
+                 bootstrap.servers"
+                    .to_owned(),
+            );
+        }
         Ok(ServerConfig {
             listen,
             advertised: read.some("ksql.advertised.listener"),
             queries_file: read.some("ksql.queries.file").map(PathBuf::from),
             engine,
             overrides: OverrideRules::new(&read.text("ksql.properties.overrides.denylist"), allowlist.as_deref()).over(&values, on_kafka),
+            connect,
             max_connections: read.number("tidemill.http.max.connections"),
             max_body_bytes: read.number("tidemill.http.max.body.bytes"),
             idle_timeout: read.seconds("ksql.idle.connection.timeout.seconds"),

@@ -46,7 +46,8 @@ fn a_ksqldb_file_works() {
     assert_eq!(bootstrap_servers, "kafka:9092,other:9092");
     assert_eq!(client_properties.get("producer.message.timeout.ms").map(String::as_str), Some("2147483647"));
     assert_eq!(engine.session_defaults.get("ksql.streams.auto.offset.reset").map(String::as_str), Some("earliest"));
-    assert_eq!(config.warnings.len(), 3, "max.block.ms, standby, connect: {:?}", config.warnings);
+    assert_eq!(config.warnings.len(), 2, "max.block.ms, standby: {:?}", config.warnings);
+    assert_eq!(config.connect.as_ref().map(|connect| connect.shown()).as_deref(), Some("http://127.0.0.1:18083"));
     assert!(!format!("{config:?}").contains("18083"));
 }
 

@@ -1,6 +1,5 @@
 //! `POST /ksql`: statements.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,14 +8,14 @@ use crate::blocking::Kind;
 use crate::error::{ApiError, ErrorCode};
 use crate::reply::{self, Reply};
 use crate::request::KsqlRequest;
-use crate::statements;
+use crate::statements::{self, Caller};
 
 /// How long a command that the client knows of may take to be known here.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often it is looked for.
 const COMMAND_POLL: Duration = Duration::from_millis(20);
 
-pub async fn ksql(app: Arc<App>, body: &[u8], peer: SocketAddr) -> Reply {
+pub async fn ksql(app: Arc<App>, body: &[u8], caller: Caller) -> Reply {
     let request = match KsqlRequest::read(body) {
         Ok(request) => request,
         Err(error) => return error.bare_reply(),
@@ -27,7 +26,7 @@ pub async fn ksql(app: Arc<App>, body: &[u8], peer: SocketAddr) -> Reply {
         return error.reply();
     }
     let asked = app.clone();
-    let ran = app.blocking.run(Kind::Statement, move || statements::run(&asked, &request, peer)).await;
+    let ran = app.blocking.run(Kind::Statement, move || statements::run(&asked, &request, &caller)).await;
     match ran {
         Ok(Ok(entities)) => reply::json(&entities),
         Ok(Err(error)) => error.reply(),

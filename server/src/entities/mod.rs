@@ -1,6 +1,7 @@
 //! What `/ksql` answers: one entity for each statement that has something to say, `@type` first.
 
 mod admin;
+mod connectors;
 mod functions;
 mod queries;
 mod schema;
@@ -10,6 +11,7 @@ mod status;
 use serde::Serialize;
 
 pub use admin::{AssertTopic, ExtendedTopic, ListedProperty, Properties, Topic, Topics, TypeList, Variable, Variables};
+pub use connectors::{ConnectorDescription, ConnectorList, ConnectorPlugins, CreatedConnector, DroppedConnector, ListedConnector};
 pub use functions::{Argument, DescribeFunction, FunctionName, FunctionNames, Signature};
 pub use queries::{
     OffsetsOfTopic, QueryDescription, QueryDescriptionEntity, QueryDescriptions, QueryErrorEntity, QueryList, RunningQuery, TaskMetadata,
@@ -80,4 +82,14 @@ pub enum KsqlEntity {
     Variables(Variables),
     #[serde(rename = "assert_topic")]
     AssertTopic(AssertTopic),
+    #[serde(rename = "connector_info")]
+    CreatedConnector(CreatedConnector),
+    #[serde(rename = "drop_connector")]
+    DroppedConnector(DroppedConnector),
+    #[serde(rename = "connector_list")]
+    Connectors(ConnectorList),
+    #[serde(rename = "connector_plugins_list")]
+    ConnectorPlugins(ConnectorPlugins),
+    #[serde(rename = "connector_description")]
+    ConnectorDescription(ConnectorDescription),
 }

@@ -53,7 +53,8 @@ fn remarks(app: &App, source: &Source) -> Vec<String> {
     queries::remarks(&app.engine, about.iter().map(|query| &**query))
 }
 
-fn described(app: &App, source: &Source, extended: bool) -> SourceDescription {
+/// What there is to say of one.
+pub fn described(app: &App, source: &Source, extended: bool) -> SourceDescription {
     let catalog = app.engine.catalog();
     let readers = app.engine.queries().readers_of(&source.name);
     let writers = app.engine.queries().writers_of(&source.name);

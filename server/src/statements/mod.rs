@@ -3,6 +3,7 @@
 
 mod assert_topic;
 mod command;
+mod connectors;
 mod describe;
 mod describe_function;
 mod execution_plan;
@@ -24,6 +25,7 @@ mod terminate;
 
 use std::net::SocketAddr;
 
+use hyper::header::HeaderValue;
 use tidemill_parser::ast::{Explain, Show, SpannedStatement, Statement};
 use tidemill_parser::{ParseErrorKind, RawStatement, split_script, substitute};
 
@@ -39,11 +41,18 @@ const MAX_STATEMENTS: usize = 10_000;
 /// Characters of a statement that the log shows.
 const MAX_NOTED_CHARS: usize = 2_000;
 
-/// Runs a request's statements; one entity for each that has something to say. `peer` is who asked. Blocks.
+/// Who asks for statements.
+pub struct Caller {
+    pub peer: SocketAddr,
+    /// What it sent to be known by; only Kafka Connect is told.
+    pub authorization: Option<HeaderValue>,
+}
+
+/// Runs a request's statements; one entity for each that has something to say. Blocks.
 ///
 /// # Errors
 /// The first thing that is wrong. Syntax errors are found before anything runs.
-pub fn run(app: &App, request: &KsqlRequest, peer: SocketAddr) -> Result<Vec<KsqlEntity>, ApiError> {
+pub fn run(app: &App, request: &KsqlRequest, caller: &Caller) -> Result<Vec<KsqlEntity>, ApiError> {
     let raw = split_script(&request.ksql);
     let first_text = raw.first().map(closed).unwrap_or_default();
     let mut session =
@@ -56,8 +65,8 @@ pub fn run(app: &App, request: &KsqlRequest, peer: SocketAddr) -> Result<Vec<Ksq
     for raw in &raw {
         let statement = prepare(raw, &session)?;
         let allowed = guard::check(app, &statement.statement, &text_of(&statement));
-        let ran = allowed.and_then(|()| run_one(app, &mut session, &statement));
-        note(&statement, Some(peer), ran.as_ref().err());
+        let ran = allowed.and_then(|()| run_one(app, &mut session, Some(caller), &statement));
+        note(&statement, Some(caller.peer), ran.as_ref().err());
         entities.extend(ran?);
     }
     Ok(entities)
@@ -126,9 +135,10 @@ pub fn prepare(raw: &RawStatement, session: &Session) -> Result<SpannedStatement
     tidemill_parser::parse_statement(&substituted).map_err(|e| ApiError::parse(&e, substituted))
 }
 
-/// Runs one statement of a request.
-fn run_one(app: &App, session: &mut Session, spanned: &SpannedStatement) -> Result<Option<KsqlEntity>, ApiError> {
+/// Runs one statement, of a request or (without a caller) of the configuration's file.
+fn run_one(app: &App, session: &mut Session, caller: Option<&Caller>, spanned: &SpannedStatement) -> Result<Option<KsqlEntity>, ApiError> {
     let text = text_of(spanned);
+    let authorization = caller.and_then(|caller| caller.authorization.as_ref());
     let entity = match &spanned.statement {
         Statement::Terminate { id } => match terminate::push_query(app, id.as_ref(), &text) {
             Some(terminated) => terminated,
@@ -174,7 +184,8 @@ fn run_one(app: &App, session: &mut Session, spanned: &SpannedStatement) -> Resu
             Show::Types => show_types::run(app, text),
             Show::Variables => show_variables::run(session, text),
             Show::Properties => show_properties::run(app, session, text),
-            Show::Connectors { .. } | Show::ConnectorPlugins => return Err(no_connectors(&text)),
+            Show::Connectors { kind } => connectors::list(app, authorization, *kind, text)?,
+            Show::ConnectorPlugins => connectors::plugins(app, authorization, text)?,
         },
         Statement::Describe { name, extended } => describe::one(app, name, *extended, text)?,
         Statement::DescribeAll { kind, extended } => describe::all(app, *kind, *extended, text)?,
@@ -198,10 +209,13 @@ fn run_one(app: &App, session: &mut Session, spanned: &SpannedStatement) -> Resu
                 "The following statement types should be issued to the endpoint '/query' or '/query-stream':\n\t* PRINT\n\t* SELECT";
             return Err(ApiError::statement(ErrorCode::WRONG_ENDPOINT, message, text));
         }
-        Statement::CreateConnector { .. } | Statement::DropConnector { .. } | Statement::DescribeConnector { .. } => {
-            let masked = spanned.statement.masked().map(|masked| format!("{masked};"));
-            return Err(no_connectors(&masked.unwrap_or(text)));
+        Statement::CreateConnector { kind, name, if_not_exists, properties } => {
+            let masked = spanned.statement.masked().map(|masked| format!("{masked};")).unwrap_or_default();
+            let create = connectors::Create { kind: *kind, name, if_not_exists: *if_not_exists, properties };
+            connectors::create(app, authorization, &create, masked)?
         }
+        Statement::DropConnector { name, if_exists } => connectors::drop(app, authorization, name, *if_exists, text)?,
+        Statement::DescribeConnector { name } => connectors::describe(app, authorization, name, text)?,
         Statement::AlterSystem { name, value } => {
             let message = format!(
                 "ALTER SYSTEM is not built: a server's properties are set in its configuration. For one session: SET '{name}'='{value}';"
@@ -221,8 +235,4 @@ fn text_of(statement: &SpannedStatement) -> String {
 
 fn refused(message: &str, text: String) -> ApiError {
     ApiError::statement(ErrorCode::BAD_STATEMENT, message, text)
-}
-
-fn no_connectors(text: &str) -> ApiError {
-    ApiError::statement(ErrorCode::SERVER_ERROR, "Connectors are not built: there is no connection to Kafka Connect", text)
 }

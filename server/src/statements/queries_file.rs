@@ -30,7 +30,7 @@ pub fn run(app: &App, file: &Path) -> Result<(), String> {
         let statement = prepare(raw, &session).map_err(at_line)?;
         let text = text_of(&statement);
         if !is_remembered(&statement.statement) {
-            run_one(app, &mut session, &statement).map_err(at_line)?;
+            run_one(app, &mut session, None, &statement).map_err(at_line)?;
             continue;
         }
         match past.next() {
@@ -39,16 +39,16 @@ pub fn run(app: &App, file: &Path) -> Result<(), String> {
                 before += 1;
                 // What was set holds for the statements that follow.
                 if matches!(statement.statement, Statement::SetProperty { .. } | Statement::UnsetProperty { .. }) {
-                    run_one(app, &mut session, &statement).map_err(at_line)?;
+                    run_one(app, &mut session, None, &statement).map_err(at_line)?;
                 }
             }
             _ => {
                 guard::check_switches(app, &statement.statement, &text).map_err(at_line)?;
-                let answer = run_one(app, &mut session, &statement).map_err(at_line)?;
+                let answer = run_one(app, &mut session, None, &statement).map_err(at_line)?;
                 note(&statement, None, None);
                 // Whatever became no command of its own.
                 if !matches!(answer, Some(KsqlEntity::CurrentStatus(_))) {
-                    app.engine.remember_statement(&text).map_err(|e| format!("line {line}: {}", e.message))?;
+                    app.engine.remember_statement(&remembered(&statement)).map_err(|e| format!("line {line}: {}", e.message))?;
                 }
                 new += 1;
             }
@@ -73,7 +73,7 @@ fn check_same(ran: &str, statement: &SpannedStatement, line: u32) -> Result<(), 
     }
     Err(format!(
         "line {line} differs from what ran at an earlier start: '{}' stands where '{}' ran. {WHAT_TO_DO}",
-        shortened(&text_of(statement)),
+        shortened(&remembered(statement)),
         shortened(ran)
     ))
 }
@@ -84,7 +84,10 @@ fn normal(text: &str) -> String {
 }
 
 fn normal_of(statement: &SpannedStatement) -> String {
-    format!("{};", statement.statement)
+    match &statement.statement {
+        Statement::CreateConnector { .. } => format!("{};", statement.statement.masked().unwrap_or_default()),
+        other => format!("{other};"),
+    }
 }
 
 /// On one line, and not too long.
@@ -96,6 +99,14 @@ fn shortened(text: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// What is kept of a statement that ran: a connector's properties are nobody's business.
+fn remembered(statement: &SpannedStatement) -> String {
+    match &statement.statement {
+        Statement::CreateConnector { .. } => normal_of(statement),
+        _ => text_of(statement),
+    }
 }
 
 /// Whether a statement leaves something behind, or bears on those that do; variables are put in before.

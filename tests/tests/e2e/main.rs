@@ -3,6 +3,7 @@
 mod abuse;
 mod clients;
 mod configuration;
+mod connect;
 mod demo;
 mod examples;
 mod h2;

@@ -3,6 +3,7 @@
 mod away;
 mod changelog;
 mod configuration;
+mod connect;
 mod drive;
 mod endpoints;
 mod grown;
