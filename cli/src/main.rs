@@ -7,6 +7,8 @@ mod logging;
 mod run;
 mod server;
 mod shell;
+mod sqltest;
+mod testing;
 
 use clap::{Parser, Subcommand};
 
@@ -27,8 +29,8 @@ enum Command {
     Server(server::ServerArgs),
     /// Run scripts, on a server or in process
     Run(run::RunArgs),
-    /// Run cases: statements, records in, records out
-    Test(conformance::TestArgs),
+    /// Run tests: statements, rows in, assertions on what comes out
+    Test(testing::TestArgs),
     /// Fill a topic with lively records
     Datagen(datagen::DatagenArgs),
     /// Type SQL, see tables
@@ -48,7 +50,7 @@ fn main() {
     let code = match cli.command {
         Command::Server(args) => server::run(&args),
         Command::Run(args) => run::run(&args),
-        Command::Test(args) => conformance::run(&args),
+        Command::Test(args) => testing::run(&args),
         Command::Datagen(args) => client_runtime.block_on(datagen::run(args)),
         Command::Shell(args) => client_runtime.block_on(shell::run(args)),
     };

@@ -18,7 +18,7 @@ pub enum Statements {
     /// Those that a server runs.
     #[default]
     Server,
-    /// Those and the ones of test scripts: `ASSERT VALUES`, `ASSERT NULL VALUES`, `ASSERT STREAM|TABLE`, `RUN SCRIPT`.
+    /// Those and the ones of test scripts: `ASSERT` of values, sources and the processing log, `ADVANCE`, `RUN SCRIPT`.
     Test,
 }
 

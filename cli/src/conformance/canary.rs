@@ -7,11 +7,22 @@ use serde_json::{Value as Json, json};
 
 use super::case::{self, Case, RecordSpec};
 use super::differences::Differences;
-use super::report::Verdict;
-use super::run_parallel;
+use super::run_one;
 use super::world::RunOptions;
+use crate::testing::find::{Format, find};
+use crate::testing::parallel;
+use crate::testing::report::{CaseResult, Verdict};
 
 const STRAIGHT: RunOptions = RunOptions { chunk: 1, restore_at: None };
+
+fn run_parallel(cases: &[Case], options: RunOptions, differences: &Differences) -> Vec<CaseResult> {
+    parallel::run(cases, |case| run_one(case, options, differences), |_, _| {})
+}
+
+/// All cases of some folders.
+fn load(folders: &[PathBuf]) -> Vec<Case> {
+    find(folders, Format::Query).unwrap().query.iter().flat_map(|file| case::load(file).unwrap()).collect()
+}
 
 /// A value that no comparison may take for the given one.
 fn altered(value: &Json) -> Json {
@@ -122,7 +133,7 @@ fn check(cases: &[Case]) -> usize {
 /// The project's own cases: they need no folder beside it.
 fn own_cases() -> Vec<Case> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/conformance/cases");
-    super::files(&[folder]).unwrap().iter().flat_map(|file| case::load(file).unwrap()).collect()
+    load(&[folder])
 }
 
 #[test]
@@ -150,7 +161,7 @@ fn altered_conformance_cases_fail() {
         let _ = writeln!(std::io::stderr(), "\nSKIPPED: altered_conformance_cases_fail: no conformance cases in {}", folder.display());
         return;
     }
-    let cases: Vec<Case> = super::files(&folders).unwrap().iter().flat_map(|file| case::load(file).unwrap()).collect();
+    let cases = load(&folders);
     let sample: Vec<Case> = cases.iter().step_by(5).cloned().collect();
     let altered = check(&sample);
     assert!(altered > 3_000, "{altered} alterations of {} cases", sample.len());

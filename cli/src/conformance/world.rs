@@ -69,8 +69,8 @@ pub fn run(case: &Case, options: RunOptions) -> Result<(), String> {
 
 /// A record as bytes, waiting to be fed.
 #[derive(Debug, Clone)]
-struct RawRecord {
-    topic: String,
+pub(crate) struct RawRecord {
+    pub(crate) topic: String,
     partition: i32,
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
@@ -78,47 +78,58 @@ struct RawRecord {
     headers: Vec<Header>,
 }
 
-struct World {
-    catalog: Catalog,
+/// A world of its own for statements: a catalog, a log and state in memory.
+pub(crate) struct World {
+    pub(crate) catalog: Catalog,
     /// Sources that existed at any time, by topic: what a topic's bytes mean outlives a DROP.
-    by_topic: BTreeMap<String, Arc<Source>>,
+    pub(crate) by_topic: BTreeMap<String, Arc<Source>>,
     declared: Vec<Json>,
-    properties: BTreeMap<String, String>,
-    log: Arc<SimulatedLog>,
-    state: StateDb,
-    registry: Arc<MemoryRegistry>,
-    plans: Vec<Arc<QueryPlan>>,
+    pub(crate) properties: BTreeMap<String, String>,
+    pub(crate) log: Arc<SimulatedLog>,
+    pub(crate) state: StateDb,
+    pub(crate) registry: Arc<MemoryRegistry>,
+    pub(crate) plans: Vec<Arc<QueryPlan>>,
     /// Queries made so far: the number in the next one's id.
     queries: usize,
     /// Records of INSERT VALUES, in order.
-    inserted: Vec<RawRecord>,
+    pub(crate) inserted: Vec<RawRecord>,
     uses_inserts: bool,
     default_partitions: u32,
+    /// The time of rows that say none.
+    pub(crate) now_ms: i64,
 }
 
 impl World {
-    fn new(case: &Case) -> Result<Self, String> {
-        let mut properties: BTreeMap<String, String> = case.properties.iter().cloned().collect();
+    /// Without topics and sources.
+    pub(crate) fn empty(mut properties: BTreeMap<String, String>) -> Self {
         for (name, value) in [("ksql.streams.auto.offset.reset", "earliest"), ("ksql.headers.columns.enabled", "true")] {
             properties.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         }
-        let state = StateDb::in_memory();
-        let log = Arc::new(SimulatedLog::new(SimulationOptions::default()));
-        let declared_partitions = case.topics.iter().filter_map(|t| t["partitions"].as_u64());
-        let default_partitions = declared_partitions.max().and_then(|p| u32::try_from(p).ok()).unwrap_or(DEFAULT_PARTITIONS);
-        let world = World {
+        World {
             catalog: Catalog::default(),
             by_topic: BTreeMap::new(),
-            declared: case.topics.clone(),
+            declared: Vec::new(),
             properties,
-            log,
-            state,
+            log: Arc::new(SimulatedLog::new(SimulationOptions::default())),
+            state: StateDb::in_memory(),
             registry: Arc::default(),
             plans: Vec::new(),
             queries: 0,
             inserted: Vec::new(),
+            uses_inserts: true,
+            default_partitions: DEFAULT_PARTITIONS,
+            now_ms: 0,
+        }
+    }
+
+    fn new(case: &Case) -> Result<Self, String> {
+        let declared_partitions = case.topics.iter().filter_map(|t| t["partitions"].as_u64());
+        let default_partitions = declared_partitions.max().and_then(|p| u32::try_from(p).ok()).unwrap_or(DEFAULT_PARTITIONS);
+        let world = World {
+            declared: case.topics.clone(),
             uses_inserts: case.inputs.is_empty(),
             default_partitions,
+            ..World::empty(case.properties.iter().cloned().collect())
         };
         // Every topic that records go to exists before the statements run, as they want it.
         let asked = asked_partitions(case);
@@ -143,7 +154,8 @@ impl World {
         Ok(())
     }
 
-    fn run_statement(&mut self, statement: &SpannedStatement) -> Result<(), String> {
+    /// Carries out a statement that changes something; the records of INSERT VALUES wait in `inserted`.
+    pub(crate) fn run_statement(&mut self, statement: &SpannedStatement) -> Result<(), String> {
         match &statement.statement {
             Statement::CreateSource(create) => {
                 if self.catalog.source(&create.name.name).is_some() && create.if_not_exists {
@@ -206,6 +218,9 @@ impl World {
                 if let Some((source, catalog)) = dropped.map_err(|e| e.to_string())? {
                     self.catalog = catalog;
                     self.plans.retain(|p| Some(&p.query_id) != source.created_by.as_ref());
+                    if drop.delete_topic {
+                        self.log.delete_topic(&source.format.topic).map_err(|e| e.to_string())?;
+                    }
                 }
                 Ok(())
             }
@@ -239,11 +254,28 @@ impl World {
                 self.properties.insert(name.clone(), value.clone());
                 Ok(())
             }
+            Statement::UnsetProperty { name: Some(name) } => {
+                self.properties.remove(name);
+                Ok(())
+            }
+            Statement::Terminate { id } => {
+                let is_named = |plan: &QueryPlan| id.as_ref().is_none_or(|id| plan.query_id == id.name);
+                if let Some(id) = id
+                    && !self.plans.iter().any(|plan| is_named(plan))
+                {
+                    return Err(format!("Unknown queryId: {}", id.name));
+                }
+                for plan in self.plans.iter().filter(|plan| is_named(plan)) {
+                    self.catalog = self.catalog.without_query(&plan.query_id);
+                }
+                self.plans.retain(|plan| !is_named(plan));
+                Ok(())
+            }
             other => Err(format!("statement is not built: {other}")),
         }
     }
 
-    fn with_context<R>(&self, f: impl FnOnce(&AnalysisContext<'_>) -> R) -> R {
+    pub(crate) fn with_context<R>(&self, f: impl FnOnce(&AnalysisContext<'_>) -> R) -> R {
         let topic = |name: &str| {
             let info = self.log.describe_topic(name).ok().flatten()?;
             Some(TopicInfo { partitions: info.partitions, replicas: info.replicas, retention_ms: None })
@@ -283,7 +315,7 @@ impl World {
             partition,
             key: encoded.key,
             value: encoded.value,
-            timestamp: encoded.timestamp.unwrap_or(0),
+            timestamp: encoded.timestamp.unwrap_or(self.now_ms),
             headers: Vec::new(),
         });
         Ok(())
@@ -303,7 +335,8 @@ impl World {
         Ok(())
     }
 
-    fn append(&self, record: &RawRecord) -> Result<(), String> {
+    /// Writes a record to its topic.
+    pub(crate) fn append(&self, record: &RawRecord) -> Result<(), String> {
         let stored = StoredRecord {
             timestamp: record.timestamp,
             key: record.key.clone(),

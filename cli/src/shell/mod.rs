@@ -7,7 +7,7 @@ mod entities;
 mod lines;
 mod options;
 mod pager;
-mod place;
+pub mod place;
 mod prompt;
 mod render;
 mod screen;

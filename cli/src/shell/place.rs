@@ -65,6 +65,19 @@ impl Source<'_> {
         shown
     }
 
+    /// What is said of the statement that begins at `start` of this text, with places that are the text's own.
+    pub fn says(&self, message: &str, start: Location) -> String {
+        if LEADING.is_match(message) {
+            return self.server_says(message, Location { line: 1, column: 1 });
+        }
+        self.server_says(message, start)
+    }
+
+    /// What is said of this text, behind the place that it names; as it stands where it names none.
+    pub fn says_if_placed(&self, message: &str) -> String {
+        if LEADING.is_match(message) { self.server_says(message, Location { line: 1, column: 1 }) } else { message.to_owned() }
+    }
+
     /// A line of the text as one of the file.
     fn line(&self, line: u32) -> u32 {
         line.saturating_add(self.first_line).saturating_sub(1)

@@ -153,6 +153,14 @@ fn fill(row: &mut InsertRow, name: &Ident, value: &Expr, ctx: &AnalysisContext<'
     Err(Problem::new(format!("Column name `{}` does not exist.{near}", name.name)).at(name.span))
 }
 
+/// The value of an expression without columns as the value of a column, as INSERT INTO … VALUES takes it.
+///
+/// # Errors
+/// It has no value, or one that does not become the column's type by itself.
+pub fn constant(value: &Expr, column: &Column, ctx: &AnalysisContext<'_>) -> Result<Value, AnalysisError> {
+    evaluate(value, column, ctx).map_err(AnalysisError::from)
+}
+
 /// The value of an expression without columns, in the type of the column that it is for.
 fn evaluate(value: &Expr, column: &Column, ctx: &AnalysisContext<'_>) -> Result<Value, Problem> {
     let value = rewrite::resolve_types(value.clone(), ctx.catalog)?;

@@ -42,6 +42,6 @@ pub(crate) mod tests;
 pub use context::{AnalysisContext, TopicInfo};
 pub use create_source::{Action, Declared, create_source};
 pub use error::{AnalysisError, ErrorKind, Problem};
-pub use insert_values::{InsertRow, insert_values};
+pub use insert_values::{InsertRow, constant, insert_values};
 pub use pull::{KeyConstraint, Lookup, PullPlan, PullQuery, Range, WindowBounds, pull_query};
 pub use query::{OutputColumn, PlannedQuery, create_as, insert_select, push_query, requested_query_id, source_table};

@@ -39,6 +39,7 @@ use crate::task::TaskContext;
 pub use builder::{
     BuildEnv, Collector, NotYet, ReadResult, RecordClock, RecordReader, SinkSpec, SourceSpec, TaskGraph, TaskSpec, Unread, build, split,
 };
+pub use source::header_value;
 
 /// Which input of an operator a row arrives at: joins have two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,6 +60,10 @@ pub trait Operator: Send {
     }
     /// Called before what the task did since the last commit becomes durable: what is held back until then goes out here.
     fn before_commit(&mut self, _out: &mut Output<'_>) -> Result<(), FatalError> {
+        Ok(())
+    }
+    /// Stream time goes on to `timestamp` without a record, which only a test can ask for: what waited for that goes out here.
+    fn advance(&mut self, _timestamp: i64, _out: &mut Output<'_>) -> Result<(), FatalError> {
         Ok(())
     }
     /// Forgets what it holds besides its stores since the last commit: the input comes again.
@@ -108,6 +113,11 @@ pub fn end_chunk(nodes: &mut [Node], cx: &mut TaskContext) -> Result<(), FatalEr
 /// Tells every operator that a commit is about to come, sources first.
 pub fn before_commit(nodes: &mut [Node], cx: &mut TaskContext) -> Result<(), FatalError> {
     for_each(nodes, cx, |operator, out| operator.before_commit(out))
+}
+
+/// Tells every operator that stream time is now at least `timestamp`, sources first.
+pub fn advance(nodes: &mut [Node], timestamp: i64, cx: &mut TaskContext) -> Result<(), FatalError> {
+    for_each(nodes, cx, |operator, out| operator.advance(timestamp, out))
 }
 
 fn for_each(

@@ -182,7 +182,7 @@ impl RecordReader for SourceReader {
 }
 
 /// All headers as structs of key and value, or the last one of a key.
-fn header_value(key: Option<&str>, headers: &[Header]) -> Value {
+pub fn header_value(key: Option<&str>, headers: &[Header]) -> Value {
     let bytes = |header: &Header| header.value.as_deref().map_or(Value::Null, Value::bytes);
     match key {
         Some(key) => headers.iter().rev().find(|h| h.key == key).map_or(Value::Null, bytes),

@@ -197,6 +197,15 @@ impl Operator for StreamStreamJoin {
         Ok(())
     }
 
+    fn advance(&mut self, timestamp: i64, out: &mut Output<'_>) -> Result<(), FatalError> {
+        let mut stream_time = timestamp;
+        for store in self.stores {
+            stream_time = stream_time.max(out.cx.store(store).observe_time(timestamp));
+        }
+        let meta = RowMeta { partition: out.cx.partition, ..RowMeta::default() };
+        self.release(stream_time, &meta, out)
+    }
+
     fn roll_back(&mut self) {
         if let Some(held) = &mut self.held {
             held.roll_back();

@@ -72,6 +72,13 @@ impl Operator for Suppress {
         out.cx.recycle(row);
         self.release(stream_time, &meta, out)
     }
+
+    fn advance(&mut self, timestamp: i64, out: &mut Output<'_>) -> Result<(), FatalError> {
+        let stream_time = out.cx.store(self.store).observe_time(timestamp);
+        let meta = RowMeta { partition: out.cx.partition, ..RowMeta::default() };
+        self.release(stream_time, &meta, out)
+    }
+
     fn roll_back(&mut self) {
         self.held.roll_back();
     }

@@ -7,7 +7,8 @@
 
 use std::fmt::Debug;
 
-use super::{NamedExpr, QueryPlan, Repartition, SchemaSpec, Step, StepKind};
+use super::{AggregateStep, NamedExpr, QueryPlan, Repartition, SchemaSpec, Step, StepKind};
+use crate::expr::columns_used;
 use crate::types::SqlType;
 
 /// Why `new` can't take the place of `old`; `None` where it can.
@@ -132,6 +133,7 @@ fn compare(old: &Step, new: &Step, feeds_state: bool) -> Result<(), String> {
             compare(input, new_input, true)
         }
         (StepKind::Aggregate(a), StepKind::Aggregate(b)) if a.window.is_none() && !a.over_table => {
+            same_columns(class, &columns_read(a), &columns_read(b))?;
             same(class, "aggregate functions", &exprs(&a.aggregates), &exprs(&b.aggregates))?;
             same(class, "types", &types(old), &types(new))?;
             same(class, "store", &a.store, &b.store)?;
@@ -176,6 +178,48 @@ fn same<T: PartialEq + Debug>(class: &str, what: &str, old: &T, new: &T) -> Resu
 
 fn differ(class: &str, what: &str, old: &str, new: &str) -> String {
     format!("Query is not upgradeable. Plan step of type {class} must have matching {what}. Values differ: {old} vs. {new}")
+}
+
+/// Columns of the input that an aggregation reads: for its groups, its functions and the conditions before it.
+fn columns_read(aggregate: &AggregateStep) -> Vec<String> {
+    let mut texts: Vec<&str> = Vec::new();
+    let mut step: &Step = &aggregate.input;
+    let mut conditions = Vec::new();
+    loop {
+        step = match &step.kind {
+            StepKind::StreamGroupBy { input, keys, .. } => {
+                texts.extend(exprs(keys));
+                input
+            }
+            StepKind::Filter { input, predicate, .. } => {
+                conditions.push(predicate.as_str());
+                input
+            }
+            StepKind::Select { input, .. } => input,
+            _ => break,
+        };
+    }
+    texts.extend(exprs(&aggregate.aggregates));
+    texts.extend(conditions);
+    let mut columns: Vec<String> = Vec::new();
+    for expr in texts.into_iter().filter_map(|text| tidemill_parser::parse_expression(text).ok()) {
+        for column in columns_used(&expr) {
+            if !columns.contains(&column) {
+                columns.push(column);
+            }
+        }
+    }
+    columns
+}
+
+/// ksqlDB keeps an aggregation's state only with the same columns beside it. Their order does not matter here.
+fn same_columns(class: &str, old: &[String], new: &[String]) -> Result<(), String> {
+    let contains_all = |one: &[String], other: &[String]| other.iter().all(|column| one.contains(column));
+    if contains_all(old, new) && contains_all(new, old) {
+        return Ok(());
+    }
+    let shown = |columns: &[String]| format!("[{}]", columns.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", "));
+    Err(differ(class, "columns not part of aggregate", &shown(old), &shown(new)))
 }
 
 fn exprs(items: &[NamedExpr]) -> Vec<&str> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::log::{Batch, Commit, Log, LogError, LogReader, OffsetSpec, RecordRef, Subscription, TopicPartition, TopicSpec};
 use crate::operators::{
-    self, BuildEnv, Collector, FatalError, NotYet, TaskGraph, TaskSpec, Unread, before_commit, end_chunk, process_from,
+    self, BuildEnv, Collector, FatalError, NotYet, TaskGraph, TaskSpec, Unread, advance, before_commit, end_chunk, process_from,
 };
 use crate::plan::QueryPlan;
 use crate::processing_log::ProcessingLog;
@@ -79,10 +79,21 @@ impl From<Unread> for SyncError {
 impl SyncQuery {
     /// Prepares a query; its external topics must exist.
     pub fn new(plan: Arc<QueryPlan>, parts: SyncParts) -> Result<Self, SyncError> {
+        Self::starting_at(OffsetSpec::Earliest, plan, parts)
+    }
+
+    /// Prepares a query in place of one of the same id, which is gone and has processed all that it wrote for itself: the new
+    /// one goes on with its state and its topics.
+    pub fn in_place(plan: Arc<QueryPlan>, parts: SyncParts) -> Result<Self, SyncError> {
+        Self::starting_at(OffsetSpec::Latest, plan, parts)
+    }
+
+    /// `start`: where it begins to read its own topics.
+    fn starting_at(start: OffsetSpec, plan: Arc<QueryPlan>, parts: SyncParts) -> Result<Self, SyncError> {
         let specs = operators::split(&plan)?;
         let mut query = SyncQuery { plan, parts, specs, tasks: HashMap::new(), internal: Vec::new(), holds: false };
         for index in 0..query.specs.len() {
-            query.prepare(index)?;
+            query.prepare(index, start)?;
         }
         Ok(query)
     }
@@ -99,7 +110,7 @@ impl SyncQuery {
     }
 
     /// Makes the repartition topics that a sub-topology writes.
-    fn prepare(&mut self, index: usize) -> Result<(), SyncError> {
+    fn prepare(&mut self, index: usize, start: OffsetSpec) -> Result<(), SyncError> {
         let spec = &self.specs[index];
         let log = &self.parts.log;
         let mut partitions = 1;
@@ -117,7 +128,7 @@ impl SyncQuery {
             let partitions: Vec<TopicPartition> = (0..count)
                 .map(|p| TopicPartition { topic: source.topic.as_str().into(), partition: i32::try_from(p).unwrap_or(0) })
                 .collect();
-            let offsets = log.offsets(&partitions, OffsetSpec::Earliest)?;
+            let offsets = log.offsets(&partitions, start)?;
             let reader = log.subscribe(Subscription {
                 partitions: partitions.into_iter().zip(offsets).collect(),
                 wake: Arc::new(|| {}),
@@ -273,6 +284,35 @@ impl SyncQuery {
     fn take(&mut self, internal: usize, (partition, batch, at): (i32, Arc<dyn Batch>, usize)) -> Result<(), SyncError> {
         let (sub, topic) = (self.internal[internal].sub_topology, self.internal[internal].topic.clone());
         self.feed_to(sub, &topic, partition, batch.record(at), &batch.headers(at))
+    }
+
+    /// Lets stream time go on to `timestamp` in every task, also in those that have seen no record yet.
+    ///
+    /// # Errors
+    /// The query can't go on.
+    pub fn advance_stream_time(&mut self, timestamp: i64) -> Result<(), SyncError> {
+        for sub in 0..self.specs.len() {
+            for partition in 0..self.partitions_of(sub)? {
+                self.ensure_task(sub, partition)?;
+                if let Some(task) = self.tasks.get_mut(&(sub, partition)) {
+                    task.begin_chunk();
+                    task.cx.pace.begin();
+                    advance(&mut task.graph.nodes, timestamp, &mut task.cx)?;
+                }
+            }
+            // What goes out passes through the sub-topologies behind before their own time goes on.
+            self.end_chunk()?;
+        }
+        Ok(())
+    }
+
+    /// How many partitions a sub-topology reads.
+    fn partitions_of(&self, sub: usize) -> Result<i32, SyncError> {
+        let mut most = 0;
+        for source in self.specs.get(sub).into_iter().flat_map(|spec| &spec.sources) {
+            most = most.max(self.parts.log.describe_topic(&source.topic)?.map_or(0, |info| info.partitions));
+        }
+        Ok(i32::try_from(most).unwrap_or(i32::MAX))
     }
 
     /// Throws the running operators away and builds them again over the committed state, as a restart would.

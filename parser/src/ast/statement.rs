@@ -101,6 +101,16 @@ pub enum Statement {
     /// `ASSERT NULL VALUES s (key columns) KEY (values)`: a tombstone.
     AssertTombstone(AssertValues),
     AssertSource(CreateSource),
+    /// `ASSERT NO VALUES s`: its topic holds no record that was not asserted.
+    AssertNoValues {
+        source: Ident,
+    },
+    /// `ASSERT [NO] PROCESSING LOG [CONTAINS 'text']`
+    AssertProcessingLog {
+        exists: bool,
+        contains: Option<String>,
+    },
+    Advance(Advance),
     RunScript {
         path: String,
     },
@@ -205,12 +215,36 @@ pub struct InsertValues {
     pub values: Vec<Expr>,
 }
 
-/// `ASSERT [NULL] VALUES source [(columns)] VALUES|KEY (…)`.
+/// `ASSERT [NULL] VALUES source [(columns)] VALUES|KEY (…) [, (…)]`: records of its topic, one after the other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AssertValues {
     pub source: Ident,
+    /// Empty where none were named.
     pub columns: Vec<Ident>,
-    pub values: Vec<Expr>,
+    /// At least one.
+    pub rows: Vec<Vec<Expr>>,
+}
+
+/// `ADVANCE STREAM TIME|WALL CLOCK TO literal | BY n unit`: in test scripts, time goes on without a record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Advance {
+    pub clock: TestClock,
+    pub to: AdvanceTo,
+}
+
+/// What a test can set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TestClock {
+    StreamTime,
+    WallClock,
+}
+
+/// Where a clock goes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AdvanceTo {
+    /// Milliseconds since 1970-01-01, or a text of date and time.
+    Moment(Expr),
+    By(Interval),
 }
 
 /// `ALTER STREAM|TABLE name ADD [COLUMN] c type, …`.

@@ -1,6 +1,8 @@
-//! ASSERT: on topics and schemas everywhere, on rows and sources in test scripts.
+//! ASSERT: on topics and schemas everywhere, on rows, sources and the processing log in test scripts; and ADVANCE, which only these know.
 
-use crate::ast::{AssertValues, ExprKind, Interval, Properties, SourceKind, Statement};
+use sqlparser::tokenizer::Token;
+
+use crate::ast::{Advance, AdvanceTo, AssertValues, ExprKind, Interval, Properties, SourceKind, Statement, TestClock};
 use crate::error::Fault;
 use crate::tokens::TokenExt;
 
@@ -42,6 +44,15 @@ impl Grammar<'_> {
         if self.p.eat_all(&["NULL", "VALUES"]) {
             return Ok(Some(Statement::AssertTombstone(self.asserted_values("KEY")?)));
         }
+        if self.p.eat_all(&["NO", "VALUES"]) {
+            return Ok(Some(Statement::AssertNoValues { source: self.source_name()? }));
+        }
+        let exists = !self.p.eat_all(&["NO", "PROCESSING"]);
+        if !exists || self.p.eat("PROCESSING") {
+            self.p.expect("LOG")?;
+            let contains = if self.p.eat("CONTAINS") { Some(self.p.string()?) } else { None };
+            return Ok(Some(Statement::AssertProcessingLog { exists, contains }));
+        }
         Ok(match self.p.eat_one(&["VALUES", "STREAM", "TABLE"]) {
             Some("VALUES") => Some(Statement::AssertValues(self.asserted_values("VALUES")?)),
             Some("STREAM") => Some(Statement::AssertSource(self.asserted_source(SourceKind::Stream)?)),
@@ -54,6 +65,29 @@ impl Grammar<'_> {
         let source = self.source_name()?;
         let columns = self.column_names()?;
         self.p.expect(before)?;
-        Ok(AssertValues { source, columns, values: self.values()? })
+        let mut rows = vec![self.values()?];
+        while self.p.eat_token(&Token::Comma) {
+            rows.push(self.values()?);
+        }
+        Ok(AssertValues { source, columns, rows })
+    }
+
+    /// After ADVANCE.
+    pub(super) fn advance(&mut self) -> Result<Statement> {
+        let clock = match self.p.expect_one(&["STREAM", "WALL"])? {
+            "STREAM" => {
+                self.p.expect("TIME")?;
+                TestClock::StreamTime
+            }
+            _ => {
+                self.p.expect("CLOCK")?;
+                TestClock::WallClock
+            }
+        };
+        let to = match self.p.expect_one(&["TO", "BY"])? {
+            "TO" => AdvanceTo::Moment(self.literal()?),
+            _ => AdvanceTo::By(self.interval("The time to advance by")?),
+        };
+        Ok(Statement::Advance(Advance { clock, to }))
     }
 }

@@ -39,6 +39,9 @@ impl Grammar<'_> {
         if self.test_statements && self.p.eat_all(&["RUN", "SCRIPT"]) {
             return Ok(Statement::RunScript { path: self.p.string()? });
         }
+        if self.test_statements && self.p.eat("ADVANCE") {
+            return self.advance();
+        }
         match self.p.eat_one(STARTS) {
             Some("CREATE") => self.create(),
             Some("INSERT") => self.insert(),

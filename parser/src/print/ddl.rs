@@ -124,7 +124,11 @@ impl AssertValues {
         if !self.columns.is_empty() {
             write!(f, "({}) ", Joined(&self.columns, ", "))?;
         }
-        write!(f, "{before} ({})", Joined(&self.values, ", "))
+        f.write_str(before)?;
+        for (n, values) in self.rows.iter().enumerate() {
+            write!(f, "{} ({})", if n == 0 { "" } else { "," }, Joined(values, ", "))?;
+        }
+        Ok(())
     }
 }
 

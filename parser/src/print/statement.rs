@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::ast::{ConnectorKind, Explain, Ident, Interval, Print, Show, SpannedStatement, Statement};
+use crate::ast::{Advance, AdvanceTo, ConnectorKind, Explain, Ident, Interval, Print, Show, SpannedStatement, Statement, TestClock};
 
 use super::Quoted;
 
@@ -87,6 +87,24 @@ impl Statement {
             Statement::AssertSource(source) => {
                 write!(f, "ASSERT {} ", source.kind)?;
                 source.rest(f)
+            }
+            Statement::AssertNoValues { source } => write!(f, "ASSERT NO VALUES {source}"),
+            Statement::AssertProcessingLog { exists, contains } => {
+                write!(f, "ASSERT {}PROCESSING LOG", if *exists { "" } else { "NO " })?;
+                match contains {
+                    Some(text) => write!(f, " CONTAINS {}", Quoted(text)),
+                    None => Ok(()),
+                }
+            }
+            Statement::Advance(Advance { clock, to }) => {
+                f.write_str(match clock {
+                    TestClock::StreamTime => "ADVANCE STREAM TIME ",
+                    TestClock::WallClock => "ADVANCE WALL CLOCK ",
+                })?;
+                match to {
+                    AdvanceTo::Moment(moment) => write!(f, "TO {moment}"),
+                    AdvanceTo::By(interval) => write!(f, "BY {interval}"),
+                }
             }
             Statement::RunScript { path } => write!(f, "RUN SCRIPT {}", Quoted(path)),
             // All others are printed by `Display`.

@@ -222,7 +222,13 @@ fn run_one(app: &App, session: &mut Session, caller: Option<&Caller>, spanned: &
             );
             return Err(ApiError::statement(ErrorCode::SERVER_ERROR, message, text));
         }
-        Statement::AssertValues(_) | Statement::AssertTombstone(_) | Statement::AssertSource(_) | Statement::RunScript { .. } => {
+        Statement::AssertValues(_)
+        | Statement::AssertTombstone(_)
+        | Statement::AssertSource(_)
+        | Statement::AssertNoValues { .. }
+        | Statement::AssertProcessingLog { .. }
+        | Statement::Advance(_)
+        | Statement::RunScript { .. } => {
             return Err(refused("this statement belongs to test scripts; see tidemill test", text));
         }
     };

@@ -16,6 +16,7 @@ mod pull_joins;
 mod queries_file;
 mod rest;
 mod scripts;
+mod sql_tests;
 mod starts;
 mod times;
 mod tombstones;

@@ -134,6 +134,18 @@ impl SimulatedLog {
         Ok(state.topic(handle)?.partitions.clone())
     }
 
+    /// The records of a topic behind the first `seen` of each partition.
+    ///
+    /// # Errors
+    /// `UnknownTopic`.
+    pub fn records_behind(&self, topic: &str, seen: &[usize]) -> Result<Vec<Vec<Arc<StoredRecord>>>, LogError> {
+        let state = self.shared.state.lock();
+        let handle = state.handle(topic)?;
+        let counts = seen.iter().copied().chain(std::iter::repeat(0));
+        let partitions = state.topic(handle)?.partitions.iter().zip(counts);
+        Ok(partitions.map(|(records, count)| records.get(count..).unwrap_or_default().to_vec()).collect())
+    }
+
     /// At most this many records come out of one `poll` (at least one).
     pub fn set_poll_records(&self, records: usize) {
         self.shared.state.lock().poll_records = records.max(1);

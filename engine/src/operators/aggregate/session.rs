@@ -144,4 +144,9 @@ impl Operator for SessionAggregate {
         out.cx.recycle(row);
         out.emit(change)
     }
+
+    fn advance(&mut self, timestamp: i64, out: &mut Output<'_>) -> Result<(), FatalError> {
+        out.cx.store(self.store).observe_time(timestamp);
+        Ok(())
+    }
 }

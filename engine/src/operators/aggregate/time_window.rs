@@ -86,4 +86,9 @@ impl Operator for TimeWindowAggregate {
         out.cx.recycle(row);
         Ok(())
     }
+
+    fn advance(&mut self, timestamp: i64, out: &mut Output<'_>) -> Result<(), FatalError> {
+        out.cx.store(self.store).observe_time(timestamp);
+        Ok(())
+    }
 }

@@ -18,19 +18,22 @@ pub enum Verdict {
 #[derive(Debug, Clone)]
 pub struct CaseResult {
     pub file: String,
+    /// Where the test begins; query cases have no lines.
+    pub line: Option<u32>,
+    /// Empty where the file is one test.
     pub name: String,
     /// Whether the case expects its last statement to be refused.
     pub is_rejection: bool,
+    pub seconds: f64,
     pub verdict: Verdict,
 }
 
 /// Longest difference that a line shows, characters.
 const MAX_REASON: usize = 300;
 
-/// Prints failing cases, then totals.
-pub fn print(results: &[CaseResult], reasons: bool) {
+/// Prints the query cases that fail, a line for each, then the totals of their files.
+pub fn print_cases(results: &[CaseResult]) {
     let mut files: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     for result in results {
         let counts = files.entry(&result.file).or_default();
         match &result.verdict {
@@ -38,7 +41,6 @@ pub fn print(results: &[CaseResult], reasons: bool) {
             Verdict::Different(_) => {}
             Verdict::Failed(reason) => {
                 counts.1 += 1;
-                *kinds.entry(kind(reason)).or_default() += 1;
                 let line: String = reason.replace('\n', " ").chars().take(MAX_REASON).collect();
                 println!("FAILED {}: {}: {line}", result.file, result.name);
             }
@@ -47,7 +49,17 @@ pub fn print(results: &[CaseResult], reasons: bool) {
     for (file, (passed, failed)) in &files {
         println!("{file}: {passed} of {}", passed + failed);
     }
+}
+
+/// Prints how many of which kind failed, where that is asked for, and how many refusals there were.
+pub fn print_totals(results: &[CaseResult], reasons: bool) {
     if reasons {
+        let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+        for result in results {
+            if let Verdict::Failed(reason) = &result.verdict {
+                *kinds.entry(kind(reason)).or_default() += 1;
+            }
+        }
         let mut kinds: Vec<_> = kinds.into_iter().collect();
         kinds.sort_by_key(|(kind, count)| (std::cmp::Reverse(*count), kind.clone()));
         for (kind, count) in kinds {
@@ -67,7 +79,9 @@ pub fn print(results: &[CaseResult], reasons: bool) {
             _ => {}
         }
     }
-    println!("refusals: {refused} of {all} refused, {with_message} with the message");
+    if all > 0 {
+        println!("refusals: {refused} of {all} refused, {with_message} with the message");
+    }
 }
 
 /// A reason without what differs from case to case, for counting.
@@ -105,7 +119,7 @@ pub fn write(path: &Path, results: &[CaseResult]) -> Result<(), String> {
                 Verdict::Failed(reason) => ("failed", Some(reason)),
                 Verdict::Different(reason) => ("different", Some(reason)),
             };
-            json!({"file": r.file, "name": r.name, "verdict": verdict, "reason": reason})
+            json!({"file": r.file, "line": r.line, "name": r.name, "verdict": verdict, "reason": reason, "seconds": r.seconds})
         })
         .collect();
     let text = serde_json::to_string_pretty(&json!({"cases": cases})).unwrap_or_default();

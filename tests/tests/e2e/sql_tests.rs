@@ -1,0 +1,101 @@
+//! `tidemill test`: what users see of tests that pass and fail, and the exit codes that CI goes by.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use tidemill_tests::server::tidemill_binary;
+
+const SOURCES: &str = "CREATE STREAM a (id INT KEY, v INT) WITH (KAFKA_TOPIC='a', VALUE_FORMAT='JSON');
+CREATE STREAM b AS SELECT * FROM a WHERE v > 0;
+";
+
+fn test(folder: &Path, arguments: &[&str]) -> (Output, String, String) {
+    let output = Command::new(tidemill_binary()).arg("test").args(arguments).current_dir(folder).stdin(Stdio::null()).output();
+    let output = output.expect("the binary runs");
+    let (said, complained) = (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned());
+    (output, said, complained)
+}
+
+fn write(folder: &Path, name: &str, text: &str) {
+    let file = folder.join(name);
+    std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+    std::fs::write(file, text).expect("written");
+}
+
+#[test]
+fn a_failure_has_its_place_and_both_rows() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let good = format!("--@test: good\n{SOURCES}INSERT INTO a VALUES (1, 5);\nASSERT VALUES b VALUES (1, 5);\n");
+    write(folder.path(), "tests/good.sql", &good);
+    let (output, said, _) = test(folder.path(), &["tests"]);
+    assert_eq!((output.status.code(), said.as_str()), (Some(0), "passed tests/good.sql:1: good\n1 passed, 0 failed, 0 skipped\n"));
+
+    write(
+        folder.path(),
+        "tests/bad.sql",
+        &good.replace("ASSERT VALUES b VALUES (1, 5)", "ASSERT VALUES b VALUES (1, 6)").replace("good", "bad"),
+    );
+    write(folder.path(), "tests/script.sql", "SHOW STREAMS;");
+    let (output, said, _) = test(folder.path(), &["tests", "--junit", "out.xml", "--report", "out.json", "--quiet"]);
+    assert_eq!(output.status.code(), Some(1));
+    for words in
+        ["FAILED tests/bad.sql:1: bad\n  tests/bad.sql:5: ", "expected  1  | 6\n", "actual    1  | 5\n", "1 passed, 1 failed, 0 skipped\n"]
+    {
+        assert!(said.contains(words), "{words} is missing:\n{said}");
+    }
+    assert!(!said.contains("good"), "{said}");
+    let xml = std::fs::read_to_string(folder.path().join("out.xml")).expect("a report");
+    assert!(xml.contains(r#"tests="2" failures="1""#) && xml.contains("tests/bad.sql:5"), "{xml}");
+    let json: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.path().join("out.json")).expect("a report")).expect("JSON");
+    assert_eq!(json["cases"][0]["verdict"], "failed");
+
+    let (output, ..) = test(folder.path(), &["tests", "--filter", "good"]);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn what_is_no_test_is_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write(folder.path(), "script.sql", "SHOW STREAMS;");
+    for (arguments, code, words) in [
+        (&["."][..], 1, "there is no test in the given paths; 1 files with SQL hold no --@test: NAME"),
+        (&["script.sql"], 1, "script.sql:1: a test begins with --@test: NAME"),
+        (&["nowhere"], 1, "nowhere: no such file or folder"),
+        (&[".", "--format", "rest"], 1, "not built yet"),
+        (&[], 2, "required"),
+    ] {
+        let (output, said, complained) = test(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}{complained}");
+        assert!(format!("{said}{complained}").contains(words), "{arguments:?}: {said}{complained}");
+    }
+}
+
+#[test]
+fn three_files_are_run_as_ksql_test_runner_runs_them() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let record = |topic: &str, v: i32| format!(r#"{{"topic": "{topic}", "key": 1, "value": {{"V": {v}}}, "timestamp": 7}}"#);
+    write(folder.path(), "case/statements.sql", SOURCES);
+    write(folder.path(), "case/input.json", &format!(r#"{{"inputs": [{}, {}]}}"#, record("a", 0), record("a", 5)));
+    write(folder.path(), "case/output.json", &format!(r#"{{"outputs": [{}]}}"#, record("B", 5)));
+    write(folder.path(), "case/other.json", &format!(r#"{{"outputs": [{}]}}"#, record("B", 6)));
+    write(folder.path(), "case/empty.json", r#"{"outputs": []}"#);
+    let files = |output: &'static str| ["-s", "case/statements.sql", "-i", "case/input.json", "-o", output];
+    let (output, said, _) = test(folder.path(), &files("case/output.json"));
+    assert_eq!((output.status.code(), said.as_str()), (Some(0), "\t >>> Test passed!\n"));
+    let (output, _, complained) = test(folder.path(), &files("case/other.json"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(complained.starts_with("\t>>>>> Test failed: ") && complained.contains("expected 6, got 5"), "{complained}");
+    let (output, _, complained) = test(folder.path(), &files("case/empty.json"));
+    let invalid = "Invalid arguments: File name: case/empty.json Message: Outputs cannot be empty.\n";
+    assert_eq!((output.status.code(), complained.as_str()), (Some(1), invalid));
+
+    // As a folder, and where it must fail.
+    let (output, said, _) = test(folder.path(), &["--format", "runner", "."]);
+    assert_eq!((output.status.code(), said.as_str()), (Some(0), "passed ./case\n1 passed, 0 failed, 0 skipped\n"));
+    std::fs::create_dir(folder.path().join("incorrect")).expect("a folder");
+    std::fs::rename(folder.path().join("case"), folder.path().join("incorrect/case")).expect("moved");
+    let (output, said, _) = test(folder.path(), &["."]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("passed, but stands below a folder named 'incorrect' and must fail"), "{said}");
+}
