@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use tidemill_engine::Engine;
+use tidemill_engine::runtime::QueryState;
 use tidemill_server::{ConfigBuilder, Server};
 
 use crate::client::Client;
@@ -110,7 +112,23 @@ async fn run_in_process(args: &RunArgs) -> Result<Ending, String> {
         }
         Err(reason) => Err(reason),
     };
+    let ended = match ended {
+        Ok(Ending::Done) => tokio::task::block_in_place(|| check_queries(&running.engine)).map(|()| Ending::Done),
+        other => other,
+    };
     running.shutdown().await;
     drop(scratch);
     ended
+}
+
+/// Whether the script's queries have got through what it inserted: one that has failed would otherwise go with the server, unseen.
+fn check_queries(engine: &Engine) -> Result<(), String> {
+    // One that is not done yet is no failure.
+    let _ = engine.settle(SETTLE_PATIENCE);
+    let failed = engine.queries().persistent().into_iter().filter_map(|query| match query.state() {
+        QueryState::Failed(failure) => Some(format!("query {} has failed: {}", query.id, failure.reason)),
+        _ => None,
+    });
+    let failed: Vec<String> = failed.collect();
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }

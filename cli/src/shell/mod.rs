@@ -22,7 +22,7 @@ pub use options::{ConnectArgs, ShellArgs};
 pub use render::Output;
 pub use screen::Screen;
 use session::STANDARD_INPUT;
-pub use session::{Ending, Session};
+pub use session::{Ending, Session, bare};
 
 /// How long the start waits for a server that is just starting.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(3);

@@ -35,7 +35,7 @@ pub fn values(stage: &mut dyn Stage, assert: &AssertValues, tombstone: bool) -> 
                 column.name
             ));
         }
-        let Some(actual) = stage.next(&shape)? else {
+        let Some(actual) = stage.next(&shape, true)? else {
             return Err(missing(stage, &shape, &columns, &expected)?);
         };
         if let Some(difference) = difference(&shape, &columns, &expected, &actual, tombstone) {
@@ -48,7 +48,7 @@ pub fn values(stage: &mut dyn Stage, assert: &AssertValues, tombstone: bool) -> 
 /// `ASSERT NO VALUES`.
 pub fn no_values(stage: &mut dyn Stage, source: &Ident) -> Result<(), String> {
     let shape = stage.shape(source)?;
-    let Some(record) = stage.next(&shape)? else { return Ok(()) };
+    let Some(record) = stage.next(&shape, false)? else { return Ok(()) };
     let columns = all_columns(&shape);
     let line = line(&shape, &columns, "unexpected", &record);
     Err(format!("Expected no further record in topic '{}', but there is one.\n{}", shape.topic, table(&names(&columns), &[line], &[])))

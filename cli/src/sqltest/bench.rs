@@ -6,7 +6,7 @@ mod pipeline;
 mod topics;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use parking_lot::Mutex;
 use tidemill_engine::analyze;
@@ -22,6 +22,8 @@ use tidemill_engine::types::{Column, Value};
 use tidemill_parser::ast::{
     Advance, AdvanceTo, CreateSource, Expr, ExprKind, Ident, Interval, IntervalUnit, SpannedStatement, Statement, TestClock,
 };
+
+use tidemill_server::{ConfigBuilder, ServerConfig};
 
 use super::stage::{Record, Shape, Stage};
 use crate::conformance::world::World;
@@ -128,6 +130,7 @@ impl Stage for Bench {
                 Ok(())
             }
             Statement::SetProperty { name, value } => {
+                check_property(name)?;
                 self.set(name, value);
                 self.world.run_statement(statement)
             }
@@ -184,7 +187,7 @@ impl Stage for Bench {
         self.world.with_context(|context| analyze::constant(value, column, context).map_err(|e| e.to_string()))
     }
 
-    fn next(&mut self, shape: &Shape) -> Result<Option<Record>, String> {
+    fn next(&mut self, shape: &Shape, _expected: bool) -> Result<Option<Record>, String> {
         let Some(arrival) = self.pipeline.next(&shape.topic) else { return Ok(None) };
         let source = self.source(&Ident::new(shape.name.clone()))?;
         Ok(self.read(&source, &[arrival])?.pop())
@@ -228,6 +231,12 @@ impl Stage for Bench {
             }
         }
     }
+}
+
+/// Refuses a property that no server knows.
+fn check_property(name: &str) -> Result<(), String> {
+    static CONFIG: LazyLock<Option<ServerConfig>> = LazyLock::new(|| ConfigBuilder::new().build().ok());
+    CONFIG.as_ref().map_or(Ok(()), |config| config.overrides.check_name(name).map_err(|error| error.message()))
 }
 
 fn millis(interval: Interval) -> i64 {

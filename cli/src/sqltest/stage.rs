@@ -40,8 +40,8 @@ pub trait Stage {
     fn shape(&mut self, source: &Ident) -> Result<Shape, String>;
     /// The value of an expression in the type of a column.
     fn constant(&mut self, value: &Expr, column: &Column) -> Result<Value, String>;
-    /// The next record of a source's topic; `None`: all were read.
-    fn next(&mut self, shape: &Shape) -> Result<Option<Record>, String>;
+    /// The next record of a source's topic; `None`: all were read. `expected`: it is worth waiting for, where it takes time.
+    fn next(&mut self, shape: &Shape, expected: bool) -> Result<Option<Record>, String>;
     /// The records of a source's topic that were read, oldest first.
     fn read_so_far(&mut self, shape: &Shape) -> Result<Vec<Record>, String>;
     /// Compares a declaration with the source of its name.

@@ -91,6 +91,7 @@ fn altered_assertions_fail() {
         ("ASSERT NOT EXISTS TOPIC a;", "Topic a exists"),
         ("RUN SCRIPT 'nowhere.sql';", "nowhere.sql"),
         ("ASSERT VALUES b VALUES (1, 5)\n--@test: next", "t.sql:9: missing ';'"),
+        ("SET 'auto.offset.reest' = 'earliest';", "Did you mean 'auto.offset.reset'?"),
         ("SHOW STREEMS;", "t.sql:9:6: "),
     ] {
         fails(&format!("{rows}{assert}"), expected);

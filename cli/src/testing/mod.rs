@@ -8,20 +8,28 @@ mod runner;
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use crate::client::Client;
 use crate::conformance::differences::Differences;
 use crate::conformance::world::RunOptions;
 use crate::conformance::{self, case};
-use crate::sqltest::{self, Bench, SqlTest};
+use crate::sqltest::{self, Bench, INTERRUPTED, Remote, RemoteOptions, SqlTest};
 use find::Format;
 use report::{CaseResult, Verdict};
 use runner::{Problem, RunnerTest};
 
 /// Above the flags of the maintainers.
 const MAINTAINERS: &str = "For conformance cases";
+/// Above the flags of tests on a server.
+const ON_A_SERVER: &str = "SQL tests on a server";
+/// Where a password may stand instead of on the command line, which others on the machine can read.
+const PASSWORD_VARIABLE: &str = "TIDEMILL_PASSWORD";
+/// The exit code after Ctrl-C.
+const INTERRUPTED_CODE: i32 = 130;
 /// Above the flags that name three files.
 const THREE_FILES: &str = "One test of three files, as ksql-test-runner takes it";
 
@@ -54,6 +62,18 @@ pub struct TestArgs {
     /// Tell only what fails
     #[arg(long, short)]
     quiet: bool,
+    /// Run SQL tests on this server, under names of their own that are dropped afterwards
+    #[arg(long, value_name = "URL", conflicts_with = "sql_file", help_heading = ON_A_SERVER)]
+    server: Option<String>,
+    /// Name to log in with (HTTP Basic); the password is $TIDEMILL_PASSWORD
+    #[arg(long, value_name = "NAME", requires = "server", help_heading = ON_A_SERVER)]
+    user: Option<String>,
+    /// How long an assertion waits for its record, seconds
+    #[arg(long, value_name = "S", default_value_t = 10, requires = "server", help_heading = ON_A_SERVER)]
+    timeout: u64,
+    /// How long queries get to work on inserted rows, and how long ASSERT NO VALUES looks, milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 300, requires = "server", help_heading = ON_A_SERVER)]
+    settle: u64,
     /// The statements
     #[arg(short, long, value_name = "FILE.sql", requires = "output_file", help_heading = THREE_FILES)]
     sql_file: Option<PathBuf>,
@@ -129,14 +149,30 @@ fn run_all(args: &TestArgs) -> Result<i32, String> {
         return Err(format!("there is no test in the given paths{unmatched}{hint}"));
     }
 
+    let remote = args.remote()?;
+    if remote.is_some() && count > tests.len() + broken.len() {
+        return Err("only SQL tests can run on a server: leave --server out for the others, or name them with --format sql".to_owned());
+    }
     let teller = Teller::new(count, args.quiet);
     broken.iter().for_each(|result| teller.tell(result));
     let mut results = parallel::run(&cases, |case| conformance::run_one(case, options, &differences), |_, _| teller.count());
     report::print_cases(&results);
     results.append(&mut broken);
     results.extend(parallel::run(&folders, |test| run_folder(test, options), |_, result| teller.tell(result)));
-    results.extend(parallel::run(&tests, run_test, |_, result| teller.tell(result)));
+    match &remote {
+        None => results.extend(parallel::run(&tests, run_test, |_, result| teller.tell(result))),
+        // One after the other: a server has other work, too.
+        Some(options) => {
+            watch_interrupts();
+            for test in tests.iter().take_while(|_| !INTERRUPTED.load(Ordering::Relaxed)) {
+                let result = run_remote_test(test, options);
+                teller.tell(&result);
+                results.push(result);
+            }
+        }
+    }
     teller.end();
+    let skipped = count.saturating_sub(results.len());
 
     if let Some(path) = &args.report {
         report::write(path, &results)?;
@@ -144,11 +180,11 @@ fn run_all(args: &TestArgs) -> Result<i32, String> {
     if let Some(path) = &args.junit {
         junit::write(path, &results)?;
     }
-    Ok(conclude(args, &results))
+    Ok(conclude(args, &results, skipped))
 }
 
 /// Prints the totals.
-fn conclude(args: &TestArgs, results: &[CaseResult]) -> i32 {
+fn conclude(args: &TestArgs, results: &[CaseResult], skipped: usize) -> i32 {
     report::print_totals(results, args.reasons);
     let count = |verdict: fn(&Verdict) -> bool| results.iter().filter(|r| verdict(&r.verdict)).count();
     let (passed, failed) = (count(|v| *v == Verdict::Passed), count(|v| matches!(v, Verdict::Failed(_))));
@@ -156,8 +192,9 @@ fn conclude(args: &TestArgs, results: &[CaseResult]) -> i32 {
     if different > 0 {
         println!("{different} different on purpose");
     }
-    println!("{passed} passed, {failed} failed, 0 skipped");
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
     match args.at_least {
+        _ if INTERRUPTED.load(Ordering::Relaxed) => INTERRUPTED_CODE,
         Some(least) if passed < least => {
             crate::logging::say(&format!("fewer than the committed {least} cases pass"));
             1
@@ -170,6 +207,19 @@ fn conclude(args: &TestArgs, results: &[CaseResult]) -> i32 {
 impl TestArgs {
     fn options(&self) -> RunOptions {
         RunOptions { chunk: self.chunk, restore_at: self.restore_at }
+    }
+
+    /// The server that tests run on.
+    fn remote(&self) -> Result<Option<RemoteOptions>, String> {
+        let Some(url) = &self.server else { return Ok(None) };
+        let mut client = Client::new(url).map_err(|e| e.to_string())?;
+        if let Some(user) = &self.user {
+            let password = std::env::var(PASSWORD_VARIABLE)
+                .map_err(|_| format!("--user {user} needs a password in the variable {PASSWORD_VARIABLE}"))?;
+            client = client.with_credentials(user, &password);
+        }
+        let (patience, settle) = (Duration::from_secs(self.timeout), Duration::from_millis(self.settle));
+        Ok(Some(RemoteOptions { client, patience, settle }))
     }
 }
 
@@ -239,6 +289,10 @@ fn run_folder(test: &RunnerTest, options: RunOptions) -> CaseResult {
 fn run_test(test: &SqlTest) -> CaseResult {
     let started = Instant::now();
     let done = parallel::caught(|| sqltest::run(test, &mut Bench::new()));
+    result_of(test, started, done)
+}
+
+fn result_of(test: &SqlTest, started: Instant, done: Result<(), String>) -> CaseResult {
     CaseResult {
         file: test.file.display().to_string(),
         line: Some(test.line),
@@ -250,6 +304,38 @@ fn run_test(test: &SqlTest) -> CaseResult {
             Err(reason) => Verdict::Failed(reason),
         },
     }
+}
+
+fn run_remote_test(test: &SqlTest, options: &RemoteOptions) -> CaseResult {
+    let started = Instant::now();
+    let done = Remote::new(options.clone()).and_then(|mut remote| {
+        let done = sqltest::run(test, &mut remote);
+        if let Err(reason) = remote.close() {
+            crate::logging::say(&format!(
+                "warning: {}:{}: what the test made could not be dropped: {reason}",
+                test.file.display(),
+                test.line
+            ));
+        }
+        done
+    });
+    result_of(test, started, done)
+}
+
+/// Lets Ctrl-C end the test that runs, so that it clears up; a second one ends the program.
+fn watch_interrupts() {
+    std::thread::spawn(|| {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        runtime.block_on(async {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                INTERRUPTED.store(true, Ordering::Relaxed);
+                crate::logging::say("interrupted: dropping what the test has made; once more to leave it");
+            }
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(INTERRUPTED_CODE);
+            }
+        });
+    });
 }
 
 /// A file that holds no tests.
@@ -264,7 +350,7 @@ struct Teller {
     quiet: bool,
     /// Whether somebody sees how far it has come.
     is_watched: bool,
-    done: std::sync::atomic::AtomicUsize,
+    done: AtomicUsize,
 }
 
 impl Teller {
@@ -292,7 +378,7 @@ impl Teller {
 
     /// Another one is done.
     fn count(&self) {
-        let done = self.done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         if self.is_watched {
             let mut err = std::io::stderr();
             // Nobody needs it.

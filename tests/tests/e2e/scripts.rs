@@ -53,3 +53,27 @@ fn the_first_error_ends_the_script() {
         assert!(!text(&output.stdout).contains("Windowed"), "nothing after the error runs");
     }
 }
+
+#[test]
+fn a_query_that_fails_fails_the_run() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let script = "
+        SET 'ksql.fail.on.deserialization.error' = 'true';
+        CREATE STREAM raw (id INT KEY, txt STRING) WITH (KAFKA_TOPIC='x', PARTITIONS=1, VALUE_FORMAT='KAFKA');
+        CREATE STREAM a (id INT KEY, v INT) WITH (KAFKA_TOPIC='x', VALUE_FORMAT='JSON');
+        CREATE STREAM b AS SELECT * FROM a;
+        INSERT INTO raw VALUES (1, 'no json');";
+    let output = run(folder.path(), script);
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    assert!(complaint.contains("has failed: ") && complaint.contains("CSAS_B_"), "{complaint}");
+}
+
+#[test]
+fn assertions_on_rows_belong_to_tests() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let output = run(folder.path(), "ASSERT VALUES s VALUES (1);");
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    assert!(complaint.starts_with("script.sql:1: ") && complaint.contains("tidemill test"), "{complaint}");
+}

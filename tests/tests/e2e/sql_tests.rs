@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use tidemill_tests::server::tidemill_binary;
+use tidemill_tests::server::{ServerProcess, tidemill_binary};
 
 const SOURCES: &str = "CREATE STREAM a (id INT KEY, v INT) WITH (KAFKA_TOPIC='a', VALUE_FORMAT='JSON');
 CREATE STREAM b AS SELECT * FROM a WHERE v > 0;
@@ -52,6 +52,58 @@ fn a_failure_has_its_place_and_both_rows() {
 
     let (output, ..) = test(folder.path(), &["tests", "--filter", "good"]);
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn the_same_file_runs_on_a_server_and_leaves_nothing_there() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = ServerProcess::start(&folder.path().join("data"), &[]);
+    let url = format!("http://{}", server.address());
+    let text = format!(
+        "--@test: joins, tombstones, replacing
+SET 'ksql.create.or.replace.enabled' = 'true';
+{SOURCES}CREATE TABLE t (id INT PRIMARY KEY, name STRING, d DECIMAL(4, 2), l ARRAY<INT>) WITH (KAFKA_TOPIC='t', VALUE_FORMAT='JSON');
+CREATE TABLE named AS SELECT * FROM t WHERE name <> 'x';
+CREATE STREAM j AS SELECT b.id AS id, t.name AS name, v FROM b JOIN t ON b.id = t.id;
+INSERT INTO t VALUES (1, 'one', 1.5, ARRAY[1, 2]);
+INSERT INTO a (ROWTIME, id, v) VALUES (10000000000000, 1, 5);
+ASSERT VALUES b (id, v, ROWTIME) VALUES (1, 5, 10000000000000);
+ASSERT VALUES j (id, name, v) VALUES (1, 'one', 5);
+ASSERT VALUES named (id, name, d, l) VALUES (1, 'one', 1.50, ARRAY[1, 2]);
+INSERT INTO t VALUES (1, 'x', NULL, NULL);
+ASSERT NULL VALUES named (id) KEY (1);
+ASSERT TABLE named (id INT PRIMARY KEY, name STRING, d DECIMAL(4, 2), l ARRAY<INT>) WITH (KAFKA_TOPIC='NAMED', VALUE_FORMAT='JSON');
+CREATE OR REPLACE STREAM b AS SELECT *, v * 2 AS w FROM a;
+INSERT INTO a VALUES (2, -1);
+ASSERT VALUES b (id, v, w) VALUES (2, -1, -2);
+ASSERT NO VALUES b;
+--@test: an error has the test's own names
+--@expected.message: A stream with the same name already exists
+{SOURCES}{SOURCES}
+--@test: a wrong row
+{SOURCES}INSERT INTO a VALUES (1, 5);
+ASSERT VALUES b VALUES (1, 6);
+"
+    );
+    write(folder.path(), "all.sql", &text);
+    let (output, said, complained) = test(folder.path(), &["all.sql", "--server", &url, "--timeout", "30"]);
+    assert_eq!(output.status.code(), Some(1), "{said}{complained}");
+    assert!(said.contains("expected  1  | 6\n    actual    1  | 5\n"), "{said}{complained}");
+    assert!(said.ends_with("2 passed, 1 failed, 0 skipped\n"), "{said}{complained}");
+    assert_eq!(complained, "");
+    for (sql, field) in [("SHOW STREAMS;", "streams"), ("SHOW TABLES;", "tables"), ("SHOW QUERIES;", "queries"), ("SHOW TOPICS;", "topics")]
+    {
+        let left = server.ksql(sql)[0][field].to_string();
+        assert!(!left.contains("TEST_"), "{left}");
+    }
+}
+
+#[test]
+fn the_examples_pass() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sql-examples");
+    let (output, said, complained) = test(&folder, &["tests"]);
+    assert_eq!(output.status.code(), Some(0), "{said}{complained}");
+    assert!(said.contains("passed tests/windows.sql:3: "), "{said}");
 }
 
 #[test]

@@ -24,6 +24,7 @@ use crate::client::{Client, Settings};
 pub use failure::Ending;
 use failure::Failure;
 use interrupts::Interrupts;
+pub use stream::bare;
 
 /// How deep RUN SCRIPT may nest.
 const MAX_SCRIPT_DEPTH: usize = 8;

@@ -15,6 +15,9 @@ use crate::shell::render::{Block, Output, escaped};
 /// How long a statement may take where no limit is set: a server that hangs must not hold a script for ever.
 const STATEMENT_PATIENCE: Duration = Duration::from_secs(300);
 
+/// What is said of statements that only tests know.
+const BELONGS_TO_TESTS: &str = "This statement belongs to tests: tidemill test FILE runs a file of them, with --server URL on a server";
+
 impl Session {
     pub(super) async fn run_statement(&mut self, raw: &RawStatement) -> Result<(), Failure> {
         self.interrupts.forget().await;
@@ -40,6 +43,12 @@ impl Session {
             Statement::Select(query) if query.emit.is_none() => self.pull(&sql).await,
             Statement::Select(_) => self.push(&sql).await,
             Statement::Print(_) => self.print(&sql).await,
+            Statement::AssertValues(_)
+            | Statement::AssertTombstone(_)
+            | Statement::AssertSource(_)
+            | Statement::AssertNoValues { .. }
+            | Statement::AssertProcessingLog { .. }
+            | Statement::Advance(_) => Err(Failure::Other(BELONGS_TO_TESTS.to_owned())),
             _ => self.send(&sql).await,
         }
     }
