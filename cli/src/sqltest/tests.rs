@@ -90,7 +90,7 @@ fn altered_assertions_fail() {
         ("ASSERT TOPIC nope;", "Topic nope does not exist"),
         ("ASSERT NOT EXISTS TOPIC a;", "Topic a exists"),
         ("RUN SCRIPT 'nowhere.sql';", "nowhere.sql"),
-        ("ASSERT VALUES b VALUES (1, 5)\n--@test: next", "t.sql:9: missing ';'"),
+        ("ASSERT VALUES b VALUES (1, 5)\n--@test: next\nSHOW TABLES;", "t.sql:9: missing ';'"),
         ("SET 'auto.offset.reest' = 'earliest';", "Did you mean 'auto.offset.reset'?"),
         ("SHOW STREEMS;", "t.sql:9:6: "),
     ] {

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::teller::say;
+
 /// How a case ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -42,12 +44,12 @@ pub fn print_cases(results: &[CaseResult]) {
             Verdict::Failed(reason) => {
                 counts.1 += 1;
                 let line: String = reason.replace('\n', " ").chars().take(MAX_REASON).collect();
-                println!("FAILED {}: {}: {line}", result.file, result.name);
+                say(&format!("FAILED {}: {}: {line}", result.file, result.name));
             }
         }
     }
     for (file, (passed, failed)) in &files {
-        println!("{file}: {passed} of {}", passed + failed);
+        say(&format!("{file}: {passed} of {}", passed + failed));
     }
 }
 
@@ -63,7 +65,7 @@ pub fn print_totals(results: &[CaseResult], reasons: bool) {
         let mut kinds: Vec<_> = kinds.into_iter().collect();
         kinds.sort_by_key(|(kind, count)| (std::cmp::Reverse(*count), kind.clone()));
         for (kind, count) in kinds {
-            println!("{count:5} × {kind}");
+            say(&format!("{count:5} × {kind}"));
         }
     }
     let rejections = results.iter().filter(|r| r.is_rejection);
@@ -80,7 +82,7 @@ pub fn print_totals(results: &[CaseResult], reasons: bool) {
         }
     }
     if all > 0 {
-        println!("refusals: {refused} of {all} refused, {with_message} with the message");
+        say(&format!("refusals: {refused} of {all} refused, {with_message} with the message"));
     }
 }
 
