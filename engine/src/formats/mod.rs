@@ -10,6 +10,7 @@ mod check;
 mod delimited;
 mod detect;
 mod json;
+mod json_sr;
 mod kafka;
 mod none;
 mod registering;
@@ -216,10 +217,10 @@ pub trait Format: Send + Sync {
 }
 
 /// Every format. Adding one is its file and one line here.
-pub static ALL: &[&dyn Format] = &[&avro::AVRO, &delimited::DELIMITED, &json::JSON, &kafka::KAFKA, &none::NONE];
+pub static ALL: &[&dyn Format] = &[&avro::AVRO, &delimited::DELIMITED, &json::JSON, &json_sr::JSON_SR, &kafka::KAFKA, &none::NONE];
 
 /// Formats of ksqlDB that are known by name and not built yet.
-const LATER: &[&str] = &["JSON_SR", "PROTOBUF", "PROTOBUF_NOSR"];
+const LATER: &[&str] = &["PROTOBUF", "PROTOBUF_NOSR"];
 
 /// The format of that name (any case).
 pub fn by_name(name: &str) -> Option<&'static dyn Format> {

@@ -1,4 +1,4 @@
-//! Specs of JSON_SR.
+//! Specs of JSON_SR: the payload is the spec itself, as JSON.
 
 use serde_json::Value as Json;
 
@@ -7,11 +7,11 @@ use super::{CodecSchema, SchemaCodec};
 pub(super) struct JsonSchemaCodec;
 
 impl SchemaCodec for JsonSchemaCodec {
-    fn encode(&self, _spec: &Json, _schema: &CodecSchema<'_>) -> Result<Vec<u8>, String> {
-        Err("no codec for JSON_SR yet".to_owned())
+    fn encode(&self, spec: &Json, _schema: &CodecSchema<'_>) -> Result<Vec<u8>, String> {
+        Ok(spec.to_string().into_bytes())
     }
 
-    fn decode(&self, _payload: &[u8], _schema: &CodecSchema<'_>) -> Result<Json, String> {
-        Err("no codec for JSON_SR yet".to_owned())
+    fn decode(&self, payload: &[u8], _schema: &CodecSchema<'_>) -> Result<Json, String> {
+        serde_json::from_slice(payload).map_err(|error| format!("no JSON: {error}"))
     }
 }

@@ -5,5 +5,4 @@ mod inserts;
 mod plans;
 mod pulls;
 mod queries;
-mod schemas;
 pub(crate) mod world;

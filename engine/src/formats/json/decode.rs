@@ -7,6 +7,7 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use super::dialect::{DecimalTexts, Dialect};
 use super::scan::{COMMA_IN_OBJECT, Fault, QuotedName, Scanned, Scanner};
 use super::value::{read_value, spelled, to_int, wrong_shape};
 use crate::formats::warnings::warn;
@@ -16,7 +17,10 @@ use crate::types::{SqlType, Value};
 /// Names that a decoder remembers. Objects whose names are data (of which few are columns) would fill it for nothing.
 const MAX_KNOWN_NAMES: usize = 1024;
 
-pub(super) struct JsonDecoder {
+pub(in crate::formats) struct JsonDecoder {
+    dialect: Dialect,
+    /// The last payload had a text for a DECIMAL of which it is undecided what it means.
+    met_undecided: bool,
     /// The columns that somebody reads.
     wanted: Vec<Wanted>,
     /// The only column stands without an object around it; it may be one that nobody reads.
@@ -39,6 +43,7 @@ struct Wanted {
     sql_type: SqlType,
     slot: usize,
     carried: Option<usize>,
+    decimals: DecimalTexts,
     /// A number beyond the column's type was told of.
     warned: bool,
 }
@@ -74,7 +79,7 @@ struct Meaning {
 }
 
 impl JsonDecoder {
-    pub(super) fn new(layout: &Layout) -> Self {
+    pub(in crate::formats) fn new(layout: &Layout, dialect: Dialect) -> Self {
         let wanted: Vec<Wanted> = layout
             .fields
             .iter()
@@ -85,6 +90,7 @@ impl JsonDecoder {
                     sql_type: column.sql_type.clone(),
                     slot: (*slot)?,
                     carried: *carried,
+                    decimals: dialect.decimals,
                     warned: false,
                 })
             })
@@ -95,6 +101,8 @@ impl JsonDecoder {
         };
         let columns = layout.fields.iter().map(|field| (field.column.name.clone(), field.column.sql_type.clone()));
         JsonDecoder {
+            dialect,
+            met_undecided: false,
             exact: 0,
             exact_more: vec![0; wanted.len().saturating_sub(1) / 64],
             wanted,
@@ -107,9 +115,22 @@ impl JsonDecoder {
         }
     }
 
+    /// Says, for each column that is read, what a text means where a DECIMAL should stand.
+    pub(in crate::formats) fn set_decimals(&mut self, meaning: impl Fn(&str, &SqlType) -> DecimalTexts) {
+        for column in &mut self.wanted {
+            column.decimals = meaning(&column.name, &column.sql_type);
+        }
+    }
+
+    /// Whether the last payload failed for want of a decision what a DECIMAL's text means.
+    pub(in crate::formats) fn take_undecided(&mut self) -> bool {
+        std::mem::take(&mut self.met_undecided)
+    }
+
     /// A bare value for the only column.
     fn decode_unwrapped(&mut self, scanner: &mut Scanner<'_>, row: &mut [Value]) -> Scanned<bool> {
         let Some(sql_type) = &self.unwrapped else { return Ok(false) };
+        scanner.set_decimals(self.wanted.first().map(|only| only.decimals).unwrap_or_default());
         let value = read_value(scanner, sql_type)?;
         scanner.end_of_root()?;
         let has_value = !(self.is_key && value.is_null());
@@ -190,7 +211,10 @@ impl JsonDecoder {
         };
         let value = match value {
             Some(value) => value,
-            None => read_value(scanner, &column.sql_type).map_err(|fault| fault.within(|| format!(".{}", column.name)))?,
+            None => {
+                scanner.set_decimals(column.decimals);
+                read_value(scanner, &column.sql_type).map_err(|fault| fault.within(|| format!(".{}", column.name)))?
+            }
         };
         let wrapped = scanner.take_wrapped();
         // A member of exactly the column's name wins over others, wherever it stands; else the last one does.
@@ -251,14 +275,18 @@ impl Decoder for JsonDecoder {
     }
 
     fn decode_carrying(&mut self, payload: &[u8], row: &mut [Value], spans: &mut [Span]) -> Result<bool, DecodeError> {
-        let mut scanner = Scanner::new(payload);
+        let mut scanner = Scanner::new(payload).with(self.dialect);
         if self.unwrapped.is_some() {
-            return Ok(self.decode_unwrapped(&mut scanner, row)?);
+            let decoded = self.decode_unwrapped(&mut scanner, row);
+            self.met_undecided = scanner.met_undecided();
+            return Ok(decoded?);
         }
         if scanner.take_byte(b'{') {
             // Spans count from the payload's first byte; a byte order mark before it is too rare to be counted.
             let spans = if scanner.length() == payload.len() { spans } else { &mut [] };
-            self.decode_object(&mut scanner, row, spans)?;
+            let decoded = self.decode_object(&mut scanner, row, spans);
+            self.met_undecided = scanner.met_undecided();
+            decoded?;
             return Ok(true);
         }
         let fault: Box<Fault> = match scanner.peek() {

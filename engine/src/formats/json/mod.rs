@@ -6,6 +6,7 @@
 //! (see [`encode`]).
 
 mod decode;
+mod dialect;
 mod encode;
 #[cfg(test)]
 mod fuzz;
@@ -18,6 +19,8 @@ mod value;
 use super::{Decoder, Encoder, Format, Layout};
 use crate::types::{Column, SqlType};
 
+pub(super) use decode::JsonDecoder;
+pub(super) use dialect::{DecimalTexts, Dialect};
 pub use encode::{write_json, write_json_string};
 
 pub(super) static JSON: JsonFormat = JsonFormat;
@@ -58,7 +61,7 @@ impl Format for JsonFormat {
 
     fn decoder(&self, layout: &Layout) -> Result<Box<dyn Decoder>, String> {
         layout.fields.iter().try_for_each(|field| check_type(&field.column.sql_type))?;
-        Ok(Box::new(decode::JsonDecoder::new(layout)))
+        Ok(Box::new(JsonDecoder::new(layout, Dialect::default())))
     }
 
     fn encoder(&self, layout: &Layout) -> Result<Box<dyn Encoder>, String> {
@@ -68,7 +71,7 @@ impl Format for JsonFormat {
 }
 
 /// Every type can be written but maps whose keys are no strings.
-fn check_type(sql_type: &SqlType) -> Result<(), String> {
+pub(super) fn check_type(sql_type: &SqlType) -> Result<(), String> {
     match sql_type {
         SqlType::Map(key, _) if **key != SqlType::String => Err("JSON only supports MAP types with STRING keys".into()),
         SqlType::Map(_, item) | SqlType::Array(item) => check_type(item),

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use super::MAX_DEPTH;
+use super::dialect::{DecimalTexts, Dialect};
 use super::number::Number;
 use super::plain_run::plain_run;
 use crate::formats::{DecodeError, Span};
@@ -58,14 +59,50 @@ pub(super) struct Scanner<'a> {
     at: usize,
     /// A number was cut to its type.
     wrapped: bool,
+    dialect: Dialect,
+    /// A text stood for a DECIMAL, and it is undecided what it means.
+    met_undecided: bool,
 }
 
 impl<'a> Scanner<'a> {
     /// Stands at the first byte that is neither a byte order mark nor blank.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        let mut scanner = Scanner { bytes: bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes), at: 0, wrapped: false };
+        let mut scanner = Scanner {
+            bytes: bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes),
+            at: 0,
+            wrapped: false,
+            dialect: Dialect::default(),
+            met_undecided: false,
+        };
         scanner.skip_blanks();
         scanner
+    }
+
+    /// The same, for another dialect.
+    #[inline(always)]
+    pub(super) fn with(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
+    #[inline(always)]
+    pub(super) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Sets what a text means where a DECIMAL should stand.
+    #[inline(always)]
+    pub(super) fn set_decimals(&mut self, decimals: DecimalTexts) {
+        self.dialect.decimals = decimals;
+    }
+
+    #[cold]
+    pub(super) fn note_undecided(&mut self) {
+        self.met_undecided = true;
+    }
+
+    pub(super) fn met_undecided(&self) -> bool {
+        self.met_undecided
     }
 
     /// Bytes of the whole text, without a byte order mark.

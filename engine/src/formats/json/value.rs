@@ -15,6 +15,10 @@
 
 use std::sync::Arc;
 
+use bigdecimal::BigDecimal;
+use bigdecimal::num_bigint::BigInt;
+
+use super::dialect::DecimalTexts;
 use super::scan::{ANY_VALUE, COMMA_IN_ARRAY, COMMA_IN_OBJECT, Fault, Scanned, Scanner};
 use super::text::read_text;
 use crate::types::text::{DAY_MS, parse_decimal, parse_double, parse_padded_base64, read_decimal};
@@ -45,6 +49,9 @@ pub(super) fn read_value(scanner: &mut Scanner<'_>, sql_type: &SqlType) -> Scann
 fn read_rare(scanner: &mut Scanner<'_>, sql_type: &SqlType, first: u8) -> Scanned<Value> {
     match (sql_type, first) {
         (SqlType::String, _) => read_text(scanner).map(Value::String),
+        (SqlType::Decimal { precision, scale }, b'"') if scanner.dialect().decimals != DecimalTexts::Numbers => {
+            decimal_of_text(scanner, *precision, *scale)
+        }
         (SqlType::Bytes, b'"') => {
             let text = scanner.text()?;
             parse_padded_base64(text.as_bytes()).map(Value::bytes).ok_or_else(|| Fault::value("Cannot read a text as base64".into()))
@@ -62,8 +69,54 @@ fn read_rare(scanner: &mut Scanner<'_>, sql_type: &SqlType, first: u8) -> Scanne
             let text = scanner.text()?;
             from_text(&text, sql_type)
         }
+        (SqlType::Map(_, item), b'[') if scanner.dialect().map_entries => map_of_entries(scanner, item),
         _ => Err(wrong_type(scanner, sql_type)),
     }
+}
+
+/// A DECIMAL from a text that may not be a number in digits.
+#[cold]
+fn decimal_of_text(scanner: &mut Scanner<'_>, precision: u32, scale: u32) -> Scanned<Value> {
+    match scanner.dialect().decimals {
+        DecimalTexts::Base64 => {
+            let text = scanner.text()?;
+            let bytes = parse_padded_base64(text.as_bytes()).ok_or_else(|| Fault::value("Cannot read a text as base64".into()))?;
+            let number = BigDecimal::new(BigInt::from_signed_bytes_be(&bytes), i64::from(scale));
+            read_decimal(&number, precision, scale).map(Value::decimal).map_err(Fault::value)
+        }
+        DecimalTexts::Undecided => {
+            scanner.note_undecided();
+            Err(Fault::value("A DECIMAL's text can't be read before its schema is known".into()))
+        }
+        DecimalTexts::OtherScale => Err(Fault::value(format!(
+            "The record's schema writes this DECIMAL with another scale than the column's {scale}: declare the column as the schema does"
+        ))),
+        DecimalTexts::Numbers => {
+            let text = scanner.text()?;
+            from_text(&text, &SqlType::Decimal { precision, scale })
+        }
+    }
+}
+
+/// A MAP from an array of its entries, `{"key": …, "value": …}`. Keys of other types are taken by their text.
+#[cold]
+fn map_of_entries(scanner: &mut Scanner<'_>, item: &SqlType) -> Scanned<Value> {
+    let mut entries = MapValue::default();
+    each_item(scanner, |scanner, index| {
+        let (mut key, mut value) = (Value::Null, Value::Null);
+        each_member(scanner, |scanner, _, name| {
+            match name {
+                "key" => key = read_value(scanner, &SqlType::String)?,
+                "value" => value = read_value(scanner, item).map_err(|fault| fault.within(|| ".value".to_owned()))?,
+                _ => scanner.skip_value()?,
+            }
+            Ok(())
+        })
+        .map_err(|fault| fault.within(|| format!("[{index}]")))?;
+        entries.insert(key, value);
+        Ok(())
+    })?;
+    Ok(Value::Map(Arc::new(entries)))
 }
 
 /// A number or a time from its text.
