@@ -1,104 +1,203 @@
 //! Guesses the format of a topic's keys or values from their bytes, for PRINT.
 //!
 //! Every format begins as possible; each record strikes off those that it can't be. What is left is named, and the first
-//! of it is how records are shown. A guess stays a guess: eight bytes are a BIGINT, a DOUBLE, and often text as well.
+//! of it is how records are shown. A guess stays a guess: eight bytes are a BIGINT, a DOUBLE, and often text as well. What
+//! stands behind the id of a schema is surer, where the registry knows the schema.
 
+use std::collections::HashMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use serde_json::Value as Tree;
 
 use super::windowed_key::split_window;
 use crate::plan::WindowedKey;
+use crate::registry::{Schema, SchemaId, SchemaKind};
 use crate::row::Window;
 use crate::types::text::{write_double, write_i32, write_i64};
 
 /// Windows that begin past this are no windows: the year 10000, milliseconds.
 const MAX_WINDOW_MS: i64 = 253_402_300_800_000;
-
-/// First byte of what serializers of the schema registry write; 4 bytes of schema id follow.
-const REGISTRY_MAGIC: u8 = 0;
-const REGISTRY_HEADER_BYTES: usize = 5;
+/// Schemas that are remembered while a topic is printed.
+const MAX_SCHEMAS: usize = 1_000;
 
 const NO_DATA: &str = "¯\\_(ツ)_/¯ - no data processed";
 
-/// What bytes may be, in the order in which they are named.
+/// What bytes may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Candidate {
+enum Plain {
+    Avro,
+    Protobuf,
     Json,
+    JsonSr,
     KafkaInt,
     KafkaBigInt,
     KafkaDouble,
-    Session,
-    Hopping,
-    Tumbling,
     KafkaString,
-    /// Bytes with the header of the schema registry. Without a registry there is no telling which of its formats.
+}
+
+/// What keys or values may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Candidate {
+    Plain(Plain),
+    Session(Plain),
+    Hopping(Plain),
+    Tumbling(Plain),
+    /// Bytes with the header of the schema registry, which does not know the schema.
     Registry,
 }
 
-const KEY: &[Candidate] = &[
-    Candidate::Json,
-    Candidate::KafkaInt,
-    Candidate::KafkaBigInt,
-    Candidate::KafkaDouble,
-    Candidate::Session,
-    Candidate::Hopping,
-    Candidate::Tumbling,
-    Candidate::KafkaString,
-    Candidate::Registry,
-];
-const VALUE: &[Candidate] =
-    &[Candidate::Json, Candidate::KafkaInt, Candidate::KafkaBigInt, Candidate::KafkaDouble, Candidate::KafkaString, Candidate::Registry];
+use Candidate::{Hopping, Registry, Session, Tumbling};
 
-impl Candidate {
+const fn plain(plain: Plain) -> Candidate {
+    Candidate::Plain(plain)
+}
+
+/// In the order in which they are named.
+const KEY: &[Candidate] = &[
+    Session(Plain::Avro),
+    Hopping(Plain::Avro),
+    Tumbling(Plain::Avro),
+    plain(Plain::Avro),
+    Session(Plain::Protobuf),
+    Hopping(Plain::Protobuf),
+    Tumbling(Plain::Protobuf),
+    plain(Plain::Protobuf),
+    plain(Plain::Json),
+    Session(Plain::JsonSr),
+    Hopping(Plain::JsonSr),
+    Tumbling(Plain::JsonSr),
+    plain(Plain::JsonSr),
+    plain(Plain::KafkaInt),
+    plain(Plain::KafkaBigInt),
+    plain(Plain::KafkaDouble),
+    Session(Plain::KafkaString),
+    Hopping(Plain::KafkaString),
+    Tumbling(Plain::KafkaString),
+    plain(Plain::KafkaString),
+    Registry,
+];
+const VALUE: &[Candidate] = &[
+    plain(Plain::Avro),
+    plain(Plain::Protobuf),
+    plain(Plain::Json),
+    plain(Plain::JsonSr),
+    plain(Plain::KafkaInt),
+    plain(Plain::KafkaBigInt),
+    plain(Plain::KafkaDouble),
+    plain(Plain::KafkaString),
+    Registry,
+];
+
+/// Schemas that records of a topic name by their ids.
+#[derive(Debug, Clone, Default)]
+pub struct ShownSchemas {
+    /// `None`: the registry does not know it.
+    known: HashMap<SchemaId, Option<Arc<Schema>>>,
+}
+
+impl ShownSchemas {
+    /// The schema that bytes may name and that is to be asked for.
+    pub fn missing(&self, bytes: Option<&[u8]>) -> Option<SchemaId> {
+        let (id, _) = framed(bytes?)?;
+        (id.0 > 0 && self.known.len() < MAX_SCHEMAS && !self.known.contains_key(&id)).then_some(id)
+    }
+
+    /// Remembers the registry's answer; `None`: it does not know the schema.
+    pub fn learn(&mut self, id: SchemaId, schema: Option<Arc<Schema>>) {
+        self.known.insert(id, schema);
+    }
+
+    fn get(&self, id: SchemaId) -> Option<&Schema> {
+        self.known.get(&id)?.as_deref()
+    }
+}
+
+/// The id of a schema and what stands behind it.
+fn framed(bytes: &[u8]) -> Option<(SchemaId, &[u8])> {
+    match bytes {
+        [0, a, b, c, d, rest @ ..] if !rest.is_empty() => Some((SchemaId(i32::from_be_bytes([*a, *b, *c, *d])), rest)),
+        _ => None,
+    }
+}
+
+impl Plain {
     fn name(self) -> &'static str {
         match self {
-            Candidate::Json => "JSON",
-            Candidate::KafkaInt => "KAFKA_INT",
-            Candidate::KafkaBigInt => "KAFKA_BIGINT",
-            Candidate::KafkaDouble => "KAFKA_DOUBLE",
-            Candidate::Session => "SESSION(KAFKA_STRING)",
-            Candidate::Hopping => "HOPPING(KAFKA_STRING)",
-            Candidate::Tumbling => "TUMBLING(KAFKA_STRING)",
-            Candidate::KafkaString => "KAFKA_STRING",
-            Candidate::Registry => "AVRO or JSON_SR or PROTOBUF",
+            Plain::Avro => "AVRO",
+            Plain::Protobuf => "PROTOBUF",
+            Plain::Json => "JSON",
+            Plain::JsonSr => "JSON_SR",
+            Plain::KafkaInt => "KAFKA_INT",
+            Plain::KafkaBigInt => "KAFKA_BIGINT",
+            Plain::KafkaDouble => "KAFKA_DOUBLE",
+            Plain::KafkaString => "KAFKA_STRING",
         }
     }
 
     /// The bytes as text, if they can be of this format.
-    fn show(self, bytes: &[u8]) -> Option<String> {
+    fn show(self, bytes: &[u8], schemas: &ShownSchemas) -> Option<String> {
         let mut text = String::new();
         match self {
-            Candidate::Json => return serde_json::from_slice::<Tree>(bytes).ok().map(|tree| tree.to_string()),
-            Candidate::KafkaInt => write_i32(i32::from_be_bytes(bytes.try_into().ok()?), &mut text),
-            Candidate::KafkaBigInt => write_i64(i64::from_be_bytes(bytes.try_into().ok()?), &mut text),
-            Candidate::KafkaDouble => write_double(f64::from_be_bytes(bytes.try_into().ok()?), &mut text),
-            Candidate::KafkaString => return std::str::from_utf8(bytes).ok().map(Into::into),
-            Candidate::Session => {
-                let (key, window) = windowed(bytes, WindowedKey::Session)?;
-                if !(window.start..MAX_WINDOW_MS).contains(&window.end) {
-                    return None;
-                }
-                return Some(format!("[{key}@{}/{}]", window.start, window.end));
-            }
-            Candidate::Hopping | Candidate::Tumbling => {
-                let (key, window) = windowed(bytes, WindowedKey::Time { size_ms: 0 })?;
-                return Some(format!("[{key}@{}/-]", window.start));
-            }
-            Candidate::Registry => {
-                let is_framed = bytes.first() == Some(&REGISTRY_MAGIC) && bytes.len() > REGISTRY_HEADER_BYTES;
-                return is_framed.then(|| show_bytes(bytes));
-            }
+            Plain::Avro => return with_schema(bytes, schemas, SchemaKind::Avro),
+            Plain::Protobuf => return with_schema(bytes, schemas, SchemaKind::Protobuf),
+            Plain::JsonSr => return with_schema(bytes, schemas, SchemaKind::Json),
+            Plain::Json => return serde_json::from_slice::<Tree>(bytes).ok().map(|tree| tree.to_string()),
+            Plain::KafkaInt => write_i32(i32::from_be_bytes(bytes.try_into().ok()?), &mut text),
+            Plain::KafkaBigInt => write_i64(i64::from_be_bytes(bytes.try_into().ok()?), &mut text),
+            Plain::KafkaDouble => write_double(f64::from_be_bytes(bytes.try_into().ok()?), &mut text),
+            Plain::KafkaString => return std::str::from_utf8(bytes).ok().map(Into::into),
         }
         Some(text)
     }
 }
 
-/// The text of a windowed key, where the bytes may well be one.
-fn windowed(bytes: &[u8], kind: WindowedKey) -> Option<(&str, Window)> {
+/// What stands behind the id of a schema of that kind.
+fn with_schema(bytes: &[u8], schemas: &ShownSchemas, kind: SchemaKind) -> Option<String> {
+    let (id, payload) = framed(bytes)?;
+    let schema = schemas.get(id).filter(|schema| schema.kind == kind)?;
+    if kind == SchemaKind::Json {
+        return serde_json::from_slice::<Tree>(payload).ok().map(|tree| tree.to_string());
+    }
+    let mut formats = super::ALL.iter().filter_map(|format| format.schemas());
+    formats.find(|support| support.kind() == Some(kind))?.show(payload, schema).ok()
+}
+
+impl Candidate {
+    fn name(self) -> String {
+        match self {
+            Candidate::Plain(plain) => plain.name().to_owned(),
+            Session(plain) => format!("SESSION({})", plain.name()),
+            Hopping(plain) => format!("HOPPING({})", plain.name()),
+            Tumbling(plain) => format!("TUMBLING({})", plain.name()),
+            Registry => "AVRO or JSON_SR or PROTOBUF".to_owned(),
+        }
+    }
+
+    /// The bytes as text, if they can be of this format.
+    fn show(self, bytes: &[u8], schemas: &ShownSchemas) -> Option<String> {
+        match self {
+            Candidate::Plain(plain) => plain.show(bytes, schemas),
+            Session(plain) => {
+                let (key, window) = windowed(bytes, WindowedKey::Session)?;
+                if !(window.start..MAX_WINDOW_MS).contains(&window.end) {
+                    return None;
+                }
+                Some(format!("[{}@{}/{}]", plain.show(key, schemas)?, window.start, window.end))
+            }
+            Hopping(plain) | Tumbling(plain) => {
+                let (key, window) = windowed(bytes, WindowedKey::Time { size_ms: 0 })?;
+                Some(format!("[{}@{}/-]", plain.show(key, schemas)?, window.start))
+            }
+            Registry => framed(bytes).filter(|(id, _)| schemas.get(*id).is_none()).map(|_| show_bytes(bytes)),
+        }
+    }
+}
+
+/// A windowed key, where the bytes may well be one.
+fn windowed(bytes: &[u8], kind: WindowedKey) -> Option<(&[u8], Window)> {
     let (key, window) = split_window(bytes, kind).ok()?;
-    let key = std::str::from_utf8(key).ok().filter(|key| !key.is_empty())?;
-    (0..MAX_WINDOW_MS).contains(&window.start).then_some((key, window))
+    (!key.is_empty() && (0..MAX_WINDOW_MS).contains(&window.start)).then_some((key, window))
 }
 
 /// Guesses the format of the keys, or of the values, of one topic.
@@ -114,11 +213,11 @@ impl FormatDetector {
     }
 
     /// Takes a record into account (null tells nothing), and says whether [`FormatDetector::names`] changed.
-    pub fn observe(&mut self, bytes: Option<&[u8]>) -> bool {
+    pub fn observe(&mut self, bytes: Option<&[u8]>, schemas: &ShownSchemas) -> bool {
         let Some(bytes) = bytes else { return false };
         let before = self.names();
         self.has_seen = true;
-        self.possible.retain(|candidate| candidate.show(bytes).is_some());
+        self.possible.retain(|candidate| candidate.show(bytes, schemas).is_some());
         self.names() != before
     }
 
@@ -127,25 +226,25 @@ impl FormatDetector {
         if !self.has_seen {
             return NO_DATA.into();
         }
-        let certain: Vec<&str> = self.certain().map(Candidate::name).collect();
+        let certain: Vec<String> = self.certain().map(Candidate::name).collect();
         if certain.is_empty() { "UNRECOGNISED_BYTES".into() } else { certain.join(" or ") }
     }
 
     /// A key or value as PRINT shows it: by the first possible format, else by whatever it can be read as.
-    pub fn show(&self, bytes: Option<&[u8]>) -> String {
+    pub fn show(&self, bytes: Option<&[u8]>, schemas: &ShownSchemas) -> String {
         let Some(bytes) = bytes else { return "<null>".into() };
-        self.certain().find_map(|candidate| candidate.show(bytes)).unwrap_or_else(|| show_bytes(bytes))
+        self.certain().find_map(|candidate| candidate.show(bytes, schemas)).unwrap_or_else(|| show_bytes(bytes))
     }
 
-    /// What is possible; the registry's formats only where nothing else is, for a small number looks like them.
+    /// What is possible; unknown schemas only where nothing else is, for a small number looks like them.
     fn certain(&self) -> impl Iterator<Item = Candidate> + '_ {
-        let only_registry = self.possible.as_slice() == [Candidate::Registry];
-        self.possible.iter().copied().filter(move |candidate| *candidate != Candidate::Registry || only_registry)
+        let only_registry = self.possible.as_slice() == [Registry];
+        self.possible.iter().copied().filter(move |candidate| *candidate != Registry || only_registry)
     }
 }
 
 /// Printable ASCII as it is, all else as `\xHH`.
-fn show_bytes(bytes: &[u8]) -> String {
+pub(super) fn show_bytes(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for byte in bytes {
         match byte {
@@ -161,12 +260,23 @@ fn show_bytes(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    /// Schemas 1 (AVRO) and 2 (JSON); 9 is asked for in vain.
+    fn known() -> ShownSchemas {
+        let record = r#"{"type":"record","name":"r","fields":[{"name":"A","type":["null","int"]}]}"#;
+        let mut schemas = ShownSchemas::default();
+        schemas.learn(SchemaId(1), Some(Arc::new(Schema::new(SchemaKind::Avro, record))));
+        schemas.learn(SchemaId(2), Some(Arc::new(Schema::new(SchemaKind::Json, "{}"))));
+        schemas.learn(SchemaId(9), None);
+        schemas
+    }
+
     fn detect(is_key: bool, records: &[&[u8]]) -> (String, String) {
+        let schemas = known();
         let mut detector = FormatDetector::new(is_key);
         for record in records {
-            detector.observe(Some(record));
+            detector.observe(Some(record), &schemas);
         }
-        (detector.names(), detector.show(records.last().copied()))
+        (detector.names(), detector.show(records.last().copied(), &schemas))
     }
 
     #[test]
@@ -183,11 +293,21 @@ mod tests {
             (true, &[0x3f, 0xf8, 0, 0, 0, 0, 0, 0xff], "KAFKA_BIGINT or KAFKA_DOUBLE", "4609434218613702911"),
             (true, b"customer-0000000001", "KAFKA_STRING", "customer-0000000001"),
             (false, &[0, 0, 0, 0, 7, 0xff, 1], "AVRO or JSON_SR or PROTOBUF", "\\x00\\x00\\x00\\x00\\x07\\xFF\\x01"),
+            (false, &[0, 0, 0, 0, 1, 2, 14], "AVRO or KAFKA_STRING", "{\"A\": 7}"),
+            (false, &[0, 0, 0, 0, 1, 2, 0xf9, 0x0f], "AVRO or KAFKA_BIGINT or KAFKA_DOUBLE", "{\"A\": -1021}"),
+            (false, b"\x00\x00\x00\x00\x02{ \"B\": 1 }", "JSON_SR or KAFKA_STRING", "{\"B\":1}"),
             (false, &[0xff, b'a', b'\\'], "UNRECOGNISED_BYTES", "\\xFFa\\x5C"),
         ];
         for (is_key, record, names, shown) in cases {
             assert_eq!(detect(*is_key, &[record]), (names.to_string(), shown.to_string()));
         }
+        let avro = [&[0, 0, 0, 0, 1, 2, 14][..], &1_599_998_400_000i64.to_be_bytes()].concat();
+        let (names, shown) = detect(true, &[&avro]);
+        assert!(names.starts_with("HOPPING(AVRO) or TUMBLING(AVRO)"), "{names}");
+        assert_eq!(shown, "[{\"A\": 7}@1599998400000/-]");
+        let asked = [&[0, 0, 0, 0, 1, 2, 14][..], &[0, 0, 0, 0, 9, 1], &[0, 0, 0, 0, 3, 1], &5i64.to_be_bytes(), b"text"];
+        let missing: Vec<_> = asked.iter().filter_map(|bytes| known().missing(Some(bytes))).collect();
+        assert_eq!(missing, [SchemaId(3)]);
         let (names, shown) = detect(true, &[&session]);
         assert!(names.starts_with("SESSION(KAFKA_STRING)"), "{names}");
         assert_eq!(shown, "[k@10/20]");
@@ -195,16 +315,17 @@ mod tests {
 
     #[test]
     fn the_guess_narrows() {
+        let schemas = &ShownSchemas::default();
         let mut detector = FormatDetector::new(false);
         assert_eq!(detector.names(), NO_DATA);
-        assert!(!detector.observe(None));
-        assert_eq!(detector.show(None), "<null>");
-        assert!(detector.observe(Some(b"{\"A\":1,\"B\":2}")));
-        assert!(!detector.observe(Some(b"[1]")));
+        assert!(!detector.observe(None, schemas));
+        assert_eq!(detector.show(None, schemas), "<null>");
+        assert!(detector.observe(Some(b"{\"A\":1,\"B\":2}"), schemas));
+        assert!(!detector.observe(Some(b"[1]"), schemas));
         assert_eq!(detector.names(), "JSON or KAFKA_STRING");
-        assert!(detector.observe(Some(b"text")));
+        assert!(detector.observe(Some(b"text"), schemas));
         assert_eq!(detector.names(), "KAFKA_STRING");
-        assert!(detector.observe(Some(b"\xff")));
-        assert_eq!((detector.names().as_str(), detector.show(Some(b"text"))), ("UNRECOGNISED_BYTES", "text".into()));
+        assert!(detector.observe(Some(b"\xff"), schemas));
+        assert_eq!((detector.names().as_str(), detector.show(Some(b"text"), schemas)), ("UNRECOGNISED_BYTES", "text".into()));
     }
 }

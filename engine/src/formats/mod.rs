@@ -29,7 +29,7 @@ use crate::types::{Column, Value};
 pub use carried::{Carried, Span};
 pub use check::{check_schema, describe_columns};
 pub use delimited::parse_delimiter;
-pub use detect::FormatDetector;
+pub use detect::{FormatDetector, ShownSchemas};
 pub use json::{write_json, write_json_string};
 pub use registering::{RegisterError, register_insert, register_plan, register_source};
 pub use schemas::{Inferred, SchemaShape, SchemaSupport};

@@ -54,6 +54,14 @@ pub trait SchemaSupport: Send + Sync {
     /// The schema is not well formed, refers to what is not there, or has what no SQL type holds: a sentence for the user.
     fn columns_of(&self, schema: &Schema, shape: &SchemaShape<'_>) -> Result<Inferred, String>;
 
+    /// A payload (without the id before it) as text, for PRINT.
+    ///
+    /// # Errors
+    /// It is not of the schema.
+    fn show(&self, payload: &[u8], _schema: &Schema) -> Result<String, String> {
+        Ok(super::detect::show_bytes(payload))
+    }
+
     /// The name of the record or message that a schema declares, where it declares just one.
     fn name_of(&self, _schema: &Schema) -> Option<String> {
         None

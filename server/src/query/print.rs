@@ -1,5 +1,6 @@
 //! PRINT: a topic's records as text, with the formats that its bytes suggest.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,8 +8,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::stream;
 use hyper::header::HeaderValue;
-use tidemill_engine::formats::FormatDetector;
+use tidemill_engine::formats::{FormatDetector, ShownSchemas};
 use tidemill_engine::log::{ArrivedBatch, Log, LogError, LogReader, OffsetSpec, Subscription, TopicPartition};
+use tidemill_engine::registry::{RegistryError, SchemaRegistry};
 use tidemill_engine::types::text::{to_text, write_timestamp};
 use tidemill_parser::ast::Print;
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
@@ -23,6 +25,8 @@ use crate::reply::{self, Reply};
 const MAX_BUFFERED_BYTES: usize = 4 << 20;
 /// Records that are looked at together for their formats.
 const MAX_RECORDS_AT_ONCE: usize = 500;
+/// Schemas that are asked for together.
+const MAX_SCHEMAS_AT_ONCE: usize = 100;
 /// How long to wait before a broker that is away is asked again.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -105,6 +109,8 @@ pub async fn print(app: Arc<App>, print: Print, text: String, options: PrintOpti
         opened: Some(opened),
         keys: FormatDetector::new(true),
         values: FormatDetector::new(false),
+        registry: app.engine.registry().clone(),
+        schemas: ShownSchemas::default(),
         named: None,
         names_formats: options.names_formats,
         every: print.interval.unwrap_or(1).max(1),
@@ -189,6 +195,9 @@ struct Printing {
     look_at: Instant,
     keys: FormatDetector,
     values: FormatDetector,
+    /// Who knows the schemas that records name, and what it said.
+    registry: Arc<dyn SchemaRegistry>,
+    schemas: ShownSchemas,
     /// The formats as they were last named.
     named: Option<(String, String)>,
     names_formats: bool,
@@ -218,6 +227,7 @@ impl Printing {
             match opened.poll() {
                 Ok(Some(batch)) => {
                     let arrived = self.gather(batch);
+                    self.meet_schemas(&arrived).await;
                     self.show(&arrived);
                 }
                 Ok(None) => {
@@ -265,14 +275,43 @@ impl Printing {
         arrived
     }
 
+    /// Asks for the schemas that records may name. Where the registry is away, they are shown as those of a schema that nobody
+    /// knows; later ones are asked for again.
+    async fn meet_schemas(&mut self, arrived: &[(i32, ArrivedBatch)]) {
+        let mut missing = BTreeSet::new();
+        for (_, batch) in arrived {
+            for record in (batch.first..batch.batch.len()).map(|index| batch.batch.record(index)) {
+                missing.extend([record.key, record.value].into_iter().filter_map(|bytes| self.schemas.missing(bytes)));
+            }
+        }
+        if missing.is_empty() {
+            return;
+        }
+        let registry = self.registry.clone();
+        let ask = move || -> Vec<_> {
+            let mut answers = Vec::new();
+            for id in missing.into_iter().take(MAX_SCHEMAS_AT_ONCE) {
+                match registry.by_id(id) {
+                    Ok(schema) => answers.push((id, Some(schema))),
+                    Err(RegistryError::UnknownId(_) | RegistryError::Refused(_) | RegistryError::NotConfigured) => answers.push((id, None)),
+                    Err(RegistryError::Away(_)) => break,
+                }
+            }
+            answers
+        };
+        for (id, schema) in tokio::task::spawn_blocking(ask).await.unwrap_or_default() {
+            self.schemas.learn(id, schema);
+        }
+    }
+
     /// Turns batches into chunks: the formats where they changed, then a line a record.
     fn show(&mut self, arrived: &[(i32, ArrivedBatch)]) {
         let mut chunks = Vec::new();
         let of = |arrived: &ArrivedBatch| arrived.first..arrived.batch.len();
         let records = || arrived.iter().flat_map(|(partition, a)| of(a).map(|i| (*partition, a.batch.record(i))));
         for (_, record) in records() {
-            self.keys.observe(record.key);
-            self.values.observe(record.value);
+            self.keys.observe(record.key, &self.schemas);
+            self.values.observe(record.value, &self.schemas);
         }
         let names = (self.keys.names(), self.values.names());
         if self.names_formats && self.named.as_ref() != Some(&names) {
@@ -293,8 +332,8 @@ impl Printing {
             }
             self.left = self.left.map(|left| left - 1);
             let mut line = format!("rowtime: {}, ", rowtime(record.timestamp));
-            let _ =
-                writeln!(line, "key: {}, value: {}, partition: {partition}", self.keys.show(record.key), self.values.show(record.value));
+            let (key, value) = (self.keys.show(record.key, &self.schemas), self.values.show(record.value, &self.schemas));
+            let _ = writeln!(line, "key: {key}, value: {value}, partition: {partition}");
             chunks.push(line.into());
         }
         self.ready = chunks.into_iter();

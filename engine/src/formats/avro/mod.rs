@@ -18,6 +18,7 @@ mod names;
 mod parse;
 mod read;
 mod schema;
+mod show;
 mod skip;
 #[cfg(test)]
 mod tests;
@@ -87,6 +88,10 @@ impl SchemaSupport for AvroFormat {
 
     fn columns_of(&self, schema: &Schema, shape: &SchemaShape<'_>) -> Result<Inferred, String> {
         infer::columns_of(schema, shape.keeps_case)
+    }
+
+    fn show(&self, payload: &[u8], schema: &Schema) -> Result<String, String> {
+        show::show(payload, schema)
     }
 
     fn name_of(&self, schema: &Schema) -> Option<String> {
