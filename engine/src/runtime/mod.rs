@@ -11,6 +11,8 @@ mod cost_tests;
 #[cfg(test)]
 mod failure_tests;
 mod growth;
+#[cfg(test)]
+mod hostile_tests;
 mod input;
 #[cfg(test)]
 mod input_tests;
