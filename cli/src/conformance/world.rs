@@ -131,11 +131,12 @@ impl World {
             default_partitions,
             ..World::empty(case.properties.iter().cloned().collect())
         };
-        for topic in &case.topics {
-            world.declare_topic(topic)?;
-        }
         // Every topic that records go to exists before the statements run, as they want it.
         let asked = asked_partitions(case);
+        world.register_declared_sources(case);
+        for topic in &case.topics {
+            world.declare_topic(topic, &asked)?;
+        }
         for input in &case.inputs {
             world.ensure_topic(&input.topic, asked.get(&input.topic).copied().unwrap_or(default_partitions), 1)?;
         }

@@ -8,7 +8,7 @@ use super::aliases::Aliases;
 use super::builder::{Builder, source_step};
 use super::clauses::windowed_repartition;
 use super::error::{Problem, Problems};
-use super::formats::Choice;
+use super::formats::{self, Choice};
 use super::joins::{Node, Tree, Within};
 use super::scope::{Side, qualified};
 use super::steps::{self, Shown};
@@ -22,11 +22,23 @@ pub(crate) struct Joined {
     pub step: Step,
     /// How its key is written in its topic.
     key_format: FormatSpec,
+    /// Its key was written by the query itself.
+    is_own: bool,
+    is_table: bool,
     partitions: u32,
     /// Qualified expressions that stand for its one key column; none where it has no key or several columns.
     keys: Vec<Expr>,
     /// Processors that Kafka Streams would have made so far: it numbers the stores of joins by them.
     nodes: usize,
+}
+
+impl Joined {
+    /// Whether its key is written with a schema that the registry knows. Whoever wrote it chose the schema, and its id is part
+    /// of the key: equal keys of two topics may differ in their bytes, and lie in other partitions.
+    fn has_foreign_schemas(&self) -> bool {
+        let is_windowed_table = self.step.windowed_key().is_some() && self.is_table;
+        !self.is_own && !is_windowed_table && formats::infers_schema(&self.key_format.name)
+    }
 }
 
 /// How a stream's key has to be written and partitioned.
@@ -120,6 +132,13 @@ impl Joiner<'_> {
         }
         let (left, right) = match (is_table(&node.left), right_is_table) {
             (false, true) => {
+                let right = if right.has_foreign_schemas() {
+                    let has_key = left.keys.contains(&node.left_expr);
+                    let format = if has_key { left.key_format.clone() } else { right.key_format.clone() };
+                    self.rekeyed_table(right, "Right", &format, left.partitions, node)
+                } else {
+                    right
+                };
                 let needs = Needs {
                     key_format: right.key_format.clone(),
                     partitions: right.partitions,
@@ -129,7 +148,7 @@ impl Joiner<'_> {
                 (self.keyed(left, &node.left_expr, node, needs, problems)?, right)
             }
             (true, _) => {
-                let right = self.rekeyed_table(right, &left, node);
+                let (left, right) = self.rekeyed_tables(left, right, node);
                 self.check_partitions(&left, &right, node, problems)?;
                 (left, right)
             }
@@ -154,13 +173,33 @@ impl Joiner<'_> {
             (None, _) => (StepKind::StreamTableJoin { left, right, outer: kind.keeps_left() }, STREAM_TABLE_JOIN_NODES),
         };
         let step = Step { kind, schema: Schema { key, value } };
-        Some(Joined { step, key_format, partitions, keys: node.keys.clone(), nodes: nodes + own_nodes })
+        Some(Joined {
+            step,
+            key_format,
+            is_own: true,
+            is_table: is_table(&node.left),
+            partitions,
+            keys: node.keys.clone(),
+            nodes: nodes + own_nodes,
+        })
     }
 
     /// A join of two tables on a foreign key of the left one.
     fn foreign_key_join(&self, node: &Node, problems: &mut Problems) -> Option<Joined> {
         let left = self.source(node.left.first(), Some(names::join_left_table_store(&node.prefix)), problems)?;
         let right = self.source(node.right, Some(names::join_table_store(&node.prefix)), problems)?;
+        let left = if left.has_foreign_schemas() {
+            let (format, partitions) = (left.key_format.clone(), left.partitions);
+            self.rekeyed_table(left, "Left", &format, partitions, node)
+        } else {
+            left
+        };
+        let right = if right.has_foreign_schemas() {
+            let (format, partitions) = (right.key_format.clone(), right.partitions);
+            self.rekeyed_table(right, "Right", &format, partitions, node)
+        } else {
+            right
+        };
         let nodes = left.nodes + right.nodes;
         let [subscriptions, responses, subscription_store, result_store] = names::foreign_key_join(nodes);
         let key = left.step.schema.key.clone();
@@ -198,6 +237,8 @@ impl Joiner<'_> {
         Some(Joined {
             step: Step { kind: StepKind::ForeignKeyResolve { input: Box::new(join), store: result_store }, schema: result },
             key_format: left.key_format,
+            is_own: left.is_own,
+            is_table: true,
             partitions: left.partitions,
             keys: node.keys.clone(),
             nodes: nodes + FOREIGN_KEY_JOIN_NODES,
@@ -215,23 +256,35 @@ impl Joiner<'_> {
         Some((left, right))
     }
 
-    /// The right table with its key written like the left one's.
-    fn rekeyed_table(&self, right: Joined, left: &Joined, node: &Node) -> Joined {
-        if right.key_format == left.key_format {
-            return right;
-        }
-        let (topic, store) = names::rekeyed_table(&node.prefix, "Right");
-        let (key, value) = (&right.step.schema.key, &right.step.schema.value);
+    /// The tables of a join with their keys written alike: like those of the left one.
+    fn rekeyed_tables(&self, left: Joined, right: Joined, node: &Node) -> (Joined, Joined) {
+        let (format, partitions) = (left.key_format.clone(), left.partitions);
+        let left = if left.has_foreign_schemas() { self.rekeyed_table(left, "Left", &format, partitions, node) } else { left };
+        let right = if right.has_foreign_schemas() || right.key_format != left.key_format {
+            self.rekeyed_table(right, "Right", &format, partitions, node)
+        } else {
+            right
+        };
+        (left, right)
+    }
+
+    /// A table in a topic of the query's own, with its key in that format.
+    fn rekeyed_table(&self, table: Joined, hand: &str, format: &FormatSpec, partitions: u32, node: &Node) -> Joined {
+        let (topic, store) = names::rekeyed_table(&node.prefix, hand);
+        let (key, value) = (&table.step.schema.key, &table.step.schema.value);
         let topic = self.builder.names.repartition(&topic);
-        let repartition = self.builder.repartition_keyed(topic, &Choice::internal(&left.key_format), key, value, Some(left.partitions));
-        let schema = right.step.schema.clone();
-        let kind = StepKind::TableRekey { input: Box::new(right.step), repartition, store };
+        let repartition = self.builder.repartition_keyed(topic, &Choice::internal(format), key, value, Some(partitions));
+        let schema = table.step.schema.clone();
+        let key_format = repartition.format.key.clone();
+        let kind = StepKind::TableRekey { input: Box::new(table.step), repartition, store };
         Joined {
             step: Step { kind, schema },
-            key_format: left.key_format.clone(),
-            partitions: left.partitions,
-            keys: right.keys,
-            nodes: right.nodes + REPARTITION_NODES,
+            key_format,
+            is_own: true,
+            is_table: true,
+            partitions,
+            keys: table.keys,
+            nodes: table.nodes + REPARTITION_NODES,
         }
     }
 
@@ -258,6 +311,8 @@ impl Joiner<'_> {
         Some(Joined {
             step: steps::select(input, key_names, items),
             key_format: source.format.key.clone(),
+            is_own: false,
+            is_table: source.kind == SourceKind::Table,
             partitions: source.topic.partitions,
             keys,
             nodes: SOURCE_NODES,
@@ -266,7 +321,8 @@ impl Joiner<'_> {
 
     /// A stream with a key that is an expression's value, written and partitioned as the join needs it.
     fn keyed(&self, side: Joined, expr: &Expr, node: &Node, needs: Needs, problems: &mut Problems) -> Option<Joined> {
-        if side.keys.contains(expr) && side.key_format == needs.key_format {
+        let has_key = side.keys.contains(expr);
+        if has_key && side.key_format == needs.key_format && !side.has_foreign_schemas() {
             if side.partitions != needs.partitions {
                 let (left, right) = match needs.of {
                     Hand::Left => (side.partitions, needs.partitions),
@@ -277,7 +333,8 @@ impl Joiner<'_> {
             }
             return Some(side);
         }
-        if side.step.windowed_key().is_some() {
+        let windowed_key = side.step.windowed_key();
+        if windowed_key.is_some() && !(has_key && side.key_format.name == needs.key_format.name) {
             problems.add(windowed_repartition());
             return None;
         }
@@ -292,7 +349,8 @@ impl Joiner<'_> {
         let value = steps::pick(&side.step.schema, &self.needed, &key);
         let topic = self.builder.names.repartition(&needs.topic);
         let format = Choice::internal(&needs.key_format);
-        let repartition = self.builder.repartition_keyed(topic, &format, &key, &value, Some(needs.partitions));
+        let mut repartition = self.builder.repartition_keyed(topic, &format, &key, &value, Some(needs.partitions));
+        repartition.format.windowed_key = windowed_key;
         let kind = StepKind::SelectKey {
             input: Box::new(side.step),
             keys: vec![NamedExpr { name, expr: internal.to_string() }],
@@ -301,6 +359,8 @@ impl Joiner<'_> {
         Some(Joined {
             step: Step { kind, schema: Schema { key, value } },
             key_format: needs.key_format,
+            is_own: true,
+            is_table: false,
             partitions: needs.partitions,
             keys: vec![expr.clone()],
             nodes: side.nodes + REPARTITION_NODES,

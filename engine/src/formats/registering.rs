@@ -196,3 +196,109 @@ impl Side<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analyze::tests::world::{Outcome, World};
+    use crate::registry::{MemoryRegistry, SchemaKind};
+
+    const STREAM: &str = "CREATE STREAM S (K INT KEY, V INT, W INT) WITH (KAFKA_TOPIC='s', FORMAT='AVRO');";
+
+    fn world(registry: &Arc<MemoryRegistry>) -> World {
+        World { registry: registry.clone(), ..World::new() }
+    }
+
+    fn declared(registry: &Arc<MemoryRegistry>, statement: &str) -> Source {
+        match world(registry).run(statement) {
+            Ok(Outcome::Source(declared)) => declared.source,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn planned(registry: &Arc<MemoryRegistry>, script: &str) -> QueryPlan {
+        match world(registry).run(script) {
+            Ok(Outcome::Query(planned)) => planned.plan,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn newest(registry: &MemoryRegistry, subject: &str) -> Option<i32> {
+        registry.latest(subject).unwrap().map(|found| found.id.0)
+    }
+
+    fn avro(text: &str) -> crate::registry::Schema {
+        crate::registry::Schema::new(SchemaKind::Avro, text)
+    }
+
+    #[test]
+    fn a_declared_source_registers_what_is_not_there() {
+        let registry = Arc::new(MemoryRegistry::default());
+        registry.register_as("s-value", avro("\"string\""), SchemaId(9)).unwrap();
+        register_source(&declared(&registry, STREAM), &*registry).unwrap();
+        assert_eq!((newest(&registry, "s-key"), newest(&registry, "s-value")), (Some(1), Some(9)));
+        assert_eq!(registry.by_id(SchemaId(1)).unwrap().text, "\"int\"");
+    }
+
+    #[test]
+    fn a_sink_always_registers_and_topics_on_the_way_never_do() {
+        let registry = Arc::new(MemoryRegistry::default());
+        let mut plan = planned(&registry, &format!("{STREAM} CREATE TABLE T AS SELECT V, COUNT(*) AS N FROM S GROUP BY V;"));
+        register_plan(&mut plan, &*registry).unwrap();
+        assert_eq!((newest(&registry, "T-key"), newest(&registry, "T-value"), newest(&registry, "s-key")), (Some(1), Some(2), None));
+        let mut internal = Vec::new();
+        let mut steps = vec![&plan.root];
+        while let Some(step) = steps.pop() {
+            internal.extend(step.repartition().map(|repartition| repartition.format.key.clone()));
+            steps.extend(step.inputs());
+        }
+        assert_eq!(internal.len(), 1);
+        let id = internal.first().and_then(|spec| spec.schema.as_ref()?.writes.as_ref()).map(|writes| writes.id.0);
+        assert!(id.is_some_and(|id| id < 0), "{id:?}");
+    }
+
+    #[test]
+    fn ids_are_no_difference_between_two_queries() {
+        let registry = Arc::new(MemoryRegistry::default());
+        let script = format!("{STREAM} CREATE TABLE T AS SELECT V, COUNT(*) AS N FROM S GROUP BY V;");
+        let (mut old, new) = (planned(&registry, &script), planned(&registry, &script));
+        register_plan(&mut old, &*registry).unwrap();
+        assert_ne!(old, new);
+        assert_eq!(crate::plan::upgrade::refusal(&old, &new), None);
+    }
+
+    #[test]
+    fn a_chosen_schema_is_registered_for_the_topic_as_it_is() {
+        let registry = Arc::new(MemoryRegistry::default());
+        let row = r#"{"type": "record", "name": "R", "fields": [{"name": "V", "type": "int"}]}"#;
+        registry.register_as("elsewhere", avro(row), SchemaId(7)).unwrap();
+        let select = "CREATE STREAM O WITH (VALUE_SCHEMA_ID=7) AS SELECT K, V FROM S;";
+        let mut plan = planned(&registry, &format!("{STREAM} {select}"));
+        register_plan(&mut plan, &*registry).unwrap();
+        assert_eq!(newest(&registry, "O-value"), Some(7));
+    }
+
+    #[test]
+    fn inserted_keys_have_the_schema_that_all_have() {
+        let registry = Arc::new(MemoryRegistry::default());
+        registry.register_as("s-key", avro(r#"{"type": "int", "connect.version": 1}"#), SchemaId(5)).unwrap();
+        let source = declared(&registry, STREAM);
+        let mut format = source.format.clone();
+        register_insert(&source, &mut format, &*registry).unwrap();
+        assert_eq!(format.key.schema.and_then(|schema| schema.writes).map(|writes| writes.id), Some(SchemaId(5)));
+        registry.register_as("s-key", avro("\"long\""), SchemaId(6)).unwrap();
+        let error = register_insert(&source, &mut source.format.clone(), &*registry).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "Cannot INSERT VALUES into data source `S`. ksqlDB generated schema would overwrite existing key schema.\n\tExisting Schema: \
+             \"long\"\n\tksqlDB Generated: \"int\""
+        );
+    }
+
+    #[test]
+    fn without_a_registry_it_is_said_what_is_missing() {
+        let registry = Arc::new(MemoryRegistry::default());
+        let error = register_source(&declared(&registry, STREAM), &crate::registry::NoRegistry).unwrap_err().to_string();
+        assert!(error.starts_with("Cannot create topic 's' with format AVRO without configuring 'ksql.schema.registry.url'."), "{error}");
+    }
+}

@@ -35,7 +35,7 @@ impl Operator for RepartitionSink {
             out.cx.recycle(old);
         }
         let encoded = self.writer.write(&row).map_err(|e| FatalError(e.to_string()))?;
-        let partition = partition_for(encoded.key, self.partitions, &mut out.cx.null_key_counter);
+        let partition = partition_for(encoded.partition_key(), self.partitions, &mut out.cx.null_key_counter);
         let record = OutRecord { partition, timestamp: row.meta.timestamp, key: encoded.key, value: encoded.value, headers: &headers };
         out.cx.send(self.topic, record)?;
         out.cx.recycle(row);

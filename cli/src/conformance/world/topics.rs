@@ -1,23 +1,46 @@
 //! The topics of a case: those that it declares, with their schemas, and what their bytes mean.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
+use tidemill_engine::analyze::{self, AnalysisContext, TopicInfo};
 use tidemill_engine::log::{Log, TopicSpec};
 use tidemill_engine::plan::FormatSpec;
 use tidemill_engine::registry::{MemoryRegistry, Reference, Schema, SchemaId, SchemaKind, SchemaRegistry, subject};
+use tidemill_parser::ast::Statement;
 
-use super::{DEFAULT_PARTITIONS, World};
+use super::World;
+use crate::conformance::case::Case;
 use crate::conformance::codec::Side;
 
 /// How deep schemas of a case may refer to others.
 const MAX_DEPTH: usize = 10;
 
 impl World {
-    /// Makes a topic that a case declares, and registers its schemas.
-    pub(super) fn declare_topic(&self, topic: &Json) -> Result<(), String> {
+    /// Registers the schemas of sources that a case's statements declare with their columns: whoever wrote the records did so,
+    /// before any statement. Topics that the case declares itself come after them, which shows in the ids.
+    pub(super) fn register_declared_sources(&self, case: &Case) {
+        let script = case.statements.join("\n");
+        for statement in tidemill_parser::split_script(&script).into_iter().filter_map(|raw| raw.parse().ok()) {
+            let Statement::CreateSource(create) = statement.statement else { continue };
+            let is_made = create.properties.get("PARTITIONS").is_some();
+            let found = TopicInfo { partitions: self.default_partitions, replicas: 1, retention_ms: None };
+            let implied = |_: &str| (!is_made).then_some(found);
+            let declared = self.with_context(|context| analyze::create_source(&create, &AnalysisContext { topic: &implied, ..*context }));
+            // What is wrong with it is found when it is run.
+            let Ok(declared) = declared else { continue };
+            if case.topics.iter().all(|topic| topic["name"] != declared.source.format.topic.as_str()) {
+                let _ = tidemill_engine::formats::register_source(&declared.source, &*self.registry);
+            }
+        }
+    }
+
+    /// Makes a topic that a case declares, and registers its schemas. `asked`: partitions that statements ask for.
+    pub(super) fn declare_topic(&self, topic: &Json, asked: &BTreeMap<String, u32>) -> Result<(), String> {
         let name = topic["name"].as_str().unwrap_or_default();
-        let partitions = topic["partitions"].as_u64().and_then(|p| u32::try_from(p).ok()).unwrap_or(DEFAULT_PARTITIONS);
+        let declared = topic["partitions"].as_u64().and_then(|p| u32::try_from(p).ok());
+        let partitions = declared.or(asked.get(name).copied()).unwrap_or(self.default_partitions);
         let replicas = topic["replicas"].as_u64().and_then(|r| u16::try_from(r).ok()).unwrap_or(1);
         self.ensure_topic(name, partitions, replicas)?;
         for (is_key, side) in [(true, "key"), (false, "value")] {

@@ -5,4 +5,5 @@ mod inserts;
 mod plans;
 mod pulls;
 mod queries;
+mod schemas;
 pub(crate) mod world;

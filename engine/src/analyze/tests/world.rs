@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tidemill_parser::ast::{SpannedStatement, Statement};
 
 use crate::analyze::*;
 use crate::catalog::{Catalog, QueryLinks, SourceKind};
+use crate::registry::{NoRegistry, SchemaRegistry};
 
 /// What a statement gave.
 #[derive(Debug)]
@@ -25,7 +27,8 @@ pub struct World {
     pub topics: RefCell<BTreeMap<String, u32>>,
     /// Partitions of topics that nobody declared.
     pub default_partitions: Option<u32>,
-    queries: usize,
+    pub registry: Arc<dyn SchemaRegistry>,
+    pub queries: usize,
 }
 
 impl World {
@@ -35,6 +38,7 @@ impl World {
             properties: BTreeMap::new(),
             topics: RefCell::default(),
             default_partitions: Some(1),
+            registry: Arc::new(NoRegistry),
             queries: 0,
         }
     }
@@ -56,13 +60,8 @@ impl World {
         let properties = self.properties.clone();
         let found = |name: &str| self.topics.borrow().get(name).copied().or(self.default_partitions);
         let topic = |name: &str| found(name).map(|partitions| TopicInfo { partitions, replicas: 1, retention_ms: None });
-        let ctx = AnalysisContext {
-            catalog: &catalog,
-            properties: &properties,
-            service_id: "test_",
-            topic: &topic,
-            registry: &crate::registry::NoRegistry,
-        };
+        let ctx =
+            AnalysisContext { catalog: &catalog, properties: &properties, service_id: "test_", topic: &topic, registry: &*self.registry };
         let id = |kind: &str, name: &str| format!("{kind}_{name}_{}", self.queries);
         match &spanned.statement {
             Statement::CreateSource(create) => {
