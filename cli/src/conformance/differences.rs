@@ -14,6 +14,8 @@ pub struct Difference {
     pub reason: String,
     /// What comes out instead, for the topics named here; the case's own records hold for the others.
     outputs: Vec<RecordSpec>,
+    /// How it is refused instead; `None`: it is not.
+    error: Option<String>,
 }
 
 impl Difference {
@@ -22,6 +24,7 @@ impl Difference {
         let mut ours = case.clone();
         ours.outputs.retain(|record| !self.outputs.iter().any(|o| o.topic == record.topic));
         ours.outputs.extend(self.outputs.iter().cloned());
+        ours.expected_error.clone_from(&self.error);
         ours
     }
 }
@@ -31,7 +34,8 @@ impl Difference {
 pub struct Differences(HashMap<(String, String), Difference>);
 
 impl Differences {
-    /// Reads `[{"file": …, "name": …, "reason": …, "outputs": […]}, …]`; the records are written as in a case.
+    /// Reads `[{"file": …, "name": …, "reason": …, "outputs": […]}, …]`; the records are written as in a case. In the place of
+    /// `outputs` an entry may have `error`: a part of the text with which the case is refused.
     pub fn load(path: &Path) -> Result<Self, String> {
         let wrong = |what: &str| format!("{}: {what}", path.display());
         let text = std::fs::read_to_string(path).map_err(|e| wrong(&e.to_string()))?;
@@ -44,10 +48,11 @@ impl Differences {
             };
             let outputs: Vec<RecordSpec> =
                 entry["outputs"].as_array().into_iter().flatten().map(case::record).collect::<Result<_, _>>().map_err(|e| wrong(&e))?;
-            if outputs.is_empty() {
-                return Err(wrong("an entry lacks its \"outputs\""));
+            let error = entry["error"].as_str().map(str::to_owned);
+            if outputs.is_empty() == error.is_none() {
+                return Err(wrong("an entry has either \"outputs\" or \"error\""));
             }
-            differences.insert((field("file")?, field("name")?), Difference { reason: field("reason")?, outputs });
+            differences.insert((field("file")?, field("name")?), Difference { reason: field("reason")?, outputs, error });
         }
         Ok(Differences(differences))
     }

@@ -57,10 +57,16 @@ impl Builder<'_> {
         }
         let mut value_spec = self.spec(value);
         // A row whose only column is null must not look like a row without a value.
-        if value.len() < 2 || !formats::holds(&value_spec, value, false) {
+        let is_hidden = match value {
+            [] => true,
+            [_] => value_spec.unwrapped || !formats::wraps(&value_spec),
+            _ => false,
+        };
+        if is_hidden || !formats::holds(&value_spec, value, false) {
             value_spec = FormatSpec { unwrapped: false, ..formats::value_spec(&json, value, None) };
         }
-        Repartition { format: TopicFormat { topic, key: key_spec, value: value_spec, windowed_key: None }, partitions }
+        let format = TopicFormat { topic, key: key_spec, value: value_spec, windowed_key: None };
+        Repartition { format, partitions, by_partition: false }
     }
 
     pub fn spec(&self, value: &[Column]) -> FormatSpec {

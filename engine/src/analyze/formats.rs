@@ -209,6 +209,11 @@ fn check(spec: &FormatSpec, columns: &[Column], is_key: bool) -> Result<(), Prob
     check_schema(format, columns, is_key, unwrapped).map_err(Problem::new)
 }
 
+/// Whether the format can put an object around a single column.
+pub(crate) fn wraps(spec: &FormatSpec) -> bool {
+    by_name(&spec.name).is_some_and(|format| format.supports_wrapping().0)
+}
+
 /// Whether a format can hold the columns.
 pub(crate) fn holds(spec: &FormatSpec, columns: &[Column], is_key: bool) -> bool {
     by_name(&spec.name).is_none_or(|format| format.check_columns(columns, is_key).is_ok())

@@ -188,15 +188,11 @@ impl Joiner<'_> {
     fn foreign_key_join(&self, node: &Node, problems: &mut Problems) -> Option<Joined> {
         let left = self.source(node.left.first(), Some(names::join_left_table_store(&node.prefix)), problems)?;
         let right = self.source(node.right, Some(names::join_table_store(&node.prefix)), problems)?;
-        let left = if left.has_foreign_schemas() {
-            let (format, partitions) = (left.key_format.clone(), left.partitions);
-            self.rekeyed_table(left, "Left", &format, partitions, node)
-        } else {
-            left
-        };
+        // Answers find back to the left's rows by their partition, where equal keys may be written in several ways.
+        let by_partition = left.has_foreign_schemas();
         let right = if right.has_foreign_schemas() {
-            let (format, partitions) = (right.key_format.clone(), right.partitions);
-            self.rekeyed_table(right, "Right", &format, partitions, node)
+            let partitions = right.partitions;
+            self.rekeyed_table(right, "Right", &left.key_format, partitions, node)
         } else {
             right
         };
@@ -208,11 +204,13 @@ impl Joiner<'_> {
         let result = Schema { key: key.clone(), value };
         let outer = node.kind == parsed::Left;
         let expr = self.builder.clauses.scope.internal(&node.left_expr);
+        let internal_key = formats::key_spec(&Choice::internal(&left.key_format), &left.step.schema.key);
         let foreign_key = right.step.schema.key.first()?.clone();
         let named = NamedExpr { name: foreign_key.name.clone(), expr: expr.to_string() };
         let topic = |step: &str, key: FormatSpec, partitions| Repartition {
             format: TopicFormat { topic: self.builder.names.internal(step), key, value: message_format(), windowed_key: None },
             partitions: Some(partitions),
+            by_partition: false,
         };
         let subscribe = Step {
             kind: StepKind::ForeignKeySubscribe {
@@ -220,6 +218,7 @@ impl Joiner<'_> {
                 key: named,
                 outer,
                 repartition: topic(&subscriptions, right.key_format, right.partitions),
+                tells_partition: by_partition,
             },
             schema: Schema { key: vec![foreign_key], value: vec![message_column()] },
         };
@@ -230,7 +229,7 @@ impl Joiner<'_> {
                 outer,
                 result: result.clone(),
                 store: subscription_store,
-                repartition: topic(&responses, left.key_format.clone(), left.partitions),
+                repartition: Repartition { by_partition, ..topic(&responses, internal_key, left.partitions) },
             },
             schema: Schema { key, value: vec![message_column()] },
         };

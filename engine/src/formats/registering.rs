@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::schemas::internal_id;
+use super::topic::TopicWriter;
 use super::{SchemaShape, SchemaSupport, by_name};
 use crate::catalog::Source;
 use crate::plan::{FormatSpec, QueryPlan, SchemaSpec, Step, StepKind, TopicFormat, WriteSchema};
@@ -55,7 +56,9 @@ fn register_step(step: &mut Step, registry: &dyn SchemaRegistry) -> Result<(), R
     // What a topic behind a step holds are the rows that the step puts out.
     let schema = step.schema.clone();
     if let StepKind::Sink { format, .. } = &mut step.kind {
-        return Sides::of(format, &schema).try_for_each(|mut side| side.register(registry));
+        Sides::of(format, &schema).try_for_each(|mut side| side.register(registry))?;
+        // A schema that was chosen may ask for more than the columns give.
+        return TopicWriter::new(format, &schema).map(drop).map_err(RegisterError::Columns);
     }
     match step.repartition_mut() {
         Some(repartition) => Sides::of(&mut repartition.format, &schema).try_for_each(|mut side| side.keep_to_itself()),

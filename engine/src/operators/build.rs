@@ -125,7 +125,8 @@ pub(super) fn graph(plan: &QueryPlan, spec: &TaskSpec, part: &Part<'_>, env: &Bu
         let writer = || TopicWriter::new(&repartition.format, &part.root.schema).map_err(FatalError);
         // A table that is kept again behind the topic finds the old rows there.
         let writes_old = !matches!(part.root.kind, StepKind::TableRekey { .. });
-        let sink = RepartitionSink { writer: writer()?, old_writer: writes_old.then(writer).transpose()?, topic, partitions };
+        let old_writer = writes_old.then(writer).transpose()?;
+        let sink = RepartitionSink { writer: writer()?, old_writer, topic, partitions, by_partition: repartition.by_partition };
         builder.push(Box::new(sink), last);
     }
     let sources = builder.readers.into_iter().map(|(reader, to)| (reader, to.0, to.1)).collect();
@@ -320,12 +321,8 @@ impl Builder<'_> {
             StepKind::StreamTableJoin { .. } => self.stream_table_join(step, needed, None),
             StepKind::TableTableJoin { left, right, kind } => self.table_join(step, left, right, *kind),
             StepKind::StreamStreamJoin(join) => self.stream_join(step, join),
-            StepKind::ForeignKeySubscribe { input, key, outer, repartition } => {
-                self.foreign_key_subscribe(input, key, *outer, &repartition.format.topic)
-            }
-            StepKind::ForeignKeyJoin { left, right, outer, result, store, .. } => {
-                self.foreign_key_join(step, left, right, *outer, result, store)
-            }
+            StepKind::ForeignKeySubscribe { .. } => self.foreign_key_subscribe(step),
+            StepKind::ForeignKeyJoin { .. } => self.foreign_key_join(step),
             StepKind::ForeignKeyResolve { input, store } => self.foreign_key_resolve(step, input, store),
             // What it writes is read again by `repartition_source`.
             StepKind::TableRekey { input, .. } => self.step(input, false, false, &all_columns(input), false),

@@ -21,6 +21,8 @@ pub(super) struct RepartitionSink {
     pub old_writer: Option<TopicWriter>,
     pub topic: TopicHandle,
     pub partitions: u32,
+    /// Records go to the partition that their rows name, where there is one.
+    pub by_partition: bool,
 }
 
 impl Operator for RepartitionSink {
@@ -35,12 +37,20 @@ impl Operator for RepartitionSink {
             out.cx.recycle(old);
         }
         let encoded = self.writer.write(&row).map_err(|e| FatalError(e.to_string()))?;
-        let partition = partition_for(encoded.partition_key(), self.partitions, &mut out.cx.null_key_counter);
+        let named = self.by_partition.then_some(row.meta.partition);
+        let partition = named
+            .filter(|named| is_among(*named, self.partitions))
+            .unwrap_or_else(|| partition_for(encoded.partition_key(), self.partitions, &mut out.cx.null_key_counter));
         let record = OutRecord { partition, timestamp: row.meta.timestamp, key: encoded.key, value: encoded.value, headers: &headers };
         out.cx.send(self.topic, record)?;
         out.cx.recycle(row);
         Ok(())
     }
+}
+
+/// Whether a topic of so many partitions has this one.
+fn is_among(partition: i32, partitions: u32) -> bool {
+    u32::try_from(partition).is_ok_and(|partition| partition < partitions)
 }
 
 /// Reads them back.

@@ -247,7 +247,15 @@ pub enum StepKind {
     TableRekey { input: Box<Step>, repartition: Repartition, store: String },
     /// First part of a join of tables on a foreign key: each change of the left table (`input`) goes as a message to where
     /// the right table keeps that key. The schema is the foreign key and the message.
-    ForeignKeySubscribe { input: Box<Step>, key: NamedExpr, outer: bool, repartition: Repartition },
+    /// `tells_partition`: the message ends with the partition that the row lies in.
+    ForeignKeySubscribe {
+        input: Box<Step>,
+        key: NamedExpr,
+        outer: bool,
+        repartition: Repartition,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        tells_partition: bool,
+    },
     /// Second part: keeps the rows of the left (the input of `left`, which subscribes) by foreign key beside the right
     /// table, joins them to columns of `result`, and sends each result to where the left keeps its key.
     ForeignKeyJoin { left: Box<Step>, right: Box<Step>, outer: bool, result: Schema, store: String, repartition: Repartition },
@@ -317,6 +325,9 @@ pub struct Repartition {
     pub format: TopicFormat,
     /// `None`: as many as the input has.
     pub partitions: Option<u32>,
+    /// Records go to the partition that their rows name, instead of one that their key chooses: it is another topic's key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_partition: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

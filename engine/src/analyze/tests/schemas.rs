@@ -158,3 +158,49 @@ fn what_sinks_take_over_of_names() {
     let sink = source(&mut world, "CREATE STREAM O AS SELECT * FROM MY_S;");
     assert_eq!(names(&sink), (key("O"), String::new()));
 }
+
+/// The topics between the steps of a query: their names' ends, and whether rows name their partition.
+fn topics_on_the_way(script: &str) -> Vec<(String, bool)> {
+    let planned = match world(&[]).run(script) {
+        Ok(Outcome::Query(planned)) => planned,
+        other => panic!("{other:?}: {script}"),
+    };
+    let mut steps = vec![&planned.plan.root];
+    let mut topics = Vec::new();
+    while let Some(step) = steps.pop() {
+        let name = |topic: &str| topic.split_once("OUT_0-").map_or(topic, |(_, name)| name).to_owned();
+        topics.extend(step.repartition().map(|r| (name(&r.format.topic), r.by_partition)));
+        steps.extend(step.inputs());
+    }
+    topics.sort();
+    topics
+}
+
+#[test]
+fn keys_of_others_are_written_anew_before_a_join() {
+    let sources = |left: &str, right: &str| {
+        format!(
+            "CREATE TABLE L (ID INT PRIMARY KEY, F INT) WITH (KAFKA_TOPIC='l', KEY_FORMAT='{left}', VALUE_FORMAT='JSON');
+             CREATE TABLE R (ID INT PRIMARY KEY, V INT) WITH (KAFKA_TOPIC='r', KEY_FORMAT='{right}', VALUE_FORMAT='JSON');
+             CREATE STREAM S (ID INT KEY, V INT) WITH (KAFKA_TOPIC='s', KEY_FORMAT='{left}', VALUE_FORMAT='JSON');"
+        )
+    };
+    let on_key = "CREATE TABLE OUT AS SELECT L.ID, R.V FROM L JOIN R ON L.ID = R.ID;";
+    let on_foreign_key = "CREATE TABLE OUT AS SELECT L.ID, R.V FROM L JOIN R ON F = R.ID;";
+    let of_stream = "CREATE STREAM OUT AS SELECT S.ID, R.V FROM S JOIN R ON S.ID = R.ID;";
+    let names = |found: Vec<(String, bool)>| found.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    for (left, right, select, topics) in [
+        ("AVRO", "AVRO", on_key, vec!["LeftSourceKeyed-SelectKey-repartition", "RightSourceKeyed-SelectKey-repartition"]),
+        ("JSON", "AVRO", on_key, vec!["RightSourceKeyed-SelectKey-repartition"]),
+        ("JSON", "JSON", on_key, vec![]),
+        ("AVRO", "AVRO", of_stream, vec!["Join-repartition", "RightSourceKeyed-SelectKey-repartition"]),
+        ("AVRO", "JSON", of_stream, vec!["Join-repartition"]),
+    ] {
+        let script = format!("{} {select}", sources(left, right));
+        assert_eq!(names(topics_on_the_way(&script)), topics, "{left} {right} {select}");
+    }
+    // Answers find back to the left's rows by their partition.
+    let told =
+        |left: &str| topics_on_the_way(&format!("{} {on_foreign_key}", sources(left, "JSON"))).iter().filter(|(_, told)| *told).count();
+    assert_eq!((told("AVRO"), told("JSON")), (1, 0));
+}

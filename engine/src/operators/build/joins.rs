@@ -13,8 +13,8 @@ use crate::operators::table_lookup::{Side, TableLookup, sides};
 use crate::operators::table_table_join::TableTableJoin;
 use crate::operators::time_queue::TimeQueue;
 use crate::plan::names;
-use crate::plan::{JoinKind, NamedExpr, Step, StepKind, StreamStreamJoinStep};
-use crate::types::{Column, Schema};
+use crate::plan::{JoinKind, Step, StepKind, StreamStreamJoinStep};
+use crate::types::Column;
 
 impl Builder<'_> {
     /// `predicate` is that of a filter straight behind the join, which may spare it work.
@@ -115,36 +115,27 @@ impl Builder<'_> {
         Ok(self.push_behind(Box::new(operator), &upstreams))
     }
 
-    /// `topic` takes what it says.
-    pub(super) fn foreign_key_subscribe(
-        &mut self,
-        input: &Step,
-        key: &NamedExpr,
-        outer: bool,
-        topic: &str,
-    ) -> Result<Upstream, FatalError> {
+    pub(super) fn foreign_key_subscribe(&mut self, step: &Step) -> Result<Upstream, FatalError> {
+        let StepKind::ForeignKeySubscribe { input, key, outer, repartition, tells_partition } = &step.kind else {
+            return Err(FatalError("no part of a foreign-key join".into()));
+        };
         let upstream = self.step(input, false, false, &all_columns(input), true)?;
         let operator = Subscribe {
             key: compile(&key.expr, input)?,
             text: key.expr.clone(),
             key_width: input.schema.key.len(),
-            outer,
-            versions: self.store(&names::foreign_key_versions(topic))?,
+            outer: *outer,
+            tells_partition: *tells_partition,
+            versions: self.store(&names::foreign_key_versions(&repartition.format.topic))?,
             origin: self.origin("Join"),
         };
         Ok(self.push(Box::new(operator), upstream))
     }
 
-    /// `result` names the columns of the joined rows.
-    pub(super) fn foreign_key_join(
-        &mut self,
-        step: &Step,
-        left: &Step,
-        right: &Step,
-        outer: bool,
-        result: &Schema,
-        store: &str,
-    ) -> Result<Upstream, FatalError> {
+    pub(super) fn foreign_key_join(&mut self, step: &Step) -> Result<Upstream, FatalError> {
+        let StepKind::ForeignKeyJoin { left, right, outer, result, store, repartition } = &step.kind else {
+            return Err(FatalError("no part of a foreign-key join".into()));
+        };
         let upstreams =
             [self.step(left, false, false, &all_columns(left), false)?, self.step(right, false, false, &all_columns(right), false)?];
         let subscriber = left.inputs().first().copied().ok_or_else(|| FatalError("a foreign-key join lacks its left table".into()))?;
@@ -153,7 +144,8 @@ impl Builder<'_> {
             right: self.lookup(right)?,
             left_key_width: step.schema.key.len(),
             columns: sides(result, subscriber, right)?,
-            outer,
+            outer: *outer,
+            by_partition: repartition.by_partition,
             key: Vec::new(),
         };
         Ok(self.push_behind(Box::new(operator), &upstreams))
@@ -172,10 +164,10 @@ pub(super) fn all_columns(step: &Step) -> BTreeSet<String> {
     step.schema.columns().map(|c| c.name.clone()).collect()
 }
 
-/// The source at the end of a chain of steps.
+/// The step at the end of a chain of them that reads a topic.
 fn leaf(step: &Step) -> &Step {
     match step.inputs().first() {
-        Some(input) => leaf(input),
-        None => step,
+        Some(input) if step.repartition().is_none() => leaf(input),
+        _ => step,
     }
 }

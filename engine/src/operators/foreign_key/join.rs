@@ -4,6 +4,8 @@
 //! is a result, with the later time of the two sides for a change of the left, and the right's own for one of the right
 //! (which goes to all rows that name its key, in the order of their keys). Where there is no match: nulls for the right's
 //! columns if rows of the left go on without one, else the word that there is no result; nothing for a row that is new.
+//! Where the left's keys have registered schemas, the same key may be written in several ways: each answer goes to the partition
+//! that its message came from.
 //! Store: the foreign key, then the left's key → version, then the left's row. On replay the same entries are written.
 
 use super::message::{Instruction, Response, Subscription, corrupt};
@@ -22,6 +24,8 @@ pub(in crate::operators) struct ForeignKeyJoin {
     /// The value columns of the result.
     pub columns: Vec<Side>,
     pub outer: bool,
+    /// The last value of each of the left's rows is the partition that the answer goes to.
+    pub by_partition: bool,
     pub key: Vec<u8>,
 }
 
@@ -31,9 +35,13 @@ impl ForeignKeyJoin {
         left: &[Value],
         version: i64,
         values: Option<Vec<Value>>,
-        meta: RowMeta,
+        mut meta: RowMeta,
         out: &mut Output<'_>,
     ) -> Result<(), FatalError> {
+        if self.by_partition {
+            let Some(Value::Int(partition)) = left.last() else { return Err(corrupt()) };
+            meta.partition = *partition;
+        }
         let mut row = out.cx.buffers.take(self.left_key_width + 1);
         row.extend(left.iter().take(self.left_key_width).cloned());
         row.push(Response { version, values }.encode());

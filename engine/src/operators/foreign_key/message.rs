@@ -10,7 +10,8 @@ pub(super) struct Subscription {
     pub instruction: Instruction,
     /// Which change of the left's table it was: later ones have larger versions.
     pub version: i64,
-    /// Columns of the left's key, then its value columns; of a row that is to be forgotten the key alone.
+    /// Columns of the left's key, then its value columns; of a row that is to be forgotten the key alone. Behind them its
+    /// partition, where the join asks for it.
     pub row: Vec<Value>,
 }
 

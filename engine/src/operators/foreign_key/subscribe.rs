@@ -28,6 +28,8 @@ pub(in crate::operators) struct Subscribe {
     pub key_width: usize,
     /// Rows of the left go on without a match.
     pub outer: bool,
+    /// Messages end with the partition that the row lies in, for the answer to find back to it.
+    pub tells_partition: bool,
     /// Keeps the last version.
     pub versions: StoreIndex,
     pub origin: Origin,
@@ -62,7 +64,8 @@ impl Subscribe {
         meta: &RowMeta,
         out: &mut Output<'_>,
     ) -> Result<(), FatalError> {
-        let message = Subscription { instruction, version, row: row.to_vec() };
+        let partition = self.tells_partition.then_some(Value::Int(meta.partition));
+        let message = Subscription { instruction, version, row: row.iter().cloned().chain(partition).collect() };
         let mut values = out.cx.buffers.take(2);
         let meta = RowMeta { has_key: !key.is_null(), has_value: true, ..meta.clone() };
         values.extend([key, message.encode()]);
