@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use tidemill_tests::server::{ServerProcess, tidemill_binary};
 
@@ -99,6 +100,35 @@ ASSERT VALUES b VALUES (1, 6);
 }
 
 #[test]
+fn ctrl_c_leaves_nothing_on_the_server() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = ServerProcess::start(&folder.path().join("data"), &[]);
+    write(folder.path(), "slow.sql", &format!("--@test: waits\n{SOURCES}ASSERT VALUES b VALUES (1, 1);\n--@test: never runs\n{SOURCES}"));
+    let url = format!("http://{}", server.address());
+    let running = Command::new(tidemill_binary())
+        .args(["test", "slow.sql", "--server", &url, "--timeout", "120"])
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let is_there = |server: &ServerProcess| server.ksql("SHOW STREAMS;")[0]["streams"].to_string().contains("TEST_");
+    let started = Instant::now();
+    while !is_there(&server) {
+        assert!(started.elapsed() < Duration::from_secs(60), "the test makes its streams");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let interrupted = Command::new("kill").args(["-INT", &running.id().to_string()]).status().expect("kill runs");
+    assert!(interrupted.success());
+    let output = running.wait_with_output().expect("the test ends");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains(": interrupted\n") && said.contains("1 failed, 1 skipped"), "{said}");
+    assert!(!is_there(&server), "{}", server.ksql("SHOW STREAMS;"));
+}
+
+#[test]
 fn the_examples_pass() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sql-examples");
     let (output, said, complained) = test(&folder, &["tests"]);
@@ -138,6 +168,7 @@ fn three_files_are_run_as_ksql_test_runner_runs_them() {
     let (output, _, complained) = test(folder.path(), &files("case/other.json"));
     assert_eq!(output.status.code(), Some(1));
     assert!(complained.starts_with("\t>>>>> Test failed: ") && complained.contains("expected 6, got 5"), "{complained}");
+    assert!(complained.contains("expected 1 => {\"V\":6} at 7\n") && complained.contains("actual   1 => {\"V\":5} at 7\n"), "{complained}");
     let (output, _, complained) = test(folder.path(), &files("case/empty.json"));
     let invalid = "Invalid arguments: File name: case/empty.json Message: Outputs cannot be empty.\n";
     assert_eq!((output.status.code(), complained.as_str()), (Some(1), invalid));

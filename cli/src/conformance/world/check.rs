@@ -39,7 +39,11 @@ impl World {
                     });
                 match (found.and_then(|partition| actual.get_mut(partition)), reason) {
                     (Some(records), _) => drop(records.pop_front()),
-                    (None, Some(difference)) => return Err(format!("topic {topic}, record {index}: {difference}")),
+                    (None, Some(difference)) => {
+                        let next = actual.iter().find_map(VecDeque::front).map(|record| show_stored(record, &key_side, &value_side));
+                        let next = next.unwrap_or_default();
+                        return Err(format!("topic {topic}, record {index}: {difference}\n  expected {}\n  actual   {next}", show(spec)));
+                    }
                     (None, None) => {
                         return Err(format!("topic {topic}: {} records expected, got {index}; missing {}", expected.len(), show(spec)));
                     }
@@ -98,5 +102,18 @@ impl World {
 }
 
 fn show(spec: &RecordSpec) -> String {
-    format!("{} => {}", spec.key, spec.value)
+    let window = spec.window.as_ref().map(|w| format!(" [{}, {}]", w.start, w.end)).unwrap_or_default();
+    let time = spec.timestamp.map(|t| format!(" at {t}")).unwrap_or_default();
+    format!("{}{window} => {}{time}", spec.key, spec.value)
+}
+
+/// A record as [`show`] has the expected one.
+fn show_stored(record: &StoredRecord, key_side: &Side, value_side: &Side) -> String {
+    let mut key = record.key.as_deref();
+    let mut window = String::new();
+    if let Some((bare, bounds)) = key_side.window.and_then(|kind| without_window(key?, kind)) {
+        (key, window) = (Some(bare), format!(" [{}, {}]", bounds.start, bounds.end));
+    }
+    let json = |side: &Side, bytes| side.to_json(bytes).map_or_else(|error| format!("({error})"), |json| json.to_string());
+    format!("{}{window} => {} at {}", json(key_side, key), json(value_side, record.value.as_deref()), record.timestamp)
 }
