@@ -25,6 +25,8 @@ use reader::Reader;
 pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// Tells the tests of this process apart.
 static NEXT: AtomicU32 = AtomicU32::new(0);
+/// How long a query that has just begun gets to come to its first record.
+const OPENING: Duration = Duration::from_secs(2);
 /// Rounds of dropping what others do not read any more.
 const MAX_ROUNDS: usize = 32;
 
@@ -242,13 +244,17 @@ impl Stage for Remote {
     }
 
     fn next(&mut self, shape: &Shape, expected: bool) -> Result<Option<Record>, String> {
-        let patience = if expected { self.options.patience } else { self.options.settle };
         self.settle();
         self.reader(shape)?;
-        match self.readers.get_mut(&shape.name) {
-            Some(reader) => reader.next(&self.runtime, shape, patience),
-            None => Ok(None),
-        }
+        let (patience, settle) = (self.options.patience, self.options.settle);
+        let Some(reader) = self.readers.get_mut(&shape.name) else { return Ok(None) };
+        let patience = match expected {
+            true => patience,
+            // It has to find its way to the first record.
+            false if std::mem::take(&mut reader.is_new) => settle.max(OPENING),
+            false => settle,
+        };
+        reader.next(&self.runtime, shape, patience)
     }
 
     fn read_so_far(&mut self, shape: &Shape) -> Result<Vec<Record>, String> {

@@ -1,5 +1,6 @@
 //! SQL tests that must pass and SQL tests that must fail: what docs/testing.md shows, and what it says of failures.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Bench, file, run};
@@ -20,7 +21,7 @@ fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
 /// The failure of each test of a text, in order.
 fn outcomes(path: &Path, text: &str) -> Vec<(String, Option<String>)> {
     let tests = file::parse(path, text).expect("tests").tests;
-    let outcome = |test: &file::SqlTest| run(test, &mut Bench::new()).err();
+    let outcome = |test: &file::SqlTest| run(test, &mut Bench::new(), &BTreeMap::new()).err();
     tests.iter().map(|test| (test.name.clone(), outcome(test))).collect()
 }
 

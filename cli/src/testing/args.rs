@@ -1,5 +1,6 @@
 //! The flags of `tidemill test`: those of users, and apart from them those of who maintains Tidemill.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -45,6 +46,9 @@ pub struct TestArgs {
     /// Write the results as JSON
     #[arg(long, value_name = "FILE.json")]
     pub(super) report: Option<PathBuf>,
+    /// Defines a variable of SQL tests, as DEFINE does
+    #[arg(short = 'd', long = "define", value_name = "NAME=VALUE")]
+    pub(super) define: Vec<String>,
     /// Tell only what fails
     #[arg(long, short)]
     pub(super) quiet: bool,
@@ -92,6 +96,15 @@ pub struct TestArgs {
 impl TestArgs {
     pub(super) fn options(&self) -> RunOptions {
         RunOptions { chunk: self.chunk, restore_at: self.restore_at }
+    }
+
+    /// The variables that SQL tests begin with.
+    pub(super) fn variables(&self) -> Result<BTreeMap<String, String>, String> {
+        let parted = self.define.iter().map(|text| match text.split_once('=') {
+            Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+            _ => Err(format!("--define {text}: write NAME=VALUE")),
+        });
+        parted.collect()
     }
 
     /// The server that tests run on.

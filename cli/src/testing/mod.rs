@@ -68,7 +68,7 @@ fn run_all(args: &TestArgs) -> Result<i32, String> {
         return Err(format!("there is no test in the given paths{unmatched}{hint}"));
     }
 
-    let remote = args.remote()?;
+    let (remote, variables) = (args.remote()?, args.variables()?);
     if remote.is_some() && count > tests.len() + broken.len() {
         return Err("only SQL tests can run on a server: leave --server out for the others, or name them with --format sql".to_owned());
     }
@@ -79,12 +79,12 @@ fn run_all(args: &TestArgs) -> Result<i32, String> {
     results.append(&mut broken);
     results.extend(parallel::run(&folders, |test| run_folder(test, options), |_, result| teller.tell(result)));
     match &remote {
-        None => results.extend(parallel::run(&tests, run_test, |_, result| teller.tell(result))),
+        None => results.extend(parallel::run(&tests, |test| run_test(test, &variables), |_, result| teller.tell(result))),
         // One after the other: a server has other work, too.
         Some(options) => {
             watch_interrupts();
             for test in tests.iter().take_while(|_| !INTERRUPTED.load(Ordering::Relaxed)) {
-                let result = run_remote_test(test, options);
+                let result = run_remote_test(test, options, &variables);
                 teller.tell(&result);
                 results.push(result);
             }

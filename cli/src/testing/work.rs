@@ -1,5 +1,6 @@
 //! Runs a test, wherever it is to run, and makes a result of how it went.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -27,9 +28,9 @@ pub(super) fn run_folder(test: &RunnerTest, options: RunOptions) -> CaseResult {
     CaseResult { name: String::new(), file, line: None, is_rejection: false, seconds: started.elapsed().as_secs_f64(), verdict }
 }
 
-pub(super) fn run_test(test: &SqlTest) -> CaseResult {
+pub(super) fn run_test(test: &SqlTest, variables: &BTreeMap<String, String>) -> CaseResult {
     let started = Instant::now();
-    let done = parallel::caught(|| sqltest::run(test, &mut Bench::new()));
+    let done = parallel::caught(|| sqltest::run(test, &mut Bench::new(), variables));
     result_of(test, started, done)
 }
 
@@ -47,10 +48,10 @@ fn result_of(test: &SqlTest, started: Instant, done: Result<(), String>) -> Case
     }
 }
 
-pub(super) fn run_remote_test(test: &SqlTest, options: &RemoteOptions) -> CaseResult {
+pub(super) fn run_remote_test(test: &SqlTest, options: &RemoteOptions, variables: &BTreeMap<String, String>) -> CaseResult {
     let started = Instant::now();
     let done = Remote::new(options.clone()).and_then(|mut remote| {
-        let done = sqltest::run(test, &mut remote);
+        let done = sqltest::run(test, &mut remote, variables);
         if let Err(reason) = remote.close() {
             crate::logging::say(&format!(
                 "warning: {}:{}: what the test made could not be dropped: {reason}",

@@ -19,6 +19,8 @@ pub struct Reader {
     pub read: Vec<Record>,
     /// The source was changed since.
     pub is_stale: bool,
+    /// Nobody has looked for a record yet.
+    pub is_new: bool,
 }
 
 /// The query that reads a source's records with their times.
@@ -31,11 +33,12 @@ pub fn query(prefix: &str, shape: &Shape) -> String {
 
 impl Reader {
     pub fn new(lines: Lines) -> Self {
-        Reader { lines, read: Vec::new(), is_stale: false }
+        Reader { lines, read: Vec::new(), is_stale: false, is_new: true }
     }
 
     /// The next record, if it comes in time.
     pub fn next(&mut self, runtime: &tokio::runtime::Runtime, shape: &Shape, patience: Duration) -> Result<Option<Record>, String> {
+        self.is_new = false;
         let deadline = Instant::now() + patience;
         loop {
             if INTERRUPTED.load(Ordering::Relaxed) {
