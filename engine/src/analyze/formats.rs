@@ -2,7 +2,7 @@
 
 use super::error::{PREPARING, Problem, Problems};
 use super::properties::WithClause;
-use crate::formats::{SchemaSupport, by_name, check_schema, is_known_later};
+use crate::formats::{SchemaSupport, by_name, check_schema};
 use crate::plan::{FormatSpec, NullRepresentation, SchemaSpec};
 use crate::registry::{SchemaId, SchemaKind};
 use crate::types::{Column, SqlType};
@@ -74,9 +74,6 @@ pub(crate) fn check_known(name: &str) -> Result<(), Problem> {
     if by_name(name).is_some() {
         return Ok(());
     }
-    if is_known_later(name) {
-        return Err(Problem::new(format!("The '{name}' format is not supported by this version of Tidemill.")));
-    }
     let near = tidemill_parser::did_you_mean(name, crate::formats::ALL.iter().map(|f| f.name()));
     let near = near.map(|n| format!(". Did you mean {n}?")).unwrap_or_default();
     Err(Problem::new(format!("Unknown format: {name}{near}")).while_(PREPARING))
@@ -139,9 +136,10 @@ pub(crate) fn check_options(choice: &Choice, is_key: bool, problems: &mut Proble
     }
 }
 
-/// The key format for these columns. A single key column always stands alone.
+/// The key format for these columns. A single key column stands alone where its format can have it so.
 pub(crate) fn key_spec(choice: &Choice, key: &[Column]) -> FormatSpec {
-    FormatSpec { name: choice.name.clone(), unwrapped: key.len() == 1, delimiter: choice.delimiter, schema: choice.schema.clone() }
+    let unwrapped = key.len() == 1 && by_name(&choice.name).is_none_or(|format| format.unwraps_single_key());
+    FormatSpec { name: choice.name.clone(), unwrapped, delimiter: choice.delimiter, schema: choice.schema.clone() }
 }
 
 /// The value format for these columns. `wrap`: WRAP_SINGLE_VALUE, or its default.

@@ -13,6 +13,7 @@ mod json;
 mod json_sr;
 mod kafka;
 mod none;
+mod protobuf;
 mod registering;
 pub mod schemas;
 mod timestamp;
@@ -188,6 +189,10 @@ pub trait Format: Send + Sync {
     fn supports_wrapping(&self) -> (bool, bool);
     /// Whether a single value column stands unwrapped where nothing is said.
     fn unwrapped_by_default(&self) -> bool;
+    /// Whether a single key column stands unwrapped.
+    fn unwraps_single_key(&self) -> bool {
+        true
+    }
     /// What the format does with schemas, where it has them.
     fn schemas(&self) -> Option<&dyn SchemaSupport> {
         None
@@ -217,17 +222,18 @@ pub trait Format: Send + Sync {
 }
 
 /// Every format. Adding one is its file and one line here.
-pub static ALL: &[&dyn Format] = &[&avro::AVRO, &delimited::DELIMITED, &json::JSON, &json_sr::JSON_SR, &kafka::KAFKA, &none::NONE];
-
-/// Formats of ksqlDB that are known by name and not built yet.
-const LATER: &[&str] = &["PROTOBUF", "PROTOBUF_NOSR"];
+pub static ALL: &[&dyn Format] = &[
+    &avro::AVRO,
+    &delimited::DELIMITED,
+    &json::JSON,
+    &json_sr::JSON_SR,
+    &kafka::KAFKA,
+    &none::NONE,
+    &protobuf::PROTOBUF,
+    &protobuf::PROTOBUF_NOSR,
+];
 
 /// The format of that name (any case).
 pub fn by_name(name: &str) -> Option<&'static dyn Format> {
     ALL.iter().copied().find(|f| f.name().eq_ignore_ascii_case(name))
-}
-
-/// Whether the name (any case) is that of a ksqlDB format which this version lacks: to be refused by name, not as unknown.
-pub fn is_known_later(name: &str) -> bool {
-    LATER.iter().any(|later| later.eq_ignore_ascii_case(name))
 }

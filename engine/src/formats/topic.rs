@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{
-    Carried, DecodeError, Decoder, EncodeError, Encoder, Field, Format, Layout, LayoutSchemas, append_window, by_name, is_known_later,
+    Carried, DecodeError, Decoder, EncodeError, Encoder, Field, Format, Layout, LayoutSchemas, append_window, by_name,
     split_window, take_warnings, window_bytes,
 };
 use crate::operators::NotYet;
@@ -347,21 +347,15 @@ impl TopicWriter {
     }
 }
 
-/// The format of a specification and the layout of its fields. A single key column always stands unwrapped.
+/// The format of a specification and the layout of its fields.
 fn layout(
     spec: &FormatSpec,
     fields: Vec<Field>,
     is_key: bool,
     registry: &Arc<dyn SchemaRegistry>,
 ) -> Result<(&'static dyn Format, Layout), String> {
-    let format = by_name(&spec.name).ok_or_else(|| {
-        if is_known_later(&spec.name) {
-            format!("Format {} is not supported yet", spec.name)
-        } else {
-            format!("Unknown format: {}", spec.name)
-        }
-    })?;
-    let unwrapped = fields.len() == 1 && (is_key || spec.unwrapped);
+    let format = by_name(&spec.name).ok_or_else(|| format!("Unknown format: {}", spec.name))?;
+    let unwrapped = fields.len() == 1 && if is_key { format.unwraps_single_key() } else { spec.unwrapped };
     let schemas =
         format.schemas().map(|_| LayoutSchemas { registry: registry.clone(), spec: spec.schema.as_deref().cloned().unwrap_or_default() });
     Ok((format, Layout { fields, unwrapped, is_key, delimiter: spec.delimiter, schemas }))
@@ -453,8 +447,6 @@ mod tests {
         let error = reader.read(Some(b"k"), Some(b"no"), &mut Row::default()).unwrap_err();
         assert!(error.to_string().starts_with("Failed to deserialize value from topic: t. Size of data"), "{error}");
         let mut format = kafka(None);
-        format.value.name = "PROTOBUF".into();
-        assert_eq!(TopicWriter::new(&format, &schema()).err().unwrap(), "Format PROTOBUF is not supported yet");
         format.value.name = "FOO".into();
         assert_eq!(TopicWriter::new(&format, &schema()).err().unwrap(), "Unknown format: FOO");
     }

@@ -1,0 +1,103 @@
+//! The decoders: the plan of the record's schema and message, run over its bytes.
+
+use super::compile::{Wanted, compile, compile_value};
+use super::parse::parse;
+use super::read::{Budget, Fields, Reader};
+use super::{bare, frame};
+use crate::formats::{DecodeError, Decoder, Field, Layout, LayoutSchemas};
+use crate::registry::{RegistryError, SchemaId};
+use crate::types::Value;
+
+/// Schemas and messages that a decoder remembers. A topic has few; one with more has them compiled again and again.
+const MAX_PLANS: usize = 256;
+
+/// Payloads in Confluent's framing.
+pub(super) struct ProtobufDecoder {
+    schemas: LayoutSchemas,
+    fields: Vec<Field>,
+    /// The plans of the ids and messages that were met, the last one used first; or why there is none.
+    plans: Vec<(Box<[u8]>, Result<Fields, String>)>,
+}
+
+impl ProtobufDecoder {
+    pub fn new(layout: &Layout) -> Result<Self, String> {
+        let schemas = layout.schemas.as_ref().ok_or("PROTOBUF needs a schema registry")?;
+        Ok(ProtobufDecoder { schemas: schemas.clone(), fields: layout.fields.clone(), plans: Vec::new() })
+    }
+
+    /// Brings the plan of a payload to the front.
+    #[cold]
+    fn find(&mut self, payload: &[u8]) -> Result<(), DecodeError> {
+        let framed = frame::split(payload)?;
+        match self.plans.iter().position(|(prefix, _)| **prefix == *framed.prefix) {
+            Some(index) => self.plans.swap(0, index),
+            None => self.meet(framed.id, framed.prefix)?,
+        }
+        Ok(())
+    }
+
+    /// Asks for a schema that was not met yet and compiles it.
+    fn meet(&mut self, SchemaId(id): SchemaId, prefix: &[u8]) -> Result<(), DecodeError> {
+        let plan = match self.schemas.poll(SchemaId(id)) {
+            Ok(None) => return Err(DecodeError::not_yet(format!("waiting for schema {id} of the registry"))),
+            Ok(Some(schema)) => parse(&schema).and_then(|parsed| compile(&frame::message(&parsed, prefix)?, &wanted(&self.fields))),
+            Err(RegistryError::UnknownId(_)) => Err(format!("Error retrieving Protobuf schema for id {id}: Schema {id} not found")),
+            Err(error) => return Err(DecodeError::new(format!("Error retrieving Protobuf schema for id {id}: {error}"))),
+        };
+        self.plans.truncate(MAX_PLANS - 1);
+        self.plans.insert(0, (prefix.into(), plan));
+        Ok(())
+    }
+}
+
+fn wanted(fields: &[Field]) -> Vec<Wanted<'_>> {
+    fields.iter().map(|Field { column, slot, .. }| Wanted { name: &column.name, sql_type: &column.sql_type, slot: *slot }).collect()
+}
+
+impl Decoder for ProtobufDecoder {
+    fn decode(&mut self, payload: &[u8], row: &mut [Value]) -> Result<bool, DecodeError> {
+        let is_last =
+            |(prefix, _): &(Box<[u8]>, _)| payload.first() == Some(&0) && payload.get(1..).is_some_and(|rest| rest.starts_with(prefix));
+        if !self.plans.first().is_some_and(is_last) {
+            self.find(payload)?;
+        }
+        let Some((prefix, plan)) = self.plans.first() else { return Err(DecodeError::new("no plan")) };
+        let plan = plan.as_ref().map_err(|why| DecodeError::new(why.as_str()))?;
+        plan.read(payload.get(1 + prefix.len()..).unwrap_or_default(), row, &mut Budget::new())?;
+        Ok(true)
+    }
+}
+
+/// Bare messages: PROTOBUF_NOSR.
+pub(super) enum BareDecoder {
+    Row(Fields),
+    /// The only column.
+    Single {
+        slot: Option<usize>,
+        reader: Reader,
+    },
+}
+
+impl BareDecoder {
+    pub fn new(layout: &Layout) -> Result<Self, String> {
+        Ok(match bare::shape(layout)? {
+            bare::Shape::Row(message) => BareDecoder::Row(compile(&message, &wanted(&layout.fields))?),
+            bare::Shape::Single { field, sql_type, slot } => BareDecoder::Single { slot, reader: compile_value(&field, &sql_type)? },
+        })
+    }
+}
+
+impl Decoder for BareDecoder {
+    fn decode(&mut self, payload: &[u8], row: &mut [Value]) -> Result<bool, DecodeError> {
+        match self {
+            BareDecoder::Row(fields) => fields.read(payload, row, &mut Budget::new())?,
+            BareDecoder::Single { slot, reader } => {
+                let value = reader.read_body(payload, &mut Budget::new())?;
+                if let Some(place) = slot.and_then(|slot| row.get_mut(slot)) {
+                    *place = value;
+                }
+            }
+        }
+        Ok(true)
+    }
+}
