@@ -32,6 +32,7 @@ pub use check::{check_schema, describe_columns};
 pub use delimited::parse_delimiter;
 pub use detect::{FormatDetector, ShownSchemas};
 pub use json::{write_json, write_json_string};
+pub use protobuf::descriptors as protobuf_descriptors;
 pub use registering::{RegisterError, register_insert, register_plan, register_source};
 pub use schemas::{Inferred, SchemaShape, SchemaSupport};
 pub use timestamp::TimestampExtractor;

@@ -72,7 +72,16 @@ fn slot_writer(field: &FieldDescriptor, sql_type: &SqlType, slot: usize, depth: 
         SqlType::Map(key, value) if repeats(field) => {
             let Kind::Message(entry) = field.kind() else { return Err(mismatch(field, sql_type)) };
             let Some((key_field, value_field)) = pair(&entry) else { return Err(mismatch(field, sql_type)) };
-            let key = slot_writer(&key_field, key, 0, depth + 1)?;
+            let key = match key_field.kind() {
+                Kind::String | Kind::Message(_) => slot_writer(&key_field, key, 0, depth + 1)?,
+                other => {
+                    let whole = if matches!(other, Kind::Bool) { SqlType::Boolean } else { SqlType::BigInt };
+                    // A 32-bit key takes its number from a BIGINT that fits.
+                    let inner = item(&key_field, &whole, depth + 1).or_else(|_| item(&key_field, &SqlType::Int, depth + 1))?;
+                    let tag = key_field.number() << 3 | inner.wire_bits();
+                    SlotWriter { slot: 0, tag, shape: Shape::Present, writer: Writer::Spelled(Box::new(inner)) }
+                }
+            };
             let value = slot_writer(&value_field, value, 1, depth + 1)?;
             (Shape::Entries, Writer::Entry(Box::new(key), Box::new(value)))
         }

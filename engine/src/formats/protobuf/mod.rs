@@ -136,6 +136,14 @@ impl SchemaSupport for ProtobufFormat {
     }
 }
 
+/// The descriptors of a schema, with all that it imports: for those who look at PROTOBUF from outside.
+///
+/// # Errors
+/// It is not well formed, or imports what is not there.
+pub fn descriptors(schema: &Schema) -> Result<prost_reflect::FileDescriptor, String> {
+    parse::parse(schema).map(|parsed| parsed.file)
+}
+
 fn of_columns(columns: &[Column], full_name: Option<&str>, nulls: Option<crate::plan::NullRepresentation>) -> Result<String, String> {
     schema::of_columns(columns.iter().map(|column| (&*column.name, &column.sql_type)), full_name, nulls)
 }

@@ -79,6 +79,8 @@ pub(super) enum Writer {
     /// A message whose only field it is.
     Wrapper(Box<Writer>),
     Message(Box<[FieldWriter]>),
+    /// A text that spells what the inner one writes: the key of a map whose keys are no texts in the schema.
+    Spelled(Box<Writer>),
     /// A map's entry.
     Entry(Box<SlotWriter>, Box<SlotWriter>),
 }
@@ -176,6 +178,15 @@ fn out_of_range(value: &Value, kind: &str) -> EncodeError {
     })
 }
 
+/// What a text spells, for a writer of booleans or whole numbers.
+fn spelled(text: &str, writer: &Writer) -> Result<Value, EncodeError> {
+    let value = match writer {
+        Writer::Bool => text.parse().ok().map(Value::Boolean),
+        _ => text.parse().ok().map(Value::BigInt),
+    };
+    value.ok_or_else(|| EncodeError::new("a map's key is not of the type that the schema's keys have"))
+}
+
 /// The whole number of a value.
 #[inline]
 fn whole(value: &Value) -> Result<i64, EncodeError> {
@@ -217,6 +228,7 @@ impl Writer {
                 let (_, number) = found.ok_or_else(|| EncodeError::new("a text is no symbol of the schema's enum"))?;
                 write_varint(i64::from(*number) as u64, out);
             }
+            (Writer::Spelled(inner), Value::String(text)) => inner.write(&spelled(text, inner)?, out)?,
             (_, Value::Null) => return Err(null_item()),
             _ => return write_within(out, |out| self.write_body(value, out)),
         }
@@ -270,6 +282,7 @@ impl Writer {
             Bool | Int32 | Int64 | Uint32 | Uint64 | Sint32 | Sint64 | Enum(_) => 0,
             Fixed64 | Sfixed64 | Double => 1,
             Fixed32 | Sfixed32 | Float => 5,
+            Spelled(inner) => inner.wire_bits(),
             String | Bytes | Decimal | Date | Time | Timestamp | Wrapper(_) | Message(_) | Entry(..) => 2,
         }
     }
