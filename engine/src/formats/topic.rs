@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{
-    Carried, DecodeError, Decoder, EncodeError, Encoder, Field, Format, Layout, LayoutSchemas, append_window, by_name,
-    split_window, take_warnings, window_bytes,
+    Carried, DecodeError, Decoder, EncodeError, Encoder, Field, Format, Layout, LayoutSchemas, append_window, by_name, split_window,
+    take_warnings, window_bytes,
 };
 use crate::operators::NotYet;
 use crate::plan::{FormatSpec, TopicFormat, WindowedKey};

@@ -12,7 +12,7 @@ use num_bigint::BigInt;
 
 use super::cursor::{Cursor, Read, Wire, unzigzag32, unzigzag64};
 use crate::formats::DecodeError;
-use crate::types::text::{DAY_MS, days_from_civil, days_in_month, fit_decimal, to_text, write_double, write_i64};
+use crate::types::text::{DAY_MS, days_from_civil, days_in_month, read_decimal, to_text, write_double, write_i64};
 use crate::types::{MapValue, Text, Value};
 
 /// How many values a payload may unfold to: a message of no bytes may be a struct of a thousand zeros.
@@ -550,7 +550,7 @@ fn decimal(body: &[u8], precision: u32, scale: u32) -> Read<Value> {
         return Err(DecodeError::new(format!("a decimal has more than {MAX_DECIMAL_BYTES} bytes")));
     }
     let number = BigDecimal::new(BigInt::from_signed_bytes_be(unscaled), i64::from(written_scale));
-    Ok(Value::decimal(fit_decimal(&number, precision, scale).map_err(DecodeError::new)?))
+    Ok(Value::decimal(read_decimal(&number, precision, scale).map_err(DecodeError::new)?))
 }
 
 /// A float as Java spells it: with no more digits than a float has.
