@@ -2,19 +2,17 @@
 //! starts reads it from the first record and stands where it stood.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::EngineConfig;
-use super::error::{Blame, EngineError};
-use crate::log::{Log, LogError, Offset, OffsetSpec, OutRecord, Subscription, TopicHandle, TopicPartition, TopicSpec};
+use super::error::EngineError;
+use crate::log::{Log, LogError, Offset, OutRecord, TopicHandle, TopicPartition, TopicSpec, read_whole};
 
 /// How long reading the command topic may stall before the start gives up.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes of the command topic that may wait unread.
-const MAX_BUFFERED_BYTES: usize = 16 << 20;
 
 /// Appends to the command topic, and reads it at the start.
 pub(super) struct CommandLog {
@@ -116,42 +114,19 @@ impl CommandLog {
     /// The commands from an offset on, and the offset behind the last.
     fn read_from<T: DeserializeOwned>(&self, from: Offset) -> Result<(Vec<T>, Offset), EngineError> {
         let tp = TopicPartition { topic: self.topic.as_str().into(), partition: 0 };
-        let end = self.log.offsets(std::slice::from_ref(&tp), OffsetSpec::Latest)?.first().copied().unwrap_or_default();
-        let first = self.log.offsets(std::slice::from_ref(&tp), OffsetSpec::Earliest)?.first().copied().unwrap_or_default();
-        let mut position = first.max(from);
-        let mut commands = Vec::new();
-        if position >= end {
-            return Ok((commands, position));
-        }
-        let mut reader = self.log.subscribe(Subscription {
-            partitions: vec![(tp, position)],
-            wake: Arc::new(|| {}),
-            max_buffered_bytes: MAX_BUFFERED_BYTES,
-        })?;
-        let started = Instant::now();
-        while position < end {
-            match reader.poll() {
-                Ok(Some(arrived)) => {
-                    for index in arrived.first..arrived.batch.len() {
-                        let record = arrived.batch.record(index);
-                        position = Offset(record.offset.0 + 1);
-                        let Some(value) = record.value else { continue };
-                        commands.push(serde_json::from_slice(value).map_err(|e| {
-                            EngineError::internal(format!(
-                                "command topic {}: the record at offset {} can't be read ({e}); it was written by a later version or is damaged",
-                                self.topic, record.offset.0
-                            ))
-                        })?);
-                    }
+        let (mut commands, mut unreadable) = (Vec::new(), None);
+        let next = read_whole(&*self.log, &tp, from, READ_TIMEOUT, &mut |record| {
+            let Some(value) = record.value.filter(|_| unreadable.is_none()) else { return };
+            match serde_json::from_slice(value) {
+                Ok(command) => commands.push(command),
+                Err(error) => {
+                    unreadable = Some(format!(
+                        "command topic {}: the record at offset {} can't be read ({error}); it was written by a later version or is damaged",
+                        self.topic, record.offset.0
+                    ));
                 }
-                Ok(None) | Err(LogError::Retriable(_)) if started.elapsed() < READ_TIMEOUT => std::thread::sleep(Duration::from_millis(2)),
-                Ok(None) => {
-                    let message = format!("command topic {} can't be read to its end within {READ_TIMEOUT:?}", self.topic);
-                    return Err(EngineError { blame: Blame::External, ..EngineError::user(message) });
-                }
-                Err(error) => return Err(error.into()),
             }
-        }
-        Ok((commands, position))
+        })?;
+        unreadable.map_or(Ok((commands, next)), |message| Err(EngineError::internal(message)))
     }
 }

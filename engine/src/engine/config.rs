@@ -31,6 +31,8 @@ impl std::fmt::Debug for LogChoice {
 pub enum RegistryChoice {
     /// Nobody: such formats are refused.
     None,
+    /// This server: schemas live in a topic, which is named after the service where no name is given.
+    Own { topic: Option<String> },
     /// Another program, or whatever the caller has.
     Given(Arc<dyn SchemaRegistry>),
 }
@@ -39,6 +41,7 @@ impl std::fmt::Debug for RegistryChoice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             RegistryChoice::None => "None",
+            RegistryChoice::Own { .. } => "Own",
             RegistryChoice::Given(_) => "Given",
         })
     }
@@ -145,6 +148,11 @@ impl EngineConfig {
     /// The consumer group of the service's servers, of which there is one.
     pub fn server_group(&self) -> String {
         format!("{}servers", self.internal_prefix)
+    }
+
+    /// The topic that holds the schemas of the server's own registry, where none is named.
+    pub fn schema_topic(&self) -> String {
+        format!("{}_schemas", self.internal_prefix)
     }
 
     /// The topic that holds every statement that changed something.

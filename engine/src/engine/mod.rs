@@ -39,6 +39,7 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::log::{Claim, Log, LogError, OffsetSpec};
 use crate::registry::SchemaRegistry;
+use crate::registry::own::OwnRegistry;
 use crate::runtime::Runtime;
 use crate::task::RecordPolicy;
 
@@ -60,6 +61,8 @@ pub struct Engine {
     config: EngineConfig,
     log: Arc<dyn Log>,
     registry: Arc<dyn SchemaRegistry>,
+    /// The same, where it is this server's own.
+    own_registry: Option<Arc<OwnRegistry>>,
     clock: Arc<dyn Clock>,
     runtime: Arc<Runtime>,
     catalog: RwLock<Arc<Catalog>>,
@@ -151,6 +154,11 @@ impl Engine {
     /// Who keeps the schemas of formats that have them.
     pub fn registry(&self) -> &Arc<dyn SchemaRegistry> {
         &self.registry
+    }
+
+    /// The server's own registry, where that keeps the schemas.
+    pub fn own_registry(&self) -> Option<&Arc<OwnRegistry>> {
+        self.own_registry.as_ref()
     }
 
     pub fn clock(&self) -> &Arc<dyn Clock> {

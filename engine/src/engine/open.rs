@@ -21,6 +21,7 @@ use crate::log::kafka::KafkaLog;
 use crate::log::{AlwaysHeld, Claim, ClaimRequest, Log, LogError, TopicSpec};
 use crate::plan::QueryPlan;
 use crate::processing_log::{NoProcessingLog, ProcessingLog, ProcessingLogWriter, stream_columns};
+use crate::registry::own::OwnRegistry;
 use crate::registry::{NoRegistry, SchemaRegistry};
 use crate::runtime::{QueryState, Runtime, RuntimeConfig, RuntimeParts};
 use crate::state::StateDb;
@@ -92,7 +93,12 @@ impl Engine {
         clock: Arc<dyn Clock>,
         claim: Box<dyn Claim>,
     ) -> Result<Arc<Self>, EngineError> {
-        let registry = open_registry(&config);
+        let own_registry = open_own_registry(&config, &log, &clock)?;
+        let registry: Arc<dyn SchemaRegistry> = match (&own_registry, &config.registry) {
+            (Some(own), _) => own.clone(),
+            (None, RegistryChoice::Given(given)) => given.clone(),
+            (None, _) => Arc::new(NoRegistry),
+        };
         let processing_log = open_processing_log(&config, &log, &clock)?;
         let parts = RuntimeParts { log: log.clone(), state, clock: clock.clone(), processing_log, registry: registry.clone() };
         let runtime_config = RuntimeConfig {
@@ -111,6 +117,7 @@ impl Engine {
         let engine = Arc::new(Engine {
             inserts: Inserter::new(log.clone()),
             registry,
+            own_registry,
             log,
             clock,
             runtime,
@@ -299,11 +306,10 @@ impl Engine {
     }
 }
 
-fn open_registry(config: &EngineConfig) -> Arc<dyn SchemaRegistry> {
-    match &config.registry {
-        RegistryChoice::None => Arc::new(NoRegistry),
-        RegistryChoice::Given(registry) => registry.clone(),
-    }
+fn open_own_registry(config: &EngineConfig, log: &Arc<dyn Log>, clock: &Arc<dyn Clock>) -> Result<Option<Arc<OwnRegistry>>, EngineError> {
+    let RegistryChoice::Own { topic } = &config.registry else { return Ok(None) };
+    let topic = topic.clone().unwrap_or_else(|| config.schema_topic());
+    Ok(Some(Arc::new(OwnRegistry::open(log.clone(), clock.clone(), &topic, config.command_topic_replicas)?)))
 }
 
 fn check_version(command: &Command) -> Result<(), EngineError> {

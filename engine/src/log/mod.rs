@@ -7,6 +7,7 @@ pub mod embedded;
 pub mod kafka;
 pub mod simulated;
 pub mod testing;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 use crate::row::Header;
 use crate::state::StateBatch;
+
+pub use whole::read_whole;
 
 /// Index of a partition within its topic.
 pub type PartitionId = i32;

@@ -1,11 +1,14 @@
 //! Schemas of formats that don't describe themselves (AVRO, PROTOBUF, JSON_SR): who keeps them, under which subjects and ids.
 //!
 //! [`SchemaRegistry`] is what the engine asks. Who answers is chosen at the start: [`MemoryRegistry`] keeps schemas in the
-//! process. Formats ask when a query starts (to register what it writes) and when a record bears an id that they have not
-//! met yet, never by the record.
+//! process; [`own`] keeps them in a topic, for this server and for all who ask it. Formats ask when a query starts (to register
+//! what it writes) and when a record bears an id that they have not met yet, never by the record.
 
+pub mod compatibility;
+pub mod language;
 mod memory;
 mod none;
+pub mod own;
 #[cfg(test)]
 pub mod slow;
 
