@@ -15,12 +15,15 @@ pub enum Kind {
     Query,
     /// The end of push queries.
     End,
+    /// Requests of the schema registry.
+    Registry,
 }
 
 /// Threads for each kind.
 const STATEMENTS: usize = 20;
 const QUERIES: usize = 30;
 const ENDS: usize = 6;
+const REGISTRY: usize = 8;
 
 /// The work broke off: it panicked, or the process ends.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -33,12 +36,13 @@ pub struct Blocking {
     statements: Arc<Semaphore>,
     queries: Arc<Semaphore>,
     ends: Arc<Semaphore>,
+    registry: Arc<Semaphore>,
 }
 
 impl Default for Blocking {
     fn default() -> Self {
         let of = |threads| Arc::new(Semaphore::new(threads));
-        Blocking { statements: of(STATEMENTS), queries: of(QUERIES), ends: of(ENDS) }
+        Blocking { statements: of(STATEMENTS), queries: of(QUERIES), ends: of(ENDS), registry: of(REGISTRY) }
     }
 }
 
@@ -52,6 +56,7 @@ impl Blocking {
             Kind::Statement => &self.statements,
             Kind::Query => &self.queries,
             Kind::End => &self.ends,
+            Kind::Registry => &self.registry,
         };
         let permit = threads.clone().acquire_owned().await.map_err(|error| Broken(error.to_string()))?;
         // The permit goes with the work: a client that leaves does not end it.

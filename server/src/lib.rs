@@ -18,6 +18,7 @@ mod front;
 mod health;
 mod limits;
 mod net;
+mod own_registry;
 mod pages;
 mod query;
 mod reply;

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::endpoints;
 use crate::error::{ApiError, ErrorCode};
 use crate::net::{Handler, RAW_QUOTE};
+use crate::own_registry;
 use crate::reply::{self, Reply};
 use crate::request::read_body;
 use crate::rows::RowFormat;
@@ -45,6 +46,11 @@ async fn route(app: Arc<App>, request: Request<Incoming>, peer: SocketAddr) -> R
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     if app.is_closing() {
         return ApiError::generic(ErrorCode::SHUTTING_DOWN, "The server is shutting down").bare_reply();
+    }
+    if own_registry::is_path(&path)
+        && let Some(registry) = app.engine.own_registry().cloned()
+    {
+        return own_registry::answer(app, registry, head, &path, body, peer).await;
     }
     if head.method == Method::GET {
         return get(app, &path, &head.headers).await;

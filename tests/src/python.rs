@@ -41,6 +41,18 @@ pub fn drive(bootstrap: &str, server_url: &str) -> Result<String, BrokerError> {
     if output.status.success() { Ok(said(&output.stdout)) } else { Err(BrokerError::Failed(said(&output.stderr))) }
 }
 
+/// Runs a script of `python/`. Its last words.
+///
+/// # Errors
+/// `Failed` with what the script says was wrong.
+pub fn run_script(name: &str, arguments: &[&str]) -> Result<String, BrokerError> {
+    let mut command = Command::new(interpreter()?);
+    let output = command.arg(source(name)).args(arguments).stdin(Stdio::null()).output();
+    let output = output.map_err(|error| BrokerError::Failed(error.to_string()))?;
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() { Ok(said(&output.stdout)) } else { Err(BrokerError::Failed(said(&output.stderr))) }
+}
+
 fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(name)
 }

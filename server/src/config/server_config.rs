@@ -183,6 +183,9 @@ impl Values<'_> {
             engine.max_task_idle_ms = ms;
         }
         let on_kafka = matches!(engine.log, LogChoice::Kafka { .. });
+        if self.flag("tidemill.schema.registry.enabled") && self.some("ksql.schema.registry.url").is_none() {
+            engine.registry = RegistryChoice::Own { topic: self.some("tidemill.schema.registry.topic") };
+        }
         engine.replicas = match self.streams("replication.factor").and_then(|v| v.trim().parse::<i64>().ok()) {
             Some(-1) if on_kafka => 0,
             Some(copies) => u16::try_from(copies).unwrap_or(1).max(1),

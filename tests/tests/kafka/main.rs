@@ -15,6 +15,7 @@ mod log;
 mod lost;
 mod outage;
 mod refused;
+mod registry;
 mod second;
 mod sharing;
 mod statements;

@@ -1,6 +1,6 @@
 //! Properties that ksqlDB does not have.
 
-use super::{Kind, Property, server};
+use super::{Kind, Property, server, unset};
 
 /// Bytes that no machine is expected to lend: a TiB.
 const MOST_MEMORY: i64 = 1 << 40;
@@ -27,6 +27,20 @@ pub static PROPERTIES: &[Property] = &[
         Kind::Within { min: 0, max: MOST_MEMORY },
         "Changes that wait in memory for a commit, all state together, bytes.",
     )
+    .hidden(),
+    server(
+        "tidemill.schema.registry.enabled",
+        "true",
+        Kind::Bool,
+        "Whether the server is a schema registry itself, at its own address; never where `ksql.schema.registry.url` names another.",
+    )
+    .hidden(),
+    unset(server(
+        "tidemill.schema.registry.topic",
+        "",
+        Kind::Text,
+        "Topic of the server's own schema registry, in the format of Confluent's `_schemas`; by default it is named after the service.",
+    ))
     .hidden(),
     server("tidemill.http.max.connections", "10000", Kind::Within { min: 1, max: 1_000_000 }, "Connections at a time; more wait.").hidden(),
     server("tidemill.http.max.body.bytes", "10485760", Kind::Within { min: 1_024, max: 1 << 30 }, "Bytes of a request's body at most.")

@@ -1,0 +1,46 @@
+//! What a user has without installing anything: formats with schemas work, what was registered is there after a restart, and
+//! the registry can be switched off or be another's topic.
+
+use serde_json::{Value as Json, json};
+use tidemill_tests::server::ServerProcess;
+
+fn json_of(server: &ServerProcess, method: &str, path: &str, body: Option<&Json>) -> (u16, Json) {
+    let (status, text) = server.request(method, path, body).expect("the server answers");
+    (status, serde_json::from_str(&text).unwrap_or(Json::String(text)))
+}
+
+#[test]
+fn avro_works_with_nothing_installed_and_schemas_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let server = ServerProcess::start(&data, &[]);
+    assert_eq!(json_of(&server, "GET", "/subjects", None), (200, json!([])));
+    server.ksql("CREATE STREAM orders (id INT KEY, item STRING, n INT) WITH (KAFKA_TOPIC='orders', PARTITIONS=1, VALUE_FORMAT='AVRO');");
+    server.ksql("INSERT INTO orders (id, item, n) VALUES (1, 'tea', 5);");
+    let (status, schema) = json_of(&server, "GET", "/subjects/orders-value/versions/latest", None);
+    assert_eq!((status, &schema["version"]), (200, &json!(1)), "{schema}");
+    assert!(schema["schema"].as_str().is_some_and(|text| text.contains("KsqlDataSourceSchema")), "{schema}");
+    // What others register is taken by name.
+    let text = r#"{"type":"record","name":"R","fields":[{"name":"who","type":"string"}]}"#;
+    let (status, registered) = json_of(&server, "POST", "/subjects/people-value/versions", Some(&json!({ "schema": text })));
+    assert_eq!(status, 200, "{registered}");
+    server.ksql("CREATE STREAM people (id INT KEY) WITH (KAFKA_TOPIC='people', PARTITIONS=1, VALUE_FORMAT='AVRO');");
+    assert!(server.ksql("DESCRIBE people;").to_string().contains("WHO"));
+    server.kill();
+    let server = ServerProcess::start(&data, &[]);
+    assert_eq!(json_of(&server, "GET", "/subjects", None), (200, json!(["orders-value", "people-value"])));
+    assert_eq!(json_of(&server, "GET", &format!("/schemas/ids/{}", registered["id"]), None).1["schema"], text);
+    server.ksql("CREATE TABLE counts AS SELECT item, COUNT(*) AS c FROM orders GROUP BY item;");
+    server.pull_until("SELECT * FROM counts WHERE item = 'tea';", std::time::Duration::from_secs(30), |rows| rows.len() == 1);
+}
+
+#[test]
+fn it_can_be_switched_off() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let variables = [("TIDEMILL_SCHEMA_REGISTRY_ENABLED", "false")];
+    let server = ServerProcess::start_in(&folder.path().join("data"), &[], &variables);
+    assert_eq!(json_of(&server, "GET", "/subjects", None).0, 404);
+    let body = json!({ "ksql": "CREATE STREAM s (a INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='AVRO');" });
+    let (status, answer) = json_of(&server, "POST", "/ksql", Some(&body));
+    assert!(status >= 400 && answer["message"].to_string().contains("registry"), "{answer}");
+}
