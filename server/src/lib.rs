@@ -28,6 +28,7 @@ mod rows;
 pub mod schema_registry;
 mod server;
 mod statements;
+mod tls;
 
 pub use config::{ConfigBuilder, ConfigError, ServerConfig};
 pub use server::{Running, Server, StartError};

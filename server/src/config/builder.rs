@@ -135,7 +135,6 @@ fn by_prefix(name: &str) -> Result<Option<&'static str>, String> {
     }
     match table::prefix(name) {
         Some((Role::Inert, doc)) => Ok(Some(doc)),
-        Some((Role::Refused, doc)) => Err(format!("{name} can't be used: {doc}")),
         Some(_) => Ok(None),
         None if streams::bare(name).starts_with("confluent.") => Ok(Some("Confluent's plug-ins are Java.")),
         None if env::is_of_the_image(name) => Ok(Some(env::OF_THE_IMAGE)),

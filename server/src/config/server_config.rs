@@ -69,10 +69,13 @@ impl ServerConfig {
         }
         // ksqlDB looks for Connect on the same machine. Beside the embedded log there is none, unless somebody says so.
         let connect = if on_kafka || values.keys().any(|name| name.starts_with("ksql.connect.")) {
-            Some(ConnectConfig::read(|name| read.some(name)).map_err(ConfigError)?)
+            Some(ConnectConfig::read(&values, |name| read.some(name)).map_err(ConfigError)?)
         } else {
             None
         };
+        if let Some(names) = connect.as_ref().and_then(|connect| connect.in_vain(&values)) {
+            warnings.push(format!("no effect here: {names}. ksql.connect.url asks for no TLS."));
+        }
         if connect.is_some() && !on_kafka {
             warnings.push(
                 "ksql.connect.url: connectors read and write topics of Kafka, but this server's topics are in the embedded log; set \

@@ -55,10 +55,14 @@ impl Connect {
     /// # Errors
     /// No client can be made for the configuration.
     pub fn new(config: ConnectConfig) -> Result<Self, String> {
-        // Connections without TLS want a provider, too. Whoever was first has chosen the same.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        let tls = match &config.tls {
+            Some(tls) => tls.clone(),
+            // Never used: the address asks for none, and redirections are not followed.
+            None => crate::tls::trusting_nobody()?,
+        };
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).user_agent("tidemill");
-        let http = client.build().map_err(|error| format!("there can be no client for Kafka Connect: {error}"))?;
+        let http =
+            client.tls_backend_preconfigured(tls).build().map_err(|error| format!("there can be no client for Kafka Connect: {error}"))?;
         Ok(Connect { config, http, waiting: Arc::new(Semaphore::new(MAX_STATEMENTS)) })
     }
 

@@ -1,5 +1,6 @@
 //! Where Connect is and how it is asked, from `ksql.connect.…`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use reqwest::Url;
 
 use super::credentials::Credentials;
 use crate::config::file;
+use crate::tls::{self, TlsProperties};
 
 /// How Connect is asked.
 #[derive(Clone)]
@@ -18,14 +20,19 @@ pub struct ConnectConfig {
     pub(super) credentials: Credentials,
     /// Sent with each request.
     pub(super) headers: HeaderMap,
+    /// For `https`.
+    pub(super) tls: Option<rustls::ClientConfig>,
 }
 
+/// What properties begin with.
+pub const PREFIX: &str = "ksql.connect.";
+
 impl ConnectConfig {
-    /// Reads the properties; `value` gives what is set, else the default.
+    /// Reads the properties: `values` were set, and `value` gives the default of others.
     ///
     /// # Errors
     /// What can't be meant, or a file that can't be read. One line.
-    pub fn read(value: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+    pub fn read(values: &BTreeMap<String, String>, value: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let url = address(&value("ksql.connect.url").unwrap_or_default())?;
         let ms = value("ksql.connect.request.timeout.ms").and_then(|ms| ms.trim().parse().ok()).unwrap_or(0);
         if ms == 0 {
@@ -48,7 +55,16 @@ impl ConnectConfig {
             Some(file) => headers(Path::new(&file))?,
             None => HeaderMap::new(),
         };
-        Ok(ConnectConfig { url, timeout: Duration::from_millis(ms), credentials, headers })
+        let encrypted = url.scheme() == "https";
+        let tls = encrypted.then(|| tls::client_config(&TlsProperties { values, prefix: PREFIX })).transpose()?;
+        Ok(ConnectConfig { url, timeout: Duration::from_millis(ms), credentials, headers, tls })
+    }
+
+    /// The names of what was set for encryption, where the address asks for none.
+    pub fn in_vain(&self, values: &BTreeMap<String, String>) -> Option<String> {
+        let ssl = values.keys().filter(|name| name.strip_prefix(PREFIX).is_some_and(|bare| bare.starts_with("ssl.")));
+        let names: Vec<&str> = ssl.map(String::as_str).collect();
+        (self.tls.is_none() && !names.is_empty()).then(|| names.join(", "))
     }
 
     /// The address as it may be shown: without a user and password.
@@ -95,7 +111,10 @@ mod tests {
 
     fn read(set: &[(&str, &str)]) -> Result<ConnectConfig, String> {
         let default = |name: &str| crate::config::property(name).and_then(|p| p.default).filter(|v| !v.is_empty());
-        ConnectConfig::read(|name| set.iter().find(|(n, _)| *n == name).map(|(_, v)| *v).or_else(|| default(name)).map(str::to_owned))
+        let values = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        ConnectConfig::read(&values, |name| {
+            set.iter().find(|(n, _)| *n == name).map(|(_, v)| *v).or_else(|| default(name)).map(str::to_owned)
+        })
     }
 
     #[test]
@@ -112,6 +131,13 @@ mod tests {
             assert!(error.contains(expected) && error.starts_with(set.0), "{error}");
         }
         assert_eq!(read(&[]).expect("defaults").url.as_str(), "http://localhost:8083/");
+        // For an address without TLS nobody looks at the store.
+        let store = ("ksql.connect.ssl.truststore.location", "/no/such/store");
+        let in_vain = read(&[store]).expect("unused").in_vain(&[(store.0.to_owned(), store.1.to_owned())].into());
+        assert_eq!(in_vain.as_deref(), Some(store.0));
+        let error = read(&[store, ("ksql.connect.url", "https://connect:8083")]).err().unwrap_or_default();
+        assert!(error.starts_with(store.0) && error.contains("/no/such/store"), "{error}");
+        assert!(read(&[("ksql.connect.url", "https://connect:8083")]).expect("the system's certificates").tls.is_some());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The client of a schema registry that speaks Confluent's REST API (`ksql.schema.registry.url`): what the engine asks
 //! through [`SchemaRegistry`].
 //!
-//! [`settings`] reads the properties, [`tls`] and [`keystores`] what they say of encryption. [`transport`] sends one request
+//! [`settings`] reads the properties. [`transport`] sends one request
 //! to whichever URL answers, [`answers`] understands what comes back, [`resolve`] gathers what a schema refers to, [`cache`]
 //! remembers. Statements wait for an answer up to their timeout; workers never do: [`fetching`] asks for them.
 //!
@@ -10,10 +10,8 @@
 mod answers;
 mod cache;
 mod fetching;
-mod keystores;
 mod resolve;
 mod settings;
-mod tls;
 mod transport;
 
 use std::future::Future;

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::tls::{self, TlsProperties};
 use crate::config::{Role, property};
+use crate::tls::{self, TlsProperties};
 
 /// Where the registry answers.
 pub const URL: &str = "ksql.schema.registry.url";
@@ -69,7 +69,7 @@ impl Settings {
         }
         let encrypted = targets.iter().any(|target| target.base.scheme() == "https");
         Ok(Some(Settings {
-            tls: encrypted.then(|| tls::client_config(&TlsProperties(values))).transpose()?,
+            tls: encrypted.then(|| tls::client_config(&TlsProperties { values, prefix: PREFIX })).transpose()?,
             targets,
             headers,
             proxy: read.proxy()?,

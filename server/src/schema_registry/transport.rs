@@ -116,7 +116,7 @@ impl Transport {
         let tls = match tls {
             Some(tls) => tls,
             // Never used: no URL asks for it, and redirections are not followed.
-            None => super::tls::trusting_nobody()?,
+            None => crate::tls::trusting_nobody()?,
         };
         let http = builder.tls_backend_preconfigured(tls).build();
         let http = http.map_err(|error| format!("ksql.schema.registry.url: no client can be made: {}", causes(&error)))?;

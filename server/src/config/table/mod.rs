@@ -2,6 +2,7 @@
 //! `streamsProperties`, SHOW PROPERTIES and `docs/configuration.md` are all served from these tables; properties of Kafka
 //! Streams and of Kafka's clients stand in [`super::streams`].
 
+mod connect;
 mod engine;
 mod limits;
 mod neighbours;
@@ -88,6 +89,7 @@ pub static GROUPS: &[(&str, &[Property])] = &[
     ("The engine", engine::PROPERTIES),
     ("Limits", limits::PROPERTIES),
     ("The schema registry", registry::PROPERTIES),
+    ("Kafka Connect", connect::PROPERTIES),
     ("Neighbours and plug-ins of ksqlDB", neighbours::PROPERTIES),
 ];
 
@@ -106,7 +108,6 @@ pub static PREFIXES: &[(&str, Role, &str)] = &[
     ("ksql.functions.", Role::Session, "Settings of functions."),
     ("confluent.", Role::Inert, "Confluent's plug-ins are Java."),
     ("metrics.context.", Role::Inert, "Metrics are not built yet."),
-    ("ksql.connect.ssl.", Role::Refused, "TLS to Kafka Connect can't be set up yet."),
     ("ksql.connect.", Role::Inert, "Requests to Kafka Connect know no property of this name."),
     ("ksql.error.classifier.regex", Role::Inert, "An error says itself whose it is."),
     ("ksql.internal.", Role::Inert, "Between servers of one service: several are not built yet."),

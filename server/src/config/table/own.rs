@@ -45,11 +45,4 @@ pub static PROPERTIES: &[Property] = &[
     server("tidemill.http.max.connections", "10000", Kind::Within { min: 1, max: 1_000_000 }, "Connections at a time; more wait.").hidden(),
     server("tidemill.http.max.body.bytes", "10485760", Kind::Within { min: 1_024, max: 1 << 30 }, "Bytes of a request's body at most.")
         .hidden(),
-    server(
-        "tidemill.connect.request.headers.file",
-        "",
-        Kind::Text,
-        "A properties file of headers that are sent with each request to Kafka Connect, for example `Authorization: Bearer …`.",
-    )
-    .hidden(),
 ];

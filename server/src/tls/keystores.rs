@@ -1,0 +1,132 @@
+//! Certificates and keys of files and texts: PEM, or a PKCS12 store.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use der::{Decode, Reader, SliceReader};
+use p12_keystore::Pkcs12Archive;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::config::{Store, kind_of_store};
+
+/// The largest file of certificates and keys that is read, bytes.
+const MAX_FILE_BYTES: u64 = 16 << 20;
+const ENCRYPTED: (&str, &str) = ("-----BEGIN ENCRYPTED PRIVATE KEY-----", "-----END ENCRYPTED PRIVATE KEY-----");
+
+/// Who the client is: its certificates, its own first, and the key of its own.
+pub(super) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// The certificates of a file.
+///
+/// # Errors
+/// The file can't be read, or holds none; a sentence that names the property.
+pub(super) fn trusted(
+    property: &str,
+    path: &str,
+    declared: Option<&str>,
+    password: Option<&str>,
+) -> Result<Vec<CertificateDer<'static>>, String> {
+    let kind = kind_of_store(property, path, declared)?;
+    let bytes = content(property, path)?;
+    let found = match kind {
+        Store::Pem => pem_certificates(property, &bytes)?,
+        Store::Pkcs12 => certificates_of(&archive(property, path, &bytes, password)?),
+        Store::Jks => {
+            return Err(format!(
+                "{property}: {path} is a key store of Java's (JKS), which can't be read here. Convert it once: keytool -importkeystore \
+                 -srckeystore {path} -destkeystore trust.p12 -deststoretype PKCS12, then set {property}=trust.p12"
+            ));
+        }
+    };
+    if found.is_empty() {
+        return Err(format!("{property}: {path} holds no certificate"));
+    }
+    Ok(found)
+}
+
+/// The certificates of a PEM text.
+pub(super) fn pem_certificates(property: &str, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
+    found.map_err(|error| format!("{property}: not PEM: {error}"))
+}
+
+/// The key and the certificates of a file. `store_password` opens a PKCS12 store, `key_password` the key of a PEM file.
+///
+/// # Errors
+/// The file can't be read, or holds no key; a sentence that names the property.
+pub(super) fn identity(
+    property: &str,
+    path: &str,
+    declared: Option<&str>,
+    store_password: Option<&str>,
+    key_password: Option<&str>,
+) -> Result<Identity, String> {
+    let kind = kind_of_store(property, path, declared)?;
+    let bytes = content(property, path)?;
+    match kind {
+        Store::Pem => Ok((pem_certificates(property, &bytes)?, pem_key(property, &bytes, key_password)?)),
+        Store::Pkcs12 => of_archive(property, path, &archive(property, path, &bytes, store_password)?),
+        Store::Jks => Err(format!(
+            "{property}: {path} is a key store of Java's (JKS), which can't be read here. Convert it once: keytool -importkeystore \
+             -srckeystore {path} -destkeystore keys.p12 -deststoretype PKCS12, then set {property}=keys.p12"
+        )),
+    }
+}
+
+/// The key of a PEM text.
+pub(super) fn pem_key(property: &str, text: &[u8], password: Option<&str>) -> Result<PrivateKeyDer<'static>, String> {
+    let readable = String::from_utf8_lossy(text);
+    if let Some((_, rest)) = readable.split_once(ENCRYPTED.0)
+        && let Some((body, _)) = rest.split_once(ENCRYPTED.1)
+    {
+        let password = password.ok_or_else(|| format!("{property}: the key is encrypted, and ssl.key.password is not set"))?;
+        return decrypted(body, password)
+            .ok_or_else(|| format!("{property}: the key can't be decrypted: check ssl.key.password (keys of PKCS#8 with PBES2 are read)"));
+    }
+    PrivateKeyDer::from_pem_slice(text).map_err(|error| format!("{property}: no private key in it ({error})"))
+}
+
+/// A key of PKCS#8 that a password protects: a sequence of how it is encrypted and its bytes.
+fn decrypted(base64: &str, password: &str) -> Option<PrivateKeyDer<'static>> {
+    let compact: String = base64.chars().filter(|c| !c.is_whitespace()).collect();
+    let bytes = STANDARD.decode(compact).ok()?;
+    let mut reader = SliceReader::new(&bytes).ok()?;
+    let (scheme, sealed) = reader
+        .sequence(|inner| -> der::Result<_> { Ok((pkcs5::EncryptionScheme::decode(inner)?, der::asn1::OctetString::decode(inner)?)) })
+        .ok()?;
+    let key = scheme.decrypt(password, sealed.as_bytes()).ok()?;
+    Some(PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key)))
+}
+
+fn of_archive(property: &str, path: &str, archive: &Pkcs12Archive) -> Result<Identity, String> {
+    let Some(key) = archive.keys.first() else { return Err(format!("{property}: {path} holds no private key")) };
+    // Its own certificate bears the same id as the key; without ids there is one.
+    let own = archive.certs.iter().find(|bag| match (&bag.local_key_id, &key.local_key_id) {
+        (Some(of_certificate), Some(of_key)) => of_certificate.as_slice() == of_key.as_ref(),
+        _ => false,
+    });
+    let Some(own) = own.or(archive.certs.first()) else { return Err(format!("{property}: {path} holds no certificate for its key")) };
+    let others = archive.certs.iter().filter(|bag| bag.cert != own.cert);
+    let chain = std::iter::once(own).chain(others).map(|bag| CertificateDer::from(bag.cert.as_der().to_vec())).collect();
+    Ok((chain, PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.key.as_der().to_vec()))))
+}
+
+fn certificates_of(archive: &Pkcs12Archive) -> Vec<CertificateDer<'static>> {
+    archive.certs.iter().map(|bag| CertificateDer::from(bag.cert.as_der().to_vec())).collect()
+}
+
+fn archive(property: &str, path: &str, bytes: &[u8], password: Option<&str>) -> Result<Pkcs12Archive, String> {
+    Pkcs12Archive::from_pkcs12(bytes, password.unwrap_or_default()).map_err(|error| {
+        let which = property.strip_suffix("location").unwrap_or(property);
+        format!("{property}: {path} can't be opened as a PKCS12 store ({error}): check {which}password")
+    })
+}
+
+fn content(property: &str, path: &str) -> Result<Vec<u8>, String> {
+    let unreadable = |error: std::io::Error| format!("{property}: {path} can't be read: {error}");
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(format!("{property}: {path} has {size} bytes, which is more than any key store"));
+    }
+    std::fs::read(path).map_err(unreadable)
+}
