@@ -5,7 +5,7 @@ TIDEMILL := $(CARGO_TARGET_DIR)/release/tidemill
 # Where `make install` puts the binary.
 BINDIR ?= $(HOME)/.local/bin
 
-.PHONY: help build install demo test lint bench flights setup clean
+.PHONY: help build install demo test lint bench flights fuzz setup clean
 
 help: ## Lists what make can do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ lint: setup ## rustfmt and clippy, warnings denied
 
 bench: build ## Measures on a real broker and on the embedded log (BENCH="--help" for flags)
 	@$(CARGO_TARGET_DIR)/release/tidemill-bench $(BENCH)
+
+fuzz: ## Fuzzes decoders, parser and analyzer with cargo-fuzz (SECONDS=60 each)
+	@tests/fuzz/run.sh $(or $(SECONDS),60)
 
 clean: ## Removes the build output
 	@rm -rf $(CARGO_TARGET_DIR)
