@@ -67,6 +67,24 @@ fn the_manuals_failure_is_as_shown() {
 }
 
 #[test]
+fn the_projects_own_tests_pass() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/sql");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("a folder that can be read").path();
+        let text = std::fs::read_to_string(&path).expect("a text");
+        if !file::holds_tests(&text) {
+            continue;
+        }
+        for (name, failure) in outcomes(&path, &text) {
+            assert_eq!(failure, None, "{name}");
+            count += 1;
+        }
+    }
+    assert!(count >= 8, "{count} tests");
+}
+
+#[test]
 fn altered_assertions_fail() {
     let rows = "INSERT INTO a VALUES (1, 5);\nINSERT INTO a VALUES (1, 0);\nINSERT INTO a VALUES (1, 6);\n";
     passes(&format!("{rows}ASSERT VALUES b VALUES (1, 5), (1, 6);\nASSERT VALUES c VALUES (1, 1), (1, 2);\nASSERT NO VALUES c;"));
