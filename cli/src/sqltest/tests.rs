@@ -153,18 +153,18 @@ fn expected_errors_are_the_end_of_a_test() {
 
 #[test]
 fn formats_with_schemas_have_a_registry() {
-    for format in ["AVRO"] {
+    for format in ["AVRO", "JSON_SR", "PROTOBUF"] {
         passes(&format!(
             "CREATE STREAM f (k STRING KEY, n INT, s STRUCT<x INT, y ARRAY<STRING>>) WITH (KAFKA_TOPIC='f', FORMAT='{format}');
             CREATE STREAM g AS SELECT * FROM f;
             ASSERT SCHEMA SUBJECT 'G-value';
             ASSERT NOT EXISTS SCHEMA SUBJECT 'H-value';
-            INSERT INTO f VALUES ('a', 1, STRUCT(x := 2, y := ARRAY['p', NULL]));
-            ASSERT VALUES g VALUES ('a', 1, STRUCT(x := 2, y := ARRAY['p', NULL]));
+            INSERT INTO f VALUES ('a', 1, STRUCT(x := 2, y := ARRAY['p', 'q']));
+            ASSERT VALUES g VALUES ('a', 1, STRUCT(x := 2, y := ARRAY['p', 'q']));
             CREATE STREAM inferred (k STRING KEY) WITH (KAFKA_TOPIC='G', FORMAT='{format}');
             ASSERT STREAM inferred (k STRING KEY, n INT, s STRUCT<x INT, y ARRAY<STRING>>) WITH (KAFKA_TOPIC='G', FORMAT='{format}');
-            INSERT INTO f VALUES ('b', NULL, NULL);
-            ASSERT VALUES inferred VALUES ('b', NULL, NULL);"
+            INSERT INTO f VALUES ('b', 3, STRUCT(x := 4, y := ARRAY['r']));
+            ASSERT VALUES inferred VALUES ('b', 3, STRUCT(x := 4, y := ARRAY['r']));"
         ));
     }
 }
