@@ -56,9 +56,10 @@ enum Hand {
     Right,
 }
 
-/// Processors of a source with its projection, of a repartition, and of the kinds of joins.
+/// Processors of a source with its projection, of a repartition of a stream and of a table, and of the kinds of joins.
 const SOURCE_NODES: usize = 3;
 const REPARTITION_NODES: usize = 4;
+const TABLE_REPARTITION_NODES: usize = 9;
 const STREAM_JOIN_NODES: usize = 5;
 const STREAM_TABLE_JOIN_NODES: usize = 1;
 const TABLE_JOIN_NODES: usize = 3;
@@ -92,7 +93,7 @@ fn stream_join(left: Box<Step>, right: Box<Step>, kind: JoinKind, within: Within
 pub(crate) fn build(builder: &Builder<'_>, node: &Node, problems: &mut Problems) -> Option<Joined> {
     let mut needed = builder.needed();
     all_criteria(node, &mut |e| needed.extend(super::rewrite::columns(&builder.clauses.scope.internal(e)).into_iter().map(String::from)));
-    Joiner { builder, needed }.join(node, problems)
+    Joiner { builder, needed }.join(node, 0, problems)
 }
 
 fn all_criteria(node: &Node, f: &mut dyn FnMut(&Expr)) {
@@ -113,18 +114,25 @@ impl Joiner<'_> {
         self.builder.clauses.scope.sides.get(index)
     }
 
-    fn join(&self, node: &Node, problems: &mut Problems) -> Option<Joined> {
+    /// `before`: processors that stand before those of the join.
+    fn join(&self, node: &Node, before: usize, problems: &mut Problems) -> Option<Joined> {
         let scope = &self.builder.clauses.scope;
         let is_table = |tree: &Tree| tree.kind(scope) == SourceKind::Table;
         let right_is_table = is_table(&Tree::Leaf(node.right));
         if node.is_foreign_key {
             return self.foreign_key_join(node, problems);
         }
+        let right = self.source(node.right, Some(names::join_table_store(&node.prefix)), problems)?;
+        // The table of a stream comes first.
+        let table_nodes = match (is_table(&node.left), right_is_table, right.has_foreign_schemas()) {
+            (false, true, true) => right.nodes + TABLE_REPARTITION_NODES,
+            (false, true, false) => right.nodes,
+            _ => 0,
+        };
         let left = match &node.left {
             Tree::Leaf(index) => self.source(*index, Some(names::join_left_table_store(&node.prefix)), problems)?,
-            Tree::Join(inner) => self.join(inner, problems)?,
+            Tree::Join(inner) => self.join(inner, before + table_nodes, problems)?,
         };
-        let right = self.source(node.right, Some(names::join_table_store(&node.prefix)), problems)?;
         if left.step.windowed_key() != right.step.windowed_key() {
             // One of them would need other windows.
             problems.add(windowed_repartition());
@@ -168,7 +176,7 @@ impl Joiner<'_> {
             parsed::Full => JoinKind::Full,
         };
         let (kind, own_nodes) = match (node.within, right_is_table) {
-            (Some(within), _) => (StepKind::StreamStreamJoin(stream_join(left, right, kind, within, nodes)), STREAM_JOIN_NODES),
+            (Some(within), _) => (StepKind::StreamStreamJoin(stream_join(left, right, kind, within, before + nodes)), STREAM_JOIN_NODES),
             (None, true) if is_table(&node.left) => (StepKind::TableTableJoin { left, right, kind }, TABLE_JOIN_NODES),
             (None, _) => (StepKind::StreamTableJoin { left, right, outer: kind.keeps_left() }, STREAM_TABLE_JOIN_NODES),
         };
@@ -283,7 +291,7 @@ impl Joiner<'_> {
             is_table: true,
             partitions,
             keys: table.keys,
-            nodes: table.nodes + REPARTITION_NODES,
+            nodes: table.nodes + TABLE_REPARTITION_NODES,
         }
     }
 
