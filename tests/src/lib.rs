@@ -7,6 +7,7 @@ pub mod fake_connect;
 pub mod flights;
 pub mod kafka_connect;
 pub mod python;
+pub mod registry_double;
 pub mod server;
 pub mod supervised;
 pub mod terminal;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use crate::broker::{BrokerError, cache_folder};
 
@@ -11,6 +12,12 @@ use crate::broker::{BrokerError, cache_folder};
 /// # Errors
 /// `Missing` without Python 3, its venv module, or the package index.
 pub fn interpreter() -> Result<PathBuf, BrokerError> {
+    // Two tests that install at the same time would get in each other's way.
+    static FOUND: OnceLock<Result<PathBuf, BrokerError>> = OnceLock::new();
+    FOUND.get_or_init(install).clone()
+}
+
+fn install() -> Result<PathBuf, BrokerError> {
     let requirements = source("requirements.txt");
     let wanted = fs::read_to_string(&requirements).map_err(|error| BrokerError::Failed(format!("{}: {error}", requirements.display())))?;
     let folder = cache_folder().join("python");
@@ -31,9 +38,24 @@ pub fn interpreter() -> Result<PathBuf, BrokerError> {
 /// # Errors
 /// `Failed` with what the script says was wrong.
 pub fn drive(bootstrap: &str, server_url: &str) -> Result<String, BrokerError> {
+    script("drive.py", &["--bootstrap", bootstrap, "--server", server_url])
+}
+
+/// Runs `python/formats.py` against a server and a registry: Confluent's serializers write each format, the server turns each
+/// into each, Confluent's deserializers read what came of it. The script's last line.
+///
+/// # Errors
+/// `Failed` with what the script says was wrong.
+pub fn formats(bootstrap: &str, server_url: &str, registry: &str, formats: &[&str], prefix: &str) -> Result<String, BrokerError> {
+    let formats = formats.join(",");
+    let arguments = ["--bootstrap", bootstrap, "--server", server_url, "--registry", registry, "--formats", &formats, "--prefix", prefix];
+    script("formats.py", &arguments)
+}
+
+fn script(name: &str, arguments: &[&str]) -> Result<String, BrokerError> {
     let output = Command::new(interpreter()?)
-        .arg(source("drive.py"))
-        .args(["--bootstrap", bootstrap, "--server", server_url])
+        .arg(source(name))
+        .args(arguments)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| BrokerError::Failed(error.to_string()))?;

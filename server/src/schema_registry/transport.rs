@@ -275,21 +275,15 @@ fn causes(error: &(dyn Error + 'static)) -> String {
     all
 }
 
-/// What TLS says, where it is the reason.
+/// What TLS says, where it is the reason. An I/O error holds its cause without naming it as its source.
 fn tls_cause(error: &(dyn Error + 'static)) -> Option<String> {
-    let mut cause = Some(error);
-    while let Some(at) = cause {
-        if let Some(tls) = at.downcast_ref::<rustls::Error>() {
-            return Some(tls.to_string());
-        }
-        if let Some(tls) =
-            at.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref()).and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        {
-            return Some(tls.to_string());
-        }
-        cause = at.source();
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return Some(tls.to_string());
     }
-    None
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(inner) => tls_cause(inner),
+        None => error.source().and_then(tls_cause),
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ mod noted;
 mod processing_log;
 mod pull_joins;
 mod queries_file;
+mod registry;
+mod registry_tls;
 mod rest;
 mod scripts;
 mod sql_tests;
