@@ -73,21 +73,34 @@ impl<'a> Cursor<'a> {
     /// A zigzag number of up to ten bytes.
     #[inline]
     pub fn long(&mut self) -> Read<i64> {
-        // Most numbers take one or two bytes.
+        // Most numbers take one byte, most of the others up to eight.
         if let [first, rest @ ..] = self.rest
             && *first < 0x80
         {
             self.rest = rest;
             return Ok(unzigzag(u64::from(*first)));
         }
+        let Some(word) = self.rest.first_chunk::<8>().map(|word| u64::from_le_bytes(*word)) else { return self.long_bytewise() };
+        // The first byte without the bit that says that there is more.
+        let ends = !word & 0x8080_8080_8080_8080;
+        if ends == 0 {
+            return self.long_bytewise();
+        }
+        let bits = (ends.trailing_zeros() | 7) + 1;
+        self.rest = self.rest.get(bits as usize / 8..).unwrap_or_default();
+        Ok(unzigzag(joined(word & (u64::MAX >> (64 - bits)))))
+    }
+
+    /// The same near the end of a payload, or longer than eight bytes.
+    fn long_bytewise(&mut self) -> Read<i64> {
         let mut value = 0u64;
-        for (index, byte) in self.rest.iter().enumerate().take(10) {
-            value |= u64::from(byte & 0x7f).checked_shl(7 * index as u32).unwrap_or(0);
+        for (index, byte) in (0u32..10).zip(self.rest) {
+            value |= u64::from(byte & 0x7f) << (7 * index);
             if byte & 0x80 == 0 {
                 if index == 9 && *byte > 1 {
                     return Err(bad("a number is longer than 64 bits"));
                 }
-                self.rest = self.rest.get(index + 1..).unwrap_or_default();
+                self.rest = self.rest.get(index as usize + 1..).unwrap_or_default();
                 return Ok(unzigzag(value));
             }
         }
@@ -217,20 +230,38 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// The low seven bits of each byte, joined: pairs of bytes, then pairs of these, then both halves.
+#[inline]
+fn joined(word: u64) -> u64 {
+    let word = word & 0x007f_007f_007f_007f | (word & 0x7f00_7f00_7f00_7f00) >> 1;
+    let word = word & 0x0000_3fff_0000_3fff | (word & 0x3fff_0000_3fff_0000) >> 2;
+    word & 0x0000_0000_0fff_ffff | (word & 0x0fff_ffff_0000_0000) >> 4
+}
+
 #[inline]
 fn unzigzag(value: u64) -> i64 {
-    ((value >> 1) as i64) ^ -((value & 1) as i64)
+    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
 /// Appends a zigzag number.
 #[inline]
 pub(super) fn write_long(value: i64, out: &mut Vec<u8>) {
-    let mut rest = ((value << 1) ^ (value >> 63)) as u64;
-    while rest >= 0x80 {
-        out.push(rest as u8 | 0x80);
+    let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    if rest < 0x80 {
+        return out.push(rest as u8);
+    }
+    let mut bytes = [0; 10];
+    let mut length = 0;
+    for byte in &mut bytes {
+        length += 1;
+        if rest < 0x80 {
+            *byte = rest as u8;
+            break;
+        }
+        *byte = rest as u8 | 0x80;
         rest >>= 7;
     }
-    out.push(rest as u8);
+    out.extend_from_slice(bytes.get(..length).unwrap_or_default());
 }
 
 /// Appends bytes behind their length.
@@ -246,11 +277,16 @@ mod tests {
 
     #[test]
     fn numbers_go_there_and_back() {
-        for value in [0, -1, 1, 63, 64, -64, -65, 8191, 8192, i64::from(i32::MAX), i64::MIN, i64::MAX] {
+        let powers = (0..63).flat_map(|bit| [1i64 << bit, (1 << bit) - 1, -(1 << bit), 0x0123_4567_89ab_cdef >> bit]);
+        for value in powers.chain([0, i64::MIN, i64::MAX]) {
             let mut out = Vec::new();
             write_long(value, &mut out);
             let mut cursor = Cursor::new(&out);
             assert_eq!((cursor.long(), cursor.remaining()), (Ok(value), 0));
+            // With more behind it.
+            let more = [&out[..], &[0xff; 9]].concat();
+            let mut cursor = Cursor::new(&more);
+            assert_eq!((cursor.long(), cursor.remaining()), (Ok(value), 9));
             for end in 0..out.len() {
                 assert!(Cursor::new(&out[..end]).long().is_err(), "{value} cut at {end}");
             }

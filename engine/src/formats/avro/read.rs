@@ -242,7 +242,14 @@ fn decimal(bytes: &[u8], written_scale: i64, precision: u32, scale: u32) -> Read
     if bytes.len() > MAX_DECIMAL_BYTES {
         return Err(bad(format!("a decimal of {} bytes is too long", bytes.len())));
     }
-    let number = BigDecimal::new(BigInt::from_signed_bytes_be(bytes), written_scale);
+    let unscaled = match *bytes {
+        [first, ..] if bytes.len() <= size_of::<i64>() => {
+            let sign = if first >= 0x80 { -1 } else { 0 };
+            BigInt::from(bytes.iter().fold(sign, |number: i64, byte| number << 8 | i64::from(*byte)))
+        }
+        _ => BigInt::from_signed_bytes_be(bytes),
+    };
+    let number = BigDecimal::new(unscaled, written_scale);
     fit_decimal(&number, precision, scale).map(Value::decimal).map_err(|error| bad(error.to_string()))
 }
 

@@ -1,6 +1,7 @@
 //! Writing values: what a schema and a column's type were compiled to (see [`super::write_plan`]), and its run over a row.
 
-use num_bigint::BigInt;
+use bigdecimal::ToPrimitive;
+use num_bigint::Sign;
 
 use super::cursor::{Cursor, write_bytes, write_long};
 use super::read::Reader;
@@ -197,16 +198,56 @@ fn scaled(ms: i64, per_ms: i64) -> Result<i64, EncodeError> {
 }
 
 fn write_decimal(value: &bigdecimal::BigDecimal, scale: i64, size: Option<usize>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-    let (unscaled, _): (BigInt, i64) = value.with_scale(scale).into_bigint_and_exponent();
-    let bytes = unscaled.to_signed_bytes_be();
+    let (unscaled, own_scale) = value.as_bigint_and_scale();
+    // Mostly of the schema's scale, and short.
+    if own_scale == scale
+        && let Some(unscaled) = unscaled.to_i128()
+    {
+        let bytes = unscaled.to_be_bytes();
+        let alike = if unscaled < 0 { unscaled.leading_ones() } else { unscaled.leading_zeros() };
+        // One of the leading bits that are alike has to stay.
+        let spare = alike.saturating_sub(1) as usize / 8;
+        return write_unscaled(bytes.get(spare..).unwrap_or_default(), unscaled < 0, size, out);
+    }
+    let (unscaled, _) = value.with_scale(scale).into_bigint_and_exponent();
+    write_unscaled(&unscaled.to_signed_bytes_be(), unscaled.sign() == Sign::Minus, size, out)
+}
+
+fn write_unscaled(bytes: &[u8], is_negative: bool, size: Option<usize>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     match size {
-        None => write_bytes(&bytes, out),
+        None => write_bytes(bytes, out),
         Some(size) if bytes.len() <= size => {
-            let sign = if unscaled.sign() == num_bigint::Sign::Minus { 0xff } else { 0 };
+            let sign = if is_negative { 0xff } else { 0 };
             out.extend(std::iter::repeat_n(sign, size - bytes.len()));
-            out.extend_from_slice(&bytes);
+            out.extend_from_slice(bytes);
         }
         Some(size) => return Err(EncodeError::new(format!("a decimal does not fit into {size} bytes"))),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use bigdecimal::BigDecimal;
+    use num_bigint::BigInt;
+
+    use super::*;
+
+    #[test]
+    fn decimals_are_written_as_short_as_they_can_be() {
+        let numbers = [0i128, 1, -1, 127, 128, -128, -129, 255, 256, 32_767, 32_768, -32_768, -32_769, i128::MAX, i128::MIN];
+        for unscaled in numbers {
+            let mut out = Vec::new();
+            write_decimal(&BigDecimal::new(unscaled.into(), 2), 2, None, &mut out).unwrap();
+            assert_eq!(out[1..], BigInt::from(unscaled).to_signed_bytes_be(), "{unscaled}");
+            let mut fixed = Vec::new();
+            write_decimal(&BigDecimal::new(unscaled.into(), 2), 2, Some(20), &mut fixed).unwrap();
+            assert_eq!((fixed.len(), BigInt::from_signed_bytes_be(&fixed)), (20, unscaled.into()));
+            // Of another scale.
+            let mut scaled = Vec::new();
+            write_decimal(&BigDecimal::new(unscaled.into(), 2), 3, None, &mut scaled).unwrap();
+            assert_eq!(BigInt::from_signed_bytes_be(&scaled[1..]), BigInt::from(unscaled) * 10);
+        }
+        assert!(write_decimal(&BigDecimal::new(300.into(), 0), 0, Some(1), &mut Vec::new()).is_err());
+    }
 }
