@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nexmark::event::{Auction, Bid};
 
+use crate::encoding::Encoding;
 use crate::input::Input;
 use crate::limits::Waiting;
 use crate::windowed::Windowed;
@@ -125,13 +126,13 @@ impl Check {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn verify(self, input: &Input, sink: &str, records: u64) -> Result<(), String> {
+    pub fn verify(self, encoding: Encoding, input: &Input, sink: &str, records: u64) -> Result<(), String> {
         let expected = &input.expected;
         let (mut sum, mut last) = (0, HashMap::<[u64; 2], u64>::new());
         let mut met = 0;
         read(input, sink, records, |key, value| {
             let id = key.get(..8).map_or(0, big_endian);
-            let field = |name| number(value, name);
+            let field = |name| encoding.number(self, value, name);
             match self {
                 Check::Converted => {
                     add(&mut sum, mixed(&[id, field("AUCTION")?, field("BIDDER")?, field("PRICE")?, field("DATE_TIME")?]));
@@ -209,7 +210,7 @@ fn read(input: &Input, topic: &str, records: u64, mut see: impl FnMut(&[u8], &[u
 }
 
 /// The number behind a member's name in a flat JSON object; a decimal point is left out, so `1.250` is 1250.
-fn number(json: &[u8], name: &str) -> Result<u64, String> {
+pub fn number(json: &[u8], name: &str) -> Result<u64, String> {
     let missing = || format!("no number {name} in {}", String::from_utf8_lossy(json));
     let named = |at: &usize| {
         let rest = json.get(at + 1..).unwrap_or_default();
@@ -225,7 +226,7 @@ fn number(json: &[u8], name: &str) -> Result<u64, String> {
     if any { Ok(value) } else { Err(missing()) }
 }
 
-fn big_endian(bytes: &[u8]) -> u64 {
+pub fn big_endian(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
 

@@ -1,10 +1,12 @@
 //! Where queries run: a server process, an engine in this process beside a broker, or the one engine of the embedded log.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use tidemill_engine::engine::{Engine, EngineConfig, LogChoice};
+use tidemill_engine::engine::{Engine, EngineConfig, LogChoice, RegistryChoice};
+use tidemill_engine::registry::MemoryRegistry;
 
 use crate::cpu::Process;
 use crate::input::{Input, Place, text};
@@ -20,6 +22,11 @@ pub trait Host {
     fn process(&self) -> Process;
 }
 
+/// The configuration of an engine in this process, with a schema registry of its own.
+pub fn config(folder: &Path) -> EngineConfig {
+    EngineConfig { registry: RegistryChoice::Given(Arc::new(MemoryRegistry::default())), ..EngineConfig::new(folder) }
+}
+
 /// A host for one run. `service` begins the names of its own topics.
 ///
 /// # Errors
@@ -30,7 +37,7 @@ pub fn start(input: &Input, service: &str) -> Result<Box<dyn Host>, String> {
         Place::Kafka { bootstrap, in_process: false } => Ok(Box::new(Server::start(Some(bootstrap), service)?)),
         Place::Kafka { bootstrap, in_process: true } => {
             let folder = tempfile::Builder::new().prefix("tidemill-bench-").tempdir().map_err(text)?;
-            let mut config = EngineConfig::new(folder.path()).with_service_id(service);
+            let mut config = config(folder.path()).with_service_id(service);
             config.log = LogChoice::Kafka { bootstrap_servers: bootstrap.clone(), client_properties: input.properties.clone() };
             let engine = Engine::open(config).map_err(text)?;
             Ok(Box::new(InProcess { engine, folder: Some(folder) }))

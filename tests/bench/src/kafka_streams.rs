@@ -12,6 +12,7 @@ use tidemill_tests::broker::cache_folder;
 
 use crate::check::{Check, CountKey};
 use crate::cpu::Process;
+use crate::encoding::Encoding;
 use crate::input::{Input, text};
 use crate::queries::wait_for;
 use crate::workload::{Measurement, Workload};
@@ -102,7 +103,7 @@ impl Topology {
         let (least, most) = input.expected.records(self.check);
         let done = wait_for(input, sink, least, most, || process.cpu())?;
         drop(child);
-        self.check.verify(input, sink, done.records)?;
+        self.check.verify(Encoding::Json, input, sink, done.records)?;
         let (wall, cpu) = (done.at.duration_since(began), done.cpu.saturating_sub(cpu));
         Ok(Measurement { records: input.bids, output: done.records, wall, cpu })
     }

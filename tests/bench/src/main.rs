@@ -5,6 +5,7 @@
 
 mod check;
 mod cpu;
+mod encoding;
 mod host;
 mod http;
 mod input;
@@ -26,7 +27,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use tidemill_engine::engine::{Engine, EngineConfig};
+use tidemill_engine::engine::Engine;
 use tidemill_tests::broker::{Broker, BrokerError};
 
 use input::{Input, Place, text};
@@ -152,7 +153,7 @@ fn soak(arguments: &Arguments) -> Result<(), String> {
     }
     if arguments.logs.iter().any(|log| log == Place::EMBEDDED) {
         let folder = tempfile::Builder::new().prefix("tidemill-bench-").tempdir().map_err(text)?;
-        let engine = Engine::open(EngineConfig::new(folder.path())).map_err(text)?;
+        let engine = Engine::open(host::config(folder.path())).map_err(text)?;
         run("Embedded log", Place::Embedded(engine))?;
     }
     if is_flat { Ok(()) } else { Err("CPU or memory grows".into()) }
@@ -208,7 +209,7 @@ fn on_kafka(arguments: &Arguments, report: &mut Report) -> Result<(), String> {
 
 fn on_embedded(arguments: &Arguments, report: &mut Report) -> Result<(), String> {
     let folder = tempfile::Builder::new().prefix("tidemill-bench-").tempdir().map_err(text)?;
-    let engine = Engine::open(EngineConfig::new(folder.path())).map_err(text)?;
+    let engine = Engine::open(host::config(folder.path())).map_err(text)?;
     let input = load(arguments, Place::Embedded(engine))?;
     let mut all: Vec<Box<dyn Workload>> = vec![Box::new(LogCopy), Box::new(LogRead { readers: 1 })];
     all.extend(queries::QUERIES.iter().map(|query| Box::new(*query) as Box<dyn Workload>));

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::check::{Check, CountKey};
+use crate::encoding::Encoding;
 use crate::host::{self, Host};
 use crate::input::{Input, text};
 use crate::workload::{Goal, Measurement, Workload};
@@ -35,6 +36,8 @@ pub struct Query {
     /// `{sink}` stands for the topic of the results.
     sql: &'static str,
     properties: &'static [(&'static str, &'static str)],
+    /// Of the bids and of the results; both are encoded anew once where they are not JSON.
+    encoding: Encoding,
     check: Check,
     goal: Option<Goal>,
 }
@@ -55,6 +58,7 @@ pub const QUERIES: &[Query] = &[
         sql: "CREATE STREAM q1 WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, auction, bidder, 0.908 * price AS price,
               channel, url, date_time, extra FROM bids EMIT CHANGES;",
         properties: EACH,
+        encoding: Encoding::Json,
         check: Check::Converted,
         goal: Some(Goal { limit: "L1", throughput: 0.75, cpu: Some(1.4) }),
     },
@@ -65,8 +69,53 @@ pub const QUERIES: &[Query] = &[
         sql: "CREATE STREAM q2 WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, auction, price FROM bids
               WHERE auction % 123 = 0 EMIT CHANGES;",
         properties: EACH,
+        encoding: Encoding::Json,
         check: Check::Filtered,
         goal: goal("L3", 0.8),
+    },
+    Query {
+        name: "q1-avro",
+        describe: "q1 from AVRO to AVRO",
+        drop: "DROP STREAM q1_avro DELETE TOPIC;",
+        sql: "CREATE STREAM q1_avro WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, auction, bidder, 0.908 * price AS price,
+              channel, url, date_time, extra FROM bids_avro EMIT CHANGES;",
+        properties: EACH,
+        encoding: Encoding::Avro,
+        check: Check::Converted,
+        goal: Some(Goal { limit: "q1", throughput: 1.2, cpu: Some(1.0) }),
+    },
+    Query {
+        name: "q2-avro",
+        describe: "q2 from AVRO to AVRO",
+        drop: "DROP STREAM q2_avro DELETE TOPIC;",
+        sql: "CREATE STREAM q2_avro WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, auction, price FROM bids_avro
+              WHERE auction % 123 = 0 EMIT CHANGES;",
+        properties: EACH,
+        encoding: Encoding::Avro,
+        check: Check::Filtered,
+        goal: Some(Goal { limit: "q2", throughput: 1.2, cpu: Some(1.0) }),
+    },
+    Query {
+        name: "q1-protobuf",
+        describe: "q1 from PROTOBUF to PROTOBUF",
+        drop: "DROP STREAM q1_protobuf DELETE TOPIC;",
+        sql: "CREATE STREAM q1_protobuf WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, auction, bidder, 0.908 * price AS price,
+              channel, url, date_time, extra FROM bids_protobuf EMIT CHANGES;",
+        properties: EACH,
+        encoding: Encoding::Protobuf,
+        check: Check::Converted,
+        goal: Some(Goal { limit: "q1", throughput: 1.2, cpu: Some(1.0) }),
+    },
+    Query {
+        name: "q2-protobuf",
+        describe: "q2 from PROTOBUF to PROTOBUF",
+        drop: "DROP STREAM q2_protobuf DELETE TOPIC;",
+        sql: "CREATE STREAM q2_protobuf WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, auction, price FROM bids_protobuf
+              WHERE auction % 123 = 0 EMIT CHANGES;",
+        properties: EACH,
+        encoding: Encoding::Protobuf,
+        check: Check::Filtered,
+        goal: Some(Goal { limit: "q2", throughput: 1.2, cpu: Some(1.0) }),
     },
     Query {
         name: "count",
@@ -75,6 +124,7 @@ pub const QUERIES: &[Query] = &[
         sql: "CREATE TABLE counted WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, COUNT(*) AS n FROM bids
               GROUP BY auction_key EMIT CHANGES;",
         properties: EACH,
+        encoding: Encoding::Json,
         check: Check::Counts { by: CountKey::Auction, each: true },
         goal: None,
     },
@@ -85,6 +135,7 @@ pub const QUERIES: &[Query] = &[
         sql: "CREATE TABLE counted WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, COUNT(*) AS n FROM bids
               GROUP BY auction_key EMIT CHANGES;",
         properties: COALESCED,
+        encoding: Encoding::Json,
         check: Check::Counts { by: CountKey::Auction, each: false },
         goal: goal("L3", 0.8),
     },
@@ -95,6 +146,7 @@ pub const QUERIES: &[Query] = &[
         sql: "CREATE TABLE wcounted WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, COUNT(*) AS n FROM bids
               WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 1 DAY) GROUP BY auction_key EMIT CHANGES;",
         properties: EACH,
+        encoding: Encoding::Json,
         check: Check::Counts { by: CountKey::AuctionWindow, each: true },
         goal: goal("L1", 0.4),
     },
@@ -105,6 +157,7 @@ pub const QUERIES: &[Query] = &[
         sql: "CREATE TABLE wcounted WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, COUNT(*) AS n FROM bids
               WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 1 DAY) GROUP BY auction_key EMIT CHANGES;",
         properties: COALESCED,
+        encoding: Encoding::Json,
         check: Check::Counts { by: CountKey::AuctionWindow, each: false },
         goal: None,
     },
@@ -115,6 +168,7 @@ pub const QUERIES: &[Query] = &[
         sql: "CREATE TABLE q12 WITH (KAFKA_TOPIC='{sink}') AS SELECT bidder, COUNT(*) AS n FROM bids
               WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 1 DAY) GROUP BY bidder EMIT CHANGES;",
         properties: EACH,
+        encoding: Encoding::Json,
         check: Check::Counts { by: CountKey::BidderWindow, each: true },
         goal: goal("L1", 0.4),
     },
@@ -126,6 +180,7 @@ pub const QUERIES: &[Query] = &[
               a.item_name, a.description, a.initial_bid, a.reserve, a.seller, a.category
               FROM bids b JOIN auctions a ON b.auction_key = a.id WHERE a.category = 10 EMIT CHANGES;",
         properties: EACH,
+        encoding: Encoding::Json,
         check: Check::Joined,
         goal: goal("L3", 0.5),
     },
@@ -136,6 +191,7 @@ pub const QUERIES: &[Query] = &[
         sql: "CREATE TABLE final WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, COUNT(*) AS n FROM bids
               WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 0 SECONDS) GROUP BY auction_key EMIT FINAL;",
         properties: EACH,
+        encoding: Encoding::Json,
         check: Check::Final,
         goal: None,
     },
@@ -146,6 +202,7 @@ pub const QUERIES: &[Query] = &[
         sql: "CREATE TABLE sessions WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, COUNT(*) AS n FROM bids
               WINDOW SESSION (10 SECONDS, GRACE PERIOD 1 MINUTE) GROUP BY auction_key EMIT CHANGES;",
         properties: EACH,
+        encoding: Encoding::Json,
         check: Check::Sessions,
         goal: None,
     },
@@ -156,6 +213,7 @@ pub const QUERIES: &[Query] = &[
         sql: "CREATE STREAM left_joined WITH (KAFKA_TOPIC='{sink}') AS SELECT b.auction_key, b.price AS price, a.seller AS seller
               FROM bids b LEFT JOIN auction_events a WITHIN 100 MILLISECONDS GRACE PERIOD 1 SECOND ON b.auction_key = a.id EMIT CHANGES;",
         properties: EACH,
+        encoding: Encoding::Json,
         check: Check::LeftJoined { exact: true },
         goal: None,
     },
@@ -194,6 +252,9 @@ impl Workload for Query {
 impl Query {
     fn measure(&self, input: &Input, host: &dyn Host, sink: &str) -> Result<Measurement, String> {
         host.execute(SOURCES, &[])?;
+        if self.encoding != Encoding::Json {
+            declare(input, host, self.encoding)?;
+        }
         let process = host.process();
         let (cpu, began) = (process.cpu(), Instant::now());
         host.execute(&self.sql.replace("{sink}", sink), self.properties)?;
@@ -205,9 +266,29 @@ impl Query {
             wall: done.at.duration_since(began),
             cpu: done.cpu.saturating_sub(cpu),
         };
-        self.check.verify(input, sink, done.records)?;
+        self.check.verify(self.encoding, input, sink, done.records)?;
         Ok(measured)
     }
+}
+
+/// Declares the bids in another format; where their topic is not there yet, the engine itself fills it from the JSON.
+fn declare(input: &Input, host: &dyn Host, encoding: Encoding) -> Result<(), String> {
+    let (bids, format) = (encoding.bids(), encoding.format());
+    if input.log.describe_topic(bids).map_err(text)?.is_some() {
+        input.expect(bids, input.bids)?;
+        return host.execute(
+            &format!(
+                "CREATE STREAM IF NOT EXISTS {bids} (auction_key BIGINT KEY, auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR,
+                     url VARCHAR, date_time BIGINT, extra VARCHAR) WITH (KAFKA_TOPIC='{bids}', KEY_FORMAT='KAFKA', VALUE_FORMAT='{format}');"
+            ),
+            &[],
+        );
+    }
+    input.create(bids)?;
+    let copy = format!("CREATE STREAM {bids} WITH (KAFKA_TOPIC='{bids}', VALUE_FORMAT='{format}') AS SELECT * FROM bids EMIT CHANGES;");
+    host.execute(&copy, EACH)?;
+    wait_for(input, bids, input.bids, Some(input.bids), || Duration::ZERO)?;
+    host.execute("TERMINATE ALL;", &[])
 }
 
 /// The moment of the last output.
