@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::formats::Carried;
 use crate::log::{Batch, LogError, LogWriter, OutRecord, TopicHandle};
-use crate::operators::FatalError;
+use crate::operators::{FatalError, Origins};
 use crate::pace::{Halt, Pace};
 use crate::processing_log::{ProcessingError, ProcessingErrorKind, ProcessingLog};
 use crate::row::{Header, Headers, Row, RowBuffers};
@@ -66,6 +66,8 @@ pub struct TaskContext {
     pub buffers: RowBuffers,
     /// What the record at hand has set off.
     pub pace: Pace,
+    /// Where the record at hand comes from, and what was read of repartition topics.
+    pub origins: Origins,
 }
 
 /// The arrival of a record's first row: its offset with room for the rows that it may become. Offsets outlive the process,
@@ -98,6 +100,7 @@ impl TaskContext {
             carried: Carried::default(),
             buffers: RowBuffers::default(),
             pace: Pace::default(),
+            origins: Origins::default(),
         }
     }
 

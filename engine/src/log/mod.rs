@@ -304,6 +304,11 @@ pub trait Log: Send + Sync {
     fn claim(&self, _request: &ClaimRequest<'_>, _waiting: &mut dyn FnMut(&str)) -> Result<Box<dyn Claim>, LogError> {
         Ok(Box::new(AlwaysHeld))
     }
+    /// How often, in this process, records of a writer may have been lost while later ones of the same partition arrived. Else
+    /// what arrives of what was sent is always its beginning.
+    fn gaps(&self) -> u64 {
+        0
+    }
     /// Nobody will read the records before these offsets again: they may go, some time soon.
     fn delete_before(&self, _offsets: GroupOffsets) {}
     /// The process is about to end: from now on nothing waits for a log that is away.

@@ -19,6 +19,7 @@ mod flat_map;
 mod foreign_key;
 mod group_by;
 pub mod materialized;
+mod origin;
 mod repartition;
 mod select;
 mod select_key;
@@ -39,6 +40,7 @@ use crate::task::TaskContext;
 pub use builder::{
     BuildEnv, Collector, NotYet, ReadResult, RecordClock, RecordReader, SinkSpec, SourceSpec, TaskGraph, TaskSpec, Unread, build, split,
 };
+pub use origin::Origins;
 pub use source::header_value;
 
 /// Which input of an operator a row arrives at: joins have two.

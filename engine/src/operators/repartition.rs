@@ -4,6 +4,7 @@
 //! row (null where there is none), and the old row, which the aggregation has to undo, travels in a header in the same
 //! format, last behind the record's own headers.
 
+use super::origin::Origin;
 use super::source::{SourceErrors, fill_meta};
 use super::{FatalError, NotYet, Operator, Output, Port, ReadResult, RecordReader};
 use crate::formats::topic::{TopicReader, TopicWriter};
@@ -23,6 +24,8 @@ pub(super) struct RepartitionSink {
     pub partitions: u32,
     /// Records go to the partition that their rows name, where there is one.
     pub by_partition: bool,
+    /// A value with its origin.
+    pub value: Vec<u8>,
 }
 
 impl Operator for RepartitionSink {
@@ -41,7 +44,16 @@ impl Operator for RepartitionSink {
         let partition = named
             .filter(|named| is_among(*named, self.partitions))
             .unwrap_or_else(|| partition_for(encoded.partition_key(), self.partitions, &mut out.cx.null_key_counter));
-        let record = OutRecord { partition, timestamp: row.meta.timestamp, key: encoded.key, value: encoded.value, headers: &headers };
+        let value = match out.cx.origins.next() {
+            Some(origin) => {
+                self.value.clear();
+                self.value.extend_from_slice(encoded.value.unwrap_or_default());
+                origin.append(encoded.value.is_none(), &mut self.value);
+                Some(self.value.as_slice())
+            }
+            None => encoded.value,
+        };
+        let record = OutRecord { partition, timestamp: row.meta.timestamp, key: encoded.key, value, headers: &headers };
         out.cx.send(self.topic, record)?;
         out.cx.recycle(row);
         Ok(())
@@ -62,9 +74,16 @@ pub(super) struct RepartitionReader {
 
 impl RecordReader for RepartitionReader {
     fn read(&mut self, record: RecordRef<'_>, headers: Headers, partition: i32, cx: &mut TaskContext) -> ReadResult {
+        let (value, origin) = if cx.origins.is_on() { Origin::split(record.value) } else { (record.value, None) };
+        let record = RecordRef { value, ..record };
         let mut row = Row { values: cx.buffers.take_nulls(self.reader.width()), ..Row::default() };
         if let Err(error) = self.reader.read(record.key, record.value, &mut row) {
             return self.errors.report(cx, &error, record, partition);
+        }
+        // Only now: a record that can't be read yet comes again.
+        if origin.is_some_and(|origin| !cx.origins.is_new(self.reader.topic(), &origin)) {
+            cx.recycle(row);
+            return Ok(None);
         }
         fill_meta(&mut row, record, partition, cx);
         if !self.is_table {

@@ -103,6 +103,7 @@ pub(super) fn commit(
     for (_, task) in tasks.iter_mut().filter(|(key, _)| !refused.contains_key(key)) {
         task.dirty = false;
         task.pending = None;
+        task.cx.origins.commit_succeeded();
         task.changelogs.iter_mut().flatten().for_each(Changelog::commit_succeeded);
         task.committed = task.positions().into_iter().map(|(_, offset)| offset).collect();
         task.handle.metrics.commits.fetch_add(1, Ordering::Relaxed);
@@ -134,8 +135,7 @@ fn owned(part: Result<Part, LogError>) -> Result<Part, LogError> {
 fn freeze(task: &mut Task, writer: &mut dyn LogWriter) -> Result<Part, LogError> {
     let now_ms = task.cx.clock.now_ms();
     let frozen: Vec<_> = task.cx.stores.iter_mut().map(Store::freeze).collect();
-    let inputs = task.positions();
-    let positions = inputs.iter().map(|(_, next)| *next).collect();
+    let positions = task.positions().into_iter().map(|(_, next)| next).collect();
     task.pending = Some(Pending { frozen: frozen.clone(), positions });
     task.commit_number += 1;
     for (changelog, frozen) in task.changelogs.iter_mut().zip(&frozen) {
@@ -156,6 +156,7 @@ fn freeze(task: &mut Task, writer: &mut dyn LogWriter) -> Result<Part, LogError>
     // Where the state has not changed as well: the task's positions are those of its marks, whatever its group says.
     let is_marked = changelogs > 0;
     if is_marked && changelogs > 1 {
+        let inputs = task.marked_positions();
         end(task, writer, EndKind::Seal, &inputs)?;
     }
     Ok(if is_marked { Part::ToMark(batch) } else { Part::Plain(batch) })
@@ -163,7 +164,7 @@ fn freeze(task: &mut Task, writer: &mut dyn LogWriter) -> Result<Part, LogError>
 
 /// Ends the commit in each of the task's changelogs, and remembers which input its state stands for.
 fn mark(task: &mut Task, writer: &mut dyn LogWriter, state: &StateDb, mut batch: StateBatch) -> Result<Part, LogError> {
-    let inputs = task.positions();
+    let inputs = task.marked_positions();
     end(task, writer, EndKind::Mark, &inputs)?;
     for changelog in task.changelogs.iter().flatten() {
         batch.set_position(state, &task.id.query, &changelog.partition, changelog.position);
@@ -198,6 +199,7 @@ pub(super) fn roll_back(task: &mut Task) -> Result<(), String> {
     match task.pending.take() {
         Some(pending) if pending.is_handed_over() => {
             task.committed = pending.positions;
+            task.cx.origins.commit_succeeded();
             task.changelogs.iter_mut().flatten().for_each(Changelog::commit_succeeded);
         }
         Some(pending) => sent = pending.frozen,
@@ -206,6 +208,7 @@ pub(super) fn roll_back(task: &mut Task) -> Result<(), String> {
     for store in &mut task.cx.stores {
         store.rollback();
     }
+    task.cx.origins.roll_back();
     for node in &mut task.graph.nodes {
         node.operator.roll_back();
     }

@@ -8,7 +8,7 @@
 //! never has to fit into memory. The database learns only with the last slice which input the stores then include; where the
 //! process dies before, the next start reads on from the slices that are there.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -153,7 +153,7 @@ fn apply(
     };
     let started = Instant::now();
     let (mut entries, mut bytes) = (0_u64, 0_usize);
-    let mut owed: HashSet<Box<[u8]>> = HashSet::new();
+    let mut owed: BTreeSet<Box<[u8]>> = BTreeSet::new();
     store.begin_chunk();
     let read = read(log, source.changelog, source.position, source.end, &mut |record| {
         let Some(key) = record.key.filter(|key| !key.is_empty()) else { return Ok(()) };

@@ -17,7 +17,7 @@ use super::task_runner::{FIRST_LOOK, SourceReads, Task, TaskId};
 use super::worker::Message;
 use super::{RunningQuery, Runtime};
 use crate::log::{LogError, Offset, OffsetSpec, PartitionId, Subscription, TopicHandle, TopicPartition, TopicSpec};
-use crate::operators::{self, BuildEnv, Collector, SourceSpec, TaskSpec};
+use crate::operators::{self, BuildEnv, Collector, Origins, SourceSpec, TaskSpec};
 use crate::pace::Pace;
 use crate::plan::QueryPlan;
 use crate::state::{StateBatch, StateDb, StoreKey, StoreKind, StoreReader};
@@ -321,13 +321,23 @@ impl Runtime {
         let included = if has_changelogs { restored.inputs } else { Positions::new() };
         let (offsets, is_new) = self.start_offsets(sub, &lanes, start, &included, restored.number > 0)?;
         let is_new = is_new && group.is_some();
+        let key = self.next_task_key();
+        let mut origins = Origins::default();
+        if !ephemeral && !self.parts.log.is_atomic() {
+            origins = Origins::new(partition, self.session(key), included.iter());
+            let anew = lanes.iter().enumerate().filter(|(_, (lane, _))| start.made_anew.contains(&*lane.topic));
+            anew.for_each(|(lane, _)| origins.begin_anew(lane));
+            if self.parts.log.gaps() > 0 {
+                origins.begin_all_anew(lanes.len());
+            }
+        }
         if has_changelogs {
-            for ((input, _), next) in lanes.iter().zip(&offsets) {
-                batch.set_position(&state, &handle.id, input, *next);
+            let lanes = lanes.iter().map(|(lane, _)| lane.clone()).zip(offsets.iter().copied());
+            for (input, next) in lanes.chain(origins.positions()) {
+                batch.set_position(&state, &handle.id, &input, next);
             }
             batch.write()?;
         }
-        let key = self.next_task_key();
         let scheduled = Arc::new(AtomicBool::new(true));
         let reader = self.parts.log.subscribe(Subscription {
             partitions: lanes.iter().map(|(tp, _)| tp.clone()).zip(offsets.iter().copied()).collect(),
@@ -340,6 +350,7 @@ impl Runtime {
         let mut cx = TaskContext::new(stores, self.parts.clock.clone(), self.parts.processing_log.clone(), partition);
         cx.pace = Pace::new(handle.interruption(), self.config.max_rows_per_record);
         (cx.policy, cx.query) = (start.policy, handle.id.clone());
+        cx.origins = origins;
         let task = Task {
             id: TaskId { query: handle.id.clone(), sub_topology: sub.spec.id, partition },
             handle: handle.clone(),
@@ -365,6 +376,12 @@ impl Runtime {
             _lease: lease.clone(),
         };
         Ok((key, task))
+    }
+
+    /// Tells the life of a task from earlier ones.
+    fn session(&self, key: u64) -> u32 {
+        let now_ms = u64::try_from(self.parts.clock.now_ms()).unwrap_or_default();
+        u32::try_from((now_ms ^ key << 24) & u64::from(u32::MAX)).unwrap_or(1)
     }
 
     /// Tells the task's worker once, however often the reader calls, until the task had its turn.

@@ -333,12 +333,15 @@ impl Task {
         let Some((arrived, first)) = self.input.head(lane) else { return Ok(Processed { done: 0, not_yet: None }) };
         let (mut done, mut bytes, mut not_yet) = (0, 0, None);
         self.cx.record = Some((Arc::clone(&arrived.batch), first));
+        let mut expected = self.input.position(lane);
         'records: for index in first..first + count {
             if let Some((_, at_hand)) = &mut self.cx.record {
                 *at_hand = index;
             }
             let record = arrived.batch.record(index);
             self.cx.pace.begin();
+            self.cx.origins.begin_record(lane, record.offset, expected);
+            expected = record.offset;
             // Who reads it first must not have processed it when another has to wait.
             if sources.len() > 1 {
                 for source in sources {
@@ -378,6 +381,7 @@ impl Task {
             }
         }
         self.cx.record = None;
+        self.cx.origins.end_record();
         // A topic that is read twice is counted once.
         if let Some(Some(reads)) = sources.first().and_then(|source| self.reads.get_mut(*source)) {
             reads.records += done as u64;
@@ -400,6 +404,13 @@ impl Task {
     pub(super) fn done_with(&self) -> impl Iterator<Item = (TopicPartition, Offset)> {
         let lanes = self.lanes.iter().zip(&self.committed).filter(|((_, sources), _)| sources.iter().all(|s| self.is_repartition[*s]));
         lanes.map(|((partition, _), committed)| (partition.clone(), *committed))
+    }
+
+    /// What its marks say: the positions, and what was read of repartition topics.
+    pub(super) fn marked_positions(&self) -> Vec<(TopicPartition, Offset)> {
+        let mut positions = self.positions();
+        positions.extend(self.cx.origins.positions());
+        positions
     }
 
     /// The next offset to process of each partition.

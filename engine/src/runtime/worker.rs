@@ -85,6 +85,8 @@ pub(super) struct Worker {
     writer: Option<Box<dyn LogWriter>>,
     last_commit: Instant,
     last_purge: Instant,
+    /// The log's gaps that its tasks know of.
+    gaps: u64,
     dirty: bool,
     backoff: Duration,
     /// When tasks that found the log away are tried again.
@@ -109,6 +111,7 @@ impl Worker {
             writer: None,
             last_commit: now,
             last_purge: now,
+            gaps: parts.log.gaps(),
             dirty: false,
             backoff: MIN_BACKOFF,
             rest_until: now,
@@ -432,6 +435,11 @@ impl Worker {
     /// Takes every task that has moved back to its last commit. Queries that write what can't be written end.
     fn roll_back_all(&mut self, error: &LogError) {
         let keys: Vec<TaskKey> = self.tasks.iter().filter(|(_, t)| t.dirty && t.is_bound_to_commits()).map(|(key, _)| *key).collect();
+        let gaps = std::mem::replace(&mut self.gaps, self.log.gaps());
+        if self.gaps != gaps {
+            // What comes again now may be missing in the middle of what arrived: better twice than not at all.
+            self.tasks.values_mut().for_each(|task| task.cx.origins.begin_all_anew(task.lanes.len()));
+        }
         if keys.is_empty() {
             return;
         }

@@ -32,7 +32,7 @@ mod upkeep;
 mod writer;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -87,6 +87,8 @@ struct Shared {
     rules: Rules,
     groups: Arc<Groups>,
     committer: Committer,
+    /// See [`Log::gaps`].
+    gaps: AtomicU64,
     /// The process is about to end.
     closing: AtomicBool,
     /// Made ahead of the next writer: a new idempotent producer needs half a second before it sends.
@@ -150,6 +152,7 @@ impl KafkaLog {
             appender,
             groups,
             committer,
+            gaps: AtomicU64::new(0),
             closing,
             next_producer,
         });
@@ -181,6 +184,10 @@ impl Log for KafkaLog {
             Some(id) => self.cluster_id.get_or_init(|| id).clone(),
             None => String::new(),
         }
+    }
+
+    fn gaps(&self) -> u64 {
+        self.shared.gaps.load(Ordering::Acquire)
     }
 
     fn delete_before(&self, offsets: GroupOffsets) {

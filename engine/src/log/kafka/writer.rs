@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::errors::Failure;
@@ -206,6 +207,10 @@ impl KafkaWriter {
             return Ok(());
         }
         let fatal = self.producer.fatal();
+        if lost.is_some() && fatal.is_none() {
+            // What waited too long or was refused, but perhaps not what came behind it.
+            self.shared.gaps.fetch_add(1, Ordering::AcqRel);
+        }
         let first = lost.as_ref().and_then(|lost| lost.first.as_ref());
         let refusing = first.filter(|first| fatal.is_none() && is_about_a_record(&first.failure)).map(|first| first.topic.clone());
         if let Some(topic) = refusing

@@ -24,8 +24,6 @@ pub(super) enum Exemption {
     /// A commit reported an error after its state had been handed over (on an atomic log: after all of it was done): the task
     /// reads on from before it, and the state does not go back.
     StateAheadOfPositions,
-    /// What a query wrote to its own repartition topic twice is counted behind it twice.
-    RepeatedRepartition,
 }
 
 /// Which exemptions hold for a run.
@@ -37,10 +35,6 @@ pub(super) fn exemptions(setup: &Setup, happened: &Happened) -> BTreeSet<Exempti
             all.insert(Exemption::StateAheadOfPositions);
         }
         return all;
-    }
-    let failed_commits = counts.commit + counts.commit_unknown + counts.flush + counts.send;
-    if setup.workload.repartitions() && failed_commits + counts.refuse_offsets + counts.crash + happened.crashes > 0 {
-        all.insert(Exemption::RepeatedRepartition);
     }
     all
 }

@@ -88,9 +88,7 @@ fn seeds() {
     for workload in Workload::ALL {
         for atomic in [true, false] {
             let runs = exact.get(&(workload, atomic)).copied().unwrap_or_default();
-            // Two stores, and a repartition, have an exemption as soon as anything dies.
-            let least = if !atomic && (workload.stores() > 1 || workload.repartitions()) { 1 } else { 3 };
-            assert!(runs >= least, "{workload:?}, atomic: {atomic}: only {runs} exact runs");
+            assert!(runs >= 3, "{workload:?}, atomic: {atomic}: only {runs} exact runs");
         }
     }
 }

@@ -94,11 +94,6 @@ impl Workload {
         }
     }
 
-    /// Whether the query's own topics stand between its parts.
-    pub fn repartitions(self) -> bool {
-        self == Workload::Regroup
-    }
-
     /// How many stores a task has.
     pub fn stores(self) -> usize {
         match self {
