@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 seconds=${1:-60}
 [ $# -eq 0 ] || shift
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(parser analyzer avro delimited json json_sr kafka protobuf protobuf_nosr)
+[ ${#targets[@]} -gt 0 ] || targets=(parser analyzer avro delimited json json_sr kafka protobuf protobuf_nosr registry)
 export CARGO_TARGET_DIR=${FUZZ_TARGET_DIR:-${CARGO_TARGET_DIR:-$HOME/.cache/tidemill/target}/fuzz}
 for target in "${targets[@]}"; do
   # The parser stands alone and is built in a moment; all else needs the engine.

@@ -13,4 +13,6 @@ pub mod parse;
 #[cfg(feature = "engine")]
 mod random;
 #[cfg(feature = "engine")]
+pub mod registry;
+#[cfg(feature = "engine")]
 mod sql;

@@ -14,6 +14,8 @@ mod mutate;
 mod parse;
 #[path = "../../fuzz/src/random.rs"]
 mod random;
+#[path = "../../fuzz/src/registry.rs"]
+mod registry;
 #[path = "../../fuzz/src/sql.rs"]
 mod sql;
 
@@ -171,4 +173,9 @@ fn protobuf() {
 #[test]
 fn protobuf_nosr() {
     fuzz("protobuf_nosr", decode::protobuf_nosr, any);
+}
+
+#[test]
+fn registry() {
+    fuzz("registry", registry::registry, any);
 }

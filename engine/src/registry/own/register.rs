@@ -39,6 +39,15 @@ impl NewSchema {
         NewSchema { kind, text: text.into(), references: Vec::new(), metadata: None, rule_set: None, id: None, version: None }
     }
 
+    /// A topic with another place could not be read again.
+    fn check_place(&self) -> Result<(), OwnError> {
+        match (self.id, self.version) {
+            (Some(id), _) if id < 0 => Err(OwnError::InvalidSchema(format!("{id} is no id: ids count from 0"))),
+            (_, Some(version)) if version < 1 => Err(OwnError::InvalidSchema(format!("{version} is no version: versions count from 1"))),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn check_size(&self) -> Result<(), OwnError> {
         if self.text.len() > MAX_SCHEMA_BYTES {
             return Err(OwnError::TooLarge { bytes: self.text.len(), limit: MAX_SCHEMA_BYTES });
@@ -90,6 +99,7 @@ impl OwnRegistry {
     pub fn register(&self, subject: &str, new: &NewSchema, normalize: bool) -> Result<Arc<Version>, OwnError> {
         context::check(subject)?;
         new.check_size()?;
+        new.check_place()?;
         let subject = context::normal(subject);
         let mut change = self.change()?;
         let content = self.content.read();

@@ -1,0 +1,135 @@
+//! The server's own registry: schemas of the three languages, changed here and there, are registered, compared, looked up and
+//! deleted under levels and modes. What the topic keeps adds up to the same again.
+
+use std::sync::Arc;
+
+use arbitrary::{Result, Unstructured};
+use serde_json::json;
+use tidemill_engine::clock::SystemClock;
+use tidemill_engine::formats;
+use tidemill_engine::log::Log;
+use tidemill_engine::log::simulated::{SimulatedLog, SimulationOptions};
+use tidemill_engine::registry::own::{Deleted, Link, Mode, NewSchema, OwnRegistry, VersionId};
+use tidemill_engine::registry::{Schema, SchemaKind};
+
+use super::mutate::mutate;
+
+/// Requests of one case.
+const MAX_REQUESTS: usize = 24;
+const SUBJECTS: &[&str] = &["a", "b-value", ":.ctx:c", "", "é", "*"];
+const LEVELS: &[&str] = &["NONE", "BACKWARD", "FORWARD", "FULL", "BACKWARD_TRANSITIVE", "FORWARD_TRANSITIVE", "FULL_TRANSITIVE"];
+
+const AVRO: &[&str] = &[
+    r#"{"type":"record","name":"R","namespace":"n.s","fields":[{"name":"a","type":"int"},{"name":"b","type":["null","string"],"default":null}]}"#,
+    r#"{"type":"record","name":"R","fields":[{"name":"e","type":{"type":"enum","name":"E","symbols":["X","Y"],"default":"X"}},
+       {"name":"f","type":{"type":"fixed","name":"F","size":4}},{"name":"m","type":{"type":"map","values":{"type":"array","items":"long"}}}]}"#,
+    r#"{"type":"record","name":"R","fields":[{"name":"r","type":["null","R"],"default":null},
+       {"name":"d","type":{"type":"bytes","logicalType":"decimal","precision":4,"scale":2},"aliases":["x"]}]}"#,
+    r#"["null","int",{"type":"array","items":"string"}]"#,
+    "\"string\"",
+];
+const JSON: &[&str] = &[
+    r#"{"type":"object","title":"R","properties":{"a":{"type":"integer","connect.type":"int32"},"b":{"oneOf":[{"type":"null"},{"type":"string"}]}}}"#,
+    r##"{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"n":{"$ref":"#/definitions/N"}},"definitions":{"N":
+       {"type":"array","items":{"$ref":"#/definitions/N"},"minItems":1}},"required":["n"],"additionalProperties":false}"##,
+    r##"{"$ref":"#"}"##,
+    r#"{"enum":["a",1,null],"not":{"type":"string","pattern":"^a+$"},"allOf":[{"minimum":1},{"multipleOf":2}]}"#,
+    "true",
+];
+const PROTOBUF: &[&str] = &[
+    "syntax = \"proto3\"; package p; message M { int32 a = 1; optional string b = 2; repeated N n = 3; map<string, double> m = 4; message N { bytes x = 1; } }",
+    "syntax = \"proto3\"; import \"google/protobuf/timestamp.proto\"; message M { google.protobuf.Timestamp t = 1; oneof o { int64 i = 2; E e = 3; } } enum E { Z = 0; Y = 1; }",
+    "syntax = \"proto2\"; message M { required int32 a = 1 [default = 5]; optional group G = 2 { optional M m = 1; } extensions 100 to 200; reserved 5, 7 to 9; }",
+    "syntax = \"proto3\"; message A { B b = 1; } message B { A a = 1; }",
+];
+
+pub fn registry(data: &[u8]) {
+    // An end of the bytes ends the case.
+    let _ = one(&mut Unstructured::new(data));
+}
+
+fn new_schema(u: &mut Unstructured<'_>) -> Result<NewSchema> {
+    let (kind, texts) = *u.choose(&[(SchemaKind::Avro, AVRO), (SchemaKind::Json, JSON), (SchemaKind::Protobuf, PROTOBUF)])?;
+    let mut text = u.choose(texts)?.as_bytes().to_vec();
+    if u.ratio(2, 3)? {
+        mutate(&mut text, u)?;
+    }
+    let mut new = NewSchema::new(kind, String::from_utf8_lossy(&text));
+    if u.ratio(1, 6)? {
+        let subject = (*u.choose(SUBJECTS)?).to_owned();
+        new.references.push(Link {
+            name: (*u.choose(&["n.s.R", "p.proto", "other.json"])?).to_owned(),
+            subject,
+            version: u.int_in_range(-1..=2)?,
+        });
+    }
+    if u.ratio(1, 8)? {
+        (new.id, new.version) = (Some(u.int_in_range(-1..=5)?), Some(u.int_in_range(-1..=5)?));
+    }
+    Ok(new)
+}
+
+fn one(u: &mut Unstructured<'_>) -> Result<()> {
+    let log: Arc<dyn Log> = Arc::new(SimulatedLog::new(SimulationOptions::default()));
+    let open = || OwnRegistry::open(log.clone(), Arc::new(SystemClock), "_schemas", 1).unwrap_or_else(|error| panic!("{error}"));
+    let registry = open();
+    for _ in 0..MAX_REQUESTS {
+        if u.is_empty() {
+            break;
+        }
+        let subject = *u.choose(SUBJECTS)?;
+        let version = *u.choose(&[VersionId::Latest, VersionId::Number(1), VersionId::Number(2), VersionId::Number(-1)])?;
+        let (flag, other) = (u.arbitrary()?, u.arbitrary()?);
+        match u.int_in_range(0..=11)? {
+            0..=4 => {
+                let new = new_schema(u)?;
+                if let Ok(made) = registry.register(subject, &new, flag) {
+                    let found = registry.by_id(made.id, Some(subject));
+                    assert!(found.is_ok(), "{subject} {new:?} became {made:?}, but {found:?}");
+                }
+                columns(&new);
+            }
+            5 => drop(registry.incompatibilities(subject, flag.then_some(version), &new_schema(u)?, other)),
+            6 => drop(registry.look_up(subject, &new_schema(u)?, flag, other)),
+            7 => drop(registry.delete_subject(subject, flag)),
+            8 => drop(registry.delete_version(subject, version, flag)),
+            9 => {
+                if let Ok(config) = serde_json::from_value(json!({"compatibilityLevel": u.choose(LEVELS)?, "normalize": flag})) {
+                    let _ = registry.set_config(other.then_some(subject), &config);
+                }
+            }
+            10 => {
+                let mode = *u.choose(&[Mode::ReadWrite, Mode::ReadWrite, Mode::Import, Mode::ReadOnly])?;
+                let _ = registry.set_mode(other.then_some(subject), mode, flag);
+            }
+            _ => {
+                if let Ok(found) = registry.version(subject, version, flag) {
+                    for format in ["", "resolved", "serialized", "nope"] {
+                        let _ = registry.formatted(&found, format);
+                    }
+                }
+                let _ = (registry.schemas(subject, flag, other), registry.contexts(), registry.referrers(subject, version));
+            }
+        }
+    }
+    let all = |registry: &OwnRegistry| {
+        let schemas = registry.schemas("", true, false);
+        let kept: Vec<_> = schemas.iter().map(|v| (v.subject.clone(), v.version, v.id, v.deleted, v.text.clone())).collect();
+        (kept, registry.subjects("", Deleted::Include), registry.contexts(), registry.max_id(None))
+    };
+    assert_eq!(all(&registry), all(&open()), "what the topic adds up to");
+    Ok(())
+}
+
+/// What any registry may hand out becomes columns, or an error.
+fn columns(new: &NewSchema) {
+    let schema = Schema::new(new.kind, new.text.clone());
+    for name in ["AVRO", "JSON_SR", "PROTOBUF"] {
+        if let Some(support) = formats::by_name(name).and_then(|format| format.schemas()).filter(|s| s.kind() == Some(new.kind)) {
+            for unwrapped in [false, true] {
+                let shape = formats::SchemaShape { unwrapped, ..Default::default() };
+                let _ = (support.columns_of(&schema, &shape), support.name_of(&schema), support.choices(&schema));
+            }
+        }
+    }
+}
