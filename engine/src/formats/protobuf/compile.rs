@@ -11,7 +11,8 @@ use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor};
 use super::connect::{self, Member, Special, declared, item_type_name, members, pair, repeats, special, type_name};
 use super::cursor::Wire;
 use super::parse::name_of;
-use super::read::{Fields, Place, Reader, Source, Step, Symbols, Target, Temporal};
+use super::read::{Fields, Place, Reader, Source, Step, Symbols, Target};
+use super::special::Temporal;
 use crate::types::{SqlType, Text, Value};
 
 /// A column that is wanted, and its slot; `None`: nobody reads it, but its type is checked.
@@ -19,6 +20,8 @@ pub(super) struct Wanted<'c> {
     pub name: &'c str,
     pub sql_type: &'c SqlType,
     pub slot: Option<usize>,
+    /// The number under which it may be carried.
+    pub carried: Option<usize>,
 }
 
 /// Compiles a message for columns.
@@ -65,6 +68,10 @@ fn fields(message: &MessageDescriptor, wanted: &[Wanted<'_>], path: &str) -> Res
                     if !default.is_null() {
                         defaults.push((slot, default));
                     }
+                    let place = match (place, &reader, column.carried) {
+                        (Place::Slot(slot), Reader::String | Reader::Bytes, Some(index)) => Place::Carried { slot, index },
+                        (place, ..) => place,
+                    };
                     steps.push(Step { number: field.number(), wire: reader.wire(), place, reader });
                 }
             }
@@ -219,7 +226,7 @@ fn of_message(message: &MessageDescriptor, field: &FieldDescriptor, target: &Sql
         (None, SqlType::Struct(wanted)) => {
             let wanted: Vec<Wanted<'_>> = (0..)
                 .zip(wanted.iter())
-                .map(|(slot, field)| Wanted { name: &field.name, sql_type: &field.sql_type, slot: Some(slot) })
+                .map(|(slot, field)| Wanted { name: &field.name, sql_type: &field.sql_type, slot: Some(slot), carried: None })
                 .collect();
             Some(Reader::Struct { fields: Box::new(fields(message, &wanted, path)?), width: wanted.len() })
         }

@@ -4,14 +4,14 @@ use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
 use super::connect::{self, Member, Special, declared, item_type_name, members, pair, repeats, special};
 use super::parse::name_of;
-use super::write::{FieldWriter, Shape, SlotWriter, Writer};
+use super::write::{Carry, FieldWriter, Shape, SlotWriter, Writer};
 use crate::types::SqlType;
 
 /// How deep messages may stand in one another.
 const MAX_DEPTH: usize = 100;
 
-/// A column and its slot.
-pub(super) type Column<'c> = (&'c str, &'c SqlType, usize);
+/// A column, its slot, and the number under which it may be carried.
+pub(super) type Column<'c> = (&'c str, &'c SqlType, usize, Option<usize>);
 
 /// Compiles a message for columns.
 ///
@@ -35,11 +35,14 @@ fn fields(message: &MessageDescriptor, columns: &[Column<'_>], depth: usize) -> 
     }
     let members = members(message);
     let mut writers: Vec<(u32, FieldWriter)> = Vec::new();
-    for (name, sql_type, slot) in columns {
+    for (name, sql_type, slot, carried) in columns {
         let exact = members.iter().find(|member| member.name() == *name);
         let found = exact.or_else(|| members.iter().find(|member| member.name().to_uppercase() == *name));
         writers.push(match found {
-            Some(Member::Field(field)) => (field.number(), FieldWriter::Field(slot_writer(field, sql_type, *slot, depth)?)),
+            Some(Member::Field(field)) => {
+                let carried = carried.map(|index| Carry { index, is_text: **sql_type == SqlType::String });
+                (field.number(), FieldWriter::Field(SlotWriter { carried, ..slot_writer(field, sql_type, *slot, depth)? }))
+            }
             Some(Member::Union(oneof)) => {
                 let SqlType::Struct(wanted) = sql_type else {
                     return Err(format!("Cannot write column {name} of type {sql_type} to a oneof"));
@@ -79,7 +82,7 @@ fn slot_writer(field: &FieldDescriptor, sql_type: &SqlType, slot: usize, depth: 
                     // A 32-bit key takes its number from a BIGINT that fits.
                     let inner = item(&key_field, &whole, depth + 1).or_else(|_| item(&key_field, &SqlType::Int, depth + 1))?;
                     let tag = key_field.number() << 3 | inner.wire_bits();
-                    SlotWriter { slot: 0, tag, shape: Shape::Present, writer: Writer::Spelled(Box::new(inner)) }
+                    SlotWriter { slot: 0, tag, shape: Shape::Present, writer: Writer::Spelled(Box::new(inner)), carried: None }
                 }
             };
             let value = slot_writer(&value_field, value, 1, depth + 1)?;
@@ -95,7 +98,8 @@ fn slot_writer(field: &FieldDescriptor, sql_type: &SqlType, slot: usize, depth: 
             (shape, item(field, sql_type, depth)?)
         }
     };
-    Ok(SlotWriter { slot, tag: field.number() << 3 | if shape == Shape::Packed { 2 } else { writer.wire_bits() }, shape, writer })
+    let tag = field.number() << 3 | if shape == Shape::Packed { 2 } else { writer.wire_bits() };
+    Ok(SlotWriter { slot, tag, shape, writer, carried: None })
 }
 
 fn item(field: &FieldDescriptor, sql_type: &SqlType, depth: usize) -> Result<Writer, String> {
@@ -127,7 +131,8 @@ fn item(field: &FieldDescriptor, sql_type: &SqlType, depth: usize) -> Result<Wri
             (Some(Special::Timestamp), SqlType::Timestamp) => Writer::Timestamp,
             (Some(Special::Wrapper(value)), _) => Writer::Wrapper(Box::new(item(&value, sql_type, depth + 1)?)),
             (None, SqlType::Struct(of)) => {
-                let columns: Vec<Column<'_>> = of.iter().enumerate().map(|(slot, field)| (&*field.name, &field.sql_type, slot)).collect();
+                let columns: Vec<Column<'_>> =
+                    of.iter().enumerate().map(|(slot, field)| (&*field.name, &field.sql_type, slot, None)).collect();
                 Writer::Message(fields(message, &columns, depth + 1)?)
             }
             _ => return Err(mismatch(field, sql_type)),

@@ -4,7 +4,7 @@ use super::compile::{Wanted, compile, compile_value};
 use super::parse::parse;
 use super::read::{Budget, Fields, Reader};
 use super::{bare, frame};
-use crate::formats::{DecodeError, Decoder, Field, Layout, LayoutSchemas};
+use crate::formats::{DecodeError, Decoder, Field, Layout, LayoutSchemas, Span};
 use crate::registry::{RegistryError, SchemaId};
 use crate::types::Value;
 
@@ -41,7 +41,10 @@ impl ProtobufDecoder {
         let plan = match self.schemas.poll(SchemaId(id)) {
             Ok(None) => return Err(DecodeError::not_yet(format!("waiting for schema {id} of the registry"))),
             Ok(Some(schema)) => parse(&schema).and_then(|parsed| compile(&frame::message(&parsed, prefix)?, &wanted(&self.fields))),
-            Err(RegistryError::UnknownId(_)) => Err(format!("Error retrieving Protobuf schema for id {id}: Schema {id} not found")),
+            // Not remembered: the registry knows best for how long.
+            Err(RegistryError::UnknownId(_)) => {
+                return Err(DecodeError::new(format!("Error retrieving Protobuf schema for id {id}: Schema {id} not found")));
+            }
             Err(error) => return Err(DecodeError::new(format!("Error retrieving Protobuf schema for id {id}: {error}"))),
         };
         self.plans.truncate(MAX_PLANS - 1);
@@ -50,12 +53,22 @@ impl ProtobufDecoder {
     }
 }
 
-fn wanted(fields: &[Field]) -> Vec<Wanted<'_>> {
-    fields.iter().map(|Field { column, slot, .. }| Wanted { name: &column.name, sql_type: &column.sql_type, slot: *slot }).collect()
+fn wanted<'f>(fields: &'f [Field]) -> Vec<Wanted<'f>> {
+    let of_field = |Field { column, slot, carried }: &'f Field| Wanted {
+        name: &column.name,
+        sql_type: &column.sql_type,
+        slot: *slot,
+        carried: *carried,
+    };
+    fields.iter().map(of_field).collect()
 }
 
 impl Decoder for ProtobufDecoder {
     fn decode(&mut self, payload: &[u8], row: &mut [Value]) -> Result<bool, DecodeError> {
+        self.decode_carrying(payload, row, &mut [])
+    }
+
+    fn decode_carrying(&mut self, payload: &[u8], row: &mut [Value], spans: &mut [Span]) -> Result<bool, DecodeError> {
         let is_last =
             |(prefix, _): &(Box<[u8]>, _)| payload.first() == Some(&0) && payload.get(1..).is_some_and(|rest| rest.starts_with(prefix));
         if !self.plans.first().is_some_and(is_last) {
@@ -63,7 +76,11 @@ impl Decoder for ProtobufDecoder {
         }
         let Some((prefix, plan)) = self.plans.first() else { return Err(DecodeError::new("no plan")) };
         let plan = plan.as_ref().map_err(|why| DecodeError::new(why.as_str()))?;
-        plan.read(payload.get(1 + prefix.len()..).unwrap_or_default(), row, &mut Budget::new())?;
+        let header = 1 + prefix.len();
+        plan.read_carrying(payload.get(header..).unwrap_or_default(), row, spans, &mut Budget::new())?;
+        for span in spans.iter_mut().filter(|span| span.end > span.start) {
+            *span = Span { start: span.start + header, end: span.end + header };
+        }
         Ok(true)
     }
 }
@@ -89,8 +106,12 @@ impl BareDecoder {
 
 impl Decoder for BareDecoder {
     fn decode(&mut self, payload: &[u8], row: &mut [Value]) -> Result<bool, DecodeError> {
+        self.decode_carrying(payload, row, &mut [])
+    }
+
+    fn decode_carrying(&mut self, payload: &[u8], row: &mut [Value], spans: &mut [Span]) -> Result<bool, DecodeError> {
         match self {
-            BareDecoder::Row(fields) => fields.read(payload, row, &mut Budget::new())?,
+            BareDecoder::Row(fields) => fields.read_carrying(payload, row, spans, &mut Budget::new())?,
             BareDecoder::Single { slot, reader } => {
                 let value = reader.read_body(payload, &mut Budget::new())?;
                 if let Some(place) = slot.and_then(|slot| row.get_mut(slot)) {

@@ -2,9 +2,9 @@
 
 use super::compile_write::{Column, compile, compile_value};
 use super::parse::{message, parse};
-use super::write::{FieldWriter, Writer, write_fields};
+use super::write::{FieldWriter, Writer, write_row};
 use super::{bare, frame, message_name};
-use crate::formats::{EncodeError, Encoder, Layout};
+use crate::formats::{Carried, EncodeError, Encoder, Layout};
 use crate::types::Value;
 
 /// A message behind a frame, or bare.
@@ -42,16 +42,20 @@ impl ProtobufEncoder {
 
 fn columns(layout: &Layout) -> Result<Vec<Column<'_>>, String> {
     let columns: Option<Vec<Column<'_>>> =
-        layout.fields.iter().map(|field| Some((&*field.column.name, &field.column.sql_type, field.slot?))).collect();
+        layout.fields.iter().map(|field| Some((&*field.column.name, &field.column.sql_type, field.slot?, field.carried))).collect();
     columns.ok_or_else(|| "a column to write has no slot".to_owned())
 }
 
 impl Encoder for ProtobufEncoder {
     fn encode(&mut self, row: &[Value], out: &mut Vec<u8>) -> Result<bool, EncodeError> {
+        self.encode_carrying(row, &Carried::default(), out)
+    }
+
+    fn encode_carrying(&mut self, row: &[Value], carried: &Carried, out: &mut Vec<u8>) -> Result<bool, EncodeError> {
         match &self.shape {
             Shape::Row(fields) => {
                 out.extend_from_slice(&self.prefix);
-                write_fields(fields, row, out)?;
+                write_row(fields, row, carried, out)?;
             }
             Shape::Single { slot, writer } => {
                 let value = row.get(*slot).unwrap_or(&Value::Null);

@@ -22,6 +22,7 @@ mod known;
 mod parse;
 mod read;
 mod schema;
+mod special;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -58,6 +59,10 @@ impl Format for ProtobufFormat {
 
     fn unwrapped_by_default(&self) -> bool {
         false
+    }
+
+    fn carries(&self) -> bool {
+        true
     }
 
     fn unwraps_single_key(&self) -> bool {

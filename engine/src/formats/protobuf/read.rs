@@ -7,18 +7,14 @@
 
 use std::sync::Arc;
 
-use bigdecimal::BigDecimal;
-use num_bigint::BigInt;
-
 use super::cursor::{Cursor, Read, Wire, unzigzag32, unzigzag64};
-use crate::formats::DecodeError;
-use crate::types::text::{DAY_MS, days_from_civil, days_in_month, read_decimal, to_text, write_double, write_i64};
+use super::special::{Temporal, decimal, float_text};
+use crate::formats::{DecodeError, Span};
+use crate::types::text::{DAY_MS, to_text, write_double, write_i64};
 use crate::types::{MapValue, Text, Value};
 
 /// How many values a payload may unfold to: a message of no bytes may be a struct of a thousand zeros.
 const MAX_VALUES: usize = 1 << 22;
-/// The longest number of a decimal, bytes.
-const MAX_DECIMAL_BYTES: usize = 4096;
 
 /// What reading may still make.
 pub(super) struct Budget(usize);
@@ -64,6 +60,8 @@ pub(super) struct Step {
 pub(super) enum Place {
     /// A single value.
     Slot(usize),
+    /// A single text or BYTES, left where it stands under this number where whoever reads wants it so.
+    Carried { slot: usize, index: usize },
     /// Added to an ARRAY.
     List(usize),
     /// Added to a MAP; the reader is that of a struct of key and value.
@@ -124,13 +122,6 @@ pub(super) enum Source {
     Fixed32,
     Sfixed32,
     Fixed64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Temporal {
-    Date,
-    Time,
-    Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -328,6 +319,14 @@ impl Fields {
     /// # Errors
     /// The bytes are no message, or a value does not fit its column.
     pub fn read(&self, body: &[u8], slots: &mut [Value], budget: &mut Budget) -> Read<()> {
+        self.read_carrying(body, slots, &mut [], budget)
+    }
+
+    /// As [`Self::read`]; `spans` say where carried values stand in `body`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read_carrying(&self, body: &[u8], slots: &mut [Value], spans: &mut [Span], budget: &mut Budget) -> Read<()> {
         let mut cursor = Cursor::new(body);
         // Messages that stand several times, and what they are all together. Hardly ever any.
         let mut gathered: Vec<(u32, Value)> = Vec::new();
@@ -356,6 +355,19 @@ impl Fields {
                             *place = step.reader.read_body(&self.gather(body, step)?, budget)?;
                             gathered.push((number, Value::Null));
                         }
+                    }
+                }
+                Place::Carried { slot, index } => {
+                    let place = place(slots, *slot)?;
+                    let Some(span) = spans.get_mut(*index) else {
+                        *place = step.reader.read(&mut cursor, budget)?;
+                        continue;
+                    };
+                    let length = if matches!(step.reader, Reader::String) { cursor.text()?.len() } else { cursor.sized()?.len() };
+                    let end = body.len() - cursor.rest().len();
+                    *span = Span { start: end - length, end };
+                    if length == 0 {
+                        *place = step.reader.zero();
                     }
                 }
                 Place::List(slot) => {
@@ -483,78 +495,4 @@ fn choices<'v>(union: &'v mut Value, width: usize, budget: &mut Budget) -> Read<
         Value::Struct(choices) => Arc::get_mut(choices).ok_or_else(|| DecodeError::new("a oneof is shared")),
         _ => Err(DecodeError::new("a oneof is no struct")),
     }
-}
-
-impl Temporal {
-    /// Days, milliseconds of the day, or milliseconds since the epoch.
-    fn read(self, body: &[u8]) -> Read<i64> {
-        let [first, second, third, fourth] = numbers(body)?;
-        match self {
-            Temporal::Date => {
-                let (year, month, day) = (i64::from(first as i32), u32::try_from(second), u32::try_from(third));
-                match (month, day) {
-                    (Ok(month @ 1..=12), Ok(day)) if year > 0 && (1..=days_in_month(year, month)).contains(&day) => {
-                        Ok(days_from_civil(year, month, day))
-                    }
-                    _ => Err(DecodeError::new(format!("{first}-{second}-{third} is no date"))),
-                }
-            }
-            Temporal::Time => {
-                if !((0..24).contains(&first) && (0..60).contains(&second) && (0..60).contains(&third) && is_nanos(fourth)) {
-                    return Err(DecodeError::new(format!("{first}:{second}:{third} and {fourth} nanoseconds is no time of a day")));
-                }
-                Ok(((first * 60 + second) * 60 + third) * 1_000 + fourth / NANOS_PER_MS)
-            }
-            Temporal::Timestamp => {
-                let ms = first.checked_mul(1_000).and_then(|ms| ms.checked_add(second / NANOS_PER_MS));
-                ms.filter(|_| is_nanos(second))
-                    .ok_or_else(|| DecodeError::new(format!("{first} seconds and {second} nanoseconds is no timestamp")))
-            }
-        }
-    }
-}
-
-pub(super) const NANOS_PER_MS: i64 = 1_000_000;
-
-fn is_nanos(nanos: i64) -> bool {
-    (0..1_000_000_000).contains(&nanos)
-}
-
-/// The varints of the fields 1 to 4; zero where one is absent.
-fn numbers(body: &[u8]) -> Read<[i64; 4]> {
-    let mut numbers = [0; 4];
-    let mut cursor = Cursor::new(body);
-    while !cursor.is_at_end() {
-        let (number, wire) = cursor.tag()?;
-        match numbers.get_mut(number as usize - 1) {
-            Some(place) if wire == Wire::Varint => *place = cursor.varint()? as i64,
-            _ => cursor.skip(number, wire)?,
-        }
-    }
-    Ok(numbers)
-}
-
-/// `confluent.type.Decimal`: an unscaled number, big-endian in two's complement, its precision and its scale.
-fn decimal(body: &[u8], precision: u32, scale: u32) -> Read<Value> {
-    let mut unscaled: &[u8] = &[];
-    let mut written_scale = 0;
-    let mut cursor = Cursor::new(body);
-    while !cursor.is_at_end() {
-        match cursor.tag()? {
-            (1, Wire::Sized) => unscaled = cursor.sized()?,
-            (3, Wire::Varint) => written_scale = cursor.varint()? as i32,
-            (number, wire) => cursor.skip(number, wire)?,
-        }
-    }
-    if unscaled.len() > MAX_DECIMAL_BYTES {
-        return Err(DecodeError::new(format!("a decimal has more than {MAX_DECIMAL_BYTES} bytes")));
-    }
-    let number = BigDecimal::new(BigInt::from_signed_bytes_be(unscaled), i64::from(written_scale));
-    Ok(Value::decimal(read_decimal(&number, precision, scale).map_err(DecodeError::new)?))
-}
-
-/// A float as Java spells it: with no more digits than a float has.
-fn float_text(number: f32) -> Value {
-    let double = if number.is_finite() { number.to_string().parse().unwrap_or(f64::from(number)) } else { f64::from(number) };
-    Value::String(to_text(|out| write_double(double, out)))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cursor::{write_sized, write_varint};
 use super::infer::columns_of;
 use super::*;
-use crate::formats::{Field, LayoutSchemas};
+use crate::formats::{Carried, Field, LayoutSchemas};
 use crate::plan::{NullRepresentation, SchemaSpec, WriteSchema};
 use crate::registry::{MemoryRegistry, SchemaId, SchemaRegistry};
 use crate::types::{MapValue, SqlType, Value};
@@ -470,4 +470,62 @@ fn a_schema_named_by_its_id_is_written() {
     layout.fields.pop();
     layout.fields[0].column.sql_type = SqlType::Boolean;
     assert_eq!(PROTOBUF.encoder(&layout).err().unwrap(), "Cannot write type BOOLEAN to the field a of type int32");
+}
+
+#[test]
+fn texts_that_only_pass_are_carried() {
+    let registry = Arc::new(MemoryRegistry::default());
+    let columns = [("S", SqlType::String), ("B", SqlType::Bytes), ("I", SqlType::Int), ("E", SqlType::String)];
+    let carrying = |layout: &Layout| {
+        let mut layout = layout.clone();
+        layout.fields.iter_mut().enumerate().for_each(|(index, field)| field.carried = Some(index));
+        layout
+    };
+    let through = |format: &ProtobufFormat, from: &Layout, to: &Layout, row: &[Value]| {
+        let payload = encode(format, from, row);
+        let (mut slots, mut carried) = (vec![Value::Null; row.len()], Carried::default());
+        let spans = carried.begin(row.len());
+        assert_eq!(format.decoder(&carrying(from)).unwrap().decode_carrying(&payload, &mut slots, spans), Ok(true));
+        let count = spans.iter().filter(|span| span.end > span.start).count();
+        carried.keep(&payload);
+        let mut out = Vec::new();
+        assert_eq!(format.encoder(&carrying(to)).unwrap().encode_carrying(&slots, &carried, &mut out), Ok(true));
+        (decode(format, to, &out).unwrap(), count)
+    };
+    let full = [Value::string("grün"), Value::bytes([7u8; 300]), Value::Int(3), Value::string("ONE")];
+    let empty = [Value::string(""), Value::bytes([]), Value::Int(0), Value::string("Z")];
+    for format in [&PROTOBUF, &PROTOBUF_NOSR] {
+        for nulls in [None, Some(NullRepresentation::Optional), Some(NullRepresentation::Wrapper)] {
+            let layout = shaped(format, &columns, &registry, nulls);
+            let carries = if nulls == Some(NullRepresentation::Wrapper) { 0 } else { 3 };
+            assert_eq!(through(format, &layout, &layout, &full), (full.to_vec(), carries));
+            assert_eq!(through(format, &layout, &layout, &empty).0, empty);
+            if nulls.is_some() {
+                let absent = [const { Value::Null }; 4];
+                assert_eq!(through(format, &layout, &layout, &absent).0, absent);
+            }
+        }
+    }
+    // Into a schema that has a wrapper and an enum there.
+    let text = "syntax = \"proto3\"; import \"google/protobuf/wrappers.proto\"; enum En { Z = 0; ONE = 1; } message M { \
+                google.protobuf.StringValue S = 4; google.protobuf.BytesValue B = 3; int32 I = 2; En E = 1; }";
+    let from = shaped(&PROTOBUF, &columns, &registry, None);
+    let mut to = from.clone();
+    let schema = Schema::new(SchemaKind::Protobuf, text);
+    let id = registry.register("u-value", &schema).unwrap();
+    to.schemas.as_mut().unwrap().spec.writes = Some(WriteSchema { id, schema });
+    assert_eq!(through(&PROTOBUF, &from, &to, &full), (full.to_vec(), 3));
+    // The last one of several counts, an empty one too; what is no text is told.
+    let (layout, id) = foreign("syntax = \"proto3\"; message M { string s = 1; }", &[("S", SqlType::String)]);
+    let mut decoder = PROTOBUF.decoder(&carrying(&layout)).unwrap();
+    let mut read = |body: &[u8]| {
+        let payload = [&[0][..], &id.0.to_be_bytes(), &[0], body].concat();
+        let (mut slots, mut carried) = (vec![Value::Null], Carried::default());
+        decoder.decode_carrying(&payload, &mut slots, carried.begin(1)).map_err(|error| error.to_string())?;
+        carried.keep(&payload);
+        Ok::<_, String>((carried.get(0).map(<[u8]>::to_vec), slots.remove(0)))
+    };
+    assert_eq!(read(&[sized(1, b"a"), sized(1, b"bc")].concat()).unwrap().0.as_deref(), Some(&b"bc"[..]));
+    assert_eq!(read(&[sized(1, b"a"), sized(1, b"")].concat()).unwrap(), (None, Value::string("")));
+    assert_eq!(read(&sized(1, &[0xff])).unwrap_err(), "a string is not UTF-8");
 }

@@ -6,8 +6,8 @@
 use num_bigint::Sign;
 
 use super::cursor::{write_sized, write_varint, write_within, zigzag32, zigzag64};
-use super::read::NANOS_PER_MS;
-use crate::formats::EncodeError;
+use super::special::NANOS_PER_MS;
+use crate::formats::{Carried, EncodeError};
 use crate::types::Value;
 use crate::types::text::civil_from_days;
 
@@ -36,6 +36,15 @@ pub(super) struct SlotWriter {
     pub tag: u32,
     pub shape: Shape,
     pub writer: Writer,
+    /// Where its value may be carried.
+    pub carried: Option<Carry>,
+}
+
+/// The number of a carried value, and whether it is a text or BYTES.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Carry {
+    pub index: usize,
+    pub is_text: bool,
 }
 
 /// How many values a field holds.
@@ -85,6 +94,21 @@ pub(super) enum Writer {
     Entry(Box<SlotWriter>, Box<SlotWriter>),
 }
 
+/// Writes the fields of a row, some of whose values may be carried.
+pub(super) fn write_row(fields: &[FieldWriter], slots: &[Value], carried: &Carried, out: &mut Vec<u8>) -> Write {
+    for field in fields {
+        let bytes = match field {
+            FieldWriter::Field(field) => field.carried.and_then(|carry| carried.get(carry.index)).map(|bytes| (field, bytes)),
+            FieldWriter::Choice { .. } => None,
+        };
+        match bytes {
+            Some((field, bytes)) => field.write_carried(bytes, out)?,
+            None => write_fields(std::slice::from_ref(field), slots, out)?,
+        }
+    }
+    Ok(())
+}
+
 /// Writes the fields of a row or of a struct.
 pub(super) fn write_fields(fields: &[FieldWriter], slots: &[Value], out: &mut Vec<u8>) -> Write {
     for field in fields {
@@ -103,6 +127,23 @@ pub(super) fn write_fields(fields: &[FieldWriter], slots: &[Value], out: &mut Ve
 }
 
 impl SlotWriter {
+    /// Writes a carried value, which is not empty.
+    fn write_carried(&self, bytes: &[u8], out: &mut Vec<u8>) -> Write {
+        match self.writer {
+            Writer::String | Writer::Bytes => {
+                write_varint(u64::from(self.tag), out);
+                write_sized(bytes, out);
+                Ok(())
+            }
+            // The schema that was chosen has another type here: an enum, a wrapper.
+            _ if self.carried.is_some_and(|carry| carry.is_text) => {
+                let text = std::str::from_utf8(bytes).map_err(|_| wrong_type())?;
+                self.write(&Value::string(text), out)
+            }
+            _ => self.write(&Value::bytes(bytes), out),
+        }
+    }
+
     /// Writes a value behind its tag, or nothing.
     pub fn write(&self, value: &Value, out: &mut Vec<u8>) -> Write {
         if value.is_null() {
