@@ -13,7 +13,7 @@ mod json;
 mod json_sr;
 mod kafka;
 mod none;
-mod protobuf;
+pub(crate) mod protobuf;
 mod registering;
 pub mod schemas;
 mod timestamp;

@@ -160,3 +160,56 @@ fn a_context_may_stand_before_the_path() {
         ("GET /subjects?subjectPrefix=s", none, Ok(json!(["s"]))),
     ]);
 }
+
+/// A small generator of numbers, the same for each seed.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap_or_default() % limit.max(1)
+    }
+}
+
+#[test]
+fn whatever_is_sent_is_answered() {
+    let api = Api::new();
+    let texts = [
+        ("AVRO", r#"{"type":"record","name":"R","fields":[{"name":"a","type":["null",{"type":"map","values":"R"}],"default":null}]}"#),
+        (
+            "JSON",
+            r##"{"$id":"x","type":["object","null"],"properties":{"a":{"$ref":"#"}},"allOf":[{"not":{"enum":[1,"b"]}}],"items":[{}]}"##,
+        ),
+        (
+            "PROTOBUF",
+            r#"syntax = "proto3"; package p; message M { oneof o { M m = 1; string s = 2; } map<int32, E> k = 4; enum E { Z = 0; } }"#,
+        ),
+    ];
+    let paths = ["POST /subjects/{}/versions", "POST /subjects/{}", "POST /compatibility/subjects/{}/versions?verbose=true"];
+    for (kind, text) in texts {
+        api.ask(&format!("POST /subjects/{kind}/versions"), &json!({ "schema": text, "schemaType": kind }).to_string()).expect("taken");
+    }
+    let mut numbers = Numbers(1);
+    let mut taken = 0;
+    for round in 0..3_000 {
+        let (kind, text) = texts[round % texts.len()];
+        let mut bytes = text.as_bytes().to_vec();
+        for _ in 0..=numbers.below(3) {
+            let (at, other) = (numbers.below(bytes.len()), numbers.below(bytes.len()));
+            match numbers.below(4) {
+                0 => bytes[at] = u8::try_from(32 + numbers.below(95)).unwrap_or(b' '),
+                1 => drop(bytes.remove(at)),
+                2 => bytes.truncate(at.max(1)),
+                _ => {
+                    let (start, end) = (at.min(other), at.max(other));
+                    let part = bytes[start..end].to_vec();
+                    bytes.splice(at..at, part);
+                }
+            }
+        }
+        let schema = String::from_utf8_lossy(&bytes).into_owned();
+        let body = json!({ "schema": schema, "schemaType": kind, "references": [{ "name": "n", "subject": kind, "version": 1 }] });
+        taken += usize::from(api.ask(&paths[round % 7 % 3].replace("{}", kind), &body.to_string()).is_ok());
+    }
+    assert!(taken > 0, "some are schemas still");
+}

@@ -23,8 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const OPEN_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the rows that a file waits for may take.
 const WAIT_PATIENCE: Duration = Duration::from_secs(10);
-/// How the recorded server was set up. Ours keeps a processing log by default, ksqlDB does not.
-const PROPERTIES: [(&str, &str); 7] = [
+/// How the recorded server was set up. Ours keeps a processing log and is a schema registry by default, ksqlDB has neither.
+const PROPERTIES: [(&str, &str); 8] = [
+    ("tidemill.schema.registry.enabled", "false"),
     ("ksql.logging.processing.topic.auto.create", "false"),
     ("ksql.logging.processing.stream.auto.create", "false"),
     ("ksql.service.id", "rec_"),

@@ -73,7 +73,7 @@ const DECIMAL_TEXT: &str =
     "syntax = \"proto3\"; package confluent.type; message Decimal { bytes value = 1; uint32 precision = 2; int32 scale = 3; }";
 
 /// The text of a file that everybody may import.
-pub(super) fn text_of(path: &str) -> Option<String> {
+pub(crate) fn text_of(path: &str) -> Option<String> {
     match path {
         META => Some(META_TEXT.to_owned()),
         "confluent/type/decimal.proto" => Some(DECIMAL_TEXT.to_owned()),

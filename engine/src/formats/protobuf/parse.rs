@@ -19,13 +19,13 @@ use crate::registry::{Schema, SchemaKind};
 /// The name of the schema's own file, which nothing imports.
 const ROOT: &str = "tidemill.registered.schema.proto";
 /// How a field is named in the descriptor whose own name would be refused beside another's.
-const RENAMED: &str = "tidemill_renamed_";
+pub(crate) const RENAMED: &str = "tidemill_renamed_";
 /// How many schemas one may refer to, and how deep.
 const MAX_REFERENCES: usize = 200;
 
 /// A schema's descriptors.
 #[derive(Clone)]
-pub(super) struct Parsed {
+pub(crate) struct Parsed {
     pub file: FileDescriptor,
     /// Confluent's parameters of a field, where the schema uses them.
     pub field_meta: Option<ExtensionDescriptor>,
@@ -35,7 +35,7 @@ pub(super) struct Parsed {
 ///
 /// # Errors
 /// It is not well formed, or imports what is not there.
-pub(super) fn parse(schema: &Schema) -> Result<Parsed, String> {
+pub(crate) fn parse(schema: &Schema) -> Result<Parsed, String> {
     if schema.kind != SchemaKind::Protobuf {
         return Err("The schema is no Protobuf schema".to_owned());
     }

@@ -1,7 +1,6 @@
 //! PROTOBUF schemas: the text of a `.proto` file, or a file's descriptor in base64, as some clients send it. protox compiles
 //! them; the model is the descriptor, in which each type is called by its full name.
 
-mod known_files;
 mod print;
 
 use std::collections::HashMap;
@@ -10,10 +9,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use prost::Message as _;
 use prost_reflect::prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto};
-use prost_reflect::{DescriptorPool, DynamicMessage};
+use prost_reflect::{DescriptorPool, DynamicMessage, FileDescriptor};
 use protox::file::{File, FileResolver, GoogleFileResolver};
 
 use super::{Model, ParsedSchema, all_references};
+use crate::formats::protobuf::{known, parse};
 use crate::registry::Schema;
 
 /// A file, with the types of all that it imports.
@@ -52,17 +52,16 @@ pub enum Origin {
 /// # Errors
 /// It is no schema, or imports what is nowhere: a sentence for the user.
 pub(super) fn parse(schema: &Schema) -> Result<ParsedSchema, String> {
-    let (name, pool) = compile(schema)?;
-    let file = pool.get_file_by_name(&name).ok_or("the schema was compiled to nothing")?;
-    let mut own = file.file_descriptor_proto().clone();
-    own.source_code_info = None;
-    let identity = identity(&own, &file.encode_to_vec());
+    let compiled = compile(schema)?;
+    let own = compiled.descriptor();
     let canonical = if descriptor(&schema.text).is_some() { print::print(&own) } else { schema.text.trim().to_owned() };
+    // A descriptor that was mended does not say all that the text does.
+    let identity = if compiled.is_mended { canonical.clone() } else { identity(&own, &compiled.file.encode_to_vec()) };
     let references = all_references(schema)?;
     let mut types = HashMap::new();
-    for file in pool.files() {
+    for file in compiled.file.parent_pool().files() {
         let origin = match references.iter().find(|reference| reference.name == file.name()) {
-            _ if file.name() == name => Origin::Own,
+            _ if file == compiled.file => Origin::Own,
             Some(reference) => Origin::Reference(reference.subject.clone(), reference.version),
             None => Origin::Known,
         };
@@ -78,15 +77,44 @@ pub(super) fn parse(schema: &Schema) -> Result<ParsedSchema, String> {
 /// # Errors
 /// As for [`parse`].
 pub fn serialized(schema: &Schema) -> Result<String, String> {
-    let (name, pool) = compile(schema)?;
-    let file = pool.get_file_by_name(&name).ok_or("the schema was compiled to nothing")?;
-    let mut own = file.file_descriptor_proto().clone();
-    own.source_code_info = None;
-    Ok(BASE64.encode(own.encode_to_vec()))
+    Ok(BASE64.encode(compile(schema)?.descriptor().encode_to_vec()))
 }
 
-/// Compiles a schema; also what its file is called.
-fn compile(schema: &Schema) -> Result<(String, DescriptorPool), String> {
+struct Compiled {
+    file: FileDescriptor,
+    /// `protoc` would refuse it as it is; Confluent's parser does not.
+    is_mended: bool,
+}
+
+impl Compiled {
+    /// The file's descriptor, with the names that its author gave.
+    fn descriptor(&self) -> FileDescriptorProto {
+        fn rename(message: &mut DescriptorProto) {
+            for field in &mut message.field {
+                if field.name().starts_with(parse::RENAMED) {
+                    field.name = field.json_name.take();
+                }
+            }
+            message.nested_type.iter_mut().for_each(rename);
+        }
+        let mut own = self.file.file_descriptor_proto().clone();
+        own.source_code_info = None;
+        if self.is_mended {
+            own.message_type.iter_mut().for_each(rename);
+        }
+        own
+    }
+}
+
+/// Compiles a schema as it is, or else as the format reads it.
+fn compile(schema: &Schema) -> Result<Compiled, String> {
+    strictly(schema).map(|file| Compiled { file, is_mended: false }).or_else(|why| {
+        let parsed = parse::parse(schema).map_err(|_| why)?;
+        Ok(Compiled { file: parsed.file, is_mended: true })
+    })
+}
+
+fn strictly(schema: &Schema) -> Result<FileDescriptor, String> {
     let references = all_references(schema)?;
     let is_taken = |name: &str| references.iter().any(|reference| reference.name == name);
     let mut name = "schema.proto".to_owned();
@@ -100,7 +128,7 @@ fn compile(schema: &Schema) -> Result<(String, DescriptorPool), String> {
     files.insert(name.clone(), schema.text.clone());
     let mut compiler = protox::Compiler::with_file_resolver(Files { files, google: GoogleFileResolver::new() });
     compiler.open_file(&name).map_err(|error| said(&error))?;
-    Ok((name, compiler.descriptor_pool()))
+    compiler.descriptor_pool().get_file_by_name(&name).ok_or_else(|| "the schema was compiled to nothing".to_owned())
 }
 
 /// What protox says, with the place.
@@ -122,10 +150,10 @@ struct Files {
 
 impl FileResolver for Files {
     fn open_file(&self, name: &str) -> Result<File, protox::Error> {
-        let Some(text) = self.files.get(name).map(String::as_str).or_else(|| known_files::text(name)) else {
+        let Some(text) = self.files.get(name).cloned().or_else(|| known::text_of(name)) else {
             return self.google.open_file(name);
         };
-        let Some(bytes) = descriptor(text) else { return File::from_source(name, text) };
+        let Some(bytes) = descriptor(&text) else { return File::from_source(name, &text) };
         File::decode_file_descriptor_proto(renamed(&bytes, name).as_slice()).map_err(protox::Error::new)
     }
 }
@@ -272,6 +300,18 @@ message Outer {
         let tagged = TEXT.replace("int32 id = 1;", r#"int32 id = 1 [(confluent.field_meta).doc = "d"];"#);
         assert_ne!(parsed(&tagged).identity, from_text.identity);
         assert_eq!(parsed(&tagged.replace("A comment", "Another")).identity, parsed(&tagged).identity);
+    }
+
+    #[test]
+    fn what_confluents_parser_takes_is_taken() {
+        let text = "syntax = \"proto3\"; import \"google/protobuf/any.proto\"; import \"google/protobuf/any.proto\"; \
+                    message R { int32 A_B = 1; int32 AB = 2; }";
+        let lenient = parsed(text);
+        assert_eq!(lenient.canonical, text);
+        assert_ne!(lenient.identity, parsed(&text.replace("int32 AB", "int64 AB")).identity);
+        let sent = serialized(&Schema::new(SchemaKind::Protobuf, text)).expect("compiles");
+        let file = FileDescriptorProto::decode(BASE64.decode(sent).expect("base64").as_slice()).expect("a descriptor");
+        assert_eq!(file.message_type[0].field.iter().map(|field| field.name()).collect::<Vec<_>>(), ["A_B", "AB"]);
     }
 
     #[test]
