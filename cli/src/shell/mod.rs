@@ -18,7 +18,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::client::{Client, ClientError};
-pub use options::{ConnectArgs, ShellArgs};
+pub use options::{ConnectArgs, ShellArgs, definition};
 pub use render::Output;
 pub use screen::Screen;
 use session::STANDARD_INPUT;

@@ -90,18 +90,25 @@ impl ConnectArgs {
                 session.properties.insert(entry.name, entry.value);
             }
         }
-        for definition in &self.define {
-            let Some((name, value)) = definition.split_once('=') else {
-                return Err(format!("--define {definition}: write name=value"));
-            };
-            let (name, value) = (name.trim(), unquoted(value.trim()));
-            let statement = format!("DEFINE {name} = '{}';", value.replace('\'', "''"));
-            tidemill_parser::parse_statement(&statement)
-                .map_err(|_| format!("--define {definition}: '{name}' is no name: letters, digits and _, and no digit first"))?;
-            session.put_variable(name.to_owned(), value.to_owned());
+        for text in &self.define {
+            let (name, value) = definition(text)?;
+            session.put_variable(name, value);
         }
         Ok(())
     }
+}
+
+/// The name and the value of a variable, as `--define` has them.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn definition(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("--define {text}: write name=value"))?;
+    let (name, value) = (name.trim(), unquoted(value.trim()));
+    let statement = format!("DEFINE {name} = '{}';", value.replace('\'', "''"));
+    tidemill_parser::parse_statement(&statement)
+        .map_err(|_| format!("--define {text}: '{name}' is no name: letters, digits and _, and no digit first"))?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// A value without the single quotes that it would have in SQL.

@@ -9,6 +9,7 @@ use clap::Args;
 use super::find::Format;
 use crate::client::Client;
 use crate::conformance::world::RunOptions;
+use crate::shell::definition;
 use crate::sqltest::RemoteOptions;
 
 /// Above the flags of the maintainers.
@@ -100,11 +101,7 @@ impl TestArgs {
 
     /// The variables that SQL tests begin with.
     pub(super) fn variables(&self) -> Result<BTreeMap<String, String>, String> {
-        let parted = self.define.iter().map(|text| match text.split_once('=') {
-            Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
-            _ => Err(format!("--define {text}: write NAME=VALUE")),
-        });
-        parted.collect()
+        self.define.iter().map(|text| definition(text)).collect()
     }
 
     /// The server that tests run on.

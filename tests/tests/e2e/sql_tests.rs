@@ -53,6 +53,12 @@ fn a_failure_has_its_place_and_both_rows() {
 
     let (output, ..) = test(folder.path(), &["tests", "--filter", "good"]);
     assert_eq!(output.status.code(), Some(0));
+
+    write(folder.path(), "with.sql", &good.replace("ASSERT VALUES b VALUES (1, 5)", "ASSERT VALUES b VALUES (1, ${v})"));
+    for (definition, code) in [("v=5", 0), ("v=6", 1), ("5", 1)] {
+        let (output, said, complained) = test(folder.path(), &["with.sql", "--define", definition]);
+        assert_eq!(output.status.code(), Some(code), "{definition}: {said}{complained}");
+    }
 }
 
 #[test]
