@@ -27,6 +27,12 @@ pub enum RegisterError {
     Columns(String),
     #[error("Could not register schema for topic: {0}")]
     Failed(RegistryError),
+    /// Inserted rows have another schema than the topic's, and the registry refuses it.
+    #[error(
+        "Could not register schema for topic: {cause}\nTo write by a schema that is registered already, declare the source with its id, \
+         VALUE_SCHEMA_ID, instead of with columns."
+    )]
+    NotTaken { cause: RegistryError },
     /// The schema that a statement chose got another id when it was registered for the topic.
     #[error(
         "Schema id registered is {registered} which is different from provided {part}_SCHEMA_ID {chosen}.\nTopic: {topic}\nSubject: {}\nSchema: \
@@ -104,7 +110,10 @@ pub fn register_insert(source: &Source, format: &mut TopicFormat, registry: &dyn
                 side.keep(WriteSchema { id: newest.id, schema: (*newest.schema).clone() });
                 Ok(())
             }
-            _ => side.register(registry),
+            newest => side.register(registry).map_err(|error| match error {
+                RegisterError::Failed(cause @ RegistryError::Refused(_)) if newest.is_some() => RegisterError::NotTaken { cause },
+                error => error,
+            }),
         }
     })
 }
@@ -296,6 +305,45 @@ mod tests {
             "Cannot INSERT VALUES into data source `S`. ksqlDB generated schema would overwrite existing key schema.\n\tExisting Schema: \
              \"long\"\n\tksqlDB Generated: \"int\""
         );
+    }
+
+    /// A registry that takes no schema beside those that it has.
+    struct Closed(MemoryRegistry);
+
+    impl SchemaRegistry for Closed {
+        fn register(&self, _subject: &str, _schema: &crate::registry::Schema) -> Result<SchemaId, RegistryError> {
+            Err(RegistryError::Refused("incompatible".to_owned()))
+        }
+
+        fn by_id(&self, id: SchemaId) -> Result<Arc<crate::registry::Schema>, RegistryError> {
+            self.0.by_id(id)
+        }
+
+        fn poll_by_id(&self, id: SchemaId) -> Result<Option<Arc<crate::registry::Schema>>, RegistryError> {
+            self.0.poll_by_id(id)
+        }
+
+        fn latest(&self, subject: &str) -> Result<Option<crate::registry::Registered>, RegistryError> {
+            self.0.latest(subject)
+        }
+
+        fn delete(&self, subject: &str) -> Result<(), RegistryError> {
+            self.0.delete(subject)
+        }
+
+        fn version(&self, subject: &str, version: i32) -> Result<Option<crate::registry::Registered>, RegistryError> {
+            self.0.version(subject, version)
+        }
+    }
+
+    #[test]
+    fn a_schema_that_the_registry_refuses_is_refused_with_what_to_do() {
+        let source = declared(&Arc::default(), "CREATE STREAM S (V INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='AVRO');");
+        let registry = Closed(MemoryRegistry::default());
+        let refused = |registry: &Closed| register_insert(&source, &mut source.format.clone(), registry).unwrap_err().to_string();
+        assert_eq!(refused(&registry), "Could not register schema for topic: incompatible");
+        registry.0.register_as("s-value", avro("\"string\""), SchemaId(9)).unwrap();
+        assert!(refused(&registry).ends_with("declare the source with its id, VALUE_SCHEMA_ID, instead of with columns."));
     }
 
     #[test]
