@@ -11,12 +11,15 @@ use crate::types::Value;
 /// Schemas and messages that a decoder remembers. A topic has few; one with more has them compiled again and again.
 const MAX_PLANS: usize = 256;
 
+/// What stands before payloads (id and message), and how they are read, or why they can't be.
+type Plan = (Box<[u8]>, Result<Fields, String>);
+
 /// Payloads in Confluent's framing.
 pub(super) struct ProtobufDecoder {
     schemas: LayoutSchemas,
     fields: Vec<Field>,
     /// The plans of the ids and messages that were met, the last one used first; or why there is none.
-    plans: Vec<(Box<[u8]>, Result<Fields, String>)>,
+    plans: Vec<Plan>,
 }
 
 impl ProtobufDecoder {
