@@ -39,13 +39,14 @@ impl Builder<'_> {
 
     /// A topic between two sub-topologies. Where the source's formats can't hold its columns, JSON does.
     pub fn repartition(&self, topic: String, key: &[Column], value: &[Column], partitions: Option<u32>) -> Repartition {
-        self.repartition_keyed(topic, &self.key_format, key, value, partitions)
+        self.repartition_as(topic, (&self.key_format, &self.value_format), key, value, partitions)
     }
 
-    pub fn repartition_keyed(
+    /// The same, in formats of its own: of the key, and of the value.
+    pub fn repartition_as(
         &self,
         topic: String,
-        key_format: &Choice,
+        (key_format, value_format): (&Choice, &Choice),
         key: &[Column],
         value: &[Column],
         partitions: Option<u32>,
@@ -55,7 +56,7 @@ impl Builder<'_> {
         if !formats::holds(&key_spec, key, true) {
             key_spec = formats::key_spec(&json, key);
         }
-        let mut value_spec = self.spec(value);
+        let mut value_spec = formats::value_spec(value_format, value, None);
         // A row whose only column is null must not look like a row without a value.
         let is_hidden = match value {
             [] => true,

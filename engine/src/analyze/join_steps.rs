@@ -22,6 +22,8 @@ pub(crate) struct Joined {
     pub step: Step,
     /// How its key is written in its topic.
     key_format: FormatSpec,
+    /// Of its left-most source: topics on the way to the join keep values as that does.
+    value_format: FormatSpec,
     /// Its key was written by the query itself.
     is_own: bool,
     is_table: bool,
@@ -167,7 +169,7 @@ impl Joiner<'_> {
         let mut value = steps::pick(&left.step.schema, &self.needed, &key);
         value.extend(steps::pick(&right.step.schema, &self.needed, &key));
         let nodes = left.nodes + right.nodes;
-        let (key_format, partitions) = (left.key_format, left.partitions);
+        let (key_format, value_format, partitions) = (left.key_format, left.value_format, left.partitions);
         let (left, right) = (Box::new(left.step), Box::new(right.step));
         let kind = match node.kind {
             parsed::Inner => JoinKind::Inner,
@@ -184,6 +186,7 @@ impl Joiner<'_> {
         Some(Joined {
             step,
             key_format,
+            value_format,
             is_own: true,
             is_table: is_table(&node.left),
             partitions,
@@ -244,6 +247,7 @@ impl Joiner<'_> {
         Some(Joined {
             step: Step { kind: StepKind::ForeignKeyResolve { input: Box::new(join), store: result_store }, schema: result },
             key_format: left.key_format,
+            value_format: left.value_format,
             is_own: left.is_own,
             is_table: true,
             partitions: left.partitions,
@@ -275,18 +279,32 @@ impl Joiner<'_> {
         (left, right)
     }
 
+    /// A topic on the way of one side to a join.
+    fn repartition(
+        &self,
+        topic: String,
+        key_format: &FormatSpec,
+        value_format: &FormatSpec,
+        (key, value): (&[Column], &[Column]),
+        partitions: u32,
+    ) -> Repartition {
+        let (key_format, value_format) = (Choice::internal(key_format), Choice::internal(value_format));
+        self.builder.repartition_as(topic, (&key_format, &value_format), key, value, Some(partitions))
+    }
+
     /// A table in a topic of the query's own, with its key in that format.
     fn rekeyed_table(&self, table: Joined, hand: &str, format: &FormatSpec, partitions: u32, node: &Node) -> Joined {
         let (topic, store) = names::rekeyed_table(&node.prefix, hand);
         let (key, value) = (&table.step.schema.key, &table.step.schema.value);
         let topic = self.builder.names.repartition(&topic);
-        let repartition = self.builder.repartition_keyed(topic, &Choice::internal(format), key, value, Some(partitions));
+        let repartition = self.repartition(topic, format, &table.value_format, (key, value), partitions);
         let schema = table.step.schema.clone();
         let key_format = repartition.format.key.clone();
         let kind = StepKind::TableRekey { input: Box::new(table.step), repartition, store };
         Joined {
             step: Step { kind, schema },
             key_format,
+            value_format: table.value_format,
             is_own: true,
             is_table: true,
             partitions,
@@ -318,6 +336,7 @@ impl Joiner<'_> {
         Some(Joined {
             step: steps::select(input, key_names, items),
             key_format: source.format.key.clone(),
+            value_format: source.format.value.clone(),
             is_own: false,
             is_table: source.kind == SourceKind::Table,
             partitions: source.topic.partitions,
@@ -355,8 +374,7 @@ impl Joiner<'_> {
         let key = vec![Column::new(name.clone(), sql_type)];
         let value = steps::pick(&side.step.schema, &self.needed, &key);
         let topic = self.builder.names.repartition(&needs.topic);
-        let format = Choice::internal(&needs.key_format);
-        let mut repartition = self.builder.repartition_keyed(topic, &format, &key, &value, Some(needs.partitions));
+        let mut repartition = self.repartition(topic, &needs.key_format, &side.value_format, (&key, &value), needs.partitions);
         repartition.format.windowed_key = windowed_key;
         let kind = StepKind::SelectKey {
             input: Box::new(side.step),
@@ -366,6 +384,7 @@ impl Joiner<'_> {
         Some(Joined {
             step: Step { kind, schema: Schema { key, value } },
             key_format: needs.key_format,
+            value_format: side.value_format,
             is_own: true,
             is_table: false,
             partitions: needs.partitions,

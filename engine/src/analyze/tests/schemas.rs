@@ -204,3 +204,19 @@ fn keys_of_others_are_written_anew_before_a_join() {
         |left: &str| topics_on_the_way(&format!("{} {on_foreign_key}", sources(left, "JSON"))).iter().filter(|(_, told)| *told).count();
     assert_eq!((told("AVRO"), told("JSON")), (1, 0));
 }
+
+/// In the format of another source a value might not be what it was: DELIMITED knows no empty text, PROTOBUF no null number.
+#[test]
+fn each_side_comes_to_a_join_in_its_own_value_format() {
+    let script = "CREATE TABLE L (ID INT PRIMARY KEY, F INT, G INT) WITH (KAFKA_TOPIC='l', KEY_FORMAT='AVRO', VALUE_FORMAT='DELIMITED');
+         CREATE TABLE R (ID INT PRIMARY KEY, V STRING, W INT) WITH (KAFKA_TOPIC='r', KEY_FORMAT='AVRO', VALUE_FORMAT='JSON_SR');
+         CREATE TABLE OUT AS SELECT L.ID, F, G, V, W FROM L JOIN R ON L.ID = R.ID;";
+    let Ok(Outcome::Query(planned)) = world(&[]).run(script) else { panic!("{script}") };
+    let (mut steps, mut formats) = (vec![&planned.plan.root], Vec::new());
+    while let Some(step) = steps.pop() {
+        formats.extend(step.repartition().map(|repartition| repartition.format.value.name.as_str()));
+        steps.extend(step.inputs());
+    }
+    formats.sort_unstable();
+    assert_eq!(formats, ["DELIMITED", "JSON_SR"]);
+}
