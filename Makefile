@@ -5,7 +5,7 @@ TIDEMILL := $(CARGO_TARGET_DIR)/release/tidemill
 # Where `make install` puts the binary.
 BINDIR ?= $(HOME)/.local/bin
 
-.PHONY: help build install demo test lint bench flights fuzz setup clean
+.PHONY: help build install demo test property lint bench flights fuzz setup clean
 
 help: ## Lists what make can do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,10 @@ flights: setup ## Runs the flights of 2013 through joins and windows
 test: ## Runs every test, the conformance cases and the checks
 	@.ci/setup test
 	@.ci/test
+
+property: setup ## Compares random queries with a batch's answers (SEEDS=100000, or SEED=7 for one)
+	@TIDEMILL_PROPERTY_SEEDS=$(or $(SEEDS),20000) $(if $(SEED),TIDEMILL_PROPERTY_SEED=$(SEED)) \
+		cargo test --release --workspace --test property -- --nocapture
 
 lint: setup ## rustfmt and clippy, warnings denied
 	@cargo fmt --all --check

@@ -93,7 +93,7 @@ ASSERT VALUES b VALUES (1, 6);
 "
     );
     write(folder.path(), "all.sql", &text);
-    let (output, said, complained) = test(folder.path(), &["all.sql", "--server", &url, "--timeout", "30", "--settle", "1500"]);
+    let (output, said, complained) = test(folder.path(), &["all.sql", "--server", &url, "--timeout", "30"]);
     assert_eq!(output.status.code(), Some(1), "{said}{complained}");
     assert!(said.contains("expected  1  | 6\n    actual    1  | 5\n"), "{said}{complained}");
     assert!(said.ends_with("2 passed, 1 failed, 0 skipped\n"), "{said}{complained}");
