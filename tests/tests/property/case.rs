@@ -64,8 +64,6 @@ pub struct Case {
     /// How many of the outputs are the sink's key.
     pub keys: usize,
     pub batch: String,
-    /// Formats that values go through on their way into the sink, for the carried ones.
-    pub hops: Vec<&'static str>,
 }
 
 /// What sources are to be like.
@@ -185,8 +183,8 @@ impl Source {
     }
 }
 
-/// The formats of a sink with these columns, as a WITH clause, and the one of its values.
-pub fn sink_formats(random: &mut Random, keys: &[SqlType], values: &[SqlType]) -> (String, &'static str) {
+/// The formats of a sink with these columns, as a WITH clause.
+pub fn sink_formats(random: &mut Random, keys: &[SqlType], values: &[SqlType]) -> String {
     let columns = |types: &[SqlType]| -> Vec<Column> {
         types.iter().enumerate().map(|(index, sql_type)| Column::new(format!("X{index}"), sql_type.clone())).collect()
     };
@@ -199,7 +197,7 @@ pub fn sink_formats(random: &mut Random, keys: &[SqlType], values: &[SqlType]) -
     // What is computed may be null or empty, which not every format tells apart.
     let able: Vec<&'static str> = ["JSON", "AVRO", "JSON_SR"].into_iter().filter(|format| holds(format, &values, false)).collect();
     let value_format = *random.pick(&able);
-    (format!("WITH (KEY_FORMAT='{key_format}', VALUE_FORMAT='{value_format}')"), value_format)
+    format!("WITH (KEY_FORMAT='{key_format}', VALUE_FORMAT='{value_format}')")
 }
 
 /// All rows of a source, then those of the next.

@@ -50,6 +50,5 @@ pub fn case(random: &mut Random) -> Case {
         is_windowed: false,
         has_presence: true,
         keys: 1,
-        hops,
     }
 }

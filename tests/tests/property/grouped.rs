@@ -22,7 +22,7 @@ pub fn of_stream(random: &mut Random) -> Case {
     let window = random.below(4);
     let types: Vec<SqlType> = groups.iter().map(|(_, sql_type)| sql_type.clone()).collect();
     let value_types: Vec<SqlType> = aggregates.iter().map(|(.., sql_type)| sql_type.clone()).collect();
-    let (with, value_format) = sink_formats(random, &types, &value_types);
+    let with = sink_formats(random, &types, &value_types);
     let names: Vec<&str> = groups.iter().map(|(name, _)| name.as_str()).collect();
     let ksql: Vec<String> = aggregates.iter().enumerate().map(|(index, (ksql, ..))| format!("{ksql} AS x{index}")).collect();
     let over = match window {
@@ -58,7 +58,7 @@ pub fn of_stream(random: &mut Random) -> Case {
         there.join(" AND "),
         names.join(", ")
     );
-    finished(source, statement, batch, types, value_types, value_format, is_windowed)
+    finished(source, statement, batch, types, value_types, is_windowed)
 }
 
 pub fn of_table(random: &mut Random) -> Case {
@@ -70,7 +70,7 @@ pub fn of_table(random: &mut Random) -> Case {
     let aggregates: Vec<Aggregate> = (0..1 + random.below(3)).map(|_| aggregate(random, &source, false)).collect();
     let value_types: Vec<SqlType> = aggregates.iter().map(|(.., sql_type)| sql_type.clone()).collect();
     let types = vec![group_type];
-    let (with, value_format) = sink_formats(random, &types, &value_types);
+    let with = sink_formats(random, &types, &value_types);
     let ksql: Vec<String> = aggregates.iter().enumerate().map(|(index, (ksql, ..))| format!("{ksql} AS x{index}")).collect();
     let statement = format!("CREATE TABLE o {with} AS SELECT {name}, {} FROM s GROUP BY {name};", ksql.join(", "));
     let selected: Vec<String> = aggregates.iter().enumerate().map(|(index, (_, batch, _))| format!("{batch} AS x{index}")).collect();
@@ -80,18 +80,10 @@ pub fn of_table(random: &mut Random) -> Case {
          GROUP BY g",
         selected.join(", ")
     );
-    finished(source, statement, batch, types, value_types, value_format, false)
+    finished(source, statement, batch, types, value_types, false)
 }
 
-fn finished(
-    source: Source,
-    statement: String,
-    batch: String,
-    keys: Vec<SqlType>,
-    values: Vec<SqlType>,
-    value_format: &'static str,
-    is_windowed: bool,
-) -> Case {
+fn finished(source: Source, statement: String, batch: String, keys: Vec<SqlType>, values: Vec<SqlType>, is_windowed: bool) -> Case {
     Case {
         statements: vec![source.declaration(), statement],
         batch,
@@ -103,7 +95,6 @@ fn finished(
         outputs: keys.into_iter().chain(values).map(Output::Computed).collect(),
         is_windowed,
         has_presence: false,
-        hops: vec![value_format],
     }
 }
 

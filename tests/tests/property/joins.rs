@@ -54,7 +54,7 @@ pub fn case(random: &mut Random, sides: Sides) -> Case {
             types.push(of.columns[column].sql_type.clone());
         }
     }
-    let (with, value_format) = sink_formats(random, &[key_type], &types);
+    let with = sink_formats(random, &[key_type], &types);
     let word = if is_left { "LEFT JOIN" } else { "JOIN" };
     let within = if sides == Sides::StreamStream { " WITHIN 30 SECONDS GRACE PERIOD 1 DAY" } else { "" };
     let kind = if sides == Sides::TableTable { "TABLE" } else { "STREAM" };
@@ -78,19 +78,7 @@ pub fn case(random: &mut Random, sides: Sides) -> Case {
         _ => mixed(random, &sources),
     };
     let arrivals = if sides == Sides::StreamTable { in_order(arrivals) } else { arrivals };
-    Case {
-        statements,
-        batch,
-        arrivals,
-        sources,
-        sink: "O".to_owned(),
-        order,
-        outputs,
-        is_windowed: false,
-        has_presence: false,
-        keys: 1,
-        hops: vec![value_format],
-    }
+    Case { statements, batch, arrivals, sources, sink: "O".to_owned(), order, outputs, is_windowed: false, has_presence: false, keys: 1 }
 }
 
 /// The second source's rows, then the first's.

@@ -30,7 +30,7 @@ pub fn case(random: &mut Random, is_table: bool) -> Case {
         types.push(source.columns[column].sql_type.clone());
     }
     let condition = random.percent(70).then(|| scope.condition(random, 2));
-    let (with, value_format) = sink_formats(random, &[key_type], &types);
+    let with = sink_formats(random, &[key_type], &types);
     let kind = if is_table { "TABLE" } else { "STREAM" };
     let filter = condition.as_ref().map(|c| format!(" WHERE {}", c.ksql)).unwrap_or_default();
     let statement = format!("CREATE {kind} o {with} AS SELECT {} FROM s{filter};", ksql.join(", "));
@@ -48,7 +48,6 @@ pub fn case(random: &mut Random, is_table: bool) -> Case {
         is_windowed: false,
         has_presence: true,
         keys: 1,
-        hops: vec![value_format],
     }
 }
 
