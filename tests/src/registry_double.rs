@@ -140,7 +140,7 @@ impl Shared {
             *self.authorization.lock().expect("a lock") = authorization;
             let before = self.requests.fetch_add(1, Ordering::Relaxed);
             let manner = *self.manner.lock().expect("a lock");
-            let flaps = manner == Manner::Flapping && before % 2 == 0;
+            let flaps = manner == Manner::Flapping && before.is_multiple_of(2);
             let (status, kind, text) = match manner {
                 Manner::HangsUp => return Ok(()),
                 Manner::Silent => {

@@ -176,17 +176,15 @@ fn a_record_that_several_sources_read_is_processed_once() {
 /// Where a column tells the time, a record whose time is not known yet holds back those that may be younger.
 #[test]
 fn the_order_of_event_times_holds() {
-    let script = format!(
-        "CREATE STREAM S (ID STRING KEY, V STRING, T BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='AVRO', TIMESTAMP='T');
+    let script = "CREATE STREAM S (ID STRING KEY, V STRING, T BIGINT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='AVRO', TIMESTAMP='T');
          CREATE STREAM R (ID STRING KEY, V STRING, T BIGINT) WITH (KAFKA_TOPIC='r', VALUE_FORMAT='AVRO', TIMESTAMP='T');
          CREATE STREAM O WITH (VALUE_FORMAT='JSON') AS SELECT S.ID, S.V AS A, R.V AS B FROM S
-         LEFT JOIN R WITHIN 1 MILLISECONDS GRACE PERIOD 0 MILLISECONDS ON S.ID = R.ID;"
-    );
+         LEFT JOIN R WITHIN 1 MILLISECONDS GRACE PERIOD 0 MILLISECONDS ON S.ID = R.ID;";
     let mut outcomes = Vec::new();
     for late in 0..12 {
         let (mut lab, registry) = lab(true, move |before| before == late || before == late + 1);
         registry.content.register_as("r-value", schema(), SchemaId(2)).unwrap();
-        let plan = lab.plan(&script);
+        let plan = lab.plan(script);
         // The times cross; taken in another order, those that are late would be dropped.
         for (topic, id, v, t) in
             [("s", 1, "a", 1), ("r", 2, "b", 2), ("s", 2, "c", 10), ("r", 1, "d", 9), ("s", 1, "e", 30), ("r", 1, "f", 31)]

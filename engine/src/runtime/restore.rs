@@ -37,12 +37,20 @@ pub(super) type Positions = BTreeMap<TopicPartition, Offset>;
 
 /// Where a task's stores stand.
 pub(super) struct Restored {
-    /// For each changelog where it ends, and the keys that it is owed.
-    pub changelogs: Vec<Option<(Offset, Vec<Box<[u8]>>)>>,
+    /// For each store that has a changelog.
+    pub changelogs: Vec<Option<RestoredChangelog>>,
     /// The next offset of each input partition that the stores do not include yet; what is not known is left out.
     pub inputs: Positions,
     /// The number of the newest commit.
     pub number: CommitNumber,
+}
+
+/// What a restored store's changelog holds besides.
+#[derive(Debug, Clone)]
+pub(super) struct RestoredChangelog {
+    pub end: Offset,
+    /// The keys that it is owed.
+    pub owed: Vec<Box<[u8]>>,
 }
 
 /// A changelog that may have to be read.
@@ -124,7 +132,7 @@ pub(super) fn restore(
     for ((store, source), restored_one) in stores.iter_mut().zip(&sources).zip(&mut restored.changelogs) {
         let Some(source) = source else { continue };
         let owed = apply(log, state, store, source, restored.number, batch)?;
-        *restored_one = Some((source.end, owed));
+        *restored_one = Some(RestoredChangelog { end: source.end, owed });
     }
     let query = stores.first().map(|store| store.key().query.clone()).unwrap_or_default();
     batch.set_position(state, &query, place, Offset(restored.number));
@@ -386,7 +394,7 @@ mod tests {
             keys.sort();
             keys
         };
-        restored.changelogs.iter().flatten().map(|(_, keys)| sorted(keys)).collect()
+        restored.changelogs.iter().flatten().map(|changelog| sorted(&changelog.owed)).collect()
     }
 
     #[test]

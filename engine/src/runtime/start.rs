@@ -12,7 +12,7 @@ use super::changelog::{Changelog, number_place};
 use super::growth::{self, Running};
 use super::input::Input;
 use super::query_handle::{FailureCause, QueryFailure, QueryHandle};
-use super::restore::{self, Positions};
+use super::restore::{self, Positions, RestoredChangelog};
 use super::task_runner::{FIRST_LOOK, SourceReads, Task, TaskId};
 use super::worker::Message;
 use super::{RunningQuery, Runtime};
@@ -297,10 +297,10 @@ impl Runtime {
         let restored = restore::restore(&*self.parts.log, &state, &mut stores, &topics, &positions, &place, &mut batch)?;
         let has_changelogs = topics.iter().any(Option::is_some);
         let mut changelogs = Vec::with_capacity(stores.len());
-        for (((store, topic), changelog), end) in stores.iter_mut().zip(topics).zip(&sub.changelogs).zip(restored.changelogs) {
+        for (((store, topic), changelog), restored) in stores.iter_mut().zip(topics).zip(&sub.changelogs).zip(restored.changelogs) {
             readers.entry(store.key().store.clone()).or_default().push(store.reader());
-            changelogs.push(match (topic, changelog, end) {
-                (Some(topic), Some((_, topic_handle)), Some((end, owed))) => {
+            changelogs.push(match (topic, changelog, restored) {
+                (Some(topic), Some((_, topic_handle)), Some(RestoredChangelog { end, owed })) => {
                     let changelog = Changelog::new(topic, *topic_handle, end, owed);
                     changelog.settle_debts(store)?;
                     Some(changelog)

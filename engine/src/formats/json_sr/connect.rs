@@ -288,7 +288,7 @@ impl<'s> Reading<'_, 's> {
     }
 }
 
-fn in_java_order<'s>(properties: Option<&'s Map<String, Json>>) -> Vec<(&'s str, &'s Json)> {
+fn in_java_order(properties: Option<&Map<String, Json>>) -> Vec<(&str, &Json)> {
     let mut properties: Vec<(&str, &Json)> = properties.into_iter().flatten().map(|(name, node)| (name.as_str(), node)).collect();
     java_order::sort(&mut properties);
     properties

@@ -24,7 +24,7 @@ pub(super) struct Slot {
 
 /// What is written in place of a null.
 pub(super) enum Null {
-    Null,
+    Written,
     /// The default that the schema names, as JSON.
     Default(Box<str>),
     /// The schema takes none: the name of its type.
@@ -63,7 +63,7 @@ impl Slot {
             ),
             other => Writer::Plain(other.clone()),
         };
-        Slot { writer, null: Null::Null }
+        Slot { writer, null: Null::Written }
     }
 
     /// For a type that is written under a schema of somebody else's.
@@ -146,7 +146,7 @@ impl Slot {
 
     fn write_null(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match &self.null {
-            Null::Null => out.extend_from_slice(b"null"),
+            Null::Written => out.extend_from_slice(b"null"),
             Null::Default(json) => out.extend_from_slice(json.as_bytes()),
             Null::Refused(name) => {
                 return Err(EncodeError::new(format!("Invalid value: null used for required field, schema type: {name}")));
@@ -212,7 +212,7 @@ pub(super) fn chosen_members(
 fn null_of(connect: &Connect) -> Null {
     match &connect.default {
         Some(default) => Null::Default(default.to_string().into()),
-        None if connect.is_optional => Null::Null,
+        None if connect.is_optional => Null::Written,
         None => Null::Refused(connect.kind.name()),
     }
 }
