@@ -171,8 +171,8 @@ fn literal(random: &mut Random, sql_type: &SqlType) -> Pair {
     match sql_type {
         SqlType::Boolean => Pair::same(if random.percent(50) { "true" } else { "false" }),
         SqlType::String => Pair::same(*random.pick(&["'a'", "'bX'", "'é'", "''", "'it''s'", "' Z '"])),
-        SqlType::Double => literal_of(*random.pick(&["0.25", "-17.5", "100.0"]), sql_type),
-        _ => literal_of(*random.pick(&["0", "1", "3", "-2", "7"]), sql_type),
+        SqlType::Double => literal_of(random.pick::<&str>(&["0.25", "-17.5", "100.0"]), sql_type),
+        _ => literal_of(random.pick::<&str>(&["0", "1", "3", "-2", "7"]), sql_type),
     }
 }
 

@@ -26,7 +26,7 @@ pub fn key_format(random: &mut Random, columns: &[Column]) -> &'static str {
 
 fn pick(random: &mut Random, formats: &[&'static str], columns: &[Column], is_key: bool) -> &'static str {
     let able: Vec<&'static str> = formats.iter().copied().filter(|format| holds(format, columns, is_key)).collect();
-    *random.pick::<&'static str>(&able)
+    random.pick::<&'static str>(&able)
 }
 
 /// Whether nulls and empty texts come back from a format as they went in, at any depth.

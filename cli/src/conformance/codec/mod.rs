@@ -89,7 +89,7 @@ impl Side {
             "NONE" => Ok(Json::Null),
             _ => match self.unregistered_schema()? {
                 Some(schema) => codec(schema.kind).decode(bytes, &self.with(&schema, false)),
-                None => self.from_framed(bytes),
+                None => self.read_framed(bytes),
             },
         }
     }
@@ -122,7 +122,7 @@ impl Side {
         Ok(bytes)
     }
 
-    fn from_framed(&self, bytes: &[u8]) -> Result<Json, String> {
+    fn read_framed(&self, bytes: &[u8]) -> Result<Json, String> {
         let unframed = || format!("no schema id stands before {bytes:?}");
         let (&MAGIC, rest) = bytes.split_first().ok_or_else(unframed)? else { return Err(unframed()) };
         let (id, payload) = rest.split_first_chunk().ok_or_else(unframed)?;
