@@ -121,6 +121,6 @@ fn a_registry_behind_tls_is_spoken_to_as_it_was_set() {
     ] {
         let (data, file) = configured(folder, name, &right.url, &properties);
         let (code, said) = ServerProcess::start_refused(&data, &["--config", &file]);
-        assert!(code == Some(1) && said.contains(&format!("{SSL}")) && said.contains(expected), "{name}: {code:?} {said}");
+        assert!(code == Some(1) && said.contains(SSL) && said.contains(expected), "{name}: {code:?} {said}");
     }
 }

@@ -20,9 +20,10 @@ mod registry;
 mod sql;
 
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use arbitrary::Unstructured;
+use tidemill_engine::clock::{Clock, SystemClock};
 
 /// Rounds of a target where no time is given.
 const ROUNDS: u64 = 400;
@@ -79,7 +80,7 @@ fn spent() -> Duration {
 /// Runs a target; `input` makes the bytes of a round.
 fn fuzz(name: &'static str, target: fn(&[u8]), input: impl Fn(&mut Random) -> Vec<u8>) {
     let seconds = number("TIDEMILL_FUZZ_SECONDS");
-    let by_clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |d| d.as_secs().wrapping_mul(1_000_003));
+    let by_clock = || u64::try_from(SystemClock.now_ms()).map_or(1, |ms| (ms / 1000).wrapping_mul(1_000_003));
     let first = number("TIDEMILL_FUZZ_SEED").unwrap_or_else(|| if seconds.is_some() { by_clock() } else { 1 });
     let (started, before) = (Instant::now(), held());
     let mut rounds = 0;
