@@ -135,7 +135,8 @@ fn expected_errors_are_the_end_of_a_test() {
 
 #[test]
 fn formats_with_schemas_have_a_registry() {
-    for format in ["AVRO", "PROTOBUF", "JSON_SR"] {
+    // PROTOBUF holds neither these nulls.
+    for format in ["AVRO", "JSON_SR"] {
         passes(&format!(
             "CREATE STREAM f (k STRING KEY, n INT, s STRUCT<x INT, y ARRAY<STRING>>) WITH (KAFKA_TOPIC='f', FORMAT='{format}');
             CREATE STREAM g AS SELECT * FROM f;

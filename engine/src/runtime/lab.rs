@@ -8,6 +8,7 @@ use super::worker::{Step, Worker};
 use super::{QueryHandle, Runtime, RuntimeConfig, RuntimeParts, StartQuery};
 use crate::analyze::tests::world::{Outcome, World};
 use crate::clock::ManualClock;
+use crate::formats::register_plan;
 use crate::log::simulated::{SimulatedLog, SimulationOptions, StoredRecord};
 use crate::log::{Log, OffsetSpec, TopicPartition, TopicSpec};
 use crate::operators::Collector;
@@ -71,7 +72,10 @@ impl Lab {
     /// Runs a script whose last statement makes a query.
     pub fn plan(&mut self, script: &str) -> Arc<QueryPlan> {
         match self.world.run(script) {
-            Ok(Outcome::Query(planned)) => Arc::new(planned.plan),
+            Ok(Outcome::Query(mut planned)) => {
+                register_plan(&mut planned.plan, &*self.parts.registry).unwrap();
+                Arc::new(planned.plan)
+            }
             other => panic!("{script}: {other:?}"),
         }
     }

@@ -29,10 +29,12 @@ use self::process::Process;
 use self::setup::{Happened, Setup};
 use super::QueryState;
 use crate::analyze::tests::world::{Outcome, World};
+use crate::formats::register_plan;
 use crate::log::simulated::{FaultPlan, OFFSETS_REFUSED, SimulatedLog, SimulationOptions, StoredRecord};
 use crate::log::{Log, TopicSpec};
 use crate::operators::materialized;
 use crate::plan::QueryPlan;
+use crate::registry::NoRegistry;
 use crate::registry::slow::SlowRegistry;
 use crate::state::simulated::SimulatedDisk;
 use crate::types::Value;
@@ -102,9 +104,11 @@ impl Run {
     fn new(setup: Setup) -> Self {
         let mut world = World::new();
         world.default_partitions = Some(setup.partitions);
-        let Ok(Outcome::Query(planned)) = world.run(&setup.workload.script(setup.late_schemas.is_some())) else {
+        let Ok(Outcome::Query(mut planned)) = world.run(&setup.workload.script(setup.late_schemas.is_some())) else {
             panic!("{}", setup.workload.script(setup.late_schemas.is_some()))
         };
+        // Only topics of the query's own have schemas to be written with, and nobody is asked for these.
+        register_plan(&mut planned.plan, &NoRegistry).unwrap_or_else(|error| panic!("{error}"));
         let log = SimulatedLog::new(SimulationOptions { atomic: setup.atomic, faults: FaultPlan::default() });
         for topic in setup.workload.topics().iter().chain(&["O"]) {
             let spec = TopicSpec { name: (*topic).to_owned(), partitions: setup.partitions, replicas: 1, config: BTreeMap::new() };
