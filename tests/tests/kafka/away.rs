@@ -38,8 +38,8 @@ fn counted(rows: &[serde_json::Value]) -> i64 {
     rows.iter().map(|row| row[2].as_i64().unwrap_or(0)).sum()
 }
 
-/// The tables hold every record up to `count`, each as often as it must: what is counted straight from the source once, what
-/// is counted behind a repartition topic as often as that topic holds it (an outage may have put it there twice).
+/// The tables hold every record up to `count`, each once: also what is counted behind a repartition topic, which an outage may
+/// have put there twice.
 fn check(server: &ServerProcess, log: &dyn Log, count: i64) {
     let last = |rest: i64, of: i64| (count - 1 - rest) / of * of + rest;
     let complete = |rows: &[Json], of: i64| {
@@ -62,8 +62,8 @@ fn check(server: &ServerProcess, log: &dyn Log, count: i64) {
         let ends = log.offsets(&repartition.all_partitions(), OffsetSpec::Latest).expect("offsets");
         ends.iter().map(|end| end.0).sum::<i64>()
     };
-    server.pull_until("SELECT * FROM groups;", PATIENCE, |rows| complete(rows, 3) && counted(rows) == in_between());
-    println!("groups: {count} records, {} of them more than once", in_between() - count);
+    server.pull_until("SELECT * FROM groups;", PATIENCE, |rows| complete(rows, 3) && counted(rows) == count);
+    println!("groups: {count} records, {} of them more than once in the topic", in_between() - count);
 }
 
 /// What can't be done without the broker is refused within 10 s, with its reason, and nothing of it is done; what can be done
