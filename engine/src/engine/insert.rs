@@ -61,7 +61,8 @@ pub fn encode(row: &InsertRow, registry: &dyn SchemaRegistry) -> Result<EncodedI
     out.meta.has_key = row.key.iter().any(|v| !v.is_null());
     // A table's row without any value is a row of nulls, not a tombstone, unless its one column stands unwrapped.
     out.meta.has_value = source.kind == SourceKind::Stream || !source.format.value.unwrapped || row.value.iter().any(|v| *v != Value::Null);
-    let encoded = writer.write(&out).map_err(|e| EngineError::user(e.to_string()))?;
+    let failed = |error| EngineError::user(format!("Failed to insert values into '{}'. {error}", source.name));
+    let encoded = writer.write(&out).map_err(failed)?;
     Ok(EncodedInsert {
         topic: source.format.topic.clone(),
         key: encoded.key.map(<[u8]>::to_vec),

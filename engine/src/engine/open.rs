@@ -301,7 +301,10 @@ impl Engine {
         }
         let text = format!("CREATE STREAM `{stream}` ({}) WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='JSON');", stream_columns());
         let statement = tidemill_parser::parse_statement(&text)?;
-        self.execute(&statement, &self.session(&Default::default()))?;
+        // Its format is not the user's to choose.
+        let mut session = self.session(&Default::default());
+        session.0.retain(|name, _| !name.starts_with("ksql.persistence."));
+        self.execute(&statement, &session)?;
         Ok(())
     }
 }

@@ -74,6 +74,15 @@ pub struct TypeList {
 }
 
 #[derive(Debug, Clone, Serialize)]
+pub struct AssertSchema {
+    pub subject: Option<String>,
+    pub id: Option<i64>,
+    pub exists: bool,
+    #[serde(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AssertTopic {
     pub topic_name: String,

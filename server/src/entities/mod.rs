@@ -10,7 +10,7 @@ mod status;
 
 use serde::Serialize;
 
-pub use admin::{AssertTopic, ExtendedTopic, ListedProperty, Properties, Topic, Topics, TypeList, Variable, Variables};
+pub use admin::{AssertSchema, AssertTopic, ExtendedTopic, ListedProperty, Properties, Topic, Topics, TypeList, Variable, Variables};
 pub use connectors::{ConnectorDescription, ConnectorList, ConnectorPlugins, CreatedConnector, DroppedConnector, ListedConnector};
 pub use functions::{Argument, DescribeFunction, FunctionName, FunctionNames, Signature};
 pub use queries::{
@@ -82,6 +82,8 @@ pub enum KsqlEntity {
     Variables(Variables),
     #[serde(rename = "assert_topic")]
     AssertTopic(AssertTopic),
+    #[serde(rename = "assert_schema")]
+    AssertSchema(AssertSchema),
     #[serde(rename = "connector_info")]
     CreatedConnector(CreatedConnector),
     #[serde(rename = "drop_connector")]

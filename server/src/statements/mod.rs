@@ -1,7 +1,9 @@
 //! Statements of `/ksql`: a script is parted, and each statement runs with the session of the request as those before it
 //! left it. What ran before an error stays.
 
+mod assert_schema;
 mod assert_topic;
+mod asserting;
 mod command;
 mod connectors;
 mod describe;
@@ -198,11 +200,8 @@ fn run_one(app: &App, session: &mut Session, caller: Option<&Caller>, spanned: &
         Statement::AssertSchema { subject: None, id: None, .. } => {
             return Err(refused("Failed to prepare statement: ASSERT SCHEMA statements must include a subject name or an id", text));
         }
-        Statement::AssertSchema { .. } => {
-            return Err(ApiError::generic(
-                ErrorCode::ASSERTION_FAILED,
-                "Cannot check schema existence: there is no schema registry; formats with one are not built yet",
-            ));
+        Statement::AssertSchema { subject, id, exists, timeout } => {
+            assert_schema::run(app, &assert_schema::Asserted { subject: subject.as_deref(), id: *id }, *exists, *timeout, text)?
         }
         Statement::Select(_) | Statement::Print(_) => {
             let message =

@@ -44,3 +44,33 @@ fn it_can_be_switched_off() {
     let (status, answer) = json_of(&server, "POST", "/ksql", Some(&body));
     assert!(status >= 400 && answer["message"].to_string().contains("registry"), "{answer}");
 }
+
+#[test]
+fn what_is_registered_can_be_asserted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // The default formats of users are not those of the server's own streams.
+    let variables = [("KSQL_KSQL_PERSISTENCE_DEFAULT_FORMAT_KEY", "AVRO")];
+    let server = ServerProcess::start_in(&folder.path().join("data"), &[], &variables);
+    server.ksql("CREATE STREAM s (k INT KEY, a INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON_SR');");
+    let (_, schema) = json_of(&server, "GET", "/subjects/s-value/versions/latest", None);
+    let id = &schema["id"];
+    for held in ["SUBJECT 's-key'".to_owned(), format!("ID {id}"), format!("SUBJECT 's-value' ID {id}")] {
+        let entity = server.ksql(&format!("ASSERT SCHEMA {held} TIMEOUT 1 SECONDS;"));
+        assert_eq!((&entity[0]["@type"], &entity[0]["exists"]), (&json!("assert_schema"), &json!(true)), "{entity}");
+    }
+    server.ksql("ASSERT NOT EXISTS SCHEMA SUBJECT 'nobody';");
+    server.ksql("ASSERT NOT EXISTS TOPIC nobody WITH (FOO=9);");
+    for (statement, message) in [
+        ("ASSERT SCHEMA SUBJECT 'nobody' TIMEOUT 10 MILLISECONDS;".to_owned(), "Schema with subject name nobody does not exist"),
+        (format!("ASSERT SCHEMA SUBJECT 's-key' ID {id} TIMEOUT 10 MILLISECONDS;"), "does not exist"),
+        (format!("ASSERT NOT EXISTS SCHEMA ID {id} TIMEOUT 10 MILLISECONDS;"), " exists"),
+        (
+            "ASSERT TOPIC 's' WITH (PARTITIONS=2, FOO=1) TIMEOUT 10 MILLISECONDS;".to_owned(),
+            "got 1\nCannot assert unknown topic property: FOO",
+        ),
+    ] {
+        let (status, answer) = json_of(&server, "POST", "/ksql", Some(&json!({ "ksql": statement })));
+        assert_eq!((status, &answer["error_code"]), (417, &json!(41700)), "{answer}");
+        assert!(answer["message"].as_str().is_some_and(|said| said.ends_with(message)), "{answer}");
+    }
+}

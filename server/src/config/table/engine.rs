@@ -34,7 +34,7 @@ pub static PROPERTIES: &[Property] = &[
     server("ksql.hidden.topics", KAFKA_INTERNAL, Kind::List, "Patterns of topics that SHOW TOPICS leaves out."),
     server("ksql.readonly.topics", KAFKA_INTERNAL, Kind::List, "Patterns of topics that nothing may be written to."),
     server("ksql.assert.topic.default.timeout.ms", "1000", MS, "How long ASSERT TOPIC waits, milliseconds."),
-    inert("ksql.assert.schema.default.timeout.ms", "1000", MS, "Formats with a schema registry are not built yet."),
+    server("ksql.assert.schema.default.timeout.ms", "1000", MS, "How long ASSERT SCHEMA waits, milliseconds."),
     // What expressions give.
     refused("ksql.cast.strings.preserve.nulls", "true", Kind::Bool, "CAST of null to STRING is null, never the text 'null'."),
     refused("ksql.nested.error.set.null", "true", Kind::Bool, "An element that fails is null, the others stay."),
