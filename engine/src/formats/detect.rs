@@ -260,12 +260,14 @@ pub(super) fn show_bytes(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// Schemas 1 (AVRO) and 2 (JSON); 9 is asked for in vain.
+    /// Schemas 1 (AVRO), 2 (JSON) and 4 (PROTOBUF); 9 is asked for in vain.
     fn known() -> ShownSchemas {
         let record = r#"{"type":"record","name":"r","fields":[{"name":"A","type":["null","int"]}]}"#;
         let mut schemas = ShownSchemas::default();
         schemas.learn(SchemaId(1), Some(Arc::new(Schema::new(SchemaKind::Avro, record))));
         schemas.learn(SchemaId(2), Some(Arc::new(Schema::new(SchemaKind::Json, "{}"))));
+        let message = "syntax = \"proto3\"; message M { int32 I = 1; string S = 2; }";
+        schemas.learn(SchemaId(4), Some(Arc::new(Schema::new(SchemaKind::Protobuf, message))));
         schemas.learn(SchemaId(9), None);
         schemas
     }
@@ -296,6 +298,8 @@ mod tests {
             (false, &[0, 0, 0, 0, 1, 2, 14], "AVRO or KAFKA_STRING", "{\"A\": 7}"),
             (false, &[0, 0, 0, 0, 1, 2, 0xf9, 0x0f], "AVRO or KAFKA_BIGINT or KAFKA_DOUBLE", "{\"A\": -1021}"),
             (false, b"\x00\x00\x00\x00\x02{ \"B\": 1 }", "JSON_SR or KAFKA_STRING", "{\"B\":1}"),
+            (false, &[0, 0, 0, 0, 4, 0, 8, 2, 18, 1, b'x'], "PROTOBUF or KAFKA_STRING", "I: 2 S: \"x\""),
+            (true, &[0, 0, 0, 0, 4, 0, 8, 0xff], "KAFKA_BIGINT or KAFKA_DOUBLE", "67111167"),
             (false, &[0xff, b'a', b'\\'], "UNRECOGNISED_BYTES", "\\xFFa\\x5C"),
         ];
         for (is_key, record, names, shown) in cases {

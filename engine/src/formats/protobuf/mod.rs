@@ -22,6 +22,7 @@ pub(crate) mod known;
 pub(crate) mod parse;
 mod read;
 mod schema;
+mod show;
 mod special;
 #[cfg(test)]
 mod tests;
@@ -107,6 +108,10 @@ impl SchemaSupport for ProtobufFormat {
 
     fn columns_of(&self, schema: &Schema, shape: &SchemaShape<'_>) -> Result<Inferred, String> {
         infer::columns_of(schema, shape)
+    }
+
+    fn show(&self, payload: &[u8], schema: &Schema) -> Result<String, String> {
+        show::show(payload, schema)
     }
 
     fn name_of(&self, schema: &Schema) -> Option<String> {
