@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Tree;
 
+use super::Printer;
 use super::windowed_key::split_window;
 use crate::plan::WindowedKey;
 use crate::registry::{Schema, SchemaId, SchemaKind};
@@ -90,10 +91,18 @@ const VALUE: &[Candidate] = &[
 ];
 
 /// Schemas that records of a topic name by their ids.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct ShownSchemas {
     /// `None`: the registry does not know it.
-    known: HashMap<SchemaId, Option<Arc<Schema>>>,
+    known: HashMap<SchemaId, Option<Shown>>,
+}
+
+/// A schema that the registry knows.
+#[derive(Clone)]
+struct Shown {
+    kind: SchemaKind,
+    /// `None`: it is not well formed, so nothing is of it.
+    printer: Option<Printer>,
 }
 
 impl ShownSchemas {
@@ -105,11 +114,11 @@ impl ShownSchemas {
 
     /// Remembers the registry's answer; `None`: it does not know the schema.
     pub fn learn(&mut self, id: SchemaId, schema: Option<Arc<Schema>>) {
-        self.known.insert(id, schema);
+        self.known.insert(id, schema.map(|schema| Shown { kind: schema.kind, printer: printer(&schema) }));
     }
 
-    fn get(&self, id: SchemaId) -> Option<&Schema> {
-        self.known.get(&id)?.as_deref()
+    fn get(&self, id: SchemaId) -> Option<&Shown> {
+        self.known.get(&id)?.as_ref()
     }
 }
 
@@ -155,12 +164,18 @@ impl Plain {
 /// What stands behind the id of a schema of that kind.
 fn with_schema(bytes: &[u8], schemas: &ShownSchemas, kind: SchemaKind) -> Option<String> {
     let (id, payload) = framed(bytes)?;
-    let schema = schemas.get(id).filter(|schema| schema.kind == kind)?;
-    if kind == SchemaKind::Json {
-        return serde_json::from_slice::<Tree>(payload).ok().map(|tree| tree.to_string());
+    let shown = schemas.get(id).filter(|shown| shown.kind == kind)?;
+    shown.printer.as_ref()?(payload).ok()
+}
+
+/// How payloads of a schema are shown.
+fn printer(schema: &Schema) -> Option<Printer> {
+    if schema.kind == SchemaKind::Json {
+        let tree = |payload: &[u8]| serde_json::from_slice::<Tree>(payload).map(|tree| tree.to_string());
+        return Some(Arc::new(move |payload| tree(payload).map_err(|error| error.to_string())));
     }
     let mut formats = super::ALL.iter().filter_map(|format| format.schemas());
-    formats.find(|support| support.kind() == Some(kind))?.show(payload, schema).ok()
+    formats.find(|support| support.kind() == Some(schema.kind))?.printer(schema).ok()
 }
 
 impl Candidate {

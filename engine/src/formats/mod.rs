@@ -34,7 +34,7 @@ pub use detect::{FormatDetector, ShownSchemas};
 pub use json::{write_json, write_json_string};
 pub use protobuf::descriptors as protobuf_descriptors;
 pub use registering::{RegisterError, register_insert, register_plan, register_source};
-pub use schemas::{Inferred, SchemaShape, SchemaSupport};
+pub use schemas::{Inferred, Printer, SchemaShape, SchemaSupport};
 pub use timestamp::TimestampExtractor;
 pub use topic::{Encoded, ReadError, RecordPart, SlotUse, TopicReader, TopicWriter, WriteError};
 pub use warnings::take_warnings;

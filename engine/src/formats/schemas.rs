@@ -37,6 +37,10 @@ pub enum Inferred {
     Value(SqlType),
 }
 
+/// A payload (without the id before it) as text, for PRINT; or why it is not of the schema. What can be done once for a schema
+/// is done by then.
+pub type Printer = Arc<dyn Fn(&[u8]) -> Result<String, String> + Send + Sync>;
+
 /// Schemas of a format: from columns and to columns.
 pub trait SchemaSupport: Send + Sync {
     /// The language of its schemas; `None`: they are never registered (PROTOBUF_NOSR).
@@ -54,12 +58,12 @@ pub trait SchemaSupport: Send + Sync {
     /// The schema is not well formed, refers to what is not there, or has what no SQL type holds: a sentence for the user.
     fn columns_of(&self, schema: &Schema, shape: &SchemaShape<'_>) -> Result<Inferred, String>;
 
-    /// A payload (without the id before it) as text, for PRINT.
+    /// How payloads of a schema are shown.
     ///
     /// # Errors
-    /// It is not of the schema.
-    fn show(&self, payload: &[u8], _schema: &Schema) -> Result<String, String> {
-        Ok(super::detect::show_bytes(payload))
+    /// The schema is not well formed, or refers to what is not there.
+    fn printer(&self, _schema: &Schema) -> Result<Printer, String> {
+        Ok(Arc::new(|payload| Ok(super::detect::show_bytes(payload))))
     }
 
     /// The name of the record or message that a schema declares, where it declares just one.

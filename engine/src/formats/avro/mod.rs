@@ -26,7 +26,7 @@ mod types;
 mod write;
 mod write_plan;
 
-use super::{Decoder, Encoder, Format, Inferred, Layout, SchemaShape, SchemaSupport};
+use super::{Decoder, Encoder, Format, Inferred, Layout, Printer, SchemaShape, SchemaSupport};
 use crate::registry::{Schema, SchemaKind};
 use crate::types::{Column, SqlType};
 
@@ -90,8 +90,8 @@ impl SchemaSupport for AvroFormat {
         infer::columns_of(schema, shape.keeps_case)
     }
 
-    fn show(&self, payload: &[u8], schema: &Schema) -> Result<String, String> {
-        show::show(payload, schema)
+    fn printer(&self, schema: &Schema) -> Result<Printer, String> {
+        show::printer(schema)
     }
 
     fn name_of(&self, schema: &Schema) -> Option<String> {

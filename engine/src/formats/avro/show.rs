@@ -3,6 +3,7 @@
 //! Records and maps are `{"a": 1}`, texts and symbols are quoted within them; logical types are what they are written as.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use apache_avro::Schema;
 use apache_avro::schema::{InnerDecimalSchema, UuidSchema};
@@ -10,20 +11,25 @@ use serde_json::Value as Json;
 
 use super::cursor::{Cursor, Read, bad};
 use super::names::{MAX_DEPTH, Names, namespace_of};
-use crate::types::text::write_double;
+use crate::formats::Printer;
+use crate::types::text::{write_double, write_float};
 
 /// Longer texts are cut: a payload may say a thousand times that nothing is in it.
 const MAX_SHOWN_BYTES: usize = 1 << 20;
 
-/// A payload's value as text.
+/// Shows a payload's value.
 ///
 /// # Errors
-/// It is not of the schema, or there is more behind it.
-pub(super) fn show(payload: &[u8], schema: &crate::registry::Schema) -> Result<String, String> {
+/// The schema is not well formed, or refers to what is not there.
+pub(super) fn printer(schema: &crate::registry::Schema) -> Result<Printer, String> {
     let (schema, others) = super::parse::parse(schema)?;
-    let mut show = Show { names: Names::of(others.iter().chain([&schema])), out: String::new() };
+    Ok(Arc::new(move |payload| show(payload, &schema, &others)))
+}
+
+fn show(payload: &[u8], schema: &Schema, others: &[Schema]) -> Result<String, String> {
+    let mut show = Show { names: Names::of(others.iter().chain([schema])), out: String::new() };
     let mut cursor = Cursor::new(payload);
-    show.value(&mut cursor, &schema, None, MAX_DEPTH, true).map_err(|error| error.to_string())?;
+    show.value(&mut cursor, schema, None, MAX_DEPTH, true).map_err(|error| error.to_string())?;
     if cursor.remaining() > 0 {
         return Err(format!("{} bytes are left behind the value", cursor.remaining()));
     }
@@ -46,8 +52,14 @@ impl<'s> Show<'s> {
             Schema::Null => self.out.push_str(if is_root { "<null>" } else { "null" }),
             Schema::Boolean => self.display(cursor.boolean()?),
             Schema::Int | Schema::Date | Schema::TimeMillis => self.display(cursor.int()?),
-            Schema::Float => self.double(cursor.float()?.into()),
-            Schema::Double => self.double(cursor.double()?),
+            Schema::Float => {
+                let value = cursor.float()?;
+                self.number(is_root || value.is_finite(), |out| write_float(value, out));
+            }
+            Schema::Double => {
+                let value = cursor.double()?;
+                self.number(is_root || value.is_finite(), |out| write_double(value, out));
+            }
             Schema::String | Schema::Uuid(UuidSchema::String) => self.text(cursor.text()?, is_root),
             Schema::Enum(of) => {
                 let index = cursor.index(of.symbols.len())?;
@@ -116,8 +128,12 @@ impl<'s> Show<'s> {
         let _ = write!(self.out, "{value}");
     }
 
-    fn double(&mut self, value: f64) {
-        if value.is_finite() { write_double(value, &mut self.out) } else { self.display(format_args!("\"{value}\"")) }
+    /// What JSON has no number for is quoted, unless it is the whole.
+    fn number(&mut self, is_plain: bool, write: impl FnOnce(&mut String)) {
+        let quote = if is_plain { "" } else { "\"" };
+        self.out.push_str(quote);
+        write(&mut self.out);
+        self.out.push_str(quote);
     }
 
     fn text(&mut self, text: &str, is_root: bool) {
@@ -148,13 +164,17 @@ mod tests {
             {"name":"I","type":["null","int"]},{"name":"S","type":["null","string"]},{"name":"D","type":"double"},
             {"name":"A","type":{"type":"array","items":"long"}},{"name":"M","type":{"type":"map","values":"boolean"}},
             {"name":"F","type":{"type":"fixed","name":"f","size":2}},{"name":"N","type":["null","r"]}]}"#;
-        let shown = |text: &str, payload: &[u8]| show(payload, &crate::registry::Schema::new(SchemaKind::Avro, text));
+        let shown = |text: &str, payload: &[u8]| printer(&crate::registry::Schema::new(SchemaKind::Avro, text))?(payload);
         let payload = [&[2, 4, 2, 4, b'a', b'"'][..], &1.5f64.to_le_bytes(), &[4, 2, 3, 0, 2, 2, b'k', 1, 0, 0xff, 1, 0]].concat();
         let expected = r#"{"I": 2, "S": "a\"", "D": 1.5, "A": [1, -2], "M": {"k": true}, "F": [-1, 1], "N": null}"#;
         assert_eq!(shown(record, &payload).unwrap(), expected);
         assert!(shown(record, &payload[1..]).is_err());
         assert_eq!(shown("\"string\"", &[4, b'h', b'i']).unwrap(), "hi");
         assert_eq!(shown("\"long\"", &[9]).unwrap(), "-5");
+        assert_eq!(shown("\"float\"", &1.1f32.to_le_bytes()).unwrap(), "1.1");
+        assert_eq!(shown("\"double\"", &f64::NEG_INFINITY.to_le_bytes()).unwrap(), "-Infinity");
+        let doubles = r#"{"type":"array","items":"double"}"#;
+        assert_eq!(shown(doubles, &[&[2][..], &f64::NAN.to_le_bytes(), &[0]].concat()).unwrap(), "[\"NaN\"]");
         assert!(shown("\"long\"", &[9, 9]).is_err(), "there is more");
         // A record within a record within …
         assert!(shown(r#"{"type":"record","name":"r","fields":[{"name":"n","type":["null","r"]}]}"#, &[2; 1000]).is_err());

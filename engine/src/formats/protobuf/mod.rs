@@ -28,7 +28,7 @@ mod special;
 mod tests;
 mod write;
 
-use super::{Decoder, Encoder, Format, Inferred, Layout, SchemaShape, SchemaSupport};
+use super::{Decoder, Encoder, Format, Inferred, Layout, Printer, SchemaShape, SchemaSupport};
 use crate::registry::{Schema, SchemaKind};
 use crate::types::Column;
 
@@ -110,8 +110,8 @@ impl SchemaSupport for ProtobufFormat {
         infer::columns_of(schema, shape)
     }
 
-    fn show(&self, payload: &[u8], schema: &Schema) -> Result<String, String> {
-        show::show(payload, schema)
+    fn printer(&self, schema: &Schema) -> Result<Printer, String> {
+        show::printer(schema)
     }
 
     fn name_of(&self, schema: &Schema) -> Option<String> {

@@ -4,28 +4,35 @@
 //! schema does not know stands behind them under its number.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use prost_reflect::{DynamicMessage, Kind, Value};
 
 use super::cursor::{Cursor, Read, Wire};
 use super::frame;
-use super::parse::{name_of, parse};
-use crate::types::text::write_double;
+use super::parse::{Parsed, name_of, parse};
+use crate::formats::Printer;
+use crate::types::text::{write_double, write_float};
 
 /// Longer texts are cut off: a payload may say a thousand times that nothing is in it.
 const MAX_SHOWN_BYTES: usize = 1 << 20;
 /// How deep unknown fields are looked for within one another; below, they are bytes.
 const MAX_UNKNOWN_DEPTH: usize = 100;
 
-/// What stands behind a schema's id (the message's place in it and the message) as text.
+/// Shows what stands behind a schema's id: the message's place in it and the message.
 ///
 /// # Errors
-/// It is not of the schema, or too long.
-pub(super) fn show(payload: &[u8], schema: &crate::registry::Schema) -> Result<String, String> {
+/// The schema is not well formed, or imports what is not there.
+pub(super) fn printer(schema: &crate::registry::Schema) -> Result<Printer, String> {
+    let parsed = parse(schema)?;
+    Ok(Arc::new(move |payload| show(payload, &parsed)))
+}
+
+fn show(payload: &[u8], parsed: &Parsed) -> Result<String, String> {
     // Which id it was does not matter here.
     let framed = [&[0; 5], payload].concat();
     let prefix = frame::split(&framed).map_err(|error| error.to_string())?.prefix;
-    let descriptor = frame::message(&parse(schema)?, prefix)?;
+    let descriptor = frame::message(parsed, prefix)?;
     let body = framed.get(1 + prefix.len()..).unwrap_or_default();
     let message = DynamicMessage::decode(descriptor, body).map_err(|error| error.to_string())?;
     let mut show = Show { out: String::new() };
@@ -99,8 +106,7 @@ impl Show {
             (Value::I64(value), _) => self.display(value),
             (Value::U32(value), _) => self.display(value),
             (Value::U64(value), _) => self.display(value),
-            // The few digits that tell it from other floats, which are fewer than those of the same double.
-            (Value::F32(value), _) => write_double(value.to_string().parse().unwrap_or(f64::from(*value)), &mut self.out),
+            (Value::F32(value), _) => write_float(*value, &mut self.out),
             (Value::F64(value), _) => write_double(*value, &mut self.out),
             (Value::String(text), _) => self.bytes(text.as_bytes()),
             (Value::Bytes(bytes), _) => self.bytes(bytes),
@@ -227,7 +233,7 @@ mod tests {
         float F = 9; optional bool O = 10; repeated In L = 11; uint64 U = 12; oneof one { sint32 Z = 13; fixed32 W = 14; } }";
 
     fn shown(text: &str, body: &[u8]) -> Result<String, String> {
-        show(&[&[0], body].concat(), &Schema::new(SchemaKind::Protobuf, text))
+        printer(&Schema::new(SchemaKind::Protobuf, text))?(&[&[0], body].concat())
     }
 
     #[test]
@@ -263,10 +269,10 @@ mod tests {
 
     #[test]
     fn messages_are_those_that_the_payload_names() {
-        let schema = Schema::new(SchemaKind::Protobuf, TEXT);
-        assert_eq!(show(&[4, 0, 0, 0x08, 7], &schema).as_deref(), Ok("X: 7"));
-        assert!(show(&[2, 4, 0x08, 7], &schema).is_err(), "there is no third message");
-        assert!(show(&[], &schema).is_err());
+        let show = printer(&Schema::new(SchemaKind::Protobuf, TEXT)).unwrap();
+        assert_eq!(show(&[4, 0, 0, 0x08, 7]).as_deref(), Ok("X: 7"));
+        assert!(show(&[2, 4, 0x08, 7]).is_err(), "there is no third message");
+        assert!(show(&[]).is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod write_time;
 
 pub use base64::{parse_base64, parse_padded_base64, write_base64};
 pub use calendar::{civil_from_days, days_from_civil, days_in_month};
-pub use number::{write_decimal, write_decimal_short, write_double, write_i32, write_i64};
+pub use number::{write_decimal, write_decimal_short, write_double, write_float, write_i32, write_i64};
 pub use parse_number::{fit_decimal, parse_decimal, parse_double, read_decimal};
 pub use parse_time::{parse_date, parse_time, parse_timestamp};
 pub use write_time::{write_date, write_time, write_timestamp};

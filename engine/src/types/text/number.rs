@@ -40,6 +40,12 @@ pub fn write_double(value: f64, out: &mut impl TextOut) {
     write_scientific(ryu::Buffer::new().format_finite(value).as_bytes(), out);
 }
 
+/// A FLOAT of a foreign schema as Java prints it: the few digits that tell it from other floats, which are fewer than those of
+/// the same DOUBLE.
+pub fn write_float(value: f32, out: &mut impl TextOut) {
+    write_double(value.to_string().parse().unwrap_or(f64::from(value)), out);
+}
+
 /// Rewrites a number in any spelling (`1e21`, `12345678.9`, `0.0001`) as `d.dddE±x`.
 fn write_scientific(text: &[u8], out: &mut impl TextOut) {
     let (negative, text) = match text {
