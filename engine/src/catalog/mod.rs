@@ -169,6 +169,24 @@ impl Catalog {
         )))
     }
 
+    /// Whether a source's topic may go with it.
+    ///
+    /// # Errors
+    /// Others are over the topic, too.
+    pub fn check_owns_topic(&self, source: &Source) -> Result<(), CatalogError> {
+        let others = self.sources().filter(|other| other.name != source.name && other.format.topic == source.format.topic);
+        let mut others: Vec<&str> = others.map(|other| other.name.as_str()).collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        others.sort_unstable();
+        Err(CatalogError(format!(
+            "Refusing to delete topic. Found other data sources ({}) using topic {}",
+            others.join(", "),
+            source.format.topic
+        )))
+    }
+
     /// Without a source, as DROP asks for it: the source and the catalog without it, or nothing where there is no such
     /// source and IF EXISTS was said.
     ///
@@ -199,11 +217,8 @@ impl Catalog {
         if source.read_only && delete_topic {
             return Err(CatalogError(format!("Cannot delete topic for read-only source: {name}")));
         }
-        if delete_topic && let Some(other) = self.sources().find(|s| s.name != name && s.format.topic == source.format.topic) {
-            return Err(CatalogError(format!(
-                "Refusing to delete topic. Found other data sources ({}) using topic {}",
-                other.name, source.format.topic
-            )));
+        if delete_topic {
+            self.check_owns_topic(source)?;
         }
         Ok(Some((source.clone(), self.without_source(name)?)))
     }

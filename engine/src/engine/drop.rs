@@ -66,6 +66,10 @@ impl Engine {
             let message = format!("Cannot delete topic for read-only source: {name}. The topic belongs to whoever writes it.");
             return Err(EngineError { code: Some(ErrorKind::Request), ..EngineError::user(message) });
         }
+        if drop.delete_topic {
+            let shared = catalog.check_owns_topic(source).map_err(EngineError::from);
+            shared.map_err(|error| EngineError { code: Some(ErrorKind::Request), ..error })?;
+        }
         outcome.message = format!("Source `{name}` (topic: {topic}) was dropped.");
         outcome.sequence_number =
             Some(self.append_and_apply(commands, &outcome.statement_text, session, Action::DropSource { name: name.clone() })?);

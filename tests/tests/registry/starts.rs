@@ -74,3 +74,18 @@ fn what_is_registered_can_be_asserted() {
         assert!(answer["message"].as_str().is_some_and(|said| said.ends_with(message)), "{answer}");
     }
 }
+
+#[test]
+fn a_topic_that_others_use_is_not_deleted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = ServerProcess::start(&folder.path().join("data"), &[]);
+    server.ksql("CREATE STREAM one (a INT) WITH (KAFKA_TOPIC='t', PARTITIONS=1, VALUE_FORMAT='AVRO');");
+    server.ksql("CREATE STREAM two WITH (KAFKA_TOPIC='t', VALUE_FORMAT='AVRO');");
+    let drop = json!({ "ksql": "DROP STREAM one DELETE TOPIC;" });
+    let (status, answer) = json_of(&server, "POST", "/ksql", Some(&drop));
+    let message = "Refusing to delete topic. Found other data sources (TWO) using topic t";
+    assert!(status == 400 && answer["message"].as_str().is_some_and(|said| said.contains(message)), "{answer}");
+    server.ksql("DROP STREAM two;");
+    server.ksql("DROP STREAM one DELETE TOPIC;");
+    assert_eq!(json_of(&server, "GET", "/subjects", None), (200, json!([])));
+}
