@@ -220,6 +220,7 @@ impl World {
                     self.plans.retain(|p| Some(&p.query_id) != source.created_by.as_ref());
                     if drop.delete_topic {
                         self.log.delete_topic(&source.format.topic).map_err(|e| e.to_string())?;
+                        tidemill_engine::formats::delete_subjects(&source.format, &*self.registry).map_err(|e| e.to_string())?;
                     }
                 }
                 Ok(())

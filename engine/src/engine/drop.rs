@@ -9,9 +9,8 @@ use super::ddl::{capitalized, closed};
 use super::{CommandState, Engine, EngineError, SessionProperties};
 use crate::analyze::ErrorKind;
 use crate::catalog::SourceKind;
-use crate::formats::by_name;
+use crate::formats::delete_subjects;
 use crate::plan::TopicFormat;
-use crate::registry::subject;
 
 impl Engine {
     pub(super) fn drop_source(
@@ -85,13 +84,9 @@ impl Engine {
 
     /// Deletes the subjects of a topic that is gone: whoever makes it anew begins with schemas of his own.
     fn delete_subjects(&self, format: &TopicFormat) -> Result<(), EngineError> {
-        for (spec, is_key) in [(&format.key, true), (&format.value, false)] {
-            let is_registered = by_name(&spec.name).and_then(|format| format.schemas()).is_some_and(|support| support.kind().is_some());
-            if is_registered && let Err(error) = self.registry.delete(&subject(&format.topic, is_key)) {
-                let message = format!("Could not clean up the schema registry for topic: {}. {error}", format.topic);
-                return Err(EngineError { message, code: Some(ErrorKind::Server), ..error.into() });
-            }
-        }
-        Ok(())
+        delete_subjects(format, &*self.registry).map_err(|error| {
+            let message = format!("Could not clean up the schema registry for topic: {}. {error}", format.topic);
+            EngineError { message, code: Some(ErrorKind::Server), ..error.into() }
+        })
     }
 }

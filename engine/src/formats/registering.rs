@@ -55,6 +55,19 @@ pub fn register_plan(plan: &mut QueryPlan, registry: &dyn SchemaRegistry) -> Res
     register_step(&mut plan.root, registry)
 }
 
+/// Deletes the subjects of a topic that is gone.
+///
+/// # Errors
+/// The registry refuses, or is away.
+pub fn delete_subjects(format: &TopicFormat, registry: &dyn SchemaRegistry) -> Result<(), RegistryError> {
+    for (spec, is_key) in [(&format.key, true), (&format.value, false)] {
+        if by_name(&spec.name).and_then(|format| format.schemas()).is_some_and(|support| support.kind().is_some()) {
+            registry.delete(&subject(&format.topic, is_key))?;
+        }
+    }
+    Ok(())
+}
+
 fn register_step(step: &mut Step, registry: &dyn SchemaRegistry) -> Result<(), RegisterError> {
     for input in step.inputs_mut() {
         register_step(input, registry)?;

@@ -216,8 +216,9 @@ impl Values<'_> {
         engine.processing_log_include_rows = self.flag("ksql.logging.processing.rows.include");
         for (name, value) in self.0 {
             let own = property(name).is_some_and(|p| matches!(p.role, Role::Session | Role::Server)) || name.starts_with("ksql.functions.");
-            // No session has a use for them, and they may hold secrets.
-            let own = own && !name.starts_with("ksql.schema.registry.");
+            // What sessions have goes into the command topic. They have no use for these, which may hold secrets.
+            let is_neighbours = name.starts_with("ksql.schema.registry.") || name.starts_with("ksql.connect.");
+            let own = own && !is_neighbours && !super::table::holds_secret(name, value);
             match streams::find(name) {
                 _ if own => engine.session_defaults.insert(name.clone(), value.clone()),
                 Some(p) if p.role == Role::Session => {

@@ -168,3 +168,19 @@ fn every_name_of_ksqldb_is_known() {
         assert!(property(name).is_some() || streams::find(name).is_some() || table::prefix(name).is_some(), "{name} is unknown");
     }
 }
+
+/// They go into the command topic with each statement.
+#[test]
+fn sessions_hold_no_secrets() {
+    let secrets = [
+        ("ksql.connect.url", "http://user:s3cret@127.0.0.1:1"),
+        ("ksql.connect.ssl.keystore.password", "s3cret"),
+        ("ksql.schema.registry.basic.auth.user.info", "user:s3cret"),
+        ("ksql.functions.mine.password", "s3cret"),
+    ];
+    let builder = secrets.iter().fold(ConfigBuilder::new(), |builder, (name, value)| builder.set(name, value, "f"));
+    let config = builder.set("ksql.functions.mine.limit", "7", "f").build().expect("valid");
+    let held: Vec<_> = config.engine.session_defaults.iter().filter(|(_, value)| value.contains("s3cret")).collect();
+    assert!(held.is_empty(), "{held:?}");
+    assert_eq!(config.engine.session_defaults.get("ksql.functions.mine.limit").map(String::as_str), Some("7"));
+}

@@ -104,7 +104,11 @@ impl OwnRegistry {
         let mut change = self.change()?;
         let content = self.content.read();
         let mode = content.mode_in_scope(subject);
-        check_mode(subject, mode, new.id.is_some())?;
+        // A schema that is there already is found in any mode.
+        let is_frozen = matches!(mode, Mode::ReadOnly | Mode::ReadOnlyOverride);
+        if !is_frozen {
+            check_mode(subject, mode, new.id.is_some())?;
+        }
         let versions: Vec<Arc<Version>> = content.versions(subject).cloned().collect();
         let live: Vec<&Arc<Version>> = versions.iter().filter(|version| !version.deleted).collect();
         let config = content.config_in_scope(subject);
@@ -119,6 +123,7 @@ impl OwnRegistry {
                 return Ok((*found).clone());
             }
         }
+        check_mode(subject, mode, new.id.is_some())?;
         if mode != Mode::Import {
             let reasons = reasons(&content, &config, &candidate.parsed, &live)?;
             if !reasons.is_empty() {

@@ -163,6 +163,13 @@ fn what_others_refer_to_stays() {
 #[test]
 fn modes_say_what_may_be_done() {
     let registry = Place::new().registry();
+    let known = registry.register("known", &record(A), false).expect("registered");
+    registry.set_mode(Some("known"), Mode::ReadOnly, false).expect("set");
+    assert_eq!(registry.register("known", &record(A), false).map(|v| place(&v)), Ok(place(&known)), "it is there already");
+    assert!(matches!(registry.register("known", &record(A_B), false), Err(OwnError::NotPermitted(_))));
+    registry.delete_mode(Some("known")).expect("reset");
+    registry.delete_subject("known", false).expect("deleted");
+    registry.delete_subject("known", true).expect("deleted");
     registry.set_mode(Some("s"), Mode::ReadOnly, false).expect("set");
     let refused = |result: Result<Arc<Version>, OwnError>| matches!(result, Err(OwnError::NotPermitted(_)));
     assert!(refused(registry.register("s", &record(A), false)));

@@ -128,11 +128,20 @@ const NOT_SECRET: [&str; 5] =
 
 /// Whether a property's value must not be shown: by its kind, or where it is in no table by its name.
 pub fn is_secret(name: &str) -> bool {
+    // Settings of functions may be anything; ksqlDB hides them as well.
+    names_secret(name) || name.to_ascii_lowercase().starts_with("ksql.functions.")
+}
+
+/// Whether a property is known to hold a secret, by its name or because its value has a password in it.
+pub fn holds_secret(name: &str, value: &str) -> bool {
+    names_secret(name) || holds_login(name, value)
+}
+
+fn names_secret(name: &str) -> bool {
     let by_kind = property(name).map(|p| p.kind).or_else(|| super::streams::find(name).map(|p| p.kind)) == Some(Kind::Secret);
     let lower = name.to_ascii_lowercase();
     let by_name = SECRET_PARTS.iter().any(|part| lower.contains(part)) && !NOT_SECRET.iter().any(|part| lower.contains(part));
-    // Settings of functions may be anything; ksqlDB hides them as well.
-    by_kind || by_name || lower.starts_with("ksql.functions.")
+    by_kind || by_name
 }
 
 /// Shown in the place of a secret.
@@ -140,8 +149,11 @@ pub const HIDDEN: &str = "[hidden]";
 
 /// A value as it may be shown. A URL may hold a name and a password.
 pub fn shown<'a>(name: &str, value: &'a str) -> &'a str {
-    let holds_login = || name.ends_with(".url") && value.contains('@');
-    if is_secret(name) || holds_login() { HIDDEN } else { value }
+    if is_secret(name) || holds_login(name, value) { HIDDEN } else { value }
+}
+
+fn holds_login(name: &str, value: &str) -> bool {
+    name.ends_with(".url") && value.contains('@')
 }
 
 #[cfg(test)]
