@@ -151,10 +151,14 @@ fn counters_count_what_they_name() {
 #[test]
 fn a_failed_query_says_why_to_all_who_list_it() {
     let (_folder, server) = started("");
-    server.ksql("CREATE STREAM same (n INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON'); CREATE STREAM o AS SELECT * FROM s;");
+    server.ksql(
+        "CREATE STREAM same (v STRING) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='KAFKA');
+         SET 'ksql.fail.on.deserialization.error' = 'true';
+         CREATE STREAM o AS SELECT * FROM s;",
+    );
     let listed = || server.ksql("SHOW QUERIES;")[0]["queries"][0].clone();
     assert!(listed().get("queryErrors").is_none(), "nothing has failed");
-    server.ksql("DROP STREAM same DELETE TOPIC;");
+    server.ksql("INSERT INTO same (v) VALUES ('no JSON');");
     let began = Instant::now();
     let failed = loop {
         let query = listed();
