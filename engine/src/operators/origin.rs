@@ -15,7 +15,6 @@
 //!
 //! What operators let go at a commit has no record that it came of, and no origin.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::log::{Offset, TopicPartition};
@@ -116,7 +115,38 @@ pub struct Origins {
 }
 
 /// By repartition topic, task and lane.
-type Highest = BTreeMap<(Arc<str>, i32, u8), Seen>;
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Highest {
+    /// As many as tasks write to the topics, times the topics that these read: few.
+    sources: Vec<(Source, Seen)>,
+    /// The one that was asked for last: records of one source come in a row.
+    last: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Source {
+    topic: Arc<str>,
+    task: i32,
+    lane: u8,
+}
+
+impl Highest {
+    /// What is known of a source; `None`: nothing yet.
+    fn find(&mut self, topic: &Arc<str>, task: i32, lane: u8) -> Option<&mut Seen> {
+        let is_it = |(source, _): &(Source, Seen)| {
+            source.task == task && source.lane == lane && (Arc::ptr_eq(&source.topic, topic) || source.topic == *topic)
+        };
+        if !self.sources.get(self.last).is_some_and(is_it) {
+            self.last = self.sources.iter().position(is_it)?;
+        }
+        self.sources.get_mut(self.last).map(|(_, seen)| seen)
+    }
+
+    fn add(&mut self, topic: Arc<str>, task: i32, lane: u8, seen: Seen) {
+        self.last = self.sources.len();
+        self.sources.push((Source { topic, task, lane }, seen));
+    }
+}
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Seen {
@@ -133,7 +163,7 @@ impl Origins {
     /// For the task of a partition, where records of repartition topics have origins. `session` tells its life from earlier
     /// ones; `known` is what the last commit kept.
     pub fn new<'p>(task: i32, session: u32, known: impl Iterator<Item = (&'p TopicPartition, &'p Offset)>) -> Self {
-        let mut highest = Highest::new();
+        let mut highest = Highest::default();
         for (partition, value) in known {
             let (is_place, rest) = match (partition.topic.strip_prefix(PLACE), partition.topic.strip_prefix(FRESH)) {
                 (Some(rest), _) => (true, rest),
@@ -146,7 +176,11 @@ impl Origins {
             if reader != task {
                 continue;
             }
-            let seen: &mut Seen = highest.entry((topic.into(), partition.partition, lane)).or_default();
+            let topic: Arc<str> = topic.into();
+            if highest.find(&topic, partition.partition, lane).is_none() {
+                highest.add(topic.clone(), partition.partition, lane, Seen::default());
+            }
+            let Some(seen) = highest.find(&topic, partition.partition, lane) else { continue };
             if is_place {
                 seen.place = value.0;
             } else {
@@ -208,12 +242,9 @@ impl Origins {
     /// Whether a record was not read before.
     pub(super) fn is_new(&mut self, topic: &Arc<str>, origin: &Origin) -> bool {
         let place = origin.place();
-        let seen = match self.highest.get_mut(&(topic.clone(), origin.task, origin.lane)) {
-            Some(seen) => seen,
-            None => {
-                self.highest.insert((topic.clone(), origin.task, origin.lane), Seen { place, fresh: origin.fresh });
-                return true;
-            }
+        let Some(seen) = self.highest.find(topic, origin.task, origin.lane) else {
+            self.highest.add(topic.clone(), origin.task, origin.lane, Seen { place, fresh: origin.fresh });
+            return true;
         };
         if origin.fresh > 0 && origin.fresh != seen.fresh {
             *seen = Seen { place, fresh: origin.fresh };
@@ -226,8 +257,8 @@ impl Origins {
 
     /// What a commit keeps, as positions.
     pub fn positions(&self) -> Vec<(TopicPartition, Offset)> {
-        let mut positions = Vec::with_capacity(self.highest.len());
-        for ((topic, task, lane), seen) in &self.highest {
+        let mut positions = Vec::with_capacity(self.highest.sources.len());
+        for (Source { topic, task, lane }, seen) in &self.highest.sources {
             let mut keep = |prefix: &str, value: i64| {
                 let topic = format!("{prefix}{}\0{lane}\0{topic}", self.task).into();
                 positions.push((TopicPartition { topic, partition: *task }, Offset(value)));
