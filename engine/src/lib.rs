@@ -11,6 +11,7 @@ pub mod log;
 pub mod operators;
 pub mod pace;
 pub mod plan;
+pub mod points;
 pub mod processing_log;
 pub mod registry;
 pub mod row;

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::EngineConfig;
 use super::error::EngineError;
 use crate::log::{Log, LogError, Offset, OutRecord, TopicHandle, TopicPartition, TopicSpec, read_whole};
+use crate::points::{self, Point};
 
 /// How long reading the command topic may stall before the start gives up.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -74,7 +75,9 @@ impl CommandLog {
     /// Appends a command; it is durable once this returns.
     pub(super) fn append<T: Serialize>(&self, command: &T, now_ms: i64) -> Result<(), EngineError> {
         let value = serde_json::to_vec(command).map_err(|e| EngineError::internal(format!("command log: {e}")))?;
+        points::log(Point::CommandAppendBefore)?;
         self.log.append(self.handle, OutRecord { partition: 0, timestamp: now_ms, key: None, value: Some(&value), headers: &[] })?;
+        points::log(Point::CommandAppendAfter)?;
         Ok(())
     }
 

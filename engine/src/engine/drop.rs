@@ -11,6 +11,7 @@ use crate::analyze::ErrorKind;
 use crate::catalog::SourceKind;
 use crate::formats::delete_subjects;
 use crate::plan::TopicFormat;
+use crate::points::{self, Point};
 
 impl Engine {
     pub(super) fn drop_source(
@@ -73,10 +74,12 @@ impl Engine {
         outcome.sequence_number =
             Some(self.append_and_apply(commands, &outcome.statement_text, session, Action::DropSource { name: name.clone() })?);
         if drop.delete_topic {
+            points::reach(Point::DropAppended);
             match self.log.delete_topic(&topic) {
                 Ok(()) | Err(crate::log::LogError::UnknownTopic(_)) => {}
                 Err(error) => return Err(error.into()),
             }
+            points::reach(Point::DropDone);
             self.delete_subjects(&source.format)?;
         }
         Ok(outcome)

@@ -38,6 +38,7 @@ use crate::analyze::{AnalysisContext, AnalysisError, TopicInfo};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::log::{Claim, Log, LogError, OffsetSpec};
+use crate::points::{self, Point};
 use crate::registry::SchemaRegistry;
 use crate::registry::own::OwnRegistry;
 use crate::runtime::Runtime;
@@ -186,12 +187,14 @@ impl Engine {
 
     /// Commits everything, ends all queries and threads. Calls after that fail.
     pub fn shutdown(&self) {
+        points::reach(Point::CloseBegin);
         self.queries.close_push_queries();
         self.log.closing();
         // Both may wait for a broker: at the same time, not one after the other.
         self.supervisor.end_soon();
         self.runtime.shutdown();
         self.supervisor.join();
+        points::reach(Point::CloseEnd);
     }
 
     /// What analysis may ask about topics.

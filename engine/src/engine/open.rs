@@ -20,6 +20,7 @@ use crate::log::embedded::EmbeddedLog;
 use crate::log::kafka::KafkaLog;
 use crate::log::{AlwaysHeld, Claim, ClaimRequest, Log, LogError, TopicSpec};
 use crate::plan::QueryPlan;
+use crate::points::{self, Point};
 use crate::processing_log::{NoProcessingLog, ProcessingLog, ProcessingLogWriter, stream_columns};
 use crate::registry::own::OwnRegistry;
 use crate::registry::{NoRegistry, SchemaRegistry};
@@ -66,7 +67,9 @@ impl Engine {
         patience: Option<Duration>,
         waiting: &mut dyn FnMut(Option<&str>),
     ) -> Result<Arc<Self>, EngineError> {
+        points::reach(Point::OpenBegin);
         let state = StateDb::open(&config.data_dir, config.state_limits())?;
+        points::reach(Point::OpenState);
         let log: Arc<dyn Log> = match &config.log {
             LogChoice::Embedded => Arc::new(EmbeddedLog::open(state.clone(), Arc::new(SystemClock))?),
             LogChoice::Kafka { bootstrap_servers, client_properties } => {
@@ -77,7 +80,9 @@ impl Engine {
                 Arc::new(log)
             }
         };
+        points::reach(Point::OpenLog);
         let claim = claim(&config, &*log, &state, waiting)?;
+        points::reach(Point::OpenClaimed);
         Self::put_together(config, log, state, Arc::new(SystemClock), claim)
     }
 
@@ -114,6 +119,7 @@ impl Engine {
         command_log::ensure_topic(&*log, &config)?;
         let mut command_log = CommandLog::open(log.clone(), &config)?;
         let commands: Vec<Command> = command_log.read_new()?;
+        points::reach(Point::OpenCommands);
         let engine = Arc::new(Engine {
             inserts: Inserter::new(log.clone()),
             registry,
@@ -132,6 +138,7 @@ impl Engine {
             config,
         });
         engine.replay(commands)?;
+        points::reach(Point::OpenReplayed);
         engine.declare_processing_log()?;
         let supervised = engine.supervisor.start(Arc::downgrade(&engine));
         supervised.map_err(|e| EngineError::internal(format!("a thread for supervision: {e}")))?;
@@ -167,6 +174,7 @@ impl Engine {
         let number = self.append(commands, statement, session, action.clone())?;
         let applied = self.apply(action, session, &mut Mode::Live);
         self.carried_out.store(commands.count, Ordering::Release);
+        points::reach(Point::CommandApplied);
         applied.map(|()| number)
     }
 

@@ -13,6 +13,7 @@ use crate::analyze::{self, Action as SourceAction};
 use crate::catalog::SourceKind;
 use crate::formats::register_plan;
 use crate::plan::upgrade;
+use crate::points::{self, Point};
 use crate::runtime::QueryFailure;
 
 impl Engine {
@@ -60,9 +61,11 @@ impl Engine {
         crate::runtime::check_start(&plan, session.offset_reset())?;
         register_plan(&mut plan, &*self.registry)?;
         self.ensure_topic(&source)?;
+        points::reach(Point::CreateTopicMade);
         let statement_text = source.statement.clone();
         let action = Action::StartQuery { plan: Arc::new(plan), sink: Some(Box::new(source)), replaces };
         let sequence_number = self.append_and_apply(commands, &statement_text, session, action)?;
+        points::reach(Point::CreateDone);
         Ok(CommandOutcome { warnings: planned.warnings, ..query_created(kind, name, id, statement_text, sequence_number) })
     }
 

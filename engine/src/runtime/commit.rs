@@ -14,6 +14,7 @@ use super::changelog::{Changelog, EndKind, number_place};
 use super::schedule::TaskKey;
 use super::task_runner::{Pending, Task};
 use crate::log::{Commit, GroupOffsets, LogError, LogWriter, Offset};
+use crate::points::{self, Point};
 use crate::state::{FrozenOverlay, StateBatch, StateDb, Store};
 
 /// On an atomic log results become visible by the commit, so a busy worker commits this often.
@@ -68,12 +69,14 @@ pub(super) fn commit(
     tasks: &mut [(TaskKey, &mut Task)],
     at_hand: &mut Option<TaskKey>,
 ) -> Result<Committed, LogError> {
+    points::log(Point::CommitBegin)?;
     let mut parts = Vec::with_capacity(tasks.len());
     for (key, task) in tasks.iter_mut() {
         *at_hand = Some(*key);
         parts.push(owned(freeze(task, &mut *writer))?);
     }
     *at_hand = None;
+    points::log(Point::CommitFrozen)?;
     if parts.iter().any(|part| matches!(part, Part::ToMark(_))) {
         // A restart does not read the input before a mark again: first everything must be there that came of it.
         writer.flush()?;
@@ -99,7 +102,9 @@ pub(super) fn commit(
         }
     }
     *at_hand = None;
+    points::log(Point::CommitMarked)?;
     writer.commit(Commit { offsets, state: batch })?;
+    points::reach(Point::CommitDone);
     for (_, task) in tasks.iter_mut().filter(|(key, _)| !refused.contains_key(key)) {
         task.dirty = false;
         task.pending = None;
@@ -109,6 +114,7 @@ pub(super) fn commit(
         task.handle.metrics.commits.fetch_add(1, Ordering::Relaxed);
     }
     refused.extend(tasks.iter().filter_map(|(key, task)| Some((*key, lost_position(task, &mut *writer)?))));
+    points::reach(Point::CommitEnd);
     Ok(Committed { writer, refused })
 }
 
@@ -134,13 +140,16 @@ fn owned(part: Result<Part, LogError>) -> Result<Part, LogError> {
 /// Freezes a task's stores and sends their changes to their changelogs.
 fn freeze(task: &mut Task, writer: &mut dyn LogWriter) -> Result<Part, LogError> {
     let now_ms = task.cx.clock.now_ms();
+    points::reach(Point::FreezeBefore);
     let frozen: Vec<_> = task.cx.stores.iter_mut().map(Store::freeze).collect();
+    points::reach(Point::FreezeAfter);
     let positions = task.positions().into_iter().map(|(_, next)| next).collect();
     task.pending = Some(Pending { frozen: frozen.clone(), positions });
     task.commit_number += 1;
     for (changelog, frozen) in task.changelogs.iter_mut().zip(&frozen) {
         if let (Some(changelog), Some(frozen)) = (changelog, frozen) {
             changelog.append(writer, frozen, now_ms).map_err(|error| changelog.refusal(error))?;
+            points::log(Point::ChangelogBetween)?;
         }
     }
     let mut batch = StateBatch::default();
@@ -158,6 +167,7 @@ fn freeze(task: &mut Task, writer: &mut dyn LogWriter) -> Result<Part, LogError>
     if is_marked && changelogs > 1 {
         let inputs = task.marked_positions();
         end(task, writer, EndKind::Seal, &inputs)?;
+        points::log(Point::SealAfter)?;
     }
     Ok(if is_marked { Part::ToMark(batch) } else { Part::Plain(batch) })
 }
@@ -165,7 +175,9 @@ fn freeze(task: &mut Task, writer: &mut dyn LogWriter) -> Result<Part, LogError>
 /// Ends the commit in each of the task's changelogs, and remembers which input its state stands for.
 fn mark(task: &mut Task, writer: &mut dyn LogWriter, state: &StateDb, mut batch: StateBatch) -> Result<Part, LogError> {
     let inputs = task.marked_positions();
+    points::log(Point::MarkBefore)?;
     end(task, writer, EndKind::Mark, &inputs)?;
+    points::log(Point::MarkAfter)?;
     for changelog in task.changelogs.iter().flatten() {
         batch.set_position(state, &task.id.query, &changelog.partition, changelog.position);
     }
@@ -186,6 +198,9 @@ fn end(task: &mut Task, writer: &mut dyn LogWriter, kind: EndKind, inputs: &Grou
     for (store, changelog) in task.cx.stores.iter().zip(&mut task.changelogs) {
         if let Some(changelog) = changelog {
             changelog.end(writer, store, number, kind, inputs, now_ms).map_err(|error| changelog.refusal(error))?;
+            if kind == EndKind::Mark {
+                points::log(Point::MarkBetween)?;
+            }
         }
     }
     Ok(())
@@ -195,6 +210,7 @@ fn end(task: &mut Task, writer: &mut dyn LogWriter, kind: EndKind, inputs: &Grou
 /// state is handed over has succeeded, whatever was said of it afterwards: it is the last one then. What a commit that failed
 /// has left in the changelogs is written again with the next one.
 pub(super) fn roll_back(task: &mut Task) -> Result<(), String> {
+    points::reach(Point::RollBackBefore);
     let mut sent: Vec<Option<Arc<FrozenOverlay>>> = Vec::new();
     match task.pending.take() {
         Some(pending) if pending.is_handed_over() => {
@@ -221,5 +237,6 @@ pub(super) fn roll_back(task: &mut Task) -> Result<(), String> {
     let committed = task.committed.clone();
     task.input.seek(&committed).map_err(|e| e.to_string())?;
     task.dirty = false;
+    points::reach(Point::RollBackAfter);
     Ok(())
 }

@@ -17,6 +17,7 @@ use parking_lot::{Condvar, Mutex};
 use super::changelog::{CommitNumber, End, EndKind};
 use super::start::StartError;
 use crate::log::{Log, LogError, LogReader, Offset, OffsetSpec, RecordRef, Subscription, TopicPartition};
+use crate::points::{self, Point};
 use crate::state::{StateBatch, StateDb, StateError, Store};
 
 /// Bytes of a changelog that may wait unread.
@@ -95,6 +96,7 @@ pub(super) fn restore(
     if topics.is_empty() {
         return Ok(restored);
     }
+    points::log(Point::RestoreBegin)?;
     let mut ends = log.offsets(&topics, OffsetSpec::Latest)?.into_iter();
     let mut firsts = log.offsets(&topics, OffsetSpec::Earliest)?.into_iter();
     let mut sources: Vec<Option<Source<'_>>> = Vec::with_capacity(stores.len());
@@ -129,6 +131,7 @@ pub(super) fn restore(
             restored.inputs = inputs.reduce(|all: Positions, one| both(&all, &one)).unwrap_or_default();
         }
     }
+    points::log(Point::RestoreChosen)?;
     for ((store, source), restored_one) in stores.iter_mut().zip(&sources).zip(&mut restored.changelogs) {
         let Some(source) = source else { continue };
         let owed = apply(log, state, store, source, restored.number, batch)?;
@@ -180,6 +183,7 @@ fn apply(
     });
     store.end_chunk();
     read?;
+    points::log(Point::RestoreRead)?;
     if let Some(stream_time) = stream_time {
         store.observe_time(stream_time);
     }

@@ -20,6 +20,7 @@ use crate::log::{LogError, Offset, OffsetSpec, PartitionId, Subscription, TopicH
 use crate::operators::{self, BuildEnv, Collector, Origins, SourceSpec, TaskSpec};
 use crate::pace::Pace;
 use crate::plan::QueryPlan;
+use crate::points::{self, Point};
 use crate::state::{StateBatch, StateDb, StoreKey, StoreKind, StoreReader};
 use crate::task::{RecordPolicy, TaskContext};
 
@@ -128,6 +129,7 @@ impl Runtime {
     /// # Errors
     /// Nothing runs then; internal topics that were made remain.
     pub fn start_query(&self, start: StartQuery) -> Result<Arc<QueryHandle>, StartError> {
+        points::log(Point::QueryStartBefore)?;
         let query: Arc<str> = start.plan.query_id.as_str().into();
         if !self.await_end(&query) || self.forgetting.lock().iter().any(|id| **id == *query) {
             return Err(StartError::StillEnding(query.to_string()));
@@ -167,6 +169,7 @@ impl Runtime {
         for (key, task) in tasks {
             let _ = self.worker_of(key).send(Message::Add(key, Box::new(task)));
         }
+        points::reach(Point::QueryStartAfter);
         Ok(handle)
     }
 
@@ -337,6 +340,7 @@ impl Runtime {
                 batch.set_position(&state, &handle.id, &input, next);
             }
             batch.write()?;
+            points::log(Point::RestoreEnd)?;
         }
         let scheduled = Arc::new(AtomicBool::new(true));
         let reader = self.parts.log.subscribe(Subscription {

@@ -23,6 +23,7 @@ pub(super) use super::schedule::TaskKey;
 use super::task_runner::{Task, TaskError, Turn};
 use crate::clock::Clock;
 use crate::log::{Log, LogError, LogWriter};
+use crate::points::{self, Point};
 use crate::state::StateDb;
 
 /// How long a task rests after its log was away, at first; doubled up to [`MAX_BACKOFF`].
@@ -227,6 +228,7 @@ impl Worker {
                 if self.dirty {
                     self.commit();
                 }
+                points::reach(Point::CloseCommitted);
                 self.tasks.clear();
                 if let Some(mut writer) = self.writer.take() {
                     writer.close();
@@ -251,7 +253,12 @@ impl Worker {
                 return;
             }
         };
-        let turn = catch_unwind(AssertUnwindSafe(|| task.turn(writer)));
+        let turn = catch_unwind(AssertUnwindSafe(|| {
+            points::reach(Point::ProduceBefore);
+            let done = task.turn(writer);
+            points::reach(Point::ProduceAfter);
+            done
+        }));
         self.dirty |= task.dirty;
         let result = match turn {
             Ok((writer, result)) => {

@@ -14,6 +14,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::{StateBatch, StateError};
+use crate::points::{self, Point};
 
 /// Batches that may wait before workers are asked to stop.
 const MAX_WAITING_BATCHES: u64 = 64;
@@ -156,7 +157,8 @@ impl Shared {
 
     fn write_next(&self) -> Option<Result<(), StateError>> {
         let batch = self.queue.lock().waiting.front()?.clone();
-        let result = batch.write_in_slices();
+        let result = points::state(Point::StateWriteBefore).and_then(|()| batch.write_in_slices());
+        points::reach(Point::StateWriteAfter);
         let mut queue = self.queue.lock();
         match &result {
             Ok(()) => {

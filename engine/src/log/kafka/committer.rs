@@ -22,6 +22,7 @@ use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 use super::errors::Failure;
 use super::ffi::offsets::GroupCommit;
 use crate::log::{GroupOffsets, LogError, Offset, TopicPartition};
+use crate::points::{self, Point};
 
 /// Groups that are sent together: a connection is busy with them for some 80 ms, and what else goes over it waits so long.
 const ROUND_GROUPS: usize = 16;
@@ -279,7 +280,12 @@ impl Shared {
     /// Commits a round. False where something must be tried again.
     fn carry(&self, connection: usize, round: Vec<(Arc<str>, Offsets)>, state: &mut MutexGuard<'_, State>) -> bool {
         let commits: Vec<GroupCommit<'_>> = round.iter().map(|(group, offsets)| GroupCommit { group, offsets }).collect();
-        let results = MutexGuard::unlocked(state, || self.carrier.commit(connection, &commits));
+        let results = MutexGuard::unlocked(state, || {
+            points::reach(Point::OffsetsSend);
+            let results = self.carrier.commit(connection, &commits);
+            points::reach(Point::OffsetsSent);
+            results
+        });
         let now = Instant::now();
         let mut all_done = true;
         for ((group, offsets), result) in round.into_iter().zip(results) {

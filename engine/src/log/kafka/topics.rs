@@ -14,6 +14,7 @@ use super::errors::Failure;
 use super::ffi::admin::{self, TopicMetadata};
 use super::ffi::{Client, admin::metadata};
 use crate::log::{LogError, TopicHandle, TopicInfo, TopicSpec};
+use crate::points::{self, Point};
 
 /// How long one admin request may take, seconds.
 pub(super) const REQUEST_TIMEOUT_S: u64 = 10;
@@ -57,14 +58,18 @@ impl Topics {
         if spec.partitions == 0 {
             return Err(LogError::Fatal(format!("topic '{}' needs at least one partition", spec.name)));
         }
+        points::log(Point::TopicCreateBefore)?;
         admin::create_topic(&self.client, spec, request_timeout()).map_err(|failure| failure.about("creating topic", Some(&spec.name)))?;
+        points::log(Point::TopicCreateAfter)?;
         self.settle(&spec.name, |found| found.is_some_and(|topic| topic.has_leaders() && topic.partitions == spec.partitions))
     }
 
     pub(super) fn delete(&self, name: &str) -> Result<(), LogError> {
+        points::log(Point::TopicDeleteBefore)?;
         self.forget(name);
         admin::delete_topic(&self.client, name, request_timeout()).map_err(|failure| failure.about("deleting topic", Some(name)))?;
         self.deletions.fetch_add(1, Ordering::AcqRel);
+        points::log(Point::TopicDeleteAfter)?;
         self.settle(name, |found| found.is_none())
     }
 

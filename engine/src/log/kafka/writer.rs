@@ -13,6 +13,7 @@ use super::rules::{TopicRules, is_about_a_record};
 use super::{Shared, StateSink};
 use crate::clock::{Clock, SystemClock};
 use crate::log::{Commit, LogError, LogWriter, Offset, OutRecord, TopicHandle, TopicPartition};
+use crate::points::{self, Point};
 
 /// How long a send waits for room in a full queue, milliseconds. As Java's `max.block.ms`.
 const SEND_TIMEOUT_MS: u64 = 60_000;
@@ -326,9 +327,11 @@ impl LogWriter for KafkaWriter {
         // What a commit that failed said of state holds no more.
         self.remembered.clear();
         if self.is_dirty {
+            points::log(Point::FlushBefore)?;
             self.deliver()?;
             self.is_dirty = false;
             self.sent = 0;
+            points::log(Point::FlushAfter)?;
         }
         Ok(())
     }
@@ -340,12 +343,15 @@ impl LogWriter for KafkaWriter {
     fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
         let remembered = std::mem::take(&mut self.remembered);
         self.flush()?;
+        points::log(Point::StateHandOver)?;
         if !commit.state.is_empty() {
             (self.state)(commit.state).map_err(|error| LogError::Fatal(error.to_string()))?;
         }
         self.has_offsets |= !commit.offsets.is_empty();
         let is_remembered = |group: &Arc<str>, partition: &TopicPartition| remembered.contains(&(Arc::clone(group), partition.clone()));
+        points::reach(Point::OffsetsBefore);
         self.shared.committer.commit(commit.offsets, is_remembered);
+        points::reach(Point::OffsetsAfter);
         let deletions = self.shared.topics.deletions();
         if deletions != self.deletions {
             self.deletions = deletions;
