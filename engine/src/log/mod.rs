@@ -4,6 +4,7 @@
 //! I/O is paid by the batch: a [`Batch`] is whatever has arrived in one partition, shared by every reader of it.
 
 pub mod embedded;
+mod identity;
 pub mod kafka;
 pub mod simulated;
 pub mod testing;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use crate::row::Header;
 use crate::state::StateBatch;
 
+pub use identity::{TopicId, TopicIdentity};
 pub use whole::read_whole;
 
 /// Index of a partition within its topic.
@@ -269,6 +271,11 @@ pub trait Log: Send + Sync {
     fn create_topic(&self, spec: &TopicSpec) -> Result<(), LogError>;
     fn delete_topic(&self, name: &str) -> Result<(), LogError>;
     fn describe_topic(&self, name: &str) -> Result<Option<TopicInfo>, LogError>;
+    /// Which topics have these names now; `None`: none has. One question, whatever their number.
+    fn identify(&self, names: &[&str]) -> Result<Vec<Option<TopicIdentity>>, LogError> {
+        let identity = |name: &&str| Ok(self.describe_topic(name)?.map(|info| TopicIdentity { id: None, partitions: info.partitions }));
+        names.iter().map(identity).collect()
+    }
     /// Every topic, internal ones too, by name.
     fn list_topics(&self) -> Result<Vec<TopicInfo>, LogError>;
     fn offsets(&self, partitions: &[TopicPartition], spec: OffsetSpec) -> Result<Vec<Offset>, LogError>;

@@ -186,12 +186,22 @@ impl Suite<'_> {
         let listed = log.list_topics().unwrap();
         assert!(listed.is_sorted_by(|a, b| a.name < b.name));
         assert_eq!(listed.iter().filter(|info| info.name == name).map(|info| info.partitions).collect::<Vec<_>>(), [3]);
-        let none = TopicSpec { name: self.name("none"), partitions: 0, ..spec };
+        let none = TopicSpec { name: self.name("none"), partitions: 0, ..spec.clone() };
         assert!(log.create_topic(&none).is_err(), "a topic without partitions");
+        let first = log.identify(&[&name]).unwrap()[0].expect("it is there");
+        assert_eq!(log.identify(&[&name]).unwrap(), [Some(first)]);
         log.delete_topic(&name).unwrap();
         self.wait_for(|| log.describe_topic(&name).unwrap().is_none());
         assert!(log.list_topics().unwrap().iter().all(|info| info.name != name));
         assert!(matches!(log.delete_topic(&name), Err(LogError::UnknownTopic(_))));
+        // Another of the same name is told from it. Asking makes none.
+        assert_eq!(log.identify(&[&name, &name]).unwrap(), [None, None]);
+        log.ping(PATIENCE).unwrap();
+        self.wait_for(|| log.describe_topic(&name).unwrap().is_none());
+        log.create_topic(&TopicSpec { partitions: 2, ..spec }).unwrap();
+        let other = log.identify(&[&name, "no-such-topic", &name]).unwrap();
+        assert_eq!((other[0].map(|topic| topic.partitions), other[1], other[2]), (Some(2), None, other[0]));
+        assert!(first.id.is_some() && other[0].is_some_and(|other| other.id != first.id && !first.may_be(&other)), "{first} {other:?}");
         log.ping(PATIENCE).unwrap();
         assert!(!log.cluster_id().is_empty() && !log.kind().is_empty());
     }

@@ -38,8 +38,8 @@ use self::sweep::Sweeper;
 use self::topic::{Partition, Topic, TopicRecord};
 use self::writer::EmbeddedWriter;
 use super::{
-    Batch, GroupOffsets, Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Subscription, TopicHandle, TopicInfo, TopicPartition,
-    TopicSpec,
+    Batch, GroupOffsets, Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Subscription, TopicHandle, TopicId, TopicIdentity,
+    TopicInfo, TopicPartition, TopicSpec,
 };
 use crate::clock::Clock;
 use crate::state::rocks::{Family, Rocks};
@@ -307,6 +307,13 @@ impl Log for EmbeddedLog {
 
     fn describe_topic(&self, name: &str) -> Result<Option<TopicInfo>, LogError> {
         Ok(self.inner.topics.read().by_name.get(name).map(|topic| topic.info()))
+    }
+
+    fn identify(&self, names: &[&str]) -> Result<Vec<Option<TopicIdentity>>, LogError> {
+        let topics = self.inner.topics.read();
+        let identity =
+            |topic: &Arc<Topic>| TopicIdentity { id: Some(TopicId(topic.record.id.into())), partitions: topic.record.partitions };
+        Ok(names.iter().map(|name| topics.by_name.get(*name).map(identity)).collect())
     }
 
     fn list_topics(&self) -> Result<Vec<TopicInfo>, LogError> {

@@ -40,7 +40,7 @@ use parking_lot::Mutex;
 
 use super::{
     Claim, ClaimRequest, GroupOffsets, Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, OutRecord, Subscription, TopicHandle,
-    TopicInfo, TopicPartition, TopicSpec,
+    TopicIdentity, TopicInfo, TopicPartition, TopicSpec,
 };
 use crate::state::{StateBatch, StateError};
 use append::Appender;
@@ -209,6 +209,10 @@ impl Log for KafkaLog {
 
     fn describe_topic(&self, name: &str) -> Result<Option<TopicInfo>, LogError> {
         self.shared.topics.describe(name)
+    }
+
+    fn identify(&self, names: &[&str]) -> Result<Vec<Option<TopicIdentity>>, LogError> {
+        self.shared.topics.identify(names)
     }
 
     fn list_topics(&self) -> Result<Vec<TopicInfo>, LogError> {

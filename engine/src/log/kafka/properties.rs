@@ -35,6 +35,10 @@ const COMMON: &[(&str, &str)] = &[
     ("topic.metadata.refresh.fast.interval.ms", "10"),
 ];
 
+/// What no property changes. Topics are made here, with their settings, or by whoever owns them: never by a broker because a
+/// client asked for one that has gone.
+const FIXED: &[(&str, &str)] = &[("allow.auto.create.topics", "false")];
+
 /// `fetch.queue.backoff.ms` is 1 s by default and stalls a partition whose queue was full for a moment.
 /// `fetch.wait.max.ms` bounds how long a partition that begins, seeks or was full waits behind the long poll of idle
 /// ones on the same connection. Each partition has its own queue, so the two queue limits are per partition. How far ahead is
@@ -162,6 +166,7 @@ impl ClientProperties {
                 set(&mut config, bare, value);
             }
         }
+        config.extend(FIXED.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         config
     }
 
@@ -215,6 +220,8 @@ mod tests {
         assert!(!producer.contains_key("fetch.wait.max.ms"));
         assert_eq!(all.for_role(Role::Consumer)["fetch.wait.max.ms"], "3");
         assert_eq!(all.for_role(Role::Admin)["bootstrap.servers"], "localhost:9092");
+        let asked = properties(&[("allow.auto.create.topics", "true"), ("producer.allow.auto.create.topics", "true")]);
+        assert!([Role::Producer, Role::Consumer, Role::Admin].iter().all(|r| asked.for_role(*r)["allow.auto.create.topics"] == "false"));
     }
 
     #[test]

@@ -12,8 +12,8 @@ use parking_lot::RwLock;
 
 use super::errors::Failure;
 use super::ffi::admin::{self, TopicMetadata};
-use super::ffi::{Client, admin::metadata};
-use crate::log::{LogError, TopicHandle, TopicInfo, TopicSpec};
+use super::ffi::{Client, admin::metadata, identify::identify};
+use crate::log::{LogError, TopicHandle, TopicId, TopicIdentity, TopicInfo, TopicSpec};
 use crate::points::{self, Point};
 
 /// How long one admin request may take, seconds.
@@ -22,6 +22,9 @@ pub(super) const REQUEST_TIMEOUT_S: u64 = 10;
 const SETTLE_TIMEOUT_S: u64 = 30;
 /// First and longest pause between two looks at whether it did, milliseconds.
 const SETTLE_PAUSE_MS: (u64, u64) = (1, 20);
+
+/// Topics that one request describes.
+const IDENTIFIED_AT_ONCE: usize = 500;
 
 /// Topics as the administrating client sees them.
 pub(super) struct Topics {
@@ -80,6 +83,28 @@ impl Topics {
             Err(failure) if failure.is_unknown_topic() => Ok(None),
             Err(failure) => Err(failure.about("describing topic", Some(name))),
         }
+    }
+
+    /// Which topics have these names; names may come more than once.
+    pub(super) fn identify(&self, names: &[&str]) -> Result<Vec<Option<TopicIdentity>>, LogError> {
+        let mut distinct = names.to_vec();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let mut found: HashMap<String, TopicIdentity> = HashMap::with_capacity(distinct.len());
+        for some in distinct.chunks(IDENTIFIED_AT_ONCE) {
+            let named = identify(&self.client, some, request_timeout()).map_err(|failure| failure.about("describing topics", None))?;
+            for topic in named {
+                match Failure::of_code(topic.code) {
+                    None => {
+                        let id = Some(topic.id).filter(|id| *id != 0).map(TopicId);
+                        found.insert(topic.name, TopicIdentity { id, partitions: topic.partitions });
+                    }
+                    Some(failure) if failure.is_unknown_topic() => {}
+                    Some(failure) => return Err(failure.about("describing topic", Some(&topic.name))),
+                }
+            }
+        }
+        Ok(names.iter().map(|name| found.get(*name).copied()).collect())
     }
 
     pub(super) fn list(&self) -> Result<Vec<TopicInfo>, LogError> {

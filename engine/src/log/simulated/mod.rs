@@ -25,7 +25,10 @@ use self::faults::Faults;
 use self::reader::{ReaderState, SimulatedReader};
 use self::topic::Topic;
 use self::writer::SimulatedWriter;
-use super::{Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Subscription, TopicHandle, TopicInfo, TopicPartition, TopicSpec};
+use super::{
+    Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Subscription, TopicHandle, TopicId, TopicIdentity, TopicInfo, TopicPartition,
+    TopicSpec,
+};
 use crate::state::{StateBatch, StateError};
 
 /// Records that one poll returns at most.
@@ -292,6 +295,17 @@ impl Log for SimulatedLog {
             Ok(handle) => Ok(Some(state.topic(handle)?.info.clone())),
             Err(_) => Ok(None),
         }
+    }
+
+    fn identify(&self, names: &[&str]) -> Result<Vec<Option<TopicIdentity>>, LogError> {
+        let state = self.shared.state.lock();
+        state.alive()?;
+        let identity = |name: &&str| {
+            let handle = state.by_name.get(*name).copied()?;
+            let partitions = state.topic(handle).ok()?.info.partitions;
+            Some(TopicIdentity { id: Some(TopicId(u128::from(handle.0) + 1)), partitions })
+        };
+        Ok(names.iter().map(identity).collect())
     }
 
     fn list_topics(&self) -> Result<Vec<TopicInfo>, LogError> {

@@ -284,12 +284,17 @@ pub fn metadata(client: &Arc<Client>, topic: Option<&str>, timeout: Duration) ->
     }
 }
 
-/// Asks any broker for anything.
-pub fn probe(client: &Client, timeout: Duration) -> Result<(), Failure> {
+/// The topic that a probe asks for. It need not be there.
+const PROBED_TOPIC: &str = "__consumer_offsets";
+
+/// Asks any broker for anything. It names a topic: a question for "those that are known" asks the broker to make what has been
+/// deleted lately, whatever `allow.auto.create.topics` says (librdkafka 2.12, `rd_kafka_metadata`).
+pub fn probe(client: &Arc<Client>, timeout: Duration) -> Result<(), Failure> {
+    let topic = client.topic(PROBED_TOPIC)?;
     let mut metadata = std::ptr::null();
-    // SAFETY: the client is valid; the answer is freed at once.
+    // SAFETY: client and topic are valid; the answer is freed at once.
     unsafe {
-        done(codes::rd_kafka_metadata(client.rk(), 0, std::ptr::null_mut(), &raw mut metadata, millis(timeout)))?;
+        done(codes::rd_kafka_metadata(client.rk(), 0, topic.rkt(), &raw mut metadata, millis(timeout)))?;
         rd::rd_kafka_metadata_destroy(metadata);
     }
     Ok(())

@@ -11,6 +11,7 @@
 pub mod admin;
 mod codes;
 pub mod consume;
+pub mod identify;
 pub mod offsets;
 pub mod produce;
 
