@@ -1,5 +1,6 @@
 //! The shell's side of the REST API: statements, and queries whose rows arrive one by one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,10 +12,13 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::client::legacy::Client as HttpClient;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use indexmap::IndexMap;
+use rustls::ClientConfig;
 use serde_json::{Value as Json, json};
+
+use crate::certificates;
+use crate::connector::Connector;
 
 /// The longest line of an answer, bytes.
 const MAX_LINE_BYTES: usize = 64 << 20;
@@ -29,6 +33,9 @@ pub type Settings = IndexMap<String, String>;
 pub enum ClientError {
     #[error("can't reach the server at {url}: {reason}\nIs it running? Start one with: tidemill server")]
     Unreachable { url: String, reason: String },
+    /// It is there, but the connection would not be safe, or it does not want it.
+    #[error("no connection to {url}: {reason}")]
+    Untrusted { url: String, reason: String },
     /// The URL is none that this client can speak to.
     #[error("{0}")]
     Url(String),
@@ -43,7 +50,9 @@ pub enum ClientError {
 #[derive(Clone)]
 pub struct Client {
     url: String,
-    http: HttpClient<HttpConnector, Full<bytes::Bytes>>,
+    http: HttpClient<Connector, Full<bytes::Bytes>>,
+    /// Whom to trust; `None`: those that the system trusts.
+    tls: Option<Arc<ClientConfig>>,
     /// Whether a request was answered, so that a connection may have been kept since.
     answered: Arc<AtomicBool>,
     /// The value of the header that says who asks.
@@ -51,28 +60,42 @@ pub struct Client {
 }
 
 impl Client {
-    /// `url` is `http://host:port`; the scheme may be left out.
+    /// `url` is `http://host:port` or `https://host:port`; without a scheme it is http.
     ///
     /// # Errors
-    /// Another scheme, `https` among them: the connection would not be encrypted.
+    /// Another scheme, or no address; the certificates that the system trusts can't be found.
     pub fn new(url: &str) -> Result<Self, ClientError> {
+        Self::with_tls(url, None)
+    }
+
+    /// As [`Client::new`], with whom to trust.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_tls(url: &str, tls: Option<Arc<ClientConfig>>) -> Result<Self, ClientError> {
         let url = url.trim_end_matches('/');
-        let url = match url.split_once("://") {
-            None => format!("http://{url}"),
-            Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => url.to_owned(),
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => {
-                return Err(ClientError::Url(format!(
-                    "https is not supported yet: connections are not encrypted. Use http://{rest} over a network that you trust, \
-                     or a proxy on this machine that speaks TLS to {rest}."
-                )));
-            }
+        let (url, is_secure) = match url.split_once("://") {
+            None => (format!("http://{url}"), false),
+            Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => (url.to_owned(), false),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (format!("https://{rest}"), true),
             Some((scheme, _)) => return Err(ClientError::Url(format!("'{scheme}' is no scheme of a server: write http://host:port"))),
         };
         if url.parse::<hyper::Uri>().ok().is_none_or(|uri| uri.host().is_none_or(str::is_empty)) {
             return Err(ClientError::Url(format!("'{url}' is no server's address: write http://host:port")));
         }
-        let http = HttpClient::builder(TokioExecutor::new()).pool_idle_timeout(KEPT_FOR).build_http();
-        Ok(Client { url, http, answered: Arc::default(), authorization: None })
+        let used = match (&tls, is_secure) {
+            (_, false) => None,
+            (Some(tls), true) => Some(tls.clone()),
+            (None, true) => Some(Arc::new(tidemill_server::client_tls(&BTreeMap::new()).map_err(ClientError::Url)?)),
+        };
+        let http = HttpClient::builder(TokioExecutor::new()).pool_idle_timeout(KEPT_FOR).build(Connector::new(used));
+        Ok(Client { url, http, tls, answered: Arc::default(), authorization: None })
+    }
+
+    /// Sends a token with each request.
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.authorization = Some(format!("Bearer {token}"));
+        self
     }
 
     /// Sends a name and a password with each request (HTTP Basic).
@@ -86,7 +109,7 @@ impl Client {
     /// # Errors
     /// As for [`Client::new`].
     pub fn at(&self, url: &str) -> Result<Self, ClientError> {
-        Ok(Client { authorization: self.authorization.clone(), ..Client::new(url)? })
+        Ok(Client { authorization: self.authorization.clone(), ..Client::with_tls(url, self.tls.clone())? })
     }
 
     pub fn url(&self) -> &str {
@@ -157,7 +180,10 @@ impl Client {
             // The server, or something between, closed the kept connection: nothing was asked on it yet.
             sent = self.http.request(request()?).await;
         }
-        let response = sent.map_err(|e| unreachable(innermost(&e)))?;
+        let response = sent.map_err(|error| match certificates::explained(&error) {
+            Some(reason) => ClientError::Untrusted { url: self.url.clone(), reason },
+            None => unreachable(innermost(&error)),
+        })?;
         self.answered.store(true, Ordering::Release);
         if response.status() == StatusCode::OK {
             return Ok(response);
@@ -168,6 +194,13 @@ impl Client {
             .ok()
             .and_then(|json| json.get("message").and_then(Json::as_str).map(str::to_owned))
             .unwrap_or_else(|| format!("{status}: {}", String::from_utf8_lossy(&body)));
+        let message = match (status, &self.authorization) {
+            (StatusCode::UNAUTHORIZED, None) => {
+                format!("{message}: the server wants to know who asks. Log in with --user NAME, or --token TOKEN")
+            }
+            (StatusCode::UNAUTHORIZED, Some(_)) => format!("{message}: the server does not take this name and password, or this token"),
+            _ => message,
+        };
         Err(ClientError::Refused(message))
     }
 

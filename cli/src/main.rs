@@ -1,7 +1,9 @@
 //! The `tidemill` binary: server, shell, scripts, tests, data generator.
 
+mod certificates;
 mod client;
 mod conformance;
+mod connector;
 mod datagen;
 mod logging;
 mod run;
@@ -9,6 +11,7 @@ mod server;
 mod shell;
 mod sqltest;
 mod testing;
+mod user;
 
 use clap::{Parser, Subcommand};
 
@@ -35,6 +38,8 @@ enum Command {
     Datagen(datagen::DatagenArgs),
     /// Type SQL, see tables
     Shell(shell::ShellArgs),
+    /// Add, list and remove users and tokens of a server
+    User(user::UserArgs),
 }
 
 fn main() {
@@ -53,6 +58,7 @@ fn main() {
         Command::Test(args) => testing::run(&args),
         Command::Datagen(args) => client_runtime.block_on(datagen::run(args)),
         Command::Shell(args) => client_runtime.block_on(shell::run(args)),
+        Command::User(args) => user::run(args),
     };
     std::process::exit(code);
 }

@@ -34,6 +34,19 @@ impl Default for RecordPolicy {
     }
 }
 
+/// What a task has done since it began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TaskCounts {
+    /// Rows written to sinks, or sent to a client.
+    pub rows_out: u64,
+    /// Bytes of the keys and values of records written to sinks.
+    pub bytes_out: u64,
+    /// Rows that came too late for a window; they stand among the errors as well, being reported.
+    pub late: u64,
+    /// Records and expressions that failed, by [`ProcessingErrorKind`].
+    pub errors: [u64; ProcessingErrorKind::ALL.len()],
+}
+
 /// What operators may use of their task.
 pub struct TaskContext {
     pub stores: Vec<Store>,
@@ -49,10 +62,8 @@ pub struct TaskContext {
     pub partition: i32,
     /// Spreads records without a key over the sink's partitions.
     pub null_key_counter: u32,
-    /// Rows written to sinks since the task began.
-    pub rows_out: u64,
-    /// Records and expressions that failed since the task began.
-    pub errors: u64,
+    /// What was written and what failed since the task began.
+    pub counts: TaskCounts,
     /// Orders the rows of this task for aggregates that ask which came first. Set by the reader of each record, raised by
     /// the operators that make several rows of one; grows for ever, also over restarts (see [`arrival_of`]).
     pub arrival: i64,
@@ -92,8 +103,7 @@ impl TaskContext {
             processing_log,
             partition,
             null_key_counter: 0,
-            rows_out: 0,
-            errors: 0,
+            counts: TaskCounts::default(),
             arrival: 0,
             send_failure: None,
             record: None,
@@ -197,7 +207,9 @@ impl TaskContext {
 
     /// Reports a record or an expression that failed; the query goes on.
     pub fn report(&mut self, error: ProcessingError) {
-        self.errors += 1;
+        if let Some(count) = self.counts.errors.get_mut(error.kind as usize) {
+            *count += 1;
+        }
         self.processing_log.report(error);
     }
 

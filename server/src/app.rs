@@ -15,6 +15,8 @@ use crate::entities::CommandStatus;
 use crate::error::{ApiError, ErrorCode};
 use crate::health::Health;
 use crate::limits::Limits;
+use crate::metrics::{Lags, Requests};
+use crate::net::OpenConnections;
 use crate::pages::Pages;
 
 /// Statuses of commands that are remembered for `GET /status`; the oldest go first.
@@ -38,6 +40,10 @@ pub struct App {
     pub hidden_topics: Vec<regex::Regex>,
     /// Of pull queries and statements.
     pub limits: Arc<Limits>,
+    /// For GET /metrics.
+    pub requests: Requests,
+    pub lags: Lags,
+    pub connections: OpenConnections,
     /// Where there is one.
     pub connect: Option<Connect>,
     /// One for each push query and PRINT that may still begin.
@@ -49,7 +55,7 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(engine: Arc<Engine>, config: ServerConfig, connect: Option<Connect>, host: String) -> Self {
+    pub fn new(engine: Arc<Engine>, config: ServerConfig, connect: Option<Connect>, host: String, connections: OpenConnections) -> Self {
         let patterns = config.value("ksql.hidden.topics").unwrap_or_default();
         let hidden_topics = patterns.split(',').filter_map(|p| regex::Regex::new(&format!("^(?:{})$", p.trim())).ok()).collect();
         let push_permits = Arc::new(Semaphore::new(config.max_push_queries.min(Semaphore::MAX_PERMITS)));
@@ -67,6 +73,9 @@ impl App {
             pages,
             hidden_topics,
             limits,
+            requests: Requests::default(),
+            lags: Lags::default(),
+            connections,
             connect,
             push_permits,
             statuses: Mutex::default(),

@@ -19,10 +19,16 @@ impl ErrorCode {
     pub const BAD_STATEMENT: ErrorCode = ErrorCode(40001);
     /// No more streams of rows at a time.
     pub const TOO_MANY_PUSH_QUERIES: ErrorCode = ErrorCode(40003);
+    /// Asked by HTTP/1.
+    pub const HTTP2_ONLY: ErrorCode = ErrorCode(40004);
     /// A query where it can't be answered.
     pub const WRONG_ENDPOINT: ErrorCode = ErrorCode(40002);
-    /// A web page that may not ask.
+    /// Nobody knows who asks.
+    pub const UNAUTHORIZED: ErrorCode = ErrorCode(40100);
+    /// A web page that may not ask, or somebody whose role does not suffice.
     pub const FORBIDDEN: ErrorCode = ErrorCode(40300);
+    /// Kafka's ACLs forbid it.
+    pub const FORBIDDEN_BY_KAFKA: ErrorCode = ErrorCode(40301);
     pub const NOT_FOUND: ErrorCode = ErrorCode(40400);
     /// The client stopped sending.
     pub const REQUEST_TIMEOUT: ErrorCode = ErrorCode(40800);
@@ -89,6 +95,7 @@ impl ApiError {
             (Blame::External, _) => Self::statement(ErrorCode::UNAVAILABLE, error.message, text),
             (Blame::Internal, _) | (_, Some(ErrorKind::Server)) => Self::statement(ErrorCode::SERVER_ERROR, error.message, text),
             (_, Some(ErrorKind::Request)) => Self::bad_request(error.message),
+            (_, Some(ErrorKind::Denied)) => Self::generic(ErrorCode::FORBIDDEN_BY_KAFKA, error.message),
             (_, Some(ErrorKind::SchemaRegistry)) => Self::generic(ErrorCode::NO_SCHEMA_REGISTRY, error.message),
             (Blame::User, Some(ErrorKind::Statement) | None) => Self::statement(ErrorCode::BAD_STATEMENT, error.message, text),
         }

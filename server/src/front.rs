@@ -31,11 +31,13 @@ enum Phase<H> {
 pub struct Front<H> {
     phase: watch::Sender<Phase<H>>,
     service_id: String,
+    /// Nobody learns more than that the server is starting: whoever asks would have to say who it is.
+    is_guarded: bool,
 }
 
 impl<H: Handler> Front<H> {
-    pub fn new(service_id: &str) -> Self {
-        Front { phase: watch::Sender::new(Phase::Opening), service_id: service_id.to_owned() }
+    pub fn new(service_id: &str, is_guarded: bool) -> Self {
+        Front { phase: watch::Sender::new(Phase::Opening), service_id: service_id.to_owned(), is_guarded }
     }
 
     /// The engine waits for something, or goes on.
@@ -71,9 +73,10 @@ impl<H: Handler> Handler for Front<H> {
         let is_get = request.method() == Method::GET;
         match request.uri().path().trim_matches('/') {
             "" if is_get => reply::redirect("/info"),
-            "info" if is_get => endpoints::info_while_starting(&self.service_id),
+            "info" if is_get && !self.is_guarded => endpoints::info_while_starting(&self.service_id),
             "healthcheck" if is_get => endpoints::health_while_starting(),
             "chc/live" if is_get => endpoints::chc(),
+            _ if self.is_guarded => ApiError::generic(ErrorCode::NOT_READY, "The server is not ready yet. Try again later").reply(),
             _ => ApiError::generic(ErrorCode::NOT_READY, format!("The server is not ready yet: {reason}. Try again later")).reply(),
         }
     }

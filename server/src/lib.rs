@@ -6,6 +6,7 @@
 //! Invariant: no request can end the server. Bodies, heads, connections, statements and waits have named limits.
 
 mod accept;
+pub mod access;
 mod app;
 mod blocking;
 pub mod config;
@@ -17,10 +18,12 @@ mod error;
 mod front;
 mod health;
 mod limits;
+mod metrics;
 mod net;
 mod own_registry;
 mod pages;
 mod query;
+mod reload;
 mod reply;
 mod request;
 mod router;
@@ -32,3 +35,4 @@ mod tls;
 
 pub use config::{ConfigBuilder, ConfigError, ServerConfig};
 pub use server::{Running, Server, StartError};
+pub use tls::for_client as client_tls;

@@ -31,7 +31,7 @@ pub struct Pages {
 impl Pages {
     /// `host` is what clients are told.
     pub fn new(config: &ServerConfig, host: &str) -> Self {
-        let hosts = config.listen.iter().map(String::as_str).chain([host]);
+        let hosts = config.listen.iter().map(|listen| listen.address.as_str()).chain([host]);
         let names = hosts.filter_map(|h| h.parse::<Authority>().ok()).map(|a| a.host().to_ascii_lowercase()).collect();
         Pages { rules: Rules::new(config), names }
     }

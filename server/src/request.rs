@@ -117,7 +117,7 @@ fn text(value: Json, name: &str) -> Result<String, ApiError> {
 }
 
 /// Properties or variables; what is no text counts as its JSON. Missing and null are empty.
-fn settings(object: &mut Map<String, Json>, name: &str) -> Result<Settings, ApiError> {
+pub fn settings(object: &mut Map<String, Json>, name: &str) -> Result<Settings, ApiError> {
     match object.remove(name) {
         None | Some(Json::Null) => Ok(Settings::new()),
         Some(Json::Object(members)) => members

@@ -12,8 +12,9 @@ use hyper::header::{ACCEPT, AUTHORIZATION};
 use hyper::{HeaderMap, Method, Request, Version};
 
 use crate::accept::negotiate;
+use crate::access::Principal;
 use crate::app::App;
-use crate::endpoints;
+use crate::endpoints::{self, AckForm};
 use crate::error::{ApiError, ErrorCode};
 use crate::net::{Handler, RAW_QUOTE};
 use crate::own_registry;
@@ -27,15 +28,18 @@ const MAX_SEGMENTS: usize = 8;
 
 impl Handler for App {
     async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Reply {
-        if !tracing::enabled!(tracing::Level::DEBUG) {
-            return route(self, request, peer).await;
-        }
         let began = Instant::now();
+        let endpoint = endpoint_of(request.uri().path());
+        let is_logged = tracing::enabled!(tracing::Level::DEBUG);
         // Without what follows a question mark, where clients may put secrets.
-        let (method, path) = (request.method().clone(), request.uri().path().replace(RAW_QUOTE, "`"));
-        let reply = route(self, request, peer).await;
-        let (status, elapsed_us) = (reply.status().as_u16(), began.elapsed().as_micros() as u64);
-        tracing::debug!(%peer, %method, path, status, elapsed_us, "request");
+        let asked = is_logged.then(|| (request.method().clone(), request.uri().path().replace(RAW_QUOTE, "`")));
+        let reply = route(self.clone(), request, peer).await;
+        let took = began.elapsed();
+        self.requests.answered(endpoint, reply.status(), took);
+        if let Some((method, path)) = asked {
+            let (status, elapsed_us) = (reply.status().as_u16(), took.as_micros() as u64);
+            tracing::debug!(%peer, %method, path, status, elapsed_us, "request");
+        }
         reply
     }
 }
@@ -67,13 +71,21 @@ async fn route(app: Arc<App>, request: Request<Incoming>, peer: SocketAddr) -> R
     if head.version < Version::HTTP_11 && matches!(post, Post::Query(_) | Post::QueryStream(_)) {
         return ApiError::bad_request("This endpoint is only available when using HTTP1.1 or HTTP2").bare_reply();
     }
+    if let Post::Inserts(form) = post {
+        if head.version != Version::HTTP_2 {
+            return ApiError::generic(ErrorCode::HTTP2_ONLY, "This endpoint is only available when using HTTP2").bare_reply();
+        }
+        return endpoints::inserts_stream(app, body, form).await;
+    }
     let body = match read_body(body, app.config.max_body_bytes).await {
         Ok(body) => body,
         Err(error) => return error.reply(),
     };
     match post {
         Post::Ksql => {
-            let caller = Caller { peer, authorization: head.headers.get(AUTHORIZATION).cloned() };
+            // The gate has put it there.
+            let principal = head.extensions.get::<Principal>().cloned().unwrap_or_else(Principal::stranger);
+            let caller = Caller { peer, principal, authorization: head.headers.get(AUTHORIZATION).cloned() };
             endpoints::ksql(app, &body, caller).await
         }
         Post::Query(format) => endpoints::query(app, &body, format, peer).await,
@@ -81,6 +93,8 @@ async fn route(app: Arc<App>, request: Request<Incoming>, peer: SocketAddr) -> R
         Post::CloseQuery => endpoints::close_query(&app, &body),
         Post::Terminate => endpoints::terminate(app, &body, peer).await,
         Post::Peers => endpoints::peers(&body),
+        // Answered while its body comes.
+        Post::Inserts(_) => reply::not_found(),
     }
 }
 
@@ -93,10 +107,14 @@ enum Post {
     CloseQuery,
     Terminate,
     Peers,
+    Inserts(AckForm),
 }
 
 fn is_posted(path: &[&str]) -> bool {
-    matches!(path, ["ksql"] | ["query"] | ["query-stream"] | ["close-query"] | ["ksql", "terminate"] | ["heartbeat"] | ["lag"])
+    matches!(
+        path,
+        ["ksql"] | ["query"] | ["query-stream"] | ["close-query"] | ["ksql", "terminate"] | ["heartbeat"] | ["lag"] | ["inserts-stream"]
+    )
 }
 
 /// `None`: the client takes nothing that the endpoint can answer.
@@ -107,6 +125,7 @@ fn post_of(path: &[&str], headers: &HeaderMap) -> Option<Post> {
         ["query"] => negotiate(headers, &endpoints::QUERY_OFFERED).map(Post::Query),
         ["query-stream"] => negotiate(headers, &endpoints::QUERY_STREAM_OFFERED).map(Post::QueryStream),
         ["close-query"] => Some(Post::CloseQuery),
+        ["inserts-stream"] => negotiate(headers, &endpoints::INSERTS_OFFERED).map(Post::Inserts),
         ["ksql", "terminate"] => endpoints::takes_json(headers).then_some(Post::Terminate),
         _ => Some(Post::Peers),
     }
@@ -116,7 +135,7 @@ async fn get(app: Arc<App>, path: &[&str], headers: &HeaderMap) -> Reply {
     if path.is_empty() {
         return reply::redirect("/info");
     }
-    if is_known(path) && !endpoints::takes_json(headers) {
+    if is_known(path) && *path != ["metrics"] && !endpoints::takes_json(headers) {
         return reply::not_found();
     }
     match path {
@@ -129,31 +148,40 @@ async fn get(app: Arc<App>, path: &[&str], headers: &HeaderMap) -> Reply {
         ["v1", "metadata"] => endpoints::metadata(&app),
         ["v1", "metadata", "id"] => endpoints::metadata_id(&app),
         ["chc", "ready" | "live"] => endpoints::chc(),
+        ["metrics"] => endpoints::metrics(app).await,
         path if is_known(path) => reply::not_found(),
         path => unknown(&format!("/{}", path.join("/"))),
     }
 }
 
+/// What the paths of endpoints begin with, those of the schema registry left out.
+pub const ENDPOINTS: [&str; 15] = [
+    "info",
+    "healthcheck",
+    "clusterStatus",
+    "status",
+    "is_valid_property",
+    "v1",
+    "chc",
+    "metrics",
+    "ksql",
+    "query",
+    "query-stream",
+    "close-query",
+    "heartbeat",
+    "lag",
+    "inserts-stream",
+];
+
 /// Whether some endpoint begins so.
 fn is_known(path: &[&str]) -> bool {
-    let Some(first) = path.first() else { return true };
-    const FIRST: [&str; 14] = [
-        "info",
-        "healthcheck",
-        "clusterStatus",
-        "status",
-        "is_valid_property",
-        "v1",
-        "chc",
-        "ksql",
-        "query",
-        "query-stream",
-        "close-query",
-        "heartbeat",
-        "lag",
-        "inserts-stream",
-    ];
-    FIRST.contains(first)
+    path.first().is_none_or(|first| ENDPOINTS.contains(first))
+}
+
+/// The endpoint that a path asks for, as metrics name it; empty where there is none.
+fn endpoint_of(path: &str) -> &'static str {
+    let first = path.split('/').find(|part| !part.is_empty()).unwrap_or_default();
+    ENDPOINTS.iter().find(|known| **known == first).copied().unwrap_or_default()
 }
 
 fn unknown(path: &str) -> Reply {
@@ -161,7 +189,7 @@ fn unknown(path: &str) -> Reply {
 }
 
 /// The parts of a path, decoded; doubled and trailing slashes don't count.
-fn segments(path: &str) -> Vec<String> {
+pub fn segments(path: &str) -> Vec<String> {
     let parts = path.split('/').filter(|part| !part.is_empty()).take(MAX_SEGMENTS);
     parts.map(|part| percent_encoding::percent_decode_str(&part.replace(RAW_QUOTE, "`")).decode_utf8_lossy().into_owned()).collect()
 }

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use tidemill_engine::engine::{Engine, EngineError, LogChoice};
 use tokio::net::TcpListener;
 
+use crate::access::Gate;
 use crate::app::App;
 use crate::config::ServerConfig;
 use crate::connect::Connect;
 use crate::cors::Cors;
 use crate::front::Front;
 use crate::net::{BindError, Connections, bind};
+use crate::reload::{Reloadable, Watching, watch};
 use crate::statements;
 
 /// How long requests under way may take when the server ends.
@@ -41,6 +43,7 @@ pub struct Running {
     pub engine: Arc<Engine>,
     app: Arc<App>,
     connections: Connections,
+    _watching: Watching,
 }
 
 impl Server {
@@ -57,18 +60,24 @@ impl Server {
         let connect = config.connect.clone().map(Connect::new).transpose().map_err(StartError::Broken)?;
         // Ports first: that fails fast, and before anything is touched.
         let mut listeners = Vec::with_capacity(config.listen.len());
-        for address in &config.listen {
-            listeners.push(bind(address).await?);
+        for listen in &config.listen {
+            listeners.push((bind(&listen.address).await?, listen.secure));
         }
-        let first = listeners.first().and_then(|l| l.local_addr().ok());
-        let addr = first.ok_or_else(|| StartError::Broken("there is no address to listen on".to_owned()))?;
+        let first = listeners.first().and_then(|(listener, secure)| Some((listener.local_addr().ok()?, *secure)));
+        let (addr, secure) = first.ok_or_else(|| StartError::Broken("there is no address to listen on".to_owned()))?;
         // Whoever asks meanwhile is answered: the log may take its time.
         let connections = Connections::new(config.max_connections, config.idle_timeout);
-        let front = Arc::new(Front::new(&config.engine.service_id));
+        let front = Arc::new(Front::new(&config.engine.service_id, config.access.is_some()));
         let listening = Arc::new(Listening::of(&listeners));
-        for listener in listeners {
-            connections.serve(listener, front.clone());
+        for warning in listening.warnings(&config) {
+            tracing::warn!("{warning}");
         }
+        for (listener, secure) in listeners {
+            connections.serve(listener, front.clone(), config.tls.clone().filter(|_| secure));
+        }
+        let certificates = config.tls.clone().map(|tls| tls as Arc<dyn Reloadable>);
+        let access = config.access.clone();
+        let watching = watch(access.iter().flat_map(|access| access.reloadable()).chain(certificates).collect());
         let broken = |error: tokio::task::JoinError| StartError::Broken(error.to_string());
         let (engine_config, waiting, waits_at) = (config.engine.clone(), front.clone(), listening.clone());
         let opening = move || {
@@ -80,7 +89,7 @@ impl Server {
         let engine = tokio::task::spawn_blocking(opening).await.map_err(broken)??;
         let host = config.advertised.as_deref().map_or_else(|| addr.to_string(), |url| host_of(url).to_owned());
         let queries_file = config.queries_file.clone();
-        let app = Arc::new(App::new(engine.clone(), config, connect, host));
+        let app = Arc::new(App::new(engine.clone(), config, connect, host, connections.open()));
         if let Some(file) = queries_file {
             let app = app.clone();
             let ran = tokio::task::spawn_blocking(move || {
@@ -91,19 +100,20 @@ impl Server {
             });
             ran.await.map_err(broken)??;
         }
-        front.is_ready(Cors::new(app.clone(), &app.config));
+        front.is_ready(Cors::new(Gate::new(app.clone(), access), &app.config));
         listening.say();
         let log = match &engine.config().log {
             LogChoice::Embedded => format!("embedded log in {}", engine.config().data_dir.display()),
             LogChoice::Kafka { bootstrap_servers, .. } => format!("Kafka at {bootstrap_servers}"),
         };
         tracing::info!(
-            "Tidemill {} answers at http://{addr} ({log}; service {}), started in {} ms",
+            "Tidemill {} answers at {}://{addr} ({log}; service {}), started in {} ms",
             env!("CARGO_PKG_VERSION"),
+            scheme(secure),
             engine.config().service_id,
             started.elapsed().as_millis()
         );
-        Ok(Running { addr, engine, app, connections })
+        Ok(Running { addr, engine, app, connections, _watching: watching })
     }
 }
 
@@ -124,22 +134,45 @@ impl Running {
 
 /// The addresses that are listened on, said once: when somebody may need them, not before a start that fails.
 struct Listening {
-    addresses: Vec<SocketAddr>,
+    /// With whether what comes there is encrypted.
+    addresses: Vec<(SocketAddr, bool)>,
     said: Once,
 }
 
 impl Listening {
-    fn of(listeners: &[TcpListener]) -> Self {
-        Listening { addresses: listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect(), said: Once::new() }
+    fn of(listeners: &[(TcpListener, bool)]) -> Self {
+        let addresses = listeners.iter().filter_map(|(listener, secure)| Some((listener.local_addr().ok()?, *secure))).collect();
+        Listening { addresses, said: Once::new() }
     }
 
     fn say(&self) {
         self.said.call_once(|| {
-            for address in &self.addresses {
-                tracing::info!("listening on http://{address}");
+            for (address, secure) in &self.addresses {
+                tracing::info!("listening on {}://{address}", scheme(*secure));
             }
         });
     }
+
+    /// What is open to whoever can reach it.
+    fn warnings(&self, config: &ServerConfig) -> Vec<String> {
+        let reachable = self.addresses.iter().filter(|(address, _)| !address.ip().is_loopback());
+        let warned = reachable.filter_map(|(address, secure)| match (&config.access, secure) {
+            (None, _) => Some(format!(
+                "ANYBODY WHO CAN REACH {address} may read, change and end everything here: nobody is asked who it is. Set \
+                 authentication.method (docs/security.md), or listen on 127.0.0.1 only"
+            )),
+            (Some(_), false) => Some(format!(
+                "passwords and tokens that come to {address} can be read on their way: it is not encrypted. Listen on https:// \
+                 (docs/security.md), or put a proxy that encrypts in front"
+            )),
+            (Some(_), true) => None,
+        });
+        warned.collect()
+    }
+}
+
+fn scheme(secure: bool) -> &'static str {
+    if secure { "https" } else { "http" }
 }
 
 /// `host:port` of a URL.

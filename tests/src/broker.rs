@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, Producer};
 
+use crate::certificates::Authority;
 use crate::supervised::{Supervised, free_ports, tail};
 
 /// The version of Apache Kafka that tests run against.
@@ -35,11 +36,33 @@ pub enum BrokerError {
     Failed(String),
 }
 
+/// Ways into a broker that wants to know who comes. Its plain port stays for the tests' own use, whose user may do everything.
+#[derive(Debug, Clone, Copy)]
+pub struct Locks {
+    /// TLS, with a certificate of the client's own: its user is `CN=<the certificate's name>`.
+    pub mutual: u16,
+    /// TLS and a login, by PLAIN or SCRAM, as [`USER`] or [`GUEST`].
+    pub login: u16,
+    /// A login without TLS.
+    pub plain_login: u16,
+}
+
+/// May be given rights to everything.
+pub const USER: &str = "tide";
+/// Has what rights a test gives it.
+pub const GUEST: &str = "guest";
+
+/// The password of one of them.
+pub fn password_of(user: &str) -> String {
+    format!("{user}-s3cret-of-kafka")
+}
+
 /// A running (or stopped) broker. Dropping it kills the broker and removes its data.
 pub struct Broker {
     libs: PathBuf,
     data: PathBuf,
     port: u16,
+    locks: Option<Locks>,
     running: Option<Supervised>,
 }
 
@@ -49,10 +72,23 @@ impl Broker {
     /// # Errors
     /// `Missing` without java or mvn, `Failed` where the broker does not come up.
     pub fn start() -> Result<Broker, BrokerError> {
+        Self::start_with(None)
+    }
+
+    /// A broker that also has ports at which it wants to know who comes, and asks its ACLs what they may do. The authority has
+    /// signed a certificate `broker`.
+    ///
+    /// # Errors
+    /// As for [`Broker::start`].
+    pub fn start_locked(authority: &Authority) -> Result<Broker, BrokerError> {
+        Self::start_with(Some(authority))
+    }
+
+    fn start_with(authority: Option<&Authority>) -> Result<Broker, BrokerError> {
         let libs = libraries()?;
         let mut last = BrokerError::Failed(String::new());
         for _ in 0..START_ATTEMPTS {
-            match Self::start_once(&libs) {
+            match Self::start_once(&libs, authority) {
                 Ok(broker) => return Ok(broker),
                 Err(error) => last = error,
             }
@@ -60,12 +96,18 @@ impl Broker {
         Err(last)
     }
 
-    fn start_once(libs: &Path) -> Result<Broker, BrokerError> {
+    fn start_once(libs: &Path, authority: Option<&Authority>) -> Result<Broker, BrokerError> {
         let data = tempfile::Builder::new().prefix("tidemill-kafka-").tempdir().map_err(failed("temporary folder"))?.keep();
-        let ports = free_ports(2).map_err(failed("free ports"))?;
-        let [port, controller] = ports[..] else { return Err(BrokerError::Failed("no free ports".into())) };
-        let mut broker = Broker { libs: libs.to_owned(), data, port, running: None };
-        fs::write(broker.config(), server_properties(&broker.data, port, controller)).map_err(failed("server.properties"))?;
+        let ports = free_ports(5).map_err(failed("free ports"))?;
+        let [port, controller, mutual, login, plain_login] = ports[..] else { return Err(BrokerError::Failed("no free ports".into())) };
+        let locks = authority.map(|_| Locks { mutual, login, plain_login });
+        let mut broker = Broker { libs: libs.to_owned(), data, port, locks, running: None };
+        let properties = server_properties(&broker.data, port, controller);
+        let properties = match (authority, locks) {
+            (Some(authority), Some(locks)) => locked(&properties, port, controller, locks, authority),
+            _ => properties,
+        };
+        fs::write(broker.config(), properties).map_err(failed("server.properties"))?;
         broker.format()?;
         broker.start_again()?;
         Ok(broker)
@@ -75,6 +117,26 @@ impl Broker {
     #[must_use]
     pub fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The ports at which it wants to know who comes.
+    ///
+    /// # Panics
+    /// Where it has none.
+    #[must_use]
+    pub fn locks(&self) -> Locks {
+        self.locks.expect("a broker that was started with locks")
+    }
+
+    /// Gives a user rights, in the words of Kafka's own tool: `--operation Read --topic x`.
+    ///
+    /// # Panics
+    /// Where the broker refuses.
+    pub fn allow(&self, user: &str, rights: &[&str]) {
+        let principal = format!("User:{user}");
+        let mut command = self.java("org.apache.kafka.tools.AclCommand");
+        command.args(["--bootstrap-server", &self.bootstrap(), "--add", "--force", "--allow-principal", &principal]).args(rights);
+        run(&mut command).expect("rights");
     }
 
     /// The broker's process id while it runs.
@@ -151,7 +213,14 @@ impl Broker {
 
     fn format(&self) -> Result<(), BrokerError> {
         let cluster = run(self.java("kafka.tools.StorageTool").arg("random-uuid"))?;
-        run(self.java("kafka.tools.StorageTool").args(["format", "-t", cluster.trim(), "-c"]).arg(self.config()))?;
+        let mut command = self.java("kafka.tools.StorageTool");
+        command.args(["format", "-t", cluster.trim(), "-c"]).arg(self.config());
+        for (user, mechanism) in [(USER, "SCRAM-SHA-256"), (USER, "SCRAM-SHA-512"), (GUEST, "SCRAM-SHA-256")] {
+            if self.locks.is_some() {
+                command.args(["--add-scram", &format!("{mechanism}=[name={user},password={}]", password_of(user))]);
+            }
+        }
+        run(&mut command)?;
         Ok(())
     }
 
@@ -315,6 +384,48 @@ fn server_properties(data: &Path, port: u16, controller: u16) -> String {
          log.retention.ms=-1\n\
          log.cleaner.dedupe.buffer.size=16777216\n",
         data = data.display()
+    )
+}
+
+/// The properties with more listeners, logins and ACLs.
+fn locked(properties: &str, port: u16, controller: u16, locks: Locks, authority: &Authority) -> String {
+    let Locks { mutual, login, plain_login } = locks;
+    let named = ["listeners=", "advertised.listeners=", "listener.security.protocol.map="];
+    let kept: String =
+        properties.lines().filter(|line| !named.iter().any(|name| line.starts_with(name))).map(|line| format!("{line}\n")).collect();
+    let open =
+        format!("PLAINTEXT://127.0.0.1:{port},MUTUAL://127.0.0.1:{mutual},LOGIN://127.0.0.1:{login},CLEAR://127.0.0.1:{plain_login}");
+    let (own, ca) = (authority.path("broker.both.pem"), authority.path("ca.pem"));
+    let (own, ca) = (own.display(), ca.display());
+    let tls = |listener: &str| {
+        format!(
+            "listener.name.{listener}.ssl.keystore.type=PEM\nlistener.name.{listener}.ssl.keystore.location={own}\n\
+             listener.name.{listener}.ssl.truststore.type=PEM\nlistener.name.{listener}.ssl.truststore.location={ca}\n"
+        )
+    };
+    let logins = |listener: &str| {
+        format!(
+            "listener.name.{listener}.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512\n\
+             listener.name.{listener}.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+             user_{USER}=\"{}\" user_{GUEST}=\"{}\";\n\
+             listener.name.{listener}.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;\n\
+             listener.name.{listener}.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;\n",
+            password_of(USER),
+            password_of(GUEST)
+        )
+    };
+    format!(
+        "{kept}listeners={open},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners={open}\n\
+         inter.broker.listener.name=PLAINTEXT\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,MUTUAL:SSL,LOGIN:SASL_SSL,CLEAR:SASL_PLAINTEXT\n\
+         authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+         super.users=User:ANONYMOUS\n\
+         {}listener.name.mutual.ssl.client.auth=required\n{}{}{}",
+        tls("mutual"),
+        tls("login"),
+        logins("login"),
+        logins("clear")
     )
 }
 

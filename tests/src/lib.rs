@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod apicurio;
 pub mod broker;
+pub mod certificates;
 pub mod fake_connect;
 pub mod flights;
 pub mod kafka_connect;

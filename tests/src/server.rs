@@ -42,6 +42,31 @@ impl ServerProcess {
         Self::start_in(data_dir, arguments, &[])
     }
 
+    /// As [`ServerProcess::start`], listening at another port as well, where TLS is spoken.
+    pub fn start_secure(data_dir: &Path, arguments: &[&str]) -> (Self, SocketAddr) {
+        let secure: SocketAddr = ([127, 0, 0, 1], free_port()).into();
+        let started = Instant::now();
+        let mut server = Self::spawn_at(data_dir, arguments, &[], None, Some(secure));
+        server.wait_for("/chc/ready", started);
+        (server, secure)
+    }
+
+    /// As [`ServerProcess::start`], listening at every address of the machine.
+    pub fn start_everywhere(data_dir: &Path, arguments: &[&str]) -> Self {
+        let started = Instant::now();
+        let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
+        let listeners = format!("0.0.0.0:{}", address.port());
+        let mut server = Self::spawn_listening(data_dir, arguments, &[], None, address, &listeners);
+        server.wait_for("/chc/ready", started);
+        server
+    }
+
+    /// As [`ServerProcess::start_refused`], of a server that is to speak TLS at another port as well.
+    pub fn start_secure_refused(data_dir: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+        let secure: SocketAddr = ([127, 0, 0, 1], free_port()).into();
+        Self::spawn_at(data_dir, arguments, &[], None, Some(secure)).wait_for_end()
+    }
+
     /// As [`ServerProcess::start`], with variables in its environment.
     pub fn start_in(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         Self::start_until(data_dir, arguments, environment, "/chc/ready")
@@ -54,13 +79,16 @@ impl ServerProcess {
 
     /// Starts a server that is to end by itself: its exit code, and what it said.
     pub fn start_refused(data_dir: &Path, arguments: &[&str]) -> (Option<i32>, String) {
-        let mut server = Self::spawn(data_dir, arguments, &[]);
+        Self::spawn(data_dir, arguments, &[]).wait_for_end()
+    }
+
+    fn wait_for_end(mut self) -> (Option<i32>, String) {
         let started = Instant::now();
         loop {
-            if let Ok(Some(status)) = server.child.try_wait() {
-                return (status.code(), server.log());
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return (status.code(), self.log());
             }
-            assert!(started.elapsed() < START_TIMEOUT, "the server does not end:\n{}", server.log());
+            assert!(started.elapsed() < START_TIMEOUT, "the server does not end:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -82,7 +110,8 @@ impl ServerProcess {
     }
 
     fn wait_for(&mut self, path: &str, started: Instant) {
-        while !self.request("GET", path, None).is_ok_and(|(status, _)| status == 200) {
+        // A server that wants to know who asks is ready as well.
+        while !self.request("GET", path, None).is_ok_and(|(status, _)| matches!(status, 200 | 401)) {
             if let Ok(Some(status)) = self.child.try_wait() {
                 panic!("the server ended with {status}:\n{}", self.log());
             }
@@ -98,12 +127,34 @@ impl ServerProcess {
 
     /// `stderr`: in the place of the log file.
     fn spawn_saying(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)], stderr: Option<Stdio>) -> Self {
+        Self::spawn_at(data_dir, arguments, environment, stderr, None)
+    }
+
+    fn spawn_at(
+        data_dir: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        stderr: Option<Stdio>,
+        secure: Option<SocketAddr>,
+    ) -> Self {
         let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
+        let listeners = secure.map_or_else(|| address.to_string(), |secure| format!("http://{address},https://{secure}"));
+        Self::spawn_listening(data_dir, arguments, environment, stderr, address, &listeners)
+    }
+
+    fn spawn_listening(
+        data_dir: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        stderr: Option<Stdio>,
+        address: SocketAddr,
+        listeners: &str,
+    ) -> Self {
         let path = data_dir.with_extension("log");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&path).expect("a log file");
         let child = Command::new(tidemill_binary())
             .arg("server")
-            .args(["--listen", &address.to_string(), "--data-dir"])
+            .args(["--listen", listeners, "--data-dir"])
             .arg(data_dir)
             .args(arguments)
             .envs(environment.iter().copied())
@@ -132,6 +183,16 @@ impl ServerProcess {
     pub fn kill(mut self) {
         self.child.kill().expect("the server can be killed");
         self.child.wait().expect("a killed server ends");
+    }
+
+    /// SIGHUP: files are read again.
+    pub fn hang_up(&self) {
+        let pid = libc::pid_t::try_from(self.child.id()).expect("a pid");
+        // SAFETY: sends a signal to a process that this object started and has not waited for.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::kill(pid, libc::SIGHUP);
+        }
     }
 
     /// SIGTERM; returns the exit code.
@@ -199,35 +260,67 @@ impl ServerProcess {
 
     /// As [`ServerProcess::request`], with whatever body.
     pub fn raw(&self, method: &str, path: &str, body: &[u8]) -> std::io::Result<(u16, String)> {
-        let mut stream = TcpStream::connect(self.address)?;
-        stream.set_read_timeout(Some(REQUEST_TIMEOUT))?;
-        let length = body.len();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: tidemill\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-        );
-        stream.write_all(head.as_bytes())?;
-        // A server may refuse a body before it was sent as a whole.
-        let _ = stream.write_all(body);
-        let mut reader = BufReader::new(stream);
-        let mut line = String::new();
-        reader.read_line(&mut line)?;
-        let status = line.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or_else(|| std::io::Error::other("no status line"))?;
-        let mut chunked = false;
-        loop {
-            line.clear();
-            if reader.read_line(&mut line)? <= 2 {
-                break;
-            }
-            chunked |= line.to_ascii_lowercase().starts_with("transfer-encoding: chunked");
-        }
-        let mut body = Vec::new();
-        if chunked {
-            read_chunks(&mut reader, &mut body)?;
-        } else {
-            reader.read_to_end(&mut body)?;
-        }
-        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+        exchange(self.address, method, path, &[], body).map(|answer| (answer.status, answer.body))
     }
+}
+
+/// What came back of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpAnswer {
+    pub status: u16,
+    /// The status line and the headers.
+    pub head: String,
+    pub body: String,
+}
+
+/// One HTTP/1.1 request on a connection of its own.
+pub fn exchange(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> std::io::Result<HttpAnswer> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(REQUEST_TIMEOUT))?;
+    exchange_over(&mut stream, method, path, headers, body)
+}
+
+/// One HTTP/1.1 request on a connection that is closed behind it.
+pub fn exchange_over(
+    stream: &mut (impl Read + Write),
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> std::io::Result<HttpAnswer> {
+    let length = body.len();
+    let mut request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: tidemill\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n"
+    );
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    stream.write_all(format!("{request}\r\n").as_bytes())?;
+    // A server may refuse a body before it was sent as a whole.
+    let _ = stream.write_all(body);
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    reader.read_line(&mut head)?;
+    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or_else(|| std::io::Error::other("no status line"))?;
+    let mut chunked = false;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? <= 2 {
+            break;
+        }
+        chunked |= line.to_ascii_lowercase().starts_with("transfer-encoding: chunked");
+        head += &line;
+    }
+    let mut body = Vec::new();
+    if chunked {
+        read_chunks(&mut reader, &mut body)?;
+    } else if let Err(error) = reader.read_to_end(&mut body)
+        // A TLS connection whose end was not announced; the length says whether all came.
+        && error.kind() != std::io::ErrorKind::UnexpectedEof
+    {
+        return Err(error);
+    }
+    Ok(HttpAnswer { status, head, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
 fn read_chunks(reader: &mut impl BufRead, body: &mut Vec<u8>) -> std::io::Result<()> {

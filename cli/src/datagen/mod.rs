@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use tidemill_engine::clock::{Clock, SystemClock};
 
+use crate::shell::LoginArgs;
 use schemas::{Generated, Generator, Schema};
 use target::Target;
 
@@ -42,6 +43,8 @@ pub struct DatagenArgs {
     /// The server whose embedded log is filled
     #[arg(long, default_value = "http://127.0.0.1:8088", env = "TIDEMILL_SERVER")]
     server: String,
+    #[command(flatten)]
+    login: LoginArgs,
 }
 
 /// Runs the generator; the exit code says whether all went well.

@@ -37,7 +37,7 @@ impl Target {
 
     /// Finds the stream over the topic, or declares one.
     async fn open_server(args: &DatagenArgs) -> Result<Self, String> {
-        let client = Client::new(&args.server).map_err(|e| e.to_string())?;
+        let client = args.login.client(&args.server, &[]).map_err(|e| e.to_string())?;
         let none = Settings::new();
         let answer = client.statements("SHOW STREAMS;", &none, &none).await.map_err(|e| e.to_string())?;
         let mut streams = answer.iter().flat_map(|e| e["streams"].as_array().into_iter().flatten());

@@ -5,12 +5,14 @@ mod commands;
 mod complete;
 mod entities;
 mod lines;
+mod login;
 mod options;
 mod pager;
 pub mod place;
 mod prompt;
 mod render;
 mod screen;
+mod secret;
 mod session;
 
 use std::io::IsTerminal;
@@ -18,9 +20,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::client::{Client, ClientError};
+pub use login::LoginArgs;
 pub use options::{ConnectArgs, ShellArgs, definition};
 pub use render::Output;
 pub use screen::Screen;
+pub use secret::ask_password;
 use session::STANDARD_INPUT;
 pub use session::{Ending, Session, bare};
 

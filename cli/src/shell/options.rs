@@ -1,17 +1,17 @@
 //! The shell's flags.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgMatches, Args, FromArgMatches};
+use tidemill_server::config::Providers;
+use tidemill_server::config::file::{Entry, parse};
 
 use super::Session;
+use super::login::LoginArgs;
 use super::render::Output;
 use super::session::Limits;
 use crate::client::{Client, ClientError};
-
-/// Where a password may stand instead of on the command line, which others on the machine can read.
-const PASSWORD_VARIABLE: &str = "TIDEMILL_PASSWORD";
 
 #[derive(Debug, Args)]
 pub struct ShellArgs {
@@ -37,16 +37,12 @@ impl ShellArgs {
 /// How a server is spoken to, and what a session begins with.
 #[derive(Debug, Args)]
 pub struct ConnectArgs {
-    /// Name to log in with (HTTP Basic)
-    #[arg(short = 'u', long, value_name = "NAME")]
-    user: Option<String>,
-    /// Password to log in with [default: $TIDEMILL_PASSWORD]
-    #[arg(short = 'p', long, value_name = "PASSWORD", requires = "user")]
-    password: Option<String>,
+    #[command(flatten)]
+    login: LoginArgs,
     /// Defines a variable, as DEFINE does
     #[arg(short = 'd', long = "define", value_name = "NAME=VALUE")]
     define: Vec<String>,
-    /// Properties of the session, as SET gives them
+    /// Properties of the session, as SET gives them; also ssl.… and tidemill.client.user, .password, .token
     #[arg(long, value_name = "FILE")]
     config_file: Option<PathBuf>,
     /// Rows after which a query is stopped
@@ -59,14 +55,22 @@ pub struct ConnectArgs {
 
 impl ConnectArgs {
     /// # Errors
-    /// The URL is none, or a name has no password.
+    /// The URL is none, a name has no password, or a certificate can't be used.
     pub fn client(&self, url: &str) -> Result<Client, ClientError> {
-        let client = Client::new(url)?;
-        let Some(user) = &self.user else { return Ok(client) };
-        match self.password.clone().or_else(|| std::env::var(PASSWORD_VARIABLE).ok()) {
-            Some(password) => Ok(client.with_credentials(user, &password)),
-            None => Err(ClientError::Url(format!("--user {user} needs a password: --password, or the variable {PASSWORD_VARIABLE}"))),
-        }
+        self.login.client(url, &self.entries().map_err(ClientError::Url)?)
+    }
+
+    /// What stands in the configuration file.
+    fn entries(&self) -> Result<Vec<Entry>, String> {
+        let Some(path) = &self.config_file else { return Ok(Vec::new()) };
+        let text = std::fs::read_to_string(path).map_err(|error| format!("--config-file {}: {error}", path.display()))?;
+        let entries = parse(&text).map_err(|reason| format!("{}: {reason}", path.display()))?;
+        // Passwords may stand elsewhere: `${file:/path}`, `${env:NAME}`.
+        let expanded = entries.into_iter().map(|entry| match Providers::default().expand(&entry.value) {
+            Ok(value) => Ok(Entry { value: value.text, ..entry }),
+            Err(reason) => Err(format!("{}:{}: {}: {reason}", path.display(), entry.line, entry.name)),
+        });
+        expanded.collect()
     }
 
     pub fn limits(&self) -> Limits {
@@ -78,17 +82,11 @@ impl ConnectArgs {
     /// # Errors
     /// A file that can't be read, a property that the server refuses, a variable that is written wrong; the text says which.
     pub async fn prepare(&self, session: &mut Session) -> Result<(), String> {
-        if let Some(path) = &self.config_file {
-            let text = std::fs::read_to_string(path).map_err(|error| format!("--config-file {}: {error}", path.display()))?;
-            let entries = tidemill_server::config::file::parse(&text).map_err(|reason| format!("{}: {reason}", path.display()))?;
-            for entry in entries {
-                if entry.name.starts_with("ssl.") {
-                    return Err(format!("{}: {}: https is not supported yet, so nothing is encrypted", path.display(), entry.name));
-                }
-                let refused = |reason: String| format!("{}:{}: {reason}", path.display(), entry.line);
-                session.check_property(&entry.name, &entry.value).await.map_err(|failure| refused(failure.to_string()))?;
-                session.properties.insert(entry.name, entry.value);
-            }
+        let path = self.config_file.as_deref().unwrap_or(Path::new("")).display();
+        for entry in self.entries()?.into_iter().filter(|entry| !LoginArgs::takes(&entry.name)) {
+            let refused = |reason: String| format!("{path}:{}: {reason}", entry.line);
+            session.check_property(&entry.name, &entry.value).await.map_err(|failure| refused(failure.to_string()))?;
+            session.properties.insert(entry.name, entry.value);
         }
         for text in &self.define {
             let (name, value) = definition(text)?;

@@ -7,17 +7,14 @@ use std::time::Duration;
 use clap::Args;
 
 use super::find::Format;
-use crate::client::Client;
 use crate::conformance::world::RunOptions;
-use crate::shell::definition;
+use crate::shell::{LoginArgs, definition};
 use crate::sqltest::RemoteOptions;
 
 /// Above the flags of the maintainers.
 const MAINTAINERS: &str = "For conformance cases";
 /// Above the flags of tests on a server.
 const ON_A_SERVER: &str = "SQL tests on a server";
-/// Where a password may stand instead of on the command line, which others on the machine can read.
-const PASSWORD_VARIABLE: &str = "TIDEMILL_PASSWORD";
 /// Above the flags that name three files.
 const THREE_FILES: &str = "One test of three files, as ksql-test-runner takes it";
 
@@ -56,9 +53,8 @@ pub struct TestArgs {
     /// Run SQL tests on this server, under names of their own that are dropped afterwards
     #[arg(long, value_name = "URL", conflicts_with = "sql_file", help_heading = ON_A_SERVER)]
     pub(super) server: Option<String>,
-    /// Name to log in with (HTTP Basic); the password is $TIDEMILL_PASSWORD
-    #[arg(long, value_name = "NAME", requires = "server", help_heading = ON_A_SERVER)]
-    pub(super) user: Option<String>,
+    #[command(flatten, next_help_heading = ON_A_SERVER)]
+    pub(super) login: LoginArgs,
     /// How long an assertion waits for its record, seconds
     #[arg(long, value_name = "S", default_value_t = 10, requires = "server", help_heading = ON_A_SERVER)]
     pub(super) timeout: u64,
@@ -107,12 +103,7 @@ impl TestArgs {
     /// The server that tests run on.
     pub(super) fn remote(&self) -> Result<Option<RemoteOptions>, String> {
         let Some(url) = &self.server else { return Ok(None) };
-        let mut client = Client::new(url).map_err(|e| e.to_string())?;
-        if let Some(user) = &self.user {
-            let password = std::env::var(PASSWORD_VARIABLE)
-                .map_err(|_| format!("--user {user} needs a password in the variable {PASSWORD_VARIABLE}"))?;
-            client = client.with_credentials(user, &password);
-        }
+        let client = self.login.client(url, &[]).map_err(|e| e.to_string())?;
         let (patience, settle) = (Duration::from_secs(self.timeout), Duration::from_millis(self.settle));
         Ok(Some(RemoteOptions { client, patience, settle }))
     }

@@ -14,6 +14,8 @@ pub enum ErrorKind {
     Request,
     /// The statement needs a Schema Registry and none is configured (428, 42801).
     SchemaRegistry,
+    /// Kafka's ACLs forbid it (403, 40301).
+    Denied,
     /// What ksqlDB answers as an error of its own, though the statement is at fault (500, 50000).
     Server,
 }

@@ -11,7 +11,7 @@ use super::{CommandState, Engine, EngineError, LogAway, SessionProperties};
 use crate::analyze::{self, Action as SourceAction};
 use crate::catalog::{Source, SourceKind};
 use crate::formats::register_source;
-use crate::log::{LogError, TopicSpec};
+use crate::log::{LogError, Operation, TopicSpec};
 use crate::types::{Column, SqlType};
 
 /// How long a statement waits for another one, and for a sign of the log. Whoever sent it is answered within 10 s.
@@ -91,6 +91,7 @@ impl Engine {
         if source.read_only && kind == SourceKind::Table && !replaces {
             self.check_query_limit()?;
         }
+        self.check_rights(std::slice::from_ref(&source.format.topic), &[])?;
         register_source(&source, &*self.registry)?;
         self.ensure_topic(&source)?;
         let statement_text = source.statement.clone();
@@ -111,6 +112,18 @@ impl Engine {
             sequence_number: Some(sequence_number),
             warnings: Vec::new(),
         })
+    }
+
+    /// Whether the log lets this server read and write these topics, as far as that is known beforehand. A topic that is missing
+    /// denies nothing.
+    pub(super) fn check_rights(&self, reads: &[String], writes: &[String]) -> Result<(), EngineError> {
+        let wanted = reads.iter().map(|topic| (topic, Operation::Read)).chain(writes.iter().map(|topic| (topic, Operation::Write)));
+        for (topic, operation) in wanted {
+            if !self.log.denied(topic, &[operation]).is_empty() {
+                return Err(LogError::Denied { operation: operation.name(), resource: format!("topic(s): [{topic}]") }.into());
+            }
+        }
+        Ok(())
     }
 
     /// Makes a source's topic where it is missing.

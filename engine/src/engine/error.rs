@@ -53,13 +53,15 @@ impl EngineError {
 
 impl From<LogError> for EngineError {
     fn from(error: LogError) -> Self {
+        let code = matches!(error, LogError::Denied { .. }).then_some(ErrorKind::Denied);
         let blame = match error {
+            LogError::Denied { .. } => Blame::User,
             LogError::UnknownTopic(_) | LogError::TopicExists(_) => Blame::User,
             LogError::Retriable(_) => Blame::External,
             LogError::Undeliverable { .. } => Blame::External,
             LogError::Fatal(_) => Blame::Internal,
         };
-        EngineError { blame, message: error.to_string(), span: None, code: None, statement: None }
+        EngineError { blame, message: error.to_string(), span: None, code, statement: None }
     }
 }
 

@@ -76,7 +76,7 @@ impl Inserter {
         Inserter { log, null_keys: Mutex::new(0) }
     }
 
-    fn write(&self, insert: &EncodedInsert, now_ms: i64) -> Result<(), LogError> {
+    pub(super) fn write(&self, insert: &EncodedInsert, now_ms: i64) -> Result<(), LogError> {
         match self.write_once(insert, now_ms) {
             // What was known of the topic held no more: it may have been made anew.
             Err(LogError::UnknownTopic(_)) => self.write_once(insert, now_ms),

@@ -10,7 +10,7 @@ use super::queries::{PersistentQuery, QueryKind};
 use super::supervise::Care;
 use super::{CommandState, Engine, EngineError, LogAway, SessionProperties};
 use crate::analyze::{self, Action as SourceAction};
-use crate::catalog::SourceKind;
+use crate::catalog::{Catalog, SourceKind};
 use crate::formats::register_plan;
 use crate::plan::upgrade;
 use crate::points::{self, Point};
@@ -59,6 +59,7 @@ impl Engine {
             upgrade::take_over(&old.plan, &mut plan);
         }
         crate::runtime::check_start(&plan, session.offset_reset())?;
+        self.check_rights(&topics_of(&plan.sources, &catalog), std::slice::from_ref(&source.format.topic))?;
         register_plan(&mut plan, &*self.registry)?;
         self.ensure_topic(&source)?;
         points::reach(Point::CreateTopicMade);
@@ -93,6 +94,8 @@ impl Engine {
         }
         self.check_query_limit()?;
         crate::runtime::check_start(&planned.plan, session.offset_reset())?;
+        let written = target.map(|target| target.format.topic.clone());
+        self.check_rights(&topics_of(&planned.plan.sources, &catalog), written.as_slice())?;
         register_plan(&mut planned.plan, &*self.registry)?;
         let kind = target.map_or(SourceKind::Stream, |s| s.kind);
         let action = Action::StartQuery { plan: Arc::new(planned.plan), sink: None, replaces: None };
@@ -210,6 +213,11 @@ impl Engine {
         *query.handle.write() = handle;
         self.queries.add(query);
     }
+}
+
+/// The topics behind streams and tables.
+fn topics_of(sources: &[String], catalog: &Catalog) -> Vec<String> {
+    sources.iter().filter_map(|name| catalog.source(name)).map(|source| source.format.topic.clone()).collect()
 }
 
 /// What is answered where a statement has started a query that writes `target`.

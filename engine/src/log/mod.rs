@@ -44,12 +44,37 @@ pub enum LogError {
     /// Records of this topic can't be written, and trying again will not help; those of other topics may be sent again.
     #[error("topic '{topic}' can't be written: {reason}")]
     Undeliverable { topic: String, reason: String },
+    /// The brokers' ACLs do not let this server do that.
+    #[error("Authorization denied to {operation} on {resource}. The user that this server logs in to Kafka with lacks that right (an ACL)")]
+    Denied {
+        /// As ACLs name it: `Create`.
+        operation: &'static str,
+        /// `topic(s): [orders]`
+        resource: String,
+    },
     /// Worth trying again: the broker is away, a request timed out.
     #[error("{0}")]
     Retriable(String),
     /// Trying again will not help.
     #[error("{0}")]
     Fatal(String),
+}
+
+/// What is done with a topic, as far as rights to it can be asked for beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    Read,
+    Write,
+}
+
+impl Operation {
+    /// As ACLs name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Operation::Read => "Read",
+            Operation::Write => "Write",
+        }
+    }
 }
 
 /// A topic to create.
@@ -275,6 +300,11 @@ pub trait Log: Send + Sync {
     fn identify(&self, names: &[&str]) -> Result<Vec<Option<TopicIdentity>>, LogError> {
         let identity = |name: &&str| Ok(self.describe_topic(name)?.map(|info| TopicIdentity { id: None, partitions: info.partitions }));
         names.iter().map(identity).collect()
+    }
+    /// Which of these operations the server is known not to be allowed to carry out on a topic. What is not known counts as
+    /// allowed: it will be refused when it is tried.
+    fn denied(&self, _topic: &str, _wanted: &[Operation]) -> Vec<Operation> {
+        Vec::new()
     }
     /// Every topic, internal ones too, by name.
     fn list_topics(&self) -> Result<Vec<TopicInfo>, LogError>;

@@ -149,7 +149,7 @@ mod tests {
     impl Operator for Seen {
         fn process(&mut self, _port: Port, row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
             let number = |value: Option<&Value>| if let Some(Value::BigInt(number)) = value { *number } else { -1 };
-            out.cx.rows_out += 1;
+            out.cx.counts.rows_out += 1;
             let old = number(row.old.as_ref().and_then(|old| old.get(1)));
             self.0.lock().push([number(row.values.first()), old, number(row.values.get(1))]);
             Ok(())
@@ -221,7 +221,7 @@ mod tests {
                     let mut row = change(key, None, key);
                     row.values.push(Value::string(text.as_str()));
                     process_from(nodes, 0, 0, Port(0), row, cx).unwrap();
-                    if most == 0 && cx.rows_out > 0 {
+                    if most == 0 && cx.counts.rows_out > 0 {
                         most = key;
                     }
                 }

@@ -16,7 +16,7 @@ impl Operator for Collect {
         if (row.meta.has_value || self.is_table)
             && let Some(collector) = &self.collector
         {
-            out.cx.rows_out += 1;
+            out.cx.counts.rows_out += 1;
             if !collector.collect(&row) {
                 self.collector = None;
             }

@@ -41,8 +41,10 @@ impl Operator for Sink {
             Ok(encoded) => {
                 let partition = partition_for(encoded.partition_key(), self.partitions, &mut out.cx.null_key_counter);
                 let headers = &out.cx.headers(&row.meta.headers);
+                let bytes = encoded.key.map_or(0, <[u8]>::len) + encoded.value.map_or(0, <[u8]>::len);
                 out.cx.send(self.topic, OutRecord { partition, timestamp, key: encoded.key, value: encoded.value, headers })?;
-                out.cx.rows_out += 1;
+                out.cx.counts.rows_out += 1;
+                out.cx.counts.bytes_out += bytes as u64;
             }
             Err(error) => out.cx.report(ProcessingError {
                 kind: ProcessingErrorKind::Serialization,

@@ -16,6 +16,23 @@ pub enum ProcessingErrorKind {
     KafkaStreamsThread = 4,
 }
 
+impl ProcessingErrorKind {
+    /// Every kind, in the order of its number.
+    pub const ALL: [ProcessingErrorKind; 5] =
+        [Self::Deserialization, Self::RecordProcessing, Self::Production, Self::Serialization, Self::KafkaStreamsThread];
+
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Deserialization => "deserialization",
+            Self::RecordProcessing => "processing",
+            Self::Production => "production",
+            Self::Serialization => "serialization",
+            Self::KafkaStreamsThread => "thread",
+        }
+    }
+}
+
 /// One failed record or expression.
 #[derive(Debug, Clone)]
 pub struct ProcessingError {

@@ -7,8 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::changelog::{Changelog, EndKind, number_place};
 use super::schedule::TaskKey;
@@ -69,6 +68,7 @@ pub(super) fn commit(
     tasks: &mut [(TaskKey, &mut Task)],
     at_hand: &mut Option<TaskKey>,
 ) -> Result<Committed, LogError> {
+    let began = Instant::now();
     points::log(Point::CommitBegin)?;
     let mut parts = Vec::with_capacity(tasks.len());
     for (key, task) in tasks.iter_mut() {
@@ -111,7 +111,7 @@ pub(super) fn commit(
         task.cx.origins.commit_succeeded();
         task.changelogs.iter_mut().flatten().for_each(Changelog::commit_succeeded);
         task.committed = task.positions().into_iter().map(|(_, offset)| offset).collect();
-        task.handle.metrics.commits.fetch_add(1, Ordering::Relaxed);
+        task.handle.metrics.committed(began.elapsed());
     }
     refused.extend(tasks.iter().filter_map(|(key, task)| Some((*key, lost_position(task, &mut *writer)?))));
     points::reach(Point::CommitEnd);

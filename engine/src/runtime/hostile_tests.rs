@@ -3,7 +3,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::lab::Lab;
 use crate::formats::{SchemaShape, TopicWriter, by_name};
@@ -125,7 +124,7 @@ fn good_records_come_out_and_bad_ones_are_counted() {
         let all = i64::try_from(2 * records).unwrap();
         lab.work_until(|lab| lab.committed(&query.id, "s") == Some(all));
         let values = lab.values("O");
-        let bad = query.metrics.errors.load(Ordering::Relaxed);
+        let bad = query.metrics.errors();
         assert_eq!(values.len() as u64 + bad, all as u64, "{format}: each record comes out or is counted");
         // Some edits make another good record; most don't.
         assert!(bad > records as u64 / 4, "{format}: {bad} bad records");

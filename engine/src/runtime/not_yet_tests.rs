@@ -63,7 +63,7 @@ fn a_record_waits_for_its_schema_and_others_go_on() {
         lab.work_until(|lab| lab.committed(&copy.id, "s") == Some(2));
         assert_eq!(lab.values("O"), [r#"{"V":"x"}"#, r#"{"V":"y"}"#]);
         assert_eq!(copy.remarks(), Vec::<String>::new());
-        assert_eq!(copy.metrics.errors.load(std::sync::atomic::Ordering::Relaxed), 0);
+        assert_eq!(copy.metrics.errors(), 0);
     }
 }
 
@@ -76,7 +76,7 @@ fn an_id_that_nobody_knows_is_a_bad_record() {
     lab.append_avro("s", "a", 1, record(1, "y", 1));
     lab.work_until(|lab| lab.committed(&copy.id, "s") == Some(2));
     assert_eq!(lab.values("O"), [r#"{"V":"y"}"#]);
-    assert_eq!(copy.metrics.errors.load(std::sync::atomic::Ordering::Relaxed), 1);
+    assert_eq!(copy.metrics.errors(), 1);
 }
 
 #[test]

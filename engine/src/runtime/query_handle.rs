@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
+
+use crate::processing_log::ProcessingErrorKind;
+use crate::task::TaskCounts;
 
 /// Tasks of which it is shown that they wait.
 const MAX_WAITS_SHOWN: usize = 4;
@@ -67,8 +71,16 @@ pub struct QueryMetrics {
     reads: Mutex<Vec<(Arc<str>, Arc<TopicReads>)>>,
     /// Written to the sink, or sent to the client.
     pub records_out: AtomicU64,
-    pub errors: AtomicU64,
+    /// Of keys and values that were written to the sink.
+    pub bytes_out: AtomicU64,
+    /// Rows that came too late for a window.
+    pub late: AtomicU64,
+    /// By [`ProcessingErrorKind`].
+    failures: [AtomicU64; ProcessingErrorKind::ALL.len()],
+    /// Commits of its tasks.
     pub commits: AtomicU64,
+    /// How long they took together, microseconds; a commit of several tasks counts for each of them.
+    pub commit_us: AtomicU64,
     /// Wall-clock time of the last input, milliseconds since the epoch; 0: none yet.
     pub last_record_ms: AtomicI64,
 }
@@ -99,13 +111,42 @@ impl QueryMetrics {
         self.last_record_ms.store(now_ms, Ordering::Relaxed);
     }
 
-    pub(super) fn add(&self, records_out: u64, errors: u64) {
-        if records_out > 0 {
-            self.records_out.fetch_add(records_out, Ordering::Relaxed);
+    /// Everything that was read, topic by topic.
+    pub fn all_reads(&self) -> Vec<(Arc<str>, Arc<TopicReads>)> {
+        self.reads.lock().clone()
+    }
+
+    /// Records and expressions that failed, of whatever kind.
+    pub fn errors(&self) -> u64 {
+        self.failures.iter().map(|count| count.load(Ordering::Relaxed)).fold(0, u64::saturating_add)
+    }
+
+    /// Records and expressions that failed in one way.
+    pub fn errors_of(&self, kind: ProcessingErrorKind) -> u64 {
+        self.failures.get(kind as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// Adds what a task has done since it was last asked.
+    pub(super) fn add(&self, before: &TaskCounts, now: &TaskCounts) {
+        if before == now {
+            return;
         }
-        if errors > 0 {
-            self.errors.fetch_add(errors, Ordering::Relaxed);
+        let raise = |counter: &AtomicU64, before: u64, now: u64| {
+            if now > before {
+                counter.fetch_add(now - before, Ordering::Relaxed);
+            }
+        };
+        raise(&self.records_out, before.rows_out, now.rows_out);
+        raise(&self.bytes_out, before.bytes_out, now.bytes_out);
+        raise(&self.late, before.late, now.late);
+        for (counter, (before, now)) in self.failures.iter().zip(before.errors.iter().zip(&now.errors)) {
+            raise(counter, *before, *now);
         }
+    }
+
+    pub(super) fn committed(&self, took: Duration) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.commit_us.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 

@@ -234,7 +234,7 @@ impl Task {
         for store in &mut self.cx.stores {
             store.begin_chunk();
         }
-        let before = (self.cx.rows_out, self.cx.errors);
+        let before = self.cx.counts;
         let result = work(self).map_err(|error| match (self.cx.pace.take_halt(), self.cx.send_failure.take()) {
             (Some(Halt::Stopped), _) => TaskError::Stopped,
             (None, Some(LogError::Retriable(reason))) => TaskError::Interrupted(reason),
@@ -248,7 +248,7 @@ impl Task {
             let (records, bytes) = (std::mem::take(&mut reads.records), std::mem::take(&mut reads.bytes));
             metrics.read(&reads.total, records, bytes, self.cx.clock.now_ms());
         }
-        metrics.add(self.cx.rows_out - before.0, self.cx.errors - before.1);
+        metrics.add(&before, &self.cx.counts);
         let writer = self.cx.writer.take().unwrap_or_else(|| unreachable!("an operator kept the writer"));
         (writer, result)
     }

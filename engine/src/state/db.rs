@@ -274,6 +274,26 @@ impl StateDb {
         queries
     }
 
+    /// About how many bytes the stores of each query take on the disk. Nothing in memory is counted, neither overlays nor
+    /// what was written a moment ago.
+    pub fn disk_bytes_by_query(&self) -> BTreeMap<String, u64> {
+        let Some(rocks) = &self.0.rocks else { return BTreeMap::new() };
+        let stores: Vec<(String, u32)> = self.0.ids.lock().by_name.iter().map(|((query, _), id)| (query.clone(), *id)).collect();
+        let mut sizes = BTreeMap::new();
+        for (query, id) in stores {
+            let bytes = rocks.size(Family::State, &id.to_be_bytes(), &id.saturating_add(1).to_be_bytes()).unwrap_or_default();
+            let sum: &mut u64 = sizes.entry(query).or_default();
+            *sum = sum.saturating_add(bytes);
+        }
+        sizes
+    }
+
+    /// About how many entries all stores have on the disk, and how many bytes their files take.
+    pub fn disk_totals(&self) -> (u64, u64) {
+        let number = |property: &str| self.0.rocks.as_ref().map_or(0, |rocks| rocks.number(Family::State, property));
+        (number("rocksdb.estimate-num-keys"), number("rocksdb.live-sst-files-size"))
+    }
+
     /// Bytes in all overlays, active and frozen.
     pub fn overlay_bytes(&self) -> usize {
         self.0.overlay_bytes.load(Ordering::Relaxed)

@@ -200,6 +200,18 @@ impl Rocks {
         Ok(())
     }
 
+    /// About how many bytes of files a range takes.
+    pub fn size(&self, family: Family, from: &[u8], to: &[u8]) -> Result<u64, StateError> {
+        let sizes = self.db.get_approximate_sizes_cf(self.family(family)?, &[rocksdb::Range::new(from, to)]);
+        Ok(sizes.first().copied().unwrap_or_default())
+    }
+
+    /// A number that RocksDB keeps of a family; 0 where it does not.
+    pub fn number(&self, family: Family, property: &str) -> u64 {
+        let Ok(family) = self.family(family) else { return 0 };
+        self.db.property_int_value_cf(family, property).ok().flatten().unwrap_or_default()
+    }
+
     /// Rewrites a family's files, as happens in the background in time.
     #[cfg(test)]
     pub fn compact(&self, family: Family) -> Result<(), StateError> {

@@ -1,10 +1,11 @@
 //! A configuration in the making: files, environment variables and flags, later ones over earlier ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::env::{self, Variable};
 use super::overrides::{is_slip, near};
+use super::provided::Providers;
 use super::server_config::ServerConfig;
 use super::table::{self, Role, property};
 use super::{ConfigError, file, streams};
@@ -16,6 +17,14 @@ pub struct ConfigBuilder {
     /// How many sources (files, environments, flags) came before the one that gave a value.
     sources: BTreeMap<String, usize>,
     source: usize,
+    /// Where the values stand: `server.properties line 7`.
+    origins: BTreeMap<String, String>,
+    /// Where `${…}` is fetched.
+    providers: Providers,
+    /// Properties whose values were.
+    provided: BTreeSet<String>,
+    /// What was fetched, to be kept out of messages.
+    secrets: Vec<String>,
     problems: Vec<String>,
     /// What has no effect: why, and what it was said of.
     inert: BTreeMap<&'static str, Vec<String>>,
@@ -35,8 +44,12 @@ impl ConfigBuilder {
         self.source += 1;
         let text = std::fs::read_to_string(path).map_err(|e| ConfigError(format!("{}: {e}", path.display())))?;
         let entries = file::parse(&text).map_err(|e| ConfigError(format!("{}: {e}", path.display())))?;
+        let origin = |line: usize| format!("{} line {line}", path.display());
+        for entry in &entries {
+            self.take_provider(&entry.name, &entry.value, &origin(entry.line));
+        }
         for entry in entries {
-            self.take(&entry.name, &entry.value, &format!("{} line {}", path.display(), entry.line));
+            self.take(&entry.name, &entry.value, &origin(entry.line));
         }
         Ok(self)
     }
@@ -47,6 +60,11 @@ impl ConfigBuilder {
         let mut variables: Vec<_> = variables.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
         variables.sort_by(|(one, _), (other, _)| (one.starts_with(env::TIDEMILL), one).cmp(&(other.starts_with(env::TIDEMILL), other)));
         self.source += 1;
+        for (variable, value) in &variables {
+            if let Some(name) = variable.strip_prefix(env::KSQL).filter(|name| name.starts_with("CONFIG_PROVIDERS")) {
+                self.take_provider(&name.to_ascii_lowercase().replace('_', "."), value, variable);
+            }
+        }
         for (variable, value) in variables {
             self.source += usize::from(variable.starts_with(env::TIDEMILL));
             match env::variable(&variable) {
@@ -68,15 +86,38 @@ impl ConfigBuilder {
         self
     }
 
+    /// Providers are known before any value is fetched, wherever they stand.
+    fn take_provider(&mut self, name: &str, value: &str, origin: &str) {
+        if let Some(Err(problem)) = self.providers.take(name, value) {
+            self.problems.push(format!("{origin}: {problem}"));
+        }
+    }
+
     fn take(&mut self, name: &str, value: &str, origin: &str) {
-        match judge(name, value) {
+        if name == "config.providers" || name.starts_with("config.providers.") {
+            return;
+        }
+        let value = match self.providers.expand(value) {
+            Ok(value) => value,
+            Err(problem) => return self.problems.push(format!("{origin}: {name}: {problem}")),
+        };
+        let is_provided = !value.fetched.is_empty();
+        self.secrets.extend(value.fetched);
+        let value = value.text;
+        match judge(name, &value, if is_provided { table::HIDDEN } else { table::shown(name, &value) }) {
             Ok(why_inert) => {
                 if let Some(why) = why_inert {
                     self.inert.entry(why).or_default().push(format!("{name} ({origin})"));
                 }
                 self.forget_spellings(name);
-                self.values.insert(name.to_owned(), value.to_owned());
+                if is_provided {
+                    self.provided.insert(name.to_owned());
+                } else {
+                    self.provided.remove(name);
+                }
+                self.values.insert(name.to_owned(), value);
                 self.sources.insert(name.to_owned(), self.source);
+                self.origins.insert(name.to_owned(), origin.to_owned());
             }
             Err(problem) => self.problems.push(format!("{origin}: {problem}")),
         }
@@ -99,17 +140,36 @@ impl ConfigBuilder {
     /// # Errors
     /// Everything that was wrong, in one line.
     pub fn build(self) -> Result<ServerConfig, ConfigError> {
+        let hidden = |text: String| without(text, &self.secrets);
         if !self.problems.is_empty() {
-            return Err(ConfigError(self.problems.join("; ")));
+            return Err(ConfigError(hidden(self.problems.join("; "))));
         }
         let inert = self.inert.iter().map(|(why, of)| format!("no effect here: {}. {why}", of.join(", ")));
-        let warnings = self.warnings.iter().cloned().chain(inert).collect();
-        ServerConfig::from_values(self.values, warnings)
+        let warnings = self.warnings.iter().cloned().chain(inert).map(hidden).collect();
+        let origins = self.origins;
+        let config = ServerConfig::from_values(self.values, self.provided, warnings);
+        config.map_err(|error| located(ConfigError(without(error.0, &self.secrets)), &origins))
     }
 }
 
-/// Whether a property may be configured so: nothing, or why it has no effect, or what is wrong.
-fn judge(name: &str, value: &str) -> Result<Option<&'static str>, String> {
+/// A message without what was fetched. What is too short to be a secret would take other words with it.
+fn without(text: String, secrets: &[String]) -> String {
+    const LEAST_BYTES: usize = 4;
+    let secrets = secrets.iter().filter(|secret| secret.len() >= LEAST_BYTES);
+    secrets.fold(text, |text, secret| text.replace(secret.as_str(), table::HIDDEN))
+}
+
+/// An error that begins with the name of a property, with where that stands.
+fn located(error: ConfigError, origins: &BTreeMap<String, String>) -> ConfigError {
+    let name = error.0.split([':', '=', ' ']).next().unwrap_or_default();
+    match origins.get(name) {
+        Some(origin) => ConfigError(format!("{origin}: {error}")),
+        None => error,
+    }
+}
+
+/// Whether a property may be configured so: nothing, or why it has no effect, or what is wrong. `shown` is what may be shown of it.
+fn judge(name: &str, value: &str, shown: &str) -> Result<Option<&'static str>, String> {
     let (kind, role, doc, is_default) = match (property(name), streams::find(name)) {
         (Some(p), _) => (p.kind, p.role, p.doc, p.is_default(value)),
         (None, Some(p)) => (p.kind, p.role, p.doc, p.is_default(value)),
@@ -120,10 +180,10 @@ fn judge(name: &str, value: &str) -> Result<Option<&'static str>, String> {
         return Ok(None);
     }
     match role {
-        Role::Refused => return Err(format!("{name}={} can't be used: {doc}", table::shown(name, value))),
+        Role::Refused => return Err(format!("{name}={shown} can't be used: {doc}")),
         Role::Inert | Role::Server | Role::Session | Role::Client | Role::Tuning => {}
     }
-    kind.check(value).map_err(|reason| format!("invalid value '{}' of {name}: {reason}", table::shown(name, value)))?;
+    kind.check(value).map_err(|reason| format!("invalid value '{shown}' of {name}: {reason}"))?;
     Ok((role == Role::Inert).then_some(doc))
 }
 

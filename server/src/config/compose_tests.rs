@@ -261,7 +261,7 @@ fn the_environment_of_every_compose_file_starts_a_server() {
 fn what_they_say_is_done() {
     let block = |wanted: &str| BLOCKS.iter().find(|(name, _)| *name == wanted).map(|(_, block)| *block).expect("a block");
     let config = built(block("for three brokers")).expect("starts");
-    assert_eq!(config.listen, ["0.0.0.0:8088", "0.0.0.0:8089"]);
+    assert_eq!(config.addresses(), ["0.0.0.0:8088", "0.0.0.0:8089"]);
     assert_eq!(config.advertised.as_deref(), Some("http://ksqldb-server-1:8088"));
     assert_eq!((config.engine.command_topic_replicas, config.engine.replicas), (3, 3));
     assert_eq!(config.engine.data_dir.display().to_string(), "/data/state");
@@ -295,11 +295,11 @@ fn a_protection_that_is_not_there_is_refused() {
     for (line, expected) in [
         ("KSQL_KSQL_STREAMS_PROCESSING_GUARANTEE: exactly_once_v2", "at least once"),
         ("KSQL_PROCESSING_GUARANTEE: exactly_once", "at least once"),
-        ("KSQL_AUTHENTICATION_METHOD: BASIC", "not built yet"),
-        ("KSQL_KSQL_AUTHENTICATION_PLUGIN_CLASS: io.confluent.ksql.security.VertxBearerOrBasicAuthenticationPlugin", "not built yet"),
+        ("KSQL_AUTHENTICATION_METHOD: BASIC", "tidemill.auth.users.file"),
+        ("KSQL_KSQL_AUTHENTICATION_PLUGIN_CLASS: io.confluent.ksql.security.VertxBearerOrBasicAuthenticationPlugin", "Java classes"),
         ("KSQL_KSQL_SECURITY_EXTENSION_CLASS: io.confluent.ksql.security.KsqlConfluentSecurityExtension", "not built yet"),
-        ("KSQL_SSL_CLIENT_AUTHENTICATION: REQUIRED", "TLS"),
-        ("KSQL_LISTENERS: https://0.0.0.0:8089", "TLS"),
+        ("KSQL_SSL_CLIENT_AUTHENTICATION: REQUIRED", "no listener is https"),
+        ("KSQL_LISTENERS: https://0.0.0.0:8089", "ssl.keystore.location"),
         ("KSQL_SASL_MECHANISM: GSSAPI", "SCRAM-SHA-256"),
         ("KSQL_KSQL_METASTORE_BACKUP_LOCATION: /backup", "not copied"),
     ] {

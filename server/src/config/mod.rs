@@ -14,6 +14,7 @@ mod kind;
 #[cfg(test)]
 mod manual;
 mod overrides;
+mod provided;
 mod server_config;
 pub mod streams;
 mod table;
@@ -24,7 +25,8 @@ pub use builder::ConfigBuilder;
 pub(crate) use client::{Store, kind_of_store};
 pub use kind::Kind;
 pub use overrides::{OverrideError, OverrideRules, near};
-pub use server_config::ServerConfig;
+pub use provided::Providers;
+pub use server_config::{Listen, ServerConfig};
 pub use table::{Property, Role, is_secret, properties, property, shown};
 
 /// Why the server can't start as it is configured. One line.

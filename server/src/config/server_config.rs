@@ -1,6 +1,6 @@
 //! Everything that a server is started with, read from the properties that were set.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,16 +11,33 @@ use super::guarantee::broken_promise;
 use super::overrides::OverrideRules;
 use super::table::{Role, property};
 use super::{ConfigError, client, streams};
+use crate::access::Access;
 use crate::connect::ConnectConfig;
 use crate::schema_registry::{self, RegistryClient};
+use crate::tls::Listening;
+
+/// An address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// `host:port`.
+    pub address: String,
+    /// Whether TLS is spoken there.
+    pub secure: bool,
+}
 
 /// What a server is started with.
 #[derive(Clone)]
 pub struct ServerConfig {
     /// What was set, by the names that were used. Not for the eyes of users: see [`super::shown`].
     pub values: BTreeMap<String, String>,
-    /// `host:port`, at least one.
-    pub listen: Vec<String>,
+    /// Those whose values stand elsewhere (`${file:…}`).
+    provided: BTreeSet<String>,
+    /// Where to listen, at least one.
+    pub listen: Vec<Listen>,
+    /// How listeners encrypt; where one of them is to.
+    pub tls: Option<Arc<Listening>>,
+    /// Who may ask; `None`: everybody.
+    pub access: Option<Arc<Access>>,
     /// The URL that clients are told; `None`: the first address.
     pub advertised: Option<String>,
     pub queries_file: Option<PathBuf>,
@@ -47,12 +64,16 @@ impl std::fmt::Debug for ServerConfig {
 }
 
 impl ServerConfig {
-    pub(super) fn from_values(values: BTreeMap<String, String>, mut warnings: Vec<String>) -> Result<Self, ConfigError> {
+    pub(super) fn from_values(
+        values: BTreeMap<String, String>,
+        provided: BTreeSet<String>,
+        mut warnings: Vec<String>,
+    ) -> Result<Self, ConfigError> {
         let read = Values(&values);
         let listen = read.text("listeners").split(',').map(listener).collect::<Result<Vec<_>, _>>()?;
         let allowlist = (read.text("ksql.properties.overrides.validation.mode") == "allowlist")
             .then(|| read.text("ksql.properties.overrides.allowlist"));
-        let mut engine = read.engine()?;
+        let mut engine = read.engine(&provided)?;
         if let Some(settings) = schema_registry::Settings::from_properties(&values).map_err(ConfigError)? {
             engine.registry = RegistryChoice::Given(Arc::new(RegistryClient::new(settings).map_err(ConfigError)?));
         } else if let Some(names) = schema_registry::in_vain(&values) {
@@ -63,7 +84,18 @@ impl ServerConfig {
         if !broken.is_empty() {
             return Err(ConfigError(broken.join("; ")));
         }
-        let for_kafka = client::names_for_kafka(&values);
+        let is_secure = listen.iter().any(|listen: &Listen| listen.secure);
+        let tls = if is_secure { Some(Arc::new(Listening::new(&values).map_err(ConfigError)?)) } else { None };
+        let asks_for_certificates = ["ssl.client.authentication", "ssl.client.auth"]
+            .into_iter()
+            .find(|name| !matches!(read.text(name).to_ascii_uppercase().as_str(), "NONE" | "FALSE" | ""));
+        if let Some(name) = asks_for_certificates.filter(|_| !is_secure) {
+            return Err(ConfigError(format!("{name} asks clients for certificates, and no listener is https: see listeners")));
+        }
+        let access = Access::from_properties(&values).map_err(ConfigError)?;
+        warnings.extend(access.iter().flat_map(|access| access.warnings()));
+        let mut for_kafka = client::names_for_kafka(&values);
+        for_kafka.retain(|name| !is_secure || !name.starts_with("ssl."));
         if !on_kafka && !for_kafka.is_empty() {
             warnings.push(format!("no effect here: {}. They are for Kafka, and bootstrap.servers is not set.", for_kafka.join(", ")));
         }
@@ -85,6 +117,8 @@ impl ServerConfig {
         }
         Ok(ServerConfig {
             listen,
+            tls,
+            access,
             advertised: read.some("ksql.advertised.listener"),
             queries_file: read.some("ksql.queries.file").map(PathBuf::from),
             engine,
@@ -96,12 +130,26 @@ impl ServerConfig {
             max_push_queries: read.number("ksql.max.push.queries"),
             warnings,
             values,
+            provided,
         })
     }
 
     /// The value of a property: what was set, else its default.
     pub fn value(&self, name: &str) -> Option<String> {
         Values(&self.values).some(name)
+    }
+
+    /// A value as it may be shown.
+    pub fn shown<'a>(&self, name: &str, value: &'a str) -> &'a str {
+        let is_sessions = property(name).map(|p| p.role).or_else(|| streams::find(name).map(|p| p.role)) == Some(Role::Session);
+        let meant = streams::parted(name);
+        let is_provided = self.provided.iter().any(|set| set == name || (streams::find(set).is_some() && streams::parted(set) == meant));
+        if is_provided && !is_sessions { super::table::HIDDEN } else { super::table::shown(name, value) }
+    }
+
+    /// Where to listen, `host:port`.
+    pub fn addresses(&self) -> Vec<&str> {
+        self.listen.iter().map(|listen| listen.address.as_str()).collect()
     }
 
     /// A number, which was checked when it was set.
@@ -166,7 +214,7 @@ impl Values<'_> {
         own.or_else(theirs).unwrap_or_else(|| self.text("tidemill.data.dir"))
     }
 
-    fn engine(&self) -> Result<EngineConfig, ConfigError> {
+    fn engine(&self, provided: &BTreeSet<String>) -> Result<EngineConfig, ConfigError> {
         let mut engine = EngineConfig::new(self.data_dir()).with_service_id(&self.text("ksql.service.id"));
         if let Some(servers) = self.streams("bootstrap.servers").filter(|s| !s.trim().is_empty()) {
             let client_properties = client::client_properties(self.0).map_err(ConfigError)?;
@@ -218,7 +266,9 @@ impl Values<'_> {
             let own = property(name).is_some_and(|p| matches!(p.role, Role::Session | Role::Server)) || name.starts_with("ksql.functions.");
             // What sessions have goes into the command topic. They have no use for these, which may hold secrets.
             let is_neighbours = name.starts_with("ksql.schema.registry.") || name.starts_with("ksql.connect.");
-            let own = own && !is_neighbours && !super::table::holds_secret(name, value);
+            let is_sessions = property(name).is_some_and(|p| p.role == Role::Session);
+            let is_secret = super::table::holds_secret(name, value) || (provided.contains(name) && !is_sessions);
+            let own = own && !is_neighbours && !is_secret;
             match streams::find(name) {
                 _ if own => engine.session_defaults.insert(name.clone(), value.clone()),
                 Some(p) if p.role == Role::Session => {
@@ -237,16 +287,17 @@ fn brokers(servers: &str) -> String {
     servers.split(',').map(|server| bare(server.trim())).filter(|server| !server.is_empty()).collect::<Vec<_>>().join(",")
 }
 
-/// `http://host:port` or `host:port` as `host:port`.
-fn listener(text: &str) -> Result<String, ConfigError> {
+/// `http://host:port`, `https://host:port` or `host:port`.
+fn listener(text: &str) -> Result<Listen, ConfigError> {
     let text = text.trim();
-    let wrong = |what: &str| ConfigError(format!("listeners: '{text}' {what}, e.g. http://127.0.0.1:8088"));
-    if text.starts_with("https://") {
-        return Err(wrong("asks for TLS, which is not built yet; use http behind a proxy"));
-    }
-    let address = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+    let (secure, address) = match text.split_once("://") {
+        Some((scheme, address)) if scheme.eq_ignore_ascii_case("https") => (true, address),
+        Some((scheme, address)) if scheme.eq_ignore_ascii_case("http") => (false, address),
+        _ => (false, text),
+    };
+    let address = address.trim_end_matches('/');
     match address.rsplit_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_ok() && !host.is_empty() => Ok(address.to_owned()),
-        _ => Err(wrong("is not an address with a port")),
+        Some((host, port)) if port.parse::<u16>().is_ok() && !host.is_empty() => Ok(Listen { address: address.to_owned(), secure }),
+        _ => Err(ConfigError(format!("listeners: '{text}' is not an address with a port, e.g. http://127.0.0.1:8088"))),
     }
 }

@@ -36,7 +36,7 @@ fn a_ksqldb_file_works() {
         ("ksql.connect.url", "http://127.0.0.1:18083"),
     ])
     .expect("valid");
-    assert_eq!(config.listen, ["0.0.0.0:8088"]);
+    assert_eq!(config.addresses(), ["0.0.0.0:8088"]);
     let engine = &config.engine;
     assert_eq!((engine.service_id.as_str(), engine.commit_interval_ms, engine.max_persistent_queries), ("rec_", 100, 5));
     assert_eq!((engine.command_topic_replicas, engine.command_topic_min_insync_replicas, engine.replicas), (3, 2, 3));
@@ -78,10 +78,11 @@ fn what_is_wrong_is_named() {
         ("ksql.streams.commit.interval.ms", "soon", "invalid value 'soon' of ksql.streams.commit.interval.ms"),
         ("ksql.streams.producer.acks", "most", "String must be one of: all, -1, 0, 1"),
         ("sasl.mechanism", "GSSAPI", "PLAIN, SCRAM-SHA-256"),
-        ("authentication.method", "BASIC", "authentication.method=BASIC can't be used"),
+        ("authentication.method", "BASIC", "test: authentication.method=BASIC needs tidemill.auth.users.file"),
         ("ksql.security.extension.class", "io.x.Ext", "authorization is not built"),
         ("enable.fips", "true", "can't be used"),
-        ("listeners", "https://0.0.0.0:8088", "TLS"),
+        ("listeners", "https://0.0.0.0:8088", "test: listeners: https needs a key and a certificate: ssl.keystore.location"),
+        ("ssl.client.authentication", "REQUIRED", "no listener is https"),
         ("listeners", "0.0.0.0", "is not an address"),
         ("ksql.internal.topic.replicas", "3", "the embedded log keeps one copy of the command topic"),
         ("ksql.server.command.producer.bootstrap.servers", "other:9092", "on the same brokers"),
@@ -140,7 +141,7 @@ fn the_environment_stands_over_the_file() {
     let config = builder.build().expect("valid");
     assert_eq!((config.engine.service_id.as_str(), config.engine.commit_interval_ms), ("env_", 7));
     assert_eq!(config.engine.session_defaults.get("ksql.output.topic.name.prefix").map(String::as_str), Some("out-"));
-    assert_eq!(config.listen, ["h:2"]);
+    assert_eq!(config.addresses(), ["h:2"]);
     assert_eq!(config.engine.data_dir, PathBuf::from("/somewhere"));
     assert_eq!(config.warnings, [""; 0]);
 }

@@ -15,13 +15,16 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use super::ReplyBody;
 use super::body::Counted;
+use super::handshake::handshake;
+use super::stream::Stream;
 use super::watched::{Overdue, Patience, Watch, Watched};
+use crate::tls::Listening;
 
 /// How long a client may take to send a request's head, from its first byte.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -58,6 +61,25 @@ struct Open {
     /// Every connection holds one until it is over.
     permits: Arc<Semaphore>,
     watches: Arc<Mutex<Slab>>,
+}
+
+/// Counts connections. Cheap to clone.
+#[derive(Clone)]
+pub struct OpenConnections {
+    permits: Arc<Semaphore>,
+    max: usize,
+}
+
+impl OpenConnections {
+    /// How many are open.
+    pub fn open(&self) -> usize {
+        self.max.saturating_sub(self.permits.available_permits())
+    }
+
+    /// How many may be open at a time.
+    pub fn max(&self) -> usize {
+        self.max
+    }
 }
 
 /// What each of them is doing, by its number.
@@ -122,9 +144,15 @@ impl Connections {
         Connections { stop: watch::Sender::new(false), open, max, patience }
     }
 
-    /// Serves a listener in the background.
-    pub fn serve<H: Handler>(&self, listener: TcpListener, handler: Arc<H>) {
-        tokio::spawn(accept(listener, handler, self.open.clone(), self.patience, self.stop.subscribe()));
+    /// Counts them, for as long as anybody wants to know.
+    pub fn open(&self) -> OpenConnections {
+        OpenConnections { permits: self.open.permits.clone(), max: self.max }
+    }
+
+    /// Serves a listener in the background, encrypted where `tls` says how.
+    pub fn serve<H: Handler>(&self, listener: TcpListener, handler: Arc<H>, tls: Option<Arc<Listening>>) {
+        let accepting = Accepting { listener, tls, open: self.open.clone(), patience: self.patience };
+        tokio::spawn(accepting.run(handler, self.stop.subscribe()));
     }
 
     /// Takes no more connections and requests, and waits until those under way are answered, at most `patience`.
@@ -136,39 +164,55 @@ impl Connections {
     }
 }
 
-async fn accept<H: Handler>(listener: TcpListener, handler: Arc<H>, open: Open, patience: Patience, mut stop: watch::Receiver<bool>) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stopped(&mut stop) => return,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let permit = tokio::select! {
-            permit = open.permit() => permit,
-            () = stopped(&mut stop) => return,
-        };
-        let Ok(permit) = permit else { return };
-        let (handler, stop) = (handler.clone(), stop.clone());
-        let watch = Watch::new(patience);
-        let entered = open.add(watch.clone());
-        tokio::spawn(async move {
-            serve(stream, peer, handler, watch, stop).await;
-            drop(entered);
-            drop(permit);
-        });
+/// A port, and what is done with who comes there.
+struct Accepting {
+    listener: TcpListener,
+    tls: Option<Arc<Listening>>,
+    open: Open,
+    patience: Patience,
+}
+
+impl Accepting {
+    async fn run<H: Handler>(self, handler: Arc<H>, mut stop: watch::Receiver<bool>) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = stopped(&mut stop) => return,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let permit = tokio::select! {
+                permit = self.open.permit() => permit,
+                () = stopped(&mut stop) => return,
+            };
+            let Ok(permit) = permit else { return };
+            let (handler, tls, stop) = (handler.clone(), self.tls.clone(), stop.clone());
+            let watch = Watch::new(self.patience);
+            let entered = self.open.add(watch.clone());
+            tokio::spawn(async move {
+                // Rows go out when they are there.
+                let _ = stream.set_nodelay(true);
+                let stream = match &tls {
+                    None => Some(Stream::Plain(stream)),
+                    Some(tls) => handshake(stream, peer, tls, &watch).await,
+                };
+                if let Some(stream) = stream {
+                    serve(stream, peer, handler, watch, stop).await;
+                }
+                drop(entered);
+                drop(permit);
+            });
+        }
     }
 }
 
-async fn serve<H: Handler>(stream: TcpStream, peer: SocketAddr, handler: Arc<H>, watch: Arc<Watch>, mut stop: watch::Receiver<bool>) {
-    // Rows go out when they are there.
-    let _ = stream.set_nodelay(true);
+async fn serve<H: Handler>(stream: Stream, peer: SocketAddr, handler: Arc<H>, watch: Arc<Watch>, mut stop: watch::Receiver<bool>) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -246,6 +290,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
 
     struct Echo;
 
@@ -261,7 +306,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let connections = Connections::with(10, patience);
-        connections.serve(listener, Arc::new(Echo));
+        connections.serve(listener, Arc::new(Echo), None);
         (connections, TcpStream::connect(address).await.expect("a connection"))
     }
 
@@ -301,7 +346,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let connections = Connections::with(3, Patience { head: Duration::from_secs(60), idle: None });
-        connections.serve(listener, Arc::new(Echo));
+        connections.serve(listener, Arc::new(Echo), None);
         let mut idle = Vec::new();
         for _ in 0..3 {
             let mut stream = TcpStream::connect(address).await.expect("a connection");

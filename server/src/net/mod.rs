@@ -2,10 +2,12 @@
 
 mod body;
 mod connections;
+mod handshake;
 mod listen;
+mod stream;
 mod watched;
 
 pub use body::ReplyBody;
-pub use connections::{Connections, Handler};
+pub use connections::{Connections, Handler, OpenConnections};
 pub use listen::{BindError, bind};
 pub use watched::RAW_QUOTE;

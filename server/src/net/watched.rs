@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use super::stream::Stream;
 
 /// What an HTTP/2 client begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -170,12 +171,12 @@ impl Drop for UnderWay {
 
 /// The socket.
 pub struct Watched {
-    stream: TcpStream,
+    stream: Stream,
     watch: Arc<Watch>,
 }
 
 impl Watched {
-    pub fn new(stream: TcpStream, watch: Arc<Watch>) -> Self {
+    pub fn new(stream: Stream, watch: Arc<Watch>) -> Self {
         Watched { stream, watch }
     }
 }
@@ -184,7 +185,7 @@ impl Drop for Watched {
     fn drop(&mut self) {
         if matches!(self.watch.deadline(), Some((at, Overdue::Head)) if at <= Instant::now()) {
             // As far as it can be sent at once; a client that reads nothing learns nothing.
-            let _ = self.stream.try_write(HEAD_TIMEOUT_ANSWER);
+            self.stream.try_last_words(HEAD_TIMEOUT_ANSWER);
         }
     }
 }

@@ -12,7 +12,7 @@ mod execution_plan;
 mod explain;
 pub mod guard;
 mod insert;
-mod queries;
+pub mod queries;
 pub mod queries_file;
 mod session;
 mod set;
@@ -31,6 +31,7 @@ use hyper::header::HeaderValue;
 use tidemill_parser::ast::{Explain, Show, SpannedStatement, Statement};
 use tidemill_parser::{ParseErrorKind, RawStatement, split_script, substitute};
 
+use crate::access::{Principal, of_statement};
 use crate::app::App;
 use crate::entities::KsqlEntity;
 use crate::error::{ApiError, ErrorCode};
@@ -46,6 +47,8 @@ const MAX_NOTED_CHARS: usize = 2_000;
 /// Who asks for statements.
 pub struct Caller {
     pub peer: SocketAddr,
+    /// Who it is, and what it may do.
+    pub principal: Principal,
     /// What it sent to be known by; only Kafka Connect is told.
     pub authorization: Option<HeaderValue>,
 }
@@ -66,9 +69,11 @@ pub fn run(app: &App, request: &KsqlRequest, caller: &Caller) -> Result<Vec<Ksql
     let mut entities = Vec::new();
     for raw in &raw {
         let statement = prepare(raw, &session)?;
-        let allowed = guard::check(app, &statement.statement, &text_of(&statement));
+        let permitted = caller.principal.check(of_statement(&statement.statement), "this statement");
+        let permitted = permitted.map_err(|message| ApiError::generic(ErrorCode::FORBIDDEN, message));
+        let allowed = permitted.and_then(|()| guard::check(app, &statement.statement, &text_of(&statement)));
         let ran = allowed.and_then(|()| run_one(app, &mut session, Some(caller), &statement));
-        note(&statement, Some(caller.peer), ran.as_ref().err());
+        note(&statement, Some(caller), ran.as_ref().err());
         entities.extend(ran?);
     }
     Ok(entities)
@@ -76,12 +81,18 @@ pub fn run(app: &App, request: &KsqlRequest, caller: &Caller) -> Result<Vec<Ksql
 
 /// Logs a statement that changes something, with who asked (`None`: the file of the configuration). Rows are none of the log's business, and there may be many:
 /// INSERT … VALUES only at debug, and without its values.
-fn note(statement: &SpannedStatement, peer: Option<SocketAddr>, error: Option<&ApiError>) {
+fn note(statement: &SpannedStatement, caller: Option<&Caller>, error: Option<&ApiError>) {
     let is_row = matches!(statement.statement, Statement::InsertValues(_));
     if !guard::changes(&statement.statement) {
         return;
     }
-    let peer = peer.map_or_else(|| "the configuration".to_owned(), |peer| peer.to_string());
+    let peer = caller.map_or_else(
+        || "the configuration".to_owned(),
+        |caller| match &caller.principal.name {
+            Some(name) => format!("{name} at {}", caller.peer),
+            None => caller.peer.to_string(),
+        },
+    );
     let text = || match &statement.statement {
         // What it sets may be a secret.
         Statement::AlterSystem { name, .. } => format!("ALTER SYSTEM '{name}' = …"),

@@ -74,7 +74,7 @@ pub fn counters(query: &PersistentQuery) -> Counters {
     match &*query.handle.read() {
         Ok(handle) => Counters {
             records_out: handle.metrics.records_out.load(Ordering::Relaxed),
-            errors: handle.metrics.errors.load(Ordering::Relaxed),
+            errors: handle.metrics.errors(),
             last_record_ms: handle.metrics.last_record_ms.load(Ordering::Relaxed),
         },
         Err(_) => Counters::default(),

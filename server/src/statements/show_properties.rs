@@ -3,7 +3,7 @@
 use super::Session;
 use crate::app::App;
 use crate::config::streams;
-use crate::config::{Role, properties, shown};
+use crate::config::{Role, ServerConfig, properties};
 use crate::entities::{Common, KsqlEntity, ListedProperty, Properties};
 
 pub fn run(app: &App, session: &Session, text: String) -> KsqlEntity {
@@ -17,7 +17,7 @@ pub fn run(app: &App, session: &Session, text: String) -> KsqlEntity {
             default_properties.push(property.name.to_owned());
         }
         let value = own.map(String::as_str).or(property.default);
-        listed.push(entry(property.name, value, editable, if editable { "QUERY" } else { "SERVER" }));
+        listed.push(entry(&app.config, property.name, value, editable, if editable { "QUERY" } else { "SERVER" }));
     }
     for property in streams::properties() {
         let name = format!("{}{}", streams::PREFIX, property.name);
@@ -26,7 +26,7 @@ pub fn run(app: &App, session: &Session, text: String) -> KsqlEntity {
         let of_session = given.iter().find_map(|n| session.overrides().get(*n)).filter(|_| editable);
         let value = of_session.or_else(|| given.iter().find_map(|n| set.get(*n)));
         if let Some(value) = value.map(String::as_str).or(property.listed) {
-            listed.push(entry(&name, Some(value), editable, "SERVER"));
+            listed.push(entry(&app.config, &name, Some(value), editable, "SERVER"));
         }
     }
     // Whatever else was set: for one kind of client, for functions, for plug-ins.
@@ -34,7 +34,7 @@ pub fn run(app: &App, session: &Session, text: String) -> KsqlEntity {
         let full =
             if streams::find(name).is_some() && !name.starts_with("ksql.") { format!("{}{name}", streams::PREFIX) } else { name.clone() };
         if !listed.iter().any(|p| p.name == full || p.name == *name) {
-            listed.push(entry(&full, Some(value), false, "SERVER"));
+            listed.push(entry(&app.config, &full, Some(value), false, "SERVER"));
         }
     }
     let overwritten_properties = session.overrides().keys().cloned().collect();
@@ -42,7 +42,7 @@ pub fn run(app: &App, session: &Session, text: String) -> KsqlEntity {
 }
 
 /// As it is shown: secrets are not.
-fn entry(name: &str, value: Option<&str>, editable: bool, level: &'static str) -> ListedProperty {
-    let value = value.map(|value| shown(name, value).to_owned());
+fn entry(config: &ServerConfig, name: &str, value: Option<&str>, editable: bool, level: &'static str) -> ListedProperty {
+    let value = value.map(|value| config.shown(name, value).to_owned());
     ListedProperty { name: name.to_owned(), scope: "KSQL", value, editable, level }
 }

@@ -29,7 +29,7 @@ pub(super) fn trusted(
     let kind = kind_of_store(property, path, declared)?;
     let bytes = content(property, path)?;
     let found = match kind {
-        Store::Pem => pem_certificates(property, &bytes)?,
+        Store::Pem => pem_certificates(&format!("{property}: {path}"), &bytes)?,
         Store::Pkcs12 => certificates_of(&archive(property, path, &bytes, password)?),
         Store::Jks => {
             return Err(format!(
@@ -64,7 +64,14 @@ pub(super) fn identity(
     let kind = kind_of_store(property, path, declared)?;
     let bytes = content(property, path)?;
     match kind {
-        Store::Pem => Ok((pem_certificates(property, &bytes)?, pem_key(property, &bytes, key_password)?)),
+        Store::Pem => {
+            let place = format!("{property}: {path}");
+            let chain = pem_certificates(&place, &bytes)?;
+            if chain.is_empty() {
+                return Err(format!("{place}: no certificate in it"));
+            }
+            Ok((chain, pem_key(&place, &bytes, key_password)?))
+        }
         Store::Pkcs12 => of_archive(property, path, &archive(property, path, &bytes, store_password)?),
         Store::Jks => Err(format!(
             "{property}: {path} is a key store of Java's (JKS), which can't be read here. Convert it once: keytool -importkeystore \

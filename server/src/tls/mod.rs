@@ -1,11 +1,13 @@
-//! TLS towards a neighbour (the schema registry, Kafka Connect): whom the client trusts, and how it says who it is, by
+//! TLS: of the server's listeners ([`Listening`]), and towards a neighbour (the schema registry, Kafka Connect): whom the client trusts, and how it says who it is, by
 //! `<prefix>ssl.…`, and where that says nothing by `ssl.…`, as ksqlDB has it.
 
 mod keystores;
+mod listening;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use listening::Listening;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -67,6 +69,14 @@ pub fn client_config(properties: &TlsProperties<'_>) -> Result<ClientConfig, Str
     builder.with_client_auth_cert(chain, key).map_err(|error| format!("{property}: the key and the certificate can't be used: {error}"))
 }
 
+/// TLS of a client of a server, by the names without a prefix.
+///
+/// # Errors
+/// A file that can't be read, or what can't be used; a sentence that names the property.
+pub fn for_client(values: &BTreeMap<String, String>) -> Result<ClientConfig, String> {
+    client_config(&TlsProperties { values, prefix: "" })
+}
+
 /// For a client that never uses TLS.
 pub fn trusting_nobody() -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -92,6 +102,20 @@ fn versions(properties: &TlsProperties<'_>) -> Result<Vec<&'static SupportedProt
 
 /// Whom the client trusts: the certificates that were set, else those of the system.
 fn verifier(properties: &TlsProperties<'_>, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, String> {
+    let Some((property, roots)) = roots(properties)? else {
+        let system = rustls_platform_verifier::Verifier::new(provider);
+        let system = system.map_err(|error| {
+            let unset = properties.name("ssl.truststore.location");
+            format!("{unset} is not set, and the system's certificates can't be used: {error}")
+        })?;
+        return Ok(Arc::new(system));
+    };
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    Ok(verifier.map_err(|error| format!("{property}: {error}"))?)
+}
+
+/// The certificates that were set to be trusted, and by which property; `None`: none were.
+fn roots(properties: &TlsProperties<'_>) -> Result<Option<(String, RootCertStore)>, String> {
     let (property, certificates) = match (properties.get("ssl.truststore.location"), properties.get("ssl.truststore.certificates")) {
         (Some((property, path)), _) => {
             let password = properties.value("ssl.truststore.password");
@@ -102,22 +126,14 @@ fn verifier(properties: &TlsProperties<'_>, provider: Arc<CryptoProvider>) -> Re
             let found = keystores::pem_certificates(&property, text.as_bytes())?;
             (property, found)
         }
-        (None, None) => {
-            let system = rustls_platform_verifier::Verifier::new(provider);
-            let system = system.map_err(|error| {
-                let unset = properties.name("ssl.truststore.location");
-                format!("{unset} is not set, and the system's certificates can't be used: {error}")
-            })?;
-            return Ok(Arc::new(system));
-        }
+        (None, None) => return Ok(None),
     };
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(certificates);
     if added == 0 {
         return Err(format!("{property}: no certificate in it can be used"));
     }
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-    Ok(verifier.map_err(|error| format!("{property}: {error}"))?)
+    Ok(Some((property, roots)))
 }
 
 fn identity(properties: &TlsProperties<'_>) -> Result<Option<(String, keystores::Identity)>, String> {

@@ -1,15 +1,19 @@
 //! The whole, from outside: the binary as users start it.
 
 mod abuse;
+mod access;
 mod clients;
 mod configuration;
 mod connect;
 mod demo;
 mod examples;
+mod flood;
 mod h2;
+mod inserts;
 mod kill;
 mod kill_joins;
 mod layers;
+mod metrics;
 mod noted;
 mod processing_log;
 mod pull_joins;
@@ -18,8 +22,10 @@ mod registry;
 mod registry_tls;
 mod rest;
 mod scripts;
+mod secrets;
 mod sql_tests;
 mod starts;
 mod times;
+mod tls;
 mod tombstones;
 mod unheard;

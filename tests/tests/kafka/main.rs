@@ -12,6 +12,7 @@ mod harness;
 mod heals;
 mod kill;
 mod kill_joins;
+mod locks;
 mod log;
 mod lost;
 mod outage;

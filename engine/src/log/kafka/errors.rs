@@ -93,6 +93,17 @@ impl Failure {
         self.is(Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) || self.is(Code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
     }
 
+    /// An ACL forbids it.
+    pub(super) fn is_denied(&self) -> bool {
+        [
+            Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+            Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+            Code::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+        ]
+        .iter()
+        .any(|code| self.is(*code))
+    }
+
     pub(super) fn is_queue_full(&self) -> bool {
         self.is(Code::RD_KAFKA_RESP_ERR__QUEUE_FULL)
     }
@@ -123,6 +134,14 @@ impl Failure {
         match topic {
             Some(topic) if self.is_unknown_topic() => LogError::UnknownTopic(topic.to_owned()),
             Some(topic) if self.is(Code::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) => LogError::TopicExists(topic.to_owned()),
+            _ if self.is_denied() => {
+                let operation = operation_of(what);
+                let resource = match topic {
+                    Some(topic) => format!("topic(s): [{topic}]"),
+                    None => what.rsplit_once(" of ").map_or_else(|| "the cluster".to_owned(), |(_, resource)| resource.to_owned()),
+                };
+                LogError::Denied { operation, resource }
+            }
             _ => {
                 let on = topic.map(|topic| format!(" '{topic}'")).unwrap_or_default();
                 let text = format!("Kafka: {what}{on}: {}", self.text);
@@ -130,6 +149,20 @@ impl Failure {
             }
         }
     }
+}
+
+/// The right that something needs, as ACLs name it.
+fn operation_of(what: &str) -> &'static str {
+    const BY_BEGINNING: [(&str, &str); 7] = [
+        ("creating", "Create"),
+        ("deleting", "Delete"),
+        ("writing", "Write"),
+        ("reading the configuration", "DescribeConfigs"),
+        ("reading", "Read"),
+        ("seeking", "Read"),
+        ("committing", "Read"),
+    ];
+    BY_BEGINNING.iter().find(|(beginning, _)| what.starts_with(beginning)).map_or("Describe", |(_, operation)| operation)
 }
 
 #[cfg(test)]
@@ -142,12 +175,18 @@ mod tests {
             LogError::UnknownTopic(_) => "unknown",
             LogError::TopicExists(_) => "exists",
             LogError::Undeliverable { .. } => "undeliverable",
+            LogError::Denied { .. } => "denied",
             LogError::Retriable(_) => "retriable",
             LogError::Fatal(_) => "fatal",
         };
         assert_eq!(kind(Code::RD_KAFKA_RESP_ERR__TRANSPORT, None), "retriable");
         assert_eq!(kind(Code::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS, Some("t")), "exists");
         assert_eq!(kind(Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, Some("t")), "unknown");
-        assert_eq!(kind(Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, Some("t")), "fatal");
+        assert_eq!(kind(Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, Some("t")), "denied");
+        let denied = Failure::new(Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, "x").about("creating topic", Some("t")).to_string();
+        assert!(denied.starts_with("Authorization denied to Create on topic(s): [t]"), "{denied}");
+        let denied = Failure::new(Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, "x");
+        let denied = denied.about("committing the offsets of group 'g'", None).to_string();
+        assert!(denied.starts_with("Authorization denied to Read on group 'g'"), "{denied}");
     }
 }

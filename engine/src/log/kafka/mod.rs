@@ -39,8 +39,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::{
-    Claim, ClaimRequest, GroupOffsets, Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, OutRecord, Subscription, TopicHandle,
-    TopicIdentity, TopicInfo, TopicPartition, TopicSpec,
+    Claim, ClaimRequest, GroupOffsets, Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Operation, OutRecord, Subscription,
+    TopicHandle, TopicIdentity, TopicInfo, TopicPartition, TopicSpec,
 };
 use crate::state::{StateBatch, StateError};
 use append::Appender;
@@ -213,6 +213,10 @@ impl Log for KafkaLog {
 
     fn identify(&self, names: &[&str]) -> Result<Vec<Option<TopicIdentity>>, LogError> {
         self.shared.topics.identify(names)
+    }
+
+    fn denied(&self, topic: &str, wanted: &[Operation]) -> Vec<Operation> {
+        self.shared.topics.denied(topic, wanted)
     }
 
     fn list_topics(&self) -> Result<Vec<TopicInfo>, LogError> {

@@ -12,8 +12,8 @@ use parking_lot::RwLock;
 
 use super::errors::Failure;
 use super::ffi::admin::{self, TopicMetadata};
-use super::ffi::{Client, admin::metadata, identify::identify};
-use crate::log::{LogError, TopicHandle, TopicId, TopicIdentity, TopicInfo, TopicSpec};
+use super::ffi::{Client, admin::metadata, identify::identify, rights};
+use crate::log::{LogError, Operation, TopicHandle, TopicId, TopicIdentity, TopicInfo, TopicSpec};
 use crate::points::{self, Point};
 
 /// How long one admin request may take, seconds.
@@ -76,12 +76,19 @@ impl Topics {
         self.settle(name, |found| found.is_none())
     }
 
+    pub(super) fn denied(&self, name: &str, wanted: &[Operation]) -> Vec<Operation> {
+        rights::denied(&self.client, name, wanted, request_timeout()).unwrap_or_else(|failure| {
+            tracing::debug!(topic = name, reason = failure.in_words(), "the rights to a topic can't be asked for");
+            Vec::new()
+        })
+    }
+
     pub(super) fn describe(&self, name: &str) -> Result<Option<TopicInfo>, LogError> {
         let Some(found) = self.find(name)? else { return Ok(None) };
         match admin::topic_config(&self.client, name, request_timeout()) {
             Ok(config) => Ok(Some(TopicInfo { config, ..info(found) })),
             Err(failure) if failure.is_unknown_topic() => Ok(None),
-            Err(failure) => Err(failure.about("describing topic", Some(name))),
+            Err(failure) => Err(failure.about("reading the configuration of topic", Some(name))),
         }
     }
 

@@ -114,6 +114,7 @@ impl Operator for SessionAggregate {
         let own = Window { start: timestamp, end: timestamp };
         let merged = touched.sessions.iter().fold(own, |w, (s, _)| Window { start: w.start.min(s.start), end: w.end.max(s.end) });
         if merged.end < close_time {
+            out.cx.counts.late += 1;
             let message = format!("Skipping record for expired window [{}, {}]", merged.start, merged.end);
             self.aggregates.origin.report(out.cx, &row.meta, message, "");
             return Ok(());

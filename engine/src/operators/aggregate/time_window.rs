@@ -51,6 +51,7 @@ impl Operator for TimeWindowAggregate {
             let window = Window { start, end: start.saturating_add(self.size_ms) };
             start = start.saturating_add(self.advance_ms);
             if window.end <= close_time {
+                out.cx.counts.late += 1;
                 let message = format!("Skipping record for expired window [{}, {})", window.start, window.end);
                 self.aggregates.origin.report(out.cx, &row.meta, message, "");
                 continue;

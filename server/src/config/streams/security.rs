@@ -40,8 +40,11 @@ pub static PROPERTIES: &[StreamsProperty] = &[
     security("ssl.ca.location", Kind::Text, "librdkafka's name: PEM certificates that are trusted."),
     security("ssl.certificate.location", Kind::Text, "librdkafka's name: the server's certificates, a PEM file."),
     security("ssl.key.location", Kind::Text, "librdkafka's name: the server's key, a PEM file."),
-    // A PEM file of certificates needs no password.
-    inert("ssl.truststore.password", Kind::Secret, "A PEM file of certificates has no password."),
+    security(
+        "ssl.truststore.password",
+        Kind::Secret,
+        "Opens a PKCS12 store of https listeners, the registry and Connect; Kafka's clients take PEM.",
+    ),
     inert("ssl.protocol", Kind::Text, PROVIDED),
     inert("ssl.provider", Kind::Text, PROVIDED),
     inert("ssl.keymanager.algorithm", Kind::Text, PROVIDED),

@@ -107,7 +107,7 @@ pub fn property(name: &str) -> Option<&'static Property> {
 pub static PREFIXES: &[(&str, Role, &str)] = &[
     ("ksql.functions.", Role::Session, "Settings of functions."),
     ("confluent.", Role::Inert, "Confluent's plug-ins are Java."),
-    ("metrics.context.", Role::Inert, "Metrics are not built yet."),
+    ("metrics.context.", Role::Inert, "Metrics have the labels that they have."),
     ("ksql.connect.", Role::Inert, "Requests to Kafka Connect know no property of this name."),
     ("ksql.error.classifier.regex", Role::Inert, "An error says itself whose it is."),
     ("ksql.internal.", Role::Inert, "Between servers of one service: several are not built yet."),
@@ -123,8 +123,14 @@ pub fn prefix(name: &str) -> Option<(Role, &'static str)> {
 const SECRET_PARTS: [&str; 10] =
     ["key.pem", "password", "secret", "jaas", "token", "credential", "user.info", "passphrase", "license", "keystore.key"];
 /// Names that contain one of them and hold no secret.
-const NOT_SECRET: [&str; 5] =
-    ["continuation.tokens", "token.endpoint.url", "auth.credentials.source", "basic.auth.credentials.reload", "credentials.file"];
+const NOT_SECRET: [&str; 6] = [
+    "auth.tokens.file",
+    "continuation.tokens",
+    "token.endpoint.url",
+    "auth.credentials.source",
+    "basic.auth.credentials.reload",
+    "credentials.file",
+];
 
 /// Whether a property's value must not be shown: by its kind, or where it is in no table by its name.
 pub fn is_secret(name: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use super::{Kind, MS, Property, inert, refused, unset};
 
-const NO_METRICS: &str = "Metrics are not built yet.";
+const NO_METRICS: &str = "Metrics are served at /metrics, for Prometheus.";
 const KAFKA_ALLOWS: &str = "What Kafka forbids is refused when it is tried.";
 
 pub static PROPERTIES: &[Property] = &[

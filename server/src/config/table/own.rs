@@ -42,6 +42,27 @@ pub static PROPERTIES: &[Property] = &[
         "Topic of the server's own schema registry, in the format of Confluent's `_schemas`; by default it is named after the service.",
     ))
     .hidden(),
+    unset(server(
+        "tidemill.auth.users.file",
+        "",
+        Kind::Text,
+        "Users, their passwords and roles, as PropertyFileLoginModule has them or made by 'tidemill user add'; for authentication.method=BASIC.",
+    ))
+    .hidden(),
+    unset(server("tidemill.auth.tokens.file", "", Kind::Text, "Bearer tokens and their roles, made by 'tidemill user token'.")).hidden(),
+    unset(server(
+        "tidemill.auth.jwt.key.file",
+        "",
+        Kind::Text,
+        "The public key (PEM) of whoever makes JWTs, or a secret that is shared with it.",
+    ))
+    .hidden(),
+    unset(server("tidemill.auth.jwt.jwks.file", "", Kind::Text, "As tidemill.auth.jwt.key.file, a set of public keys (JWKS).")).hidden(),
+    unset(server("tidemill.auth.jwt.audience", "", Kind::List, "The name that JWTs for this server bear as `aud`; needed with a key."))
+        .hidden(),
+    unset(server("tidemill.auth.jwt.issuer", "", Kind::Text, "The name that JWTs bear as `iss`, where it matters.")).hidden(),
+    server("tidemill.auth.jwt.roles.claim", "roles", Kind::Text, "The claim that lists roles; dots lead into objects: realm_access.roles.")
+        .hidden(),
     server("tidemill.http.max.connections", "10000", Kind::Within { min: 1, max: 1_000_000 }, "Connections at a time; more wait.").hidden(),
     server("tidemill.http.max.body.bytes", "10485760", Kind::Within { min: 1_024, max: 1 << 30 }, "Bytes of a request's body at most.")
         .hidden(),

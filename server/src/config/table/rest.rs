@@ -2,40 +2,56 @@
 
 use super::{COUNT, Kind, MS, Property, inert, refused, server, unset};
 
-const NO_AUTHENTICATION: &str = "Authentication of the REST API is not built yet. Put a proxy in front, or listen on loopback.";
-const NO_TLS: &str = "TLS of the REST API is not built yet. Put a proxy in front, or listen on loopback.";
+const NO_PLUGIN: &str = "Java classes can't be loaded; authentication.method says how users are known.";
+const NO_INTERNAL: &str = "There is no listener for other servers: several servers are not built yet.";
+const READ_AGAIN: &str = "Certificates are read again whenever their files change, and at SIGHUP.";
 const NO_PEERS: &str = "Several servers are not built yet, and one has nobody to tell.";
 const NO_THREADS: &str = "Network threads are chosen by the runtime.";
 const NO_JAVA: &str = "Java classes can't be loaded.";
 
 pub static PROPERTIES: &[Property] = &[
-    server("listeners", "http://127.0.0.1:8088", Kind::List, "Addresses to listen on (http only).").hidden(),
+    server("listeners", "http://127.0.0.1:8088", Kind::List, "Addresses to listen on: http://…, https://…, or several, by commas.")
+        .hidden(),
     unset(server("ksql.advertised.listener", "", Kind::Text, "Address that other servers and clients are told.")).hidden(),
     unset(server("ksql.queries.file", "", Kind::Text, "Script of statements to run at the start; the REST API then only reads.")).hidden(),
     unset(server("bootstrap.servers", "", Kind::List, "Kafka brokers; without them the embedded log is used.")).hidden(),
     // Who may ask.
-    refused("authentication.method", "NONE", Kind::Text, NO_AUTHENTICATION).hidden(),
-    refused("authentication.roles", "*", Kind::Text, NO_AUTHENTICATION).hidden(),
-    refused("authentication.realm", "", Kind::Text, NO_AUTHENTICATION).hidden(),
-    unset(refused("ksql.authentication.plugin.class", "", Kind::Text, NO_AUTHENTICATION)).hidden(),
-    unset(refused("rest.servlet.initializor.classes", "", Kind::Text, NO_AUTHENTICATION)).hidden(),
-    unset(refused("websocket.servlet.initializor.classes", "", Kind::Text, NO_AUTHENTICATION)).hidden(),
-    inert("authentication.skip.paths", "", Kind::List, "Nothing is authenticated, so every path can be reached.").hidden(),
+    server(
+        "authentication.method",
+        "NONE",
+        Kind::OneOf(&["NONE", "BASIC", "BEARER"]),
+        "How users say who they are: BASIC by a name and a password (or a token), BEARER by a token only.",
+    )
+    .hidden(),
+    server("authentication.roles", "*", Kind::List, "Roles that let somebody in; `*` and `**`: read, write and admin, by the user's file.")
+        .hidden(),
+    server("authentication.realm", "", Kind::Text, "What clients are told that they log in to.").hidden(),
+    unset(refused("ksql.authentication.plugin.class", "", Kind::Text, NO_PLUGIN)).hidden(),
+    unset(refused("rest.servlet.initializor.classes", "", Kind::Text, NO_PLUGIN)).hidden(),
+    unset(refused("websocket.servlet.initializor.classes", "", Kind::Text, NO_PLUGIN)).hidden(),
+    server("authentication.skip.paths", "", Kind::List, "Paths at which nobody is asked who it is; `*` stands for anything.").hidden(),
     server("access.control.allow.origin", "", Kind::Text, "Origins whose pages a browser lets read answers, by commas; `*`: all.").hidden(),
     server("access.control.allow.methods", "", Kind::List, "Methods that a browser is told it may use for them.").hidden(),
     server("access.control.allow.headers", "", Kind::List, "Headers that a browser is told it may send with them.").hidden(),
     refused("response.http.headers.config", "", Kind::Text, "Headers can't be added to answers. Put a proxy in front.").hidden(),
     refused("listeners.proxy.protocol", "", Kind::List, "The proxy protocol is not spoken.").hidden(),
     refused("ksql.proxy.protocol.local.mode.enabled", "false", Kind::Bool, "The proxy protocol is not spoken."),
-    // TLS of the listeners; the key stores themselves are a matter of the clients, see `streams`.
-    refused("ssl.client.auth", "false", Kind::Bool, NO_TLS).hidden(),
-    refused("ssl.client.authentication", "NONE", Kind::Text, NO_TLS).hidden(),
-    refused("ksql.internal.ssl.client.authentication", "NONE", Kind::Text, NO_TLS).hidden(),
-    refused("ksql.server.sni.check.enable", "false", Kind::Bool, NO_TLS).hidden(),
-    inert("ksql.ssl.keystore.alias.external", "", Kind::Text, NO_TLS).hidden(),
-    inert("ksql.ssl.keystore.alias.internal", "", Kind::Text, NO_TLS).hidden(),
-    inert("ssl.keystore.reload", "false", Kind::Bool, NO_TLS).hidden(),
-    inert("ssl.keystore.watch.location", "", Kind::Text, NO_TLS).hidden(),
+    // TLS of the listeners; the key stores themselves are a matter of the clients as well, see `streams`.
+    server("ssl.client.auth", "false", Kind::Bool, "The older name of ssl.client.authentication: true is REQUIRED.").hidden(),
+    server(
+        "ssl.client.authentication",
+        "NONE",
+        Kind::OneOf(&["NONE", "REQUESTED", "REQUIRED"]),
+        "Whether clients of https listeners have to show a certificate that ssl.truststore.location trusts.",
+    )
+    .hidden(),
+    refused("ksql.internal.ssl.client.authentication", "NONE", Kind::Text, NO_INTERNAL).hidden(),
+    refused("ksql.server.sni.check.enable", "false", Kind::Bool, "The name of a TLS handshake is not compared with the header Host.")
+        .hidden(),
+    refused("ksql.ssl.keystore.alias.external", "", Kind::Text, "A key is not chosen by its alias: keep one key in the store.").hidden(),
+    refused("ksql.ssl.keystore.alias.internal", "", Kind::Text, NO_INTERNAL).hidden(),
+    inert("ssl.keystore.reload", "false", Kind::Bool, READ_AGAIN).hidden(),
+    inert("ssl.keystore.watch.location", "", Kind::Text, READ_AGAIN).hidden(),
     // Several servers.
     inert(
         "ksql.heartbeat.enable",

@@ -14,6 +14,7 @@ pub mod consume;
 pub mod identify;
 pub mod offsets;
 pub mod produce;
+pub mod rights;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

@@ -1,0 +1,112 @@
+//! TLS of the server's own listeners: `ssl.keystore.…` says who the server is, `ssl.client.authentication` whether clients say so,
+//! too, `ssl.truststore.…` whom of them to trust. Files are read again when they change ([`crate::reload`]); what can't be used then
+//! leaves what was read before.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use rustls::ServerConfig;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use tokio_rustls::TlsAcceptor;
+
+use super::{TlsProperties, identity, roots, versions};
+use crate::reload::Reloadable;
+
+/// Spoken on a connection, the preferred one first.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// How listeners encrypt.
+pub struct Listening {
+    /// Those that have to do with TLS.
+    values: BTreeMap<String, String>,
+    current: RwLock<Arc<ServerConfig>>,
+}
+
+impl Listening {
+    /// # Errors
+    /// A file that can't be read, or what can't be used; a sentence that names the property.
+    pub fn new(values: &BTreeMap<String, String>) -> Result<Self, String> {
+        let values: BTreeMap<_, _> =
+            values.iter().filter(|(name, _)| name.starts_with("ssl.")).map(|(name, value)| (name.clone(), value.clone())).collect();
+        let current = RwLock::new(read(&values)?);
+        Ok(Listening { values, current })
+    }
+
+    /// For the next connection.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.current.read().clone())
+    }
+}
+
+impl std::fmt::Debug for Listening {
+    /// Without the values, among which are passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listening").finish_non_exhaustive()
+    }
+}
+
+impl Reloadable for Listening {
+    fn what(&self) -> &'static str {
+        "certificates of the listeners"
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let set = |name: &str| self.values.get(name).filter(|path| !path.trim().is_empty()).map(|path| PathBuf::from(path.trim()));
+        [set("ssl.keystore.location"), set("ssl.truststore.location")].into_iter().flatten().collect()
+    }
+
+    fn reload(&self) -> Result<(), String> {
+        *self.current.write() = read(&self.values)?;
+        Ok(())
+    }
+}
+
+fn read(values: &BTreeMap<String, String>) -> Result<Arc<ServerConfig>, String> {
+    let properties = TlsProperties { values, prefix: "" };
+    if let Some((name, _)) = properties.get("ssl.cipher.suites") {
+        return Err(format!("{name} can't be used with https listeners: which ciphers are spoken there can't be chosen"));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&versions(&properties)?)
+        .map_err(|error| format!("ssl.enabled.protocols: {error}"))?;
+    let Some((property, (chain, key))) = identity(&properties)? else {
+        return Err("listeners: https needs a key and a certificate: ssl.keystore.location, a PEM file or a PKCS12 store (and \
+                    ssl.keystore.password)"
+            .to_owned());
+    };
+    let builder = match client_verifier(&properties, provider)? {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => format!("{property}: the private key is not that of the first certificate"),
+        other => format!("{property}: the key and the certificate can't be used: {other}"),
+    })?;
+    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+    Ok(Arc::new(config))
+}
+
+/// Who looks at clients' certificates; `None`: nobody asks for one.
+fn client_verifier(
+    properties: &TlsProperties<'_>,
+    provider: Arc<rustls::crypto::CryptoProvider>,
+) -> Result<Option<Arc<dyn ClientCertVerifier>>, String> {
+    // The older name says less.
+    let (name, is_required) = match (properties.get("ssl.client.authentication"), properties.get("ssl.client.auth")) {
+        (Some((name, value)), _) if value.eq_ignore_ascii_case("REQUIRED") => (name, true),
+        (Some((name, value)), _) if value.eq_ignore_ascii_case("REQUESTED") => (name, false),
+        (Some(_), _) => return Ok(None),
+        (None, Some((name, value))) if value.eq_ignore_ascii_case("true") => (name, true),
+        (None, _) => return Ok(None),
+    };
+    let Some((property, roots)) = roots(properties)? else {
+        return Err(format!("{name} asks clients for certificates: say whose are trusted by ssl.truststore.location"));
+    };
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let builder = if is_required { builder } else { builder.allow_unauthenticated() };
+    builder.build().map(Some).map_err(|error| format!("{property}: {error}"))
+}
