@@ -4,7 +4,7 @@
 //! A seed decides the query, its input, the faults and how the process is driven ([`setup`]). When all is read, faults end,
 //! the process comes to rest, and what the sink holds and the store answers is compared ([`check`]) with a model that was
 //! computed apart ([`model`]). `TIDEMILL_SIMULATION_SEED=n` runs one seed and tells what it was; `TIDEMILL_SIMULATION_SEEDS=n`
-//! runs so many.
+//! runs so many. What fails is made as small as it can be ([`shrink`]).
 
 mod check;
 mod clock;
@@ -12,6 +12,7 @@ mod model;
 mod process;
 mod schemas;
 mod setup;
+mod shrink;
 mod tests;
 mod workload;
 

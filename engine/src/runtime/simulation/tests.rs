@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use super::check::{check, exemptions};
 use super::setup::{Happened, Setup};
+use super::shrink::{reduced, shrink};
 use super::workload::Workload;
 use super::{Ran, run};
 use crate::log::simulated::{FaultPlan, Planted};
 
 /// Seeds that run each time.
 const SEEDS: u64 = 2_000;
+/// Failures that are made as small as they can be.
+const SHRUNK: usize = 3;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
@@ -24,7 +27,8 @@ fn checked(setup: &Setup) -> Result<Ran, String> {
 #[test]
 fn seeds() {
     if let Some(seed) = number("TIDEMILL_SIMULATION_SEED") {
-        let setup = Setup::of(seed);
+        let changes = std::env::var("TIDEMILL_SIMULATION_REDUCED").unwrap_or_default();
+        let setup = reduced(Setup::of(seed), &changes).unwrap_or_else(|error| panic!("{error}"));
         println!("{setup:#?}");
         let ran = run(&setup).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         println!("{}{:?}\n{:?}\nexempt: {:?}", ran.log, ran.observed, ran.happened, exemptions(&setup, &ran.happened));
@@ -49,13 +53,19 @@ fn seeds() {
                     *exempt.entry(format!("{name:?}")).or_default() += 1;
                 }
             }
-            Err(error) => failed.push(format!("seed {seed} ({:?}, atomic: {}): {error}", setup.workload, setup.atomic)),
+            Err(error) => {
+                let mut said = format!("seed {seed} ({:?}, atomic: {}): {error}", setup.workload, setup.atomic);
+                if failed.len() < SHRUNK {
+                    said.push_str(&shortest(&setup));
+                }
+                failed.push(said);
+            }
         }
     }
     println!("{seeds} seeds: {all:?}\nnot exact, by reason: {exempt:?}\nexact: {exact:?}");
     assert!(
         failed.is_empty(),
-        "{} of {seeds} seeds:\n{}\nTIDEMILL_SIMULATION_SEED=<seed> cargo test --release -p tidemill-engine --lib \
+        "{} of {seeds} seeds:\n{}\nTIDEMILL_SIMULATION_SEED=<seed> cargo test --release --workspace --lib \
          runtime::simulation::tests::seeds -- --nocapture repeats one",
         failed.len(),
         failed.join("\n")
@@ -91,6 +101,18 @@ fn seeds() {
             assert!(runs >= 3, "{workload:?}, atomic: {atomic}: only {runs} exact runs");
         }
     }
+}
+
+/// The shortest history that still fails, and how to repeat it.
+fn shortest(setup: &Setup) -> String {
+    let (smallest, changes) = shrink(setup, &|setup| checked(setup).is_err());
+    let log = run(&smallest).map(|ran| ran.log).unwrap_or_default();
+    let error = checked(&smallest).err().unwrap_or_default();
+    format!(
+        "\n  at its shortest, TIDEMILL_SIMULATION_REDUCED={changes} ({} records): {error}\n  {}",
+        smallest.records,
+        log.trim_end().replace('\n', "\n  ")
+    )
 }
 
 #[test]
