@@ -46,7 +46,7 @@ lint: setup ## rustfmt and clippy, warnings denied
 bench: build ## Measures on a real broker and on the embedded log (BENCH="--help" for flags)
 	@$(CARGO_TARGET_DIR)/release/tidemill-bench $(BENCH)
 
-fuzz: ## Fuzzes decoders, parser, analyzer and registry with cargo-fuzz (SECONDS=60 each)
+fuzz: ## Fuzzes decoders, parser, analyzer and registry with libFuzzer (SECONDS=60 each)
 	@tests/fuzz/run.sh $(or $(SECONDS),60)
 
 clean: ## Removes the build output

@@ -34,5 +34,6 @@ mod statements;
 mod tls;
 
 pub use config::{ConfigBuilder, ConfigError, ServerConfig};
+pub use own_registry::ask as ask_own_registry;
 pub use server::{Running, Server, StartError};
 pub use tls::for_client as client_tls;

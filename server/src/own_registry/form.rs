@@ -30,14 +30,19 @@ impl Form {
     }
 
     pub fn reply(self, answer: Result<Answer, Failure>) -> Reply {
-        let (status, body) = match answer {
-            Ok(Answer::Json(json)) => (StatusCode::OK, json.to_string()),
-            Ok(Answer::Text(text)) => (StatusCode::OK, text),
-            Err(failure) => (failure.status, json!({ "error_code": failure.code, "message": failure.message }).to_string()),
-        };
+        let (status, body) = written(answer);
         let mut reply = reply::whole(status, None, body);
         let name = OFFERED.iter().find(|(_, form)| *form == self).map_or("application/json", |(name, _)| name);
         reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(name));
         reply
+    }
+}
+
+/// An answer's status and body.
+pub fn written(answer: Result<Answer, Failure>) -> (StatusCode, String) {
+    match answer {
+        Ok(Answer::Json(json)) => (StatusCode::OK, json.to_string()),
+        Ok(Answer::Text(text)) => (StatusCode::OK, text),
+        Err(failure) => (failure.status, json!({ "error_code": failure.code, "message": failure.message }).to_string()),
     }
 }

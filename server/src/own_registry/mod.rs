@@ -21,6 +21,7 @@ mod view;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::http::request::Parts;
@@ -32,6 +33,7 @@ use crate::app::App;
 use crate::blocking::Kind;
 use crate::reply::Reply;
 use crate::request::read_body;
+use crate::router::segments;
 use error::Failure;
 use form::Form;
 use request::Request;
@@ -86,6 +88,19 @@ pub async fn answer(app: Arc<App>, registry: Arc<OwnRegistry>, head: Parts, path
             form.reply(Err(Failure::server(format!("the request broke off: {broken}"))))
         }
     }
+}
+
+/// Answers a request to a registry without a connection: the status and the body. `target` is a path with its query.
+pub fn ask(registry: &OwnRegistry, method: Method, target: &str, body: Bytes) -> (u16, String) {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let path = segments(path);
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let (status, body) = form::written(if is_path(&path) {
+        respond(registry, &Request::new(method, &path, query, body))
+    } else {
+        Err(Failure::plain(StatusCode::NOT_FOUND))
+    });
+    (status.as_u16(), body)
 }
 
 fn respond(registry: &OwnRegistry, request: &Request) -> Result<Answer, Failure> {

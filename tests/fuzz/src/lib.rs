@@ -1,18 +1,33 @@
 //! What is fuzzed: each target takes any bytes and must neither panic nor take long nor grow. What holds besides is asserted.
 //!
-//! Two drivers call them: cargo-fuzz (`fuzz_targets`, see `README.md`) and the ordinary test `tests/tests/fuzz`, with bytes
+//! Two drivers call them: libFuzzer (`fuzz_targets`, see `README.md`) and the ordinary test `tests/tests/fuzz`, with bytes
 //! from seeds. What was found stands there as cases.
 
-#[cfg(feature = "engine")]
 pub mod analyze;
-#[cfg(feature = "engine")]
 pub mod decode;
-#[cfg(feature = "engine")]
-mod mutate;
+pub mod endpoints;
+pub mod infer;
+pub mod mutate;
 pub mod parse;
-#[cfg(feature = "engine")]
 mod random;
-#[cfg(feature = "engine")]
 pub mod registry;
-#[cfg(feature = "engine")]
+mod schemas;
 mod sql;
+
+/// A target and its name.
+pub type Target = (&'static str, fn(&[u8]));
+
+pub const TARGETS: [Target; 12] = [
+    ("parser", parse::parser),
+    ("analyzer", analyze::analyzer),
+    ("avro", decode::avro),
+    ("delimited", decode::delimited),
+    ("json", decode::json),
+    ("json_sr", decode::json_sr),
+    ("kafka", decode::kafka),
+    ("protobuf", decode::protobuf),
+    ("protobuf_nosr", decode::protobuf_nosr),
+    ("registry", registry::registry),
+    ("endpoints", endpoints::endpoints),
+    ("infer", infer::infer),
+];

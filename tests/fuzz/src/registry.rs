@@ -6,42 +6,17 @@ use std::sync::Arc;
 use arbitrary::{Result, Unstructured};
 use serde_json::json;
 use tidemill_engine::clock::SystemClock;
-use tidemill_engine::formats;
 use tidemill_engine::log::Log;
 use tidemill_engine::log::simulated::{SimulatedLog, SimulationOptions};
+use tidemill_engine::registry::Schema;
 use tidemill_engine::registry::own::{Deleted, Link, Mode, NewSchema, OwnRegistry, VersionId};
-use tidemill_engine::registry::{Schema, SchemaKind};
 
-use super::mutate::mutate;
+use super::schemas;
 
 /// Requests of one case.
 const MAX_REQUESTS: usize = 24;
 const SUBJECTS: &[&str] = &["a", "b-value", ":.ctx:c", "", "é", "*"];
 const LEVELS: &[&str] = &["NONE", "BACKWARD", "FORWARD", "FULL", "BACKWARD_TRANSITIVE", "FORWARD_TRANSITIVE", "FULL_TRANSITIVE"];
-
-const AVRO: &[&str] = &[
-    r#"{"type":"record","name":"R","namespace":"n.s","fields":[{"name":"a","type":"int"},{"name":"b","type":["null","string"],"default":null}]}"#,
-    r#"{"type":"record","name":"R","fields":[{"name":"e","type":{"type":"enum","name":"E","symbols":["X","Y"],"default":"X"}},
-       {"name":"f","type":{"type":"fixed","name":"F","size":4}},{"name":"m","type":{"type":"map","values":{"type":"array","items":"long"}}}]}"#,
-    r#"{"type":"record","name":"R","fields":[{"name":"r","type":["null","R"],"default":null},
-       {"name":"d","type":{"type":"bytes","logicalType":"decimal","precision":4,"scale":2},"aliases":["x"]}]}"#,
-    r#"["null","int",{"type":"array","items":"string"}]"#,
-    "\"string\"",
-];
-const JSON: &[&str] = &[
-    r#"{"type":"object","title":"R","properties":{"a":{"type":"integer","connect.type":"int32"},"b":{"oneOf":[{"type":"null"},{"type":"string"}]}}}"#,
-    r##"{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"n":{"$ref":"#/definitions/N"}},"definitions":{"N":
-       {"type":"array","items":{"$ref":"#/definitions/N"},"minItems":1}},"required":["n"],"additionalProperties":false}"##,
-    r##"{"$ref":"#"}"##,
-    r#"{"enum":["a",1,null],"not":{"type":"string","pattern":"^a+$"},"allOf":[{"minimum":1},{"multipleOf":2}]}"#,
-    "true",
-];
-const PROTOBUF: &[&str] = &[
-    "syntax = \"proto3\"; package p; message M { int32 a = 1; optional string b = 2; repeated N n = 3; map<string, double> m = 4; message N { bytes x = 1; } }",
-    "syntax = \"proto3\"; import \"google/protobuf/timestamp.proto\"; message M { google.protobuf.Timestamp t = 1; oneof o { int64 i = 2; E e = 3; } } enum E { Z = 0; Y = 1; }",
-    "syntax = \"proto2\"; message M { required int32 a = 1 [default = 5]; optional group G = 2 { optional M m = 1; } extensions 100 to 200; reserved 5, 7 to 9; }",
-    "syntax = \"proto3\"; message A { B b = 1; } message B { A a = 1; }",
-];
 
 pub fn registry(data: &[u8]) {
     // An end of the bytes ends the case.
@@ -49,12 +24,8 @@ pub fn registry(data: &[u8]) {
 }
 
 fn new_schema(u: &mut Unstructured<'_>) -> Result<NewSchema> {
-    let (kind, texts) = *u.choose(&[(SchemaKind::Avro, AVRO), (SchemaKind::Json, JSON), (SchemaKind::Protobuf, PROTOBUF)])?;
-    let mut text = u.choose(texts)?.as_bytes().to_vec();
-    if u.ratio(2, 3)? {
-        mutate(&mut text, u)?;
-    }
-    let mut new = NewSchema::new(kind, String::from_utf8_lossy(&text));
+    let schema = schemas::any(u)?;
+    let mut new = NewSchema::new(schema.kind, schema.text);
     if u.ratio(1, 6)? {
         let subject = (*u.choose(SUBJECTS)?).to_owned();
         new.references.push(Link {
@@ -87,7 +58,7 @@ fn one(u: &mut Unstructured<'_>) -> Result<()> {
                     let found = registry.by_id(made.id, Some(subject));
                     assert!(found.is_ok(), "{subject} {new:?} became {made:?}, but {found:?}");
                 }
-                columns(&new);
+                schemas::become_columns(&Schema::new(new.kind, new.text.clone()));
             }
             5 => drop(registry.incompatibilities(subject, flag.then_some(version), &new_schema(u)?, other)),
             6 => drop(registry.look_up(subject, &new_schema(u)?, flag, other)),
@@ -119,17 +90,4 @@ fn one(u: &mut Unstructured<'_>) -> Result<()> {
     };
     assert_eq!(all(&registry), all(&open()), "what the topic adds up to");
     Ok(())
-}
-
-/// What any registry may hand out becomes columns, or an error.
-fn columns(new: &NewSchema) {
-    let schema = Schema::new(new.kind, new.text.clone());
-    for name in ["AVRO", "JSON_SR", "PROTOBUF"] {
-        if let Some(support) = formats::by_name(name).and_then(|format| format.schemas()).filter(|s| s.kind() == Some(new.kind)) {
-            for unwrapped in [false, true] {
-                let shape = formats::SchemaShape { unwrapped, ..Default::default() };
-                let _ = (support.columns_of(&schema, &shape), support.name_of(&schema), support.choices(&schema));
-            }
-        }
-    }
 }

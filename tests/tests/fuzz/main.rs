@@ -3,27 +3,14 @@
 //! `TIDEMILL_FUZZ_SECONDS=60` runs each target that long from another seed each time, `TIDEMILL_FUZZ_SEED=N` from that seed
 //! on: what fails says the seed that repeats it.
 
-#[path = "../../fuzz/src/analyze.rs"]
-mod analyze;
 mod cases;
-#[path = "../../fuzz/src/decode.rs"]
-mod decode;
-#[path = "../../fuzz/src/mutate.rs"]
-mod mutate;
-#[path = "../../fuzz/src/parse.rs"]
-mod parse;
-#[path = "../../fuzz/src/random.rs"]
-mod random;
-#[path = "../../fuzz/src/registry.rs"]
-mod registry;
-#[path = "../../fuzz/src/sql.rs"]
-mod sql;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use arbitrary::Unstructured;
 use tidemill_engine::clock::{Clock, SystemClock};
+use tidemill_fuzz::{analyze, decode, endpoints, infer, mutate, parse, registry};
 
 /// Rounds of a target where no time is given.
 const ROUNDS: u64 = 400;
@@ -179,4 +166,14 @@ fn protobuf_nosr() {
 #[test]
 fn registry() {
     fuzz("registry", registry::registry, any);
+}
+
+#[test]
+fn endpoints() {
+    fuzz("endpoints", endpoints::endpoints, any);
+}
+
+#[test]
+fn infer() {
+    fuzz("infer", infer::infer, any);
 }
