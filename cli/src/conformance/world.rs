@@ -17,7 +17,7 @@ use tidemill_engine::log::simulated::{SimulatedLog, SimulationOptions, StoredRec
 use tidemill_engine::log::{Log, partition_for};
 use tidemill_engine::plan::{QueryPlan, upgrade};
 use tidemill_engine::processing_log::NoProcessingLog;
-use tidemill_engine::registry::MemoryRegistry;
+use tidemill_engine::registry::{MemoryRegistry, SchemaRegistry as _};
 use tidemill_engine::row::Header;
 use tidemill_engine::runtime::{SyncParts, SyncQuery};
 use tidemill_engine::state::StateDb;
@@ -220,7 +220,8 @@ impl World {
                     self.plans.retain(|p| Some(&p.query_id) != source.created_by.as_ref());
                     if drop.delete_topic {
                         self.log.delete_topic(&source.format.topic).map_err(|e| e.to_string())?;
-                        tidemill_engine::formats::delete_subjects(&source.format, &*self.registry).map_err(|e| e.to_string())?;
+                        let mut subjects = tidemill_engine::formats::subjects(&source.format);
+                        subjects.try_for_each(|subject| self.registry.delete(&subject)).map_err(|e| e.to_string())?;
                     }
                 }
                 Ok(())

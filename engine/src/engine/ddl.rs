@@ -9,10 +9,14 @@ use super::command::{Action, CommandOutcome};
 use super::topic_name::check_topic_name;
 use super::{CommandState, Engine, EngineError, LogAway, SessionProperties};
 use crate::analyze::{self, Action as SourceAction};
-use crate::catalog::{Source, SourceKind};
+use crate::catalog::{Catalog, Source, SourceKind};
 use crate::formats::register_source;
 use crate::log::{LogError, Operation, TopicSpec};
+use crate::registry::{Foreknown, SchemaRegistry};
 use crate::types::{Column, SqlType};
+
+/// How often a statement asks the registry anew because others have changed, meanwhile, what it asks.
+const MAX_REHEARSALS: usize = 3;
 
 /// How long a statement waits for another one, and for a sign of the log. Whoever sent it is answered within 10 s.
 const STATEMENT_PATIENCE: Duration = Duration::from_secs(5);
@@ -20,6 +24,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Engine {
     /// Runs a statement that changes something: DDL, CREATE … AS, INSERT INTO … SELECT, DROP, TERMINATE, PAUSE, RESUME.
+    ///
+    /// A schema registry may be slow, and others are not to wait for it: what the statement asks is asked before it has its turn.
     ///
     /// # Errors
     /// What is wrong with the statement; nothing of it was done then.
@@ -32,16 +38,71 @@ impl Engine {
             return Err(EngineError::external(format!("{reason}. This server runs nothing any more: end it")));
         }
         self.check_log()?;
+        if let Statement::DropSource(drop) = &statement.statement {
+            self.check_subjects_answer(drop)?;
+        }
+        let known = Foreknown::default();
+        for _ in 0..MAX_REHEARSALS {
+            let carried_out = self.in_turn(statement, session, &known);
+            if carried_out.is_ok() || !known.was_surprised() {
+                return carried_out;
+            }
+            self.rehearse(statement, session, &known);
+        }
+        let carried_out = self.in_turn(statement, session, &known);
+        if carried_out.is_err() && known.was_surprised() {
+            return Err(EngineError::external(
+                "Other statements keep changing the schemas that this one needs. Nothing was done; try again later.",
+            ));
+        }
+        carried_out
+    }
+
+    /// Asks the registry all that a statement will ask. Whether the statement is right is found out when it has its turn.
+    fn rehearse(&self, statement: &SpannedStatement, session: &SessionProperties, known: &Foreknown) {
+        let (catalog, registry) = (self.catalog(), known.asking(&*self.registry));
+        let number = self.probable_query_number();
+        match &statement.statement {
+            Statement::CreateSource(create) => drop(self.declare(&catalog, create, session, &registry)),
+            Statement::CreateAs(create) => drop(self.plan_create_as(&catalog, create, session, &registry, number)),
+            Statement::InsertSelect(insert) => drop(self.plan_insert(&catalog, insert, statement, session, &registry, number)),
+            _ => {}
+        }
+    }
+
+    /// Carries a statement out, with what is known of its schemas.
+    fn in_turn(
+        self: &std::sync::Arc<Self>,
+        statement: &SpannedStatement,
+        session: &SessionProperties,
+        known: &Foreknown,
+    ) -> Result<CommandOutcome, EngineError> {
         let Some(mut commands) = self.commands.try_lock_for(STATEMENT_PATIENCE) else {
             return Err(EngineError::external("Another statement is still being carried out. Nothing was done; try again later."));
         };
-        let commands = &mut *commands;
-        self.catch_up(commands)?;
+        self.catch_up(&mut commands)?;
         commands.given = closed(&statement.text);
+        commands.deleted = None;
+        let mut outcome = self.carry_out(&mut commands, statement, session, &known.recalling())?;
+        let deleted = commands.deleted.take();
+        drop(commands);
+        if let Some(format) = deleted {
+            outcome.warnings.extend(self.delete_subjects(&format));
+        }
+        Ok(outcome)
+    }
+
+    fn carry_out(
+        self: &std::sync::Arc<Self>,
+        commands: &mut CommandState,
+        statement: &SpannedStatement,
+        session: &SessionProperties,
+        registry: &dyn SchemaRegistry,
+    ) -> Result<CommandOutcome, EngineError> {
         match &statement.statement {
-            Statement::CreateSource(create) => self.create_source(commands, create, statement, session),
-            Statement::CreateAs(create) => self.create_as(commands, create, statement, session),
-            Statement::InsertSelect(insert) => self.insert_select(commands, insert, statement, session),
+            Statement::CreateSource(create) => self.create_source(commands, create, statement, session, registry),
+            Statement::CreateAs(create) => self.create_as(commands, create, statement, session, registry),
+            Statement::InsertSelect(insert) => self.insert_select(commands, insert, statement, session, registry),
             Statement::AlterSource(alter) => self.alter_source(commands, alter, statement, session),
             Statement::DropSource(drop) => self.drop_source(commands, drop, statement, session),
             Statement::CreateType { name, if_not_exists, data_type } => {
@@ -74,32 +135,24 @@ impl Engine {
         create: &CreateSource,
         statement: &SpannedStatement,
         session: &SessionProperties,
+        registry: &dyn SchemaRegistry,
     ) -> Result<CommandOutcome, EngineError> {
         let catalog = self.catalog();
         let kind = SourceKind::from(create.kind);
-        let away = LogAway::default();
-        let topics = self.topic_lookup_unless(Some(&away));
-        let context = self.context(&catalog, session, &topics);
-        let declared = away.or(analyze::create_source(create, &context))?;
-        if declared.action == SourceAction::Keep
-            && let Some(existing) = catalog.source(&create.name.name)
-        {
-            return Ok(exists_already(existing, kind, statement));
-        }
-        let source = declared.source;
-        let replaces = catalog.source(&create.name.name).is_some_and(|s| s.created_by.is_some());
-        if source.read_only && kind == SourceKind::Table && !replaces {
-            self.check_query_limit()?;
-        }
-        self.check_rights(std::slice::from_ref(&source.format.topic), &[])?;
-        register_source(&source, &*self.registry)?;
+        let source = match self.declare(&catalog, create, session, registry)? {
+            (source, SourceAction::Keep) => {
+                return Ok(exists_already(catalog.source(&create.name.name).unwrap_or(&std::sync::Arc::new(source)), kind, statement));
+            }
+            (source, _) => source,
+        };
         self.ensure_topic(&source)?;
         let statement_text = source.statement.clone();
         let name = source.name.clone();
         // A read-only table is kept in a store by a query of its own, so that it can be looked up.
         let query = (source.read_only && kind == SourceKind::Table).then(|| {
             let id = format!("CST_{name}_{}", self.next_query_number(commands));
-            std::sync::Arc::new(analyze::source_table(&source, &context, &id))
+            let topics = self.topic_lookup();
+            std::sync::Arc::new(analyze::source_table(&source, &self.context_with(registry, &catalog, session, &topics), &id))
         });
         let query_id = query.as_ref().map(|q| q.query_id.clone());
         let source = Source { created_by: query_id.clone(), ..source };
@@ -124,6 +177,30 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// A declared source whose schemas are registered, and what is to be done with it.
+    fn declare(
+        &self,
+        catalog: &Catalog,
+        create: &CreateSource,
+        session: &SessionProperties,
+        registry: &dyn SchemaRegistry,
+    ) -> Result<(Source, SourceAction), EngineError> {
+        let away = LogAway::default();
+        let topics = self.topic_lookup_unless(Some(&away));
+        let declared = away.or(analyze::create_source(create, &self.context_with(registry, catalog, session, &topics)))?;
+        let existing = catalog.source(&create.name.name);
+        if declared.action == SourceAction::Keep && existing.is_some() {
+            return Ok((declared.source, SourceAction::Keep));
+        }
+        let (source, replaces) = (declared.source, existing.is_some_and(|s| s.created_by.is_some()));
+        if source.read_only && source.kind == SourceKind::Table && !replaces {
+            self.check_query_limit()?;
+        }
+        self.check_rights(std::slice::from_ref(&source.format.topic), &[])?;
+        register_source(&source, registry)?;
+        Ok((source, declared.action))
     }
 
     /// Makes a source's topic where it is missing.

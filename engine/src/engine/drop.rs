@@ -9,9 +9,10 @@ use super::ddl::{capitalized, closed};
 use super::{CommandState, Engine, EngineError, SessionProperties};
 use crate::analyze::ErrorKind;
 use crate::catalog::SourceKind;
-use crate::formats::delete_subjects;
+use crate::formats::subjects;
 use crate::plan::TopicFormat;
 use crate::points::{self, Point};
+use crate::registry::RegistryError;
 
 impl Engine {
     pub(super) fn drop_source(
@@ -76,20 +77,44 @@ impl Engine {
         if drop.delete_topic {
             points::reach(Point::DropAppended);
             match self.log.delete_topic(&topic) {
-                Ok(()) | Err(crate::log::LogError::UnknownTopic(_)) => {}
-                Err(error) => return Err(error.into()),
+                Ok(()) | Err(crate::log::LogError::UnknownTopic(_)) => commands.deleted = Some(source.format.clone()),
+                // The source is gone all the same: what is left is said.
+                Err(error) => outcome.warnings.push(format!("The topic {topic} was not deleted, and is still there: {error}")),
             }
             points::reach(Point::DropDone);
-            self.delete_subjects(&source.format)?;
         }
         Ok(outcome)
     }
 
-    /// Deletes the subjects of a topic that is gone: whoever makes it anew begins with schemas of his own.
-    fn delete_subjects(&self, format: &TopicFormat) -> Result<(), EngineError> {
-        delete_subjects(format, &*self.registry).map_err(|error| {
-            let message = format!("Could not clean up the schema registry for topic: {}. {error}", format.topic);
+    /// Whether the registry can be asked to delete the subjects of a topic, before anything is dropped.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub(super) fn check_subjects_answer(&self, drop: &DropSource) -> Result<(), EngineError> {
+        let catalog = self.catalog();
+        let Some(source) = catalog.source(&drop.name.name).filter(|_| drop.delete_topic) else { return Ok(()) };
+        subjects(&source.format).try_for_each(|subject| self.registry.latest(&subject).map(|_| ())).map_err(|error| {
+            let message = format!("{}. Nothing was dropped.", not_cleaned_up(&source.format, &error));
             EngineError { message, code: Some(ErrorKind::Server), ..error.into() }
         })
     }
+
+    /// Deletes the subjects of a topic that is gone: whoever makes it anew begins with schemas of his own. Gives what is to be
+    /// said of those that are left.
+    pub(super) fn delete_subjects(&self, format: &TopicFormat) -> Option<String> {
+        let refused: Vec<(String, RegistryError)> =
+            subjects(format).filter_map(|subject| self.registry.delete(&subject).err().map(|error| (subject, error))).collect();
+        let (_, error) = refused.first()?;
+        let left: Vec<&str> = refused.iter().map(|(subject, _)| subject.as_str()).collect();
+        Some(format!(
+            "{}. The stream or table and its topic are gone; what is left under {} holds for whoever makes the topic anew, unless you \
+             delete it there.",
+            not_cleaned_up(format, error),
+            left.join(" and ")
+        ))
+    }
+}
+
+fn not_cleaned_up(format: &TopicFormat, error: &RegistryError) -> String {
+    format!("Could not clean up the schema registry for topic: {}. {}", format.topic, error.to_string().trim_end_matches('.'))
 }

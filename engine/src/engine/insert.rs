@@ -8,12 +8,13 @@ use tidemill_parser::ast::InsertValues;
 use super::{Engine, EngineError, SessionProperties};
 use crate::analyze::{self, InsertRow};
 use crate::catalog::SourceKind;
+use crate::expr::text::write_value;
 use crate::formats::register_insert;
-use crate::formats::topic::TopicWriter;
+use crate::formats::topic::{RecordPart, TopicWriter};
 use crate::log::{Log, LogError, OutRecord, partition_for};
 use crate::registry::SchemaRegistry;
 use crate::row::Row;
-use crate::types::Value;
+use crate::types::{Column, Value};
 
 /// Writes rows; shared by all who insert.
 pub(super) struct Inserter {
@@ -61,14 +62,38 @@ pub fn encode(row: &InsertRow, registry: &dyn SchemaRegistry) -> Result<EncodedI
     out.meta.has_key = row.key.iter().any(|v| !v.is_null());
     // A table's row without any value is a row of nulls, not a tombstone, unless its one column stands unwrapped.
     out.meta.has_value = source.kind == SourceKind::Stream || !source.format.value.unwrapped || row.value.iter().any(|v| *v != Value::Null);
-    let failed = |error| EngineError::user(format!("Failed to insert values into '{}'. {error}", source.name));
-    let encoded = writer.write(&out).map_err(failed)?;
+    let encoded = writer.write(&out).map_err(|error| {
+        let (values, columns) = match error.part {
+            RecordPart::Key => (&row.key, &schema.key),
+            RecordPart::Value => (&row.value, &schema.value),
+        };
+        let (part, shown, cause) = (error.part, shown(values, columns, error.part), error.cause);
+        EngineError::user(format!("Failed to insert values into '{}'. Could not serialize {part}: {shown}. {cause}", source.name))
+    })?;
     Ok(EncodedInsert {
         topic: source.format.topic.clone(),
         key: encoded.key.map(<[u8]>::to_vec),
         value: encoded.value.map(<[u8]>::to_vec),
         timestamp: row.timestamp,
     })
+}
+
+/// Values as ksqlDB shows them here: `[ 1 | 5L | 'x' ]` of a row, `[1, 'x']` of a key.
+fn shown(values: &[Value], columns: &[Column], part: RecordPart) -> String {
+    let (open, between, close) = if part == RecordPart::Key { ("[", ", ", "]") } else { ("[ ", " | ", " ]") };
+    let mut text = String::from(open);
+    for (index, (value, column)) in values.iter().zip(columns).enumerate() {
+        text.push_str(if index == 0 { "" } else { between });
+        let (before, after) = match value {
+            Value::String(_) => ("'", "'"),
+            Value::BigInt(_) => ("", "L"),
+            _ => ("", ""),
+        };
+        text.push_str(before);
+        write_value(value, &column.sql_type, &mut text);
+        text.push_str(after);
+    }
+    text + close
 }
 
 impl Inserter {

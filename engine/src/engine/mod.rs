@@ -40,6 +40,7 @@ use crate::analyze::{AnalysisContext, AnalysisError, TopicInfo};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::log::{Claim, Log, LogError, OffsetSpec};
+use crate::plan::TopicFormat;
 use crate::points::{self, Point};
 use crate::registry::SchemaRegistry;
 use crate::registry::own::OwnRegistry;
@@ -90,6 +91,8 @@ struct CommandState {
     count: usize,
     /// The statement that is being carried out, in its author's words.
     given: String,
+    /// The topic that it deleted.
+    deleted: Option<TopicFormat>,
 }
 
 /// Properties that hold for one statement: the engine's defaults, then the session's, by name without the
@@ -224,7 +227,18 @@ impl Engine {
         session: &'a SessionProperties,
         topic: &'a dyn Fn(&str) -> Option<TopicInfo>,
     ) -> AnalysisContext<'a> {
-        AnalysisContext { catalog, properties: &session.0, service_id: &self.config.service_id, topic, registry: &*self.registry }
+        self.context_with(&*self.registry, catalog, session, topic)
+    }
+
+    /// As [`Self::context`], with a registry that answers at once.
+    fn context_with<'a>(
+        &'a self,
+        registry: &'a dyn SchemaRegistry,
+        catalog: &'a Catalog,
+        session: &'a SessionProperties,
+        topic: &'a dyn Fn(&str) -> Option<TopicInfo>,
+    ) -> AnalysisContext<'a> {
+        AnalysisContext { catalog, properties: &session.0, service_id: &self.config.service_id, topic, registry }
     }
 
     /// Appends a command; whatever it says then happens. Returns the sequence number that clients are told.

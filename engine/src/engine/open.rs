@@ -131,7 +131,7 @@ impl Engine {
             queries: QueryRegistry::default(),
             readonly_topics: ReadonlyTopics::new(&config.readonly_topics)?,
             carried_out: AtomicUsize::new(commands.len()),
-            commands: Mutex::new(CommandState { log: command_log, count: commands.len(), given: String::new() }),
+            commands: Mutex::new(CommandState { log: command_log, count: commands.len(), given: String::new(), deleted: None }),
             supervisor: Supervisor::default(),
             claim,
             deposed: OnceLock::new(),

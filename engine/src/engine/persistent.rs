@@ -9,12 +9,24 @@ use super::ddl::{closed, exists_already};
 use super::queries::{PersistentQuery, QueryKind};
 use super::supervise::Care;
 use super::{CommandState, Engine, EngineError, LogAway, SessionProperties};
-use crate::analyze::{self, Action as SourceAction};
-use crate::catalog::{Catalog, SourceKind};
+use crate::analyze::{self, Action as SourceAction, PlannedQuery};
+use crate::catalog::{Catalog, Source, SourceKind};
 use crate::formats::register_plan;
-use crate::plan::upgrade;
+use crate::plan::{QueryPlan, upgrade};
 use crate::points::{self, Point};
+use crate::registry::SchemaRegistry;
 use crate::runtime::QueryFailure;
+
+/// What CREATE … AS comes to.
+pub(super) struct PlannedAs {
+    id: String,
+    plan: QueryPlan,
+    source: Source,
+    action: SourceAction,
+    /// The query whose place it takes.
+    replaces: Option<String>,
+    warnings: Vec<String>,
+}
 
 impl Engine {
     pub(super) fn create_as(
@@ -23,8 +35,33 @@ impl Engine {
         create: &CreateAs,
         statement: &SpannedStatement,
         session: &SessionProperties,
+        registry: &dyn SchemaRegistry,
     ) -> Result<CommandOutcome, EngineError> {
         let catalog = self.catalog();
+        let (kind, name) = (SourceKind::from(create.kind), &create.name.name);
+        let planned = self.plan_create_as(&catalog, create, session, registry, self.next_query_number(commands))?;
+        let PlannedAs { id, plan, source, action, replaces, warnings } = planned;
+        if action == SourceAction::Keep {
+            return Ok(exists_already(catalog.source(name).unwrap_or(&Arc::new(source)), kind, statement));
+        }
+        self.ensure_topic(&source)?;
+        points::reach(Point::CreateTopicMade);
+        let statement_text = source.statement.clone();
+        let action = Action::StartQuery { plan: Arc::new(plan), sink: Some(Box::new(source)), replaces };
+        let sequence_number = self.append_and_apply(commands, &statement_text, session, action)?;
+        points::reach(Point::CreateDone);
+        Ok(CommandOutcome { warnings, ..query_created(kind, name, id, statement_text, sequence_number) })
+    }
+
+    /// A query that may start, with its schemas registered; `number` is for its id.
+    pub(super) fn plan_create_as(
+        &self,
+        catalog: &Catalog,
+        create: &CreateAs,
+        session: &SessionProperties,
+        registry: &dyn SchemaRegistry,
+        number: i64,
+    ) -> Result<PlannedAs, EngineError> {
         let kind = SourceKind::from(create.kind);
         let name = &create.name.name;
         let replaces = match catalog.source(name).and_then(|s| s.created_by.clone()) {
@@ -34,19 +71,18 @@ impl Engine {
         // A query that takes another's place keeps its id, and with it offsets and state.
         let id = replaces.clone().unwrap_or_else(|| {
             let prefix = if kind == SourceKind::Stream { "CSAS" } else { "CTAS" };
-            format!("{prefix}_{name}_{}", self.next_query_number(commands))
+            format!("{prefix}_{name}_{number}")
         });
         let away = LogAway::default();
         let topics = self.topic_lookup_unless(Some(&away));
-        let planned = away.or(analyze::create_as(create, &self.context(&catalog, session, &topics), &id))?;
-        let mut plan = planned.plan;
-        let source = match planned.sink {
-            Some((source, SourceAction::Keep)) => {
-                return Ok(exists_already(catalog.source(name).unwrap_or(&Arc::new(source)), kind, statement));
-            }
-            Some((source, _)) => source,
-            None => return Err(EngineError::internal("a CREATE … AS was planned without its sink")),
+        let planned = away.or(analyze::create_as(create, &self.context_with(registry, catalog, session, &topics), &id))?;
+        let (mut plan, warnings) = (planned.plan, planned.warnings);
+        let Some((source, action)) = planned.sink else {
+            return Err(EngineError::internal("a CREATE … AS was planned without its sink"));
         };
+        if action == SourceAction::Keep {
+            return Ok(PlannedAs { id, plan, source, action, replaces, warnings });
+        }
         self.check_writable(&source.format.topic)?;
         if replaces.is_none() {
             self.check_query_limit()?;
@@ -59,15 +95,9 @@ impl Engine {
             upgrade::take_over(&old.plan, &mut plan);
         }
         crate::runtime::check_start(&plan, session.offset_reset())?;
-        self.check_rights(&topics_of(&plan.sources, &catalog), std::slice::from_ref(&source.format.topic))?;
-        register_plan(&mut plan, &*self.registry)?;
-        self.ensure_topic(&source)?;
-        points::reach(Point::CreateTopicMade);
-        let statement_text = source.statement.clone();
-        let action = Action::StartQuery { plan: Arc::new(plan), sink: Some(Box::new(source)), replaces };
-        let sequence_number = self.append_and_apply(commands, &statement_text, session, action)?;
-        points::reach(Point::CreateDone);
-        Ok(CommandOutcome { warnings: planned.warnings, ..query_created(kind, name, id, statement_text, sequence_number) })
+        self.check_rights(&topics_of(&plan.sources, catalog), std::slice::from_ref(&source.format.topic))?;
+        register_plan(&mut plan, registry)?;
+        Ok(PlannedAs { id, plan, source, action, replaces, warnings })
     }
 
     pub(super) fn insert_select(
@@ -76,33 +106,48 @@ impl Engine {
         insert: &InsertSelect,
         statement: &SpannedStatement,
         session: &SessionProperties,
+        registry: &dyn SchemaRegistry,
     ) -> Result<CommandOutcome, EngineError> {
         let catalog = self.catalog();
+        let planned = self.plan_insert(&catalog, insert, statement, session, registry, self.next_query_number(commands))?;
+        let kind = catalog.source(&insert.target.name).map_or(SourceKind::Stream, |s| s.kind);
+        let id = planned.plan.query_id.clone();
+        let action = Action::StartQuery { plan: Arc::new(planned.plan), sink: None, replaces: None };
+        let statement_text = closed(&statement.text);
+        let sequence_number = self.append_and_apply(commands, &statement_text, session, action)?;
+        let created = query_created(kind, &insert.target.name, id, statement_text, sequence_number);
+        Ok(CommandOutcome { warnings: planned.warnings, ..created })
+    }
+
+    /// As [`Self::plan_create_as`], for INSERT INTO … SELECT.
+    pub(super) fn plan_insert(
+        &self,
+        catalog: &Catalog,
+        insert: &InsertSelect,
+        statement: &SpannedStatement,
+        session: &SessionProperties,
+        registry: &dyn SchemaRegistry,
+        number: i64,
+    ) -> Result<PlannedQuery, EngineError> {
         let topics = self.topic_lookup();
         let id = match analyze::requested_query_id(insert)? {
             Some(id) if self.queries.get(&id).is_some() => {
                 return Err(EngineError::user(format!("Query ID '{id}' already exists.")));
             }
             Some(id) => id,
-            None => format!("INSERTQUERY_{}", self.next_query_number(commands)),
+            None => format!("INSERTQUERY_{number}"),
         };
-        let context = self.context(&catalog, session, &topics);
+        let context = self.context_with(registry, catalog, session, &topics);
         let mut planned = analyze::insert_select(insert, &closed(&statement.text), &context, &id)?;
-        let target = catalog.source(&insert.target.name);
-        if let Some(target) = target {
+        if let Some(target) = catalog.source(&insert.target.name) {
             self.check_writable(&target.format.topic)?;
         }
         self.check_query_limit()?;
         crate::runtime::check_start(&planned.plan, session.offset_reset())?;
-        let written = target.map(|target| target.format.topic.clone());
-        self.check_rights(&topics_of(&planned.plan.sources, &catalog), written.as_slice())?;
-        register_plan(&mut planned.plan, &*self.registry)?;
-        let kind = target.map_or(SourceKind::Stream, |s| s.kind);
-        let action = Action::StartQuery { plan: Arc::new(planned.plan), sink: None, replaces: None };
-        let statement_text = closed(&statement.text);
-        let sequence_number = self.append_and_apply(commands, &statement_text, session, action)?;
-        let created = query_created(kind, &insert.target.name, id, statement_text, sequence_number);
-        Ok(CommandOutcome { warnings: planned.warnings, ..created })
+        let written = catalog.source(&insert.target.name).map(|target| target.format.topic.clone());
+        self.check_rights(&topics_of(&planned.plan.sources, catalog), written.as_slice())?;
+        register_plan(&mut planned.plan, registry)?;
+        Ok(planned)
     }
 
     pub(super) fn terminate(

@@ -33,7 +33,7 @@ pub use delimited::parse_delimiter;
 pub use detect::{FormatDetector, ShownSchemas};
 pub use json::{write_json, write_json_string};
 pub use protobuf::descriptors as protobuf_descriptors;
-pub use registering::{RegisterError, delete_subjects, register_insert, register_plan, register_source};
+pub use registering::{RegisterError, register_insert, register_plan, register_source, subjects};
 pub use schemas::{Inferred, Printer, SchemaShape, SchemaSupport};
 pub use timestamp::TimestampExtractor;
 pub use topic::{Encoded, ReadError, RecordPart, SlotUse, TopicReader, TopicWriter, WriteError};

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use super::schemas::internal_id;
 use super::topic::TopicWriter;
-use super::{SchemaShape, SchemaSupport, by_name};
+use super::{Field, Layout, LayoutSchemas, SchemaShape, SchemaSupport, by_name};
 use crate::catalog::Source;
 use crate::plan::{FormatSpec, QueryPlan, SchemaSpec, Step, StepKind, TopicFormat, WriteSchema};
-use crate::registry::{RegistryError, SchemaId, SchemaRegistry, subject};
+use crate::registry::{NoRegistry, Registered, RegistryError, SchemaId, SchemaRegistry, subject};
 use crate::types::{Column, Schema};
 
 /// Why the schemas of a topic are not registered.
@@ -29,10 +29,11 @@ pub enum RegisterError {
     Failed(RegistryError),
     /// Inserted rows have another schema than the topic's, and the registry refuses it.
     #[error(
-        "Could not register schema for topic: {cause}\nTo write by a schema that is registered already, declare the source with its id, \
-         VALUE_SCHEMA_ID, instead of with columns."
+        "Rows of these columns have another schema than the topic's newest, and the registry does not take it. Declare the source with \
+         VALUE_SCHEMA_ID={id} instead of with columns, and rows are written with that schema; or let the registry take any: PUT \
+         /config/{topic}-value with {{\"compatibility\": \"NONE\"}}.\nCould not register schema for topic: {cause}"
     )]
-    NotTaken { cause: RegistryError },
+    NotTaken { id: SchemaId, topic: String, cause: RegistryError },
     /// The schema that a statement chose got another id when it was registered for the topic.
     #[error(
         "Schema id registered is {registered} which is different from provided {part}_SCHEMA_ID {chosen}.\nTopic: {topic}\nSubject: {}\nSchema: \
@@ -55,17 +56,12 @@ pub fn register_plan(plan: &mut QueryPlan, registry: &dyn SchemaRegistry) -> Res
     register_step(&mut plan.root, registry)
 }
 
-/// Deletes the subjects of a topic that is gone.
-///
-/// # Errors
-/// The registry refuses, or is away.
-pub fn delete_subjects(format: &TopicFormat, registry: &dyn SchemaRegistry) -> Result<(), RegistryError> {
-    for (spec, is_key) in [(&format.key, true), (&format.value, false)] {
-        if by_name(&spec.name).and_then(|format| format.schemas()).is_some_and(|support| support.kind().is_some()) {
-            registry.delete(&subject(&format.topic, is_key))?;
-        }
-    }
-    Ok(())
+/// The subjects of a topic's schemas: those of its keys and its values, as far as their formats register any.
+pub fn subjects(format: &TopicFormat) -> impl Iterator<Item = String> + '_ {
+    [(&format.key, true), (&format.value, false)].into_iter().filter_map(|(spec, is_key)| {
+        let support = by_name(&spec.name).and_then(|format| format.schemas())?;
+        support.kind().map(|_| subject(&format.topic, is_key))
+    })
 }
 
 fn register_step(step: &mut Step, registry: &dyn SchemaRegistry) -> Result<(), RegisterError> {
@@ -110,7 +106,7 @@ pub fn register_insert(source: &Source, format: &mut TopicFormat, registry: &dyn
         }
         let newest = side.newest(registry)?;
         match newest {
-            Some(newest) if side.support.inserts_newest() && !side.is_key => {
+            Some(newest) if side.support.inserts_newest() && !side.is_key && side.can_write(&newest) => {
                 side.keep(WriteSchema { id: newest.id, schema: (*newest.schema).clone() });
                 Ok(())
             }
@@ -124,7 +120,10 @@ pub fn register_insert(source: &Source, format: &mut TopicFormat, registry: &dyn
                 Ok(())
             }
             newest => side.register(registry).map_err(|error| match error {
-                RegisterError::Failed(cause @ RegistryError::Refused(_)) if newest.is_some() => RegisterError::NotTaken { cause },
+                RegisterError::Failed(cause @ RegistryError::Refused(_)) => match newest {
+                    Some(newest) => RegisterError::NotTaken { id: newest.id, topic: source.format.topic.clone(), cause },
+                    None => RegisterError::Failed(cause),
+                },
                 error => error,
             }),
         }
@@ -171,6 +170,22 @@ impl Side<'_> {
         self.support.schema_of(self.columns, &shape).map_err(RegisterError::Columns)
     }
 
+    /// Whether a schema that somebody registered has a place for each of the columns.
+    fn can_write(&self, newest: &Registered) -> bool {
+        let spec = SchemaSpec {
+            writes: Some(WriteSchema { id: newest.id, schema: (*newest.schema).clone() }),
+            ..self.format.schema.as_deref().cloned().unwrap_or_default()
+        };
+        let layout = Layout {
+            fields: self.columns.iter().enumerate().map(|(slot, column)| Field::new(column.clone(), Some(slot))).collect(),
+            unwrapped: self.format.unwrapped,
+            is_key: self.is_key,
+            delimiter: None,
+            schemas: Some(LayoutSchemas { registry: Arc::new(NoRegistry), spec }),
+        };
+        by_name(&self.format.name).is_some_and(|format| format.encoder(&layout).is_ok())
+    }
+
     /// Finds or registers what is written there.
     fn register(&mut self, registry: &dyn SchemaRegistry) -> Result<(), RegisterError> {
         if self.spec().writes.is_some() {
@@ -207,7 +222,7 @@ impl Side<'_> {
         Ok(())
     }
 
-    fn newest(&self, registry: &dyn SchemaRegistry) -> Result<Option<crate::registry::Registered>, RegisterError> {
+    fn newest(&self, registry: &dyn SchemaRegistry) -> Result<Option<Registered>, RegisterError> {
         registry.latest(&subject(self.topic, self.is_key)).map_err(|error| self.failed(error))
     }
 
@@ -356,7 +371,29 @@ mod tests {
         let refused = |registry: &Closed| register_insert(&source, &mut source.format.clone(), registry).unwrap_err().to_string();
         assert_eq!(refused(&registry), "Could not register schema for topic: incompatible");
         registry.0.register_as("s-value", avro("\"string\""), SchemaId(9)).unwrap();
-        assert!(refused(&registry).ends_with("declare the source with its id, VALUE_SCHEMA_ID, instead of with columns."));
+        let said = refused(&registry);
+        assert!(said.contains("Declare the source with VALUE_SCHEMA_ID=9 instead of with columns"), "{said}");
+        assert!(said.ends_with("Could not register schema for topic: incompatible"), "{said}");
+    }
+
+    #[test]
+    fn rows_with_a_column_that_the_newest_schema_lacks_get_a_schema_of_their_own() {
+        for format in ["AVRO", "PROTOBUF", "JSON_SR"] {
+            let registry = Arc::new(MemoryRegistry::default());
+            let create = |columns: &str| {
+                declared(&registry, &format!("CREATE STREAM S ({columns}) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='{format}');"))
+            };
+            let (before, after) = (create("A INT, B STRING"), create("A INT, B STRING, C DOUBLE"));
+            let written = |source: &Source| {
+                let mut topic = source.format.clone();
+                register_insert(source, &mut topic, &*registry).unwrap();
+                topic.value.schema.and_then(|schema| schema.writes).map(|writes| writes.id.0)
+            };
+            assert_eq!((written(&before), written(&after), newest(&registry, "s-value")), (Some(1), Some(2), Some(2)), "{format}");
+            // A stream that was not altered writes what it has: of PROTOBUF, by the newest schema.
+            let expected = if format == "PROTOBUF" { 2 } else { 1 };
+            assert_eq!(written(&before), Some(expected), "{format}");
+        }
     }
 
     #[test]

@@ -105,7 +105,7 @@ pub trait SchemaSupport: Send + Sync {
         }
     }
 
-    /// Whether INSERT VALUES writes by the newest schema of the topic, instead of by that of the columns.
+    /// Whether INSERT VALUES writes by the newest schema of the topic where that has all columns, instead of by theirs.
     fn inserts_newest(&self) -> bool {
         false
     }

@@ -5,6 +5,7 @@
 //! what it writes) and when a record bears an id that they have not met yet, never by the record.
 
 pub mod compatibility;
+mod foreknown;
 pub mod language;
 mod memory;
 mod none;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use foreknown::Foreknown;
 pub use memory::MemoryRegistry;
 pub use none::NoRegistry;
 

@@ -89,6 +89,55 @@ fn statements_say_what_is_wrong_with_a_registry_and_others_go_on() {
     server.ksql("CREATE STREAM b (k STRING KEY, w STRING) WITH (KAFKA_TOPIC='b', PARTITIONS=1, VALUE_FORMAT='AVRO');");
 }
 
+/// A statement that waits for a registry does not hold up those that need none.
+#[test]
+fn other_statements_go_on_while_one_waits_for_a_registry() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let registry = RegistryDouble::start(Manner::Silent);
+    let environment = [
+        ("KSQL_KSQL_SCHEMA_REGISTRY_URL", registry.url()),
+        ("KSQL_KSQL_SCHEMA_REGISTRY_HTTP_READ_TIMEOUT_MS", "60000".to_owned()),
+        ("TIDEMILL_SCHEMA_REGISTRY_TIMEOUT_MS", "60000".to_owned()),
+    ];
+    let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let server = ServerProcess::start_in(&folder.path().join("data"), &[], &environment);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| post(&server, AVRO));
+        until(&server, "a question to the registry", || registry.requests() > 0);
+        server.ksql(OTHERS);
+        insert(&server, 1);
+        assert!(!waiting.is_finished(), "the registry has not answered yet");
+        // The connection that kept silent is closed, and the statement asks again.
+        registry.behave(Manner::Good);
+        let (status, answer) = waiting.join().expect("an answer");
+        assert_eq!(status, 200, "{answer}");
+    });
+    server.ksql("INSERT INTO a VALUES ('k', 'v');");
+}
+
+#[test]
+fn nothing_is_dropped_by_half() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let registry = RegistryDouble::start(Manner::Good);
+    let server = start(folder.path(), &registry.url());
+    server.ksql(AVRO);
+    registry.behave(Manner::Broken);
+    let (status, answer) = post(&server, "DROP STREAM a DELETE TOPIC;");
+    let message = answer["message"].as_str().unwrap_or_default();
+    assert!(
+        status >= 400
+            && message.starts_with("Could not clean up the schema registry for topic: a.")
+            && message.ends_with("Nothing was dropped."),
+        "{answer}"
+    );
+    registry.behave(Manner::Good);
+    server.ksql("INSERT INTO a VALUES ('k', 'v');");
+    assert_eq!(server.pull("SELECT v FROM a;"), [json!(["v"])]);
+    server.ksql("DROP STREAM a DELETE TOPIC;");
+    server.ksql(AVRO);
+    assert_eq!(server.pull("SELECT v FROM a;"), [] as [Json; 0]);
+}
+
 #[test]
 fn a_query_waits_for_a_registry_that_is_away() {
     let folder = tempfile::tempdir().expect("a temporary folder");

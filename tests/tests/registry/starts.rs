@@ -89,3 +89,43 @@ fn a_topic_that_others_use_is_not_deleted() {
     server.ksql("DROP STREAM one DELETE TOPIC;");
     assert_eq!(json_of(&server, "GET", "/subjects", None), (200, json!([])));
 }
+
+#[test]
+fn subjects_that_the_registry_keeps_are_named_when_their_topic_is_deleted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = ServerProcess::start(&folder.path().join("data"), &[]);
+    server.ksql("CREATE STREAM one (a INT) WITH (KAFKA_TOPIC='t', PARTITIONS=1, VALUE_FORMAT='AVRO');");
+    assert_eq!(json_of(&server, "PUT", "/mode/t-value", Some(&json!({ "mode": "READONLY" }))).0, 200);
+    let dropped = server.ksql("DROP STREAM one DELETE TOPIC;");
+    let warning = dropped[0]["warnings"][0]["message"].as_str().unwrap_or_default();
+    let begins = "Could not clean up the schema registry for topic: t. ";
+    assert!(warning.starts_with(begins) && warning.contains("what is left under t-value holds"), "{dropped}");
+    assert!(!server.ksql("SHOW STREAMS;").to_string().contains("ONE"));
+    assert!(!server.ksql("SHOW TOPICS;").to_string().contains("\"t\""));
+}
+
+/// As in ksqlDB: rows with the new column get a new version of the schema.
+#[test]
+fn rows_are_inserted_after_a_column_was_added() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = ServerProcess::start(&folder.path().join("data"), &[]);
+    for format in ["AVRO", "PROTOBUF", "JSON_SR"] {
+        let topic = format.to_lowercase();
+        server.ksql(&format!(
+            "CREATE STREAM s_{topic} (a INT, b STRING) WITH (KAFKA_TOPIC='{topic}', PARTITIONS=1, VALUE_FORMAT='{format}');"
+        ));
+        server.ksql(&format!("INSERT INTO s_{topic} VALUES (1, 'x');"));
+        server.ksql(&format!("ALTER STREAM s_{topic} ADD COLUMN c DOUBLE;"));
+        let insert = format!("INSERT INTO s_{topic} VALUES (2, 'y', 2.5);");
+        if format == "JSON_SR" {
+            // Its schemas are open, and nothing can be added to them compatibly.
+            let (status, answer) = json_of(&server, "POST", "/ksql", Some(&json!({ "ksql": insert })));
+            let message = answer["message"].as_str().unwrap_or_default();
+            assert!(status == 400 && message.contains("PUT /config/json_sr-value with {\"compatibility\": \"NONE\"}"), "{answer}");
+            assert_eq!(json_of(&server, "PUT", "/config/json_sr-value", Some(&json!({ "compatibility": "NONE" }))).0, 200);
+        }
+        server.ksql(&insert);
+        assert_eq!(server.pull(&format!("SELECT a, b, c FROM s_{topic};")), [json!([1, "x", null]), json!([2, "y", 2.5])], "{format}");
+        assert_eq!(json_of(&server, "GET", &format!("/subjects/{topic}-value/versions"), None), (200, json!([1, 2])), "{format}");
+    }
+}
