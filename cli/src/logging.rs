@@ -16,12 +16,44 @@ pub fn init(default: &str) {
     let text = std::env::var("TIDEMILL_LOG").ok().filter(|text| EnvFilter::try_new(text).is_ok());
     tracing_subscriber::fmt()
         .with_env_filter(filter(text.as_deref().unwrap_or(default)))
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_writer(|| Lines(std::io::stderr()))
+        // Colours are control characters, and those of texts from outside are escaped.
+        .with_ansi(false)
         .with_target(false)
         // It would say that standard error can't be written to standard error, by a panic.
         .log_internal_errors(false)
         .init();
+}
+
+/// Writes what comes at once as one line, whatever stands in it: texts of clients, brokers and registries are in the log, and none
+/// of them is to end a line and begin another that looks like ours, or to speak to the terminal.
+struct Lines<W>(W);
+
+impl<W: Write> Write for Lines<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        // What the log writes is text.
+        let text = String::from_utf8_lossy(line);
+        let mut escaped = String::with_capacity(bytes.len());
+        for c in text.chars() {
+            match c {
+                '\t' => escaped.push(c),
+                // Those that part lines elsewhere, and those that turn the direction of writing.
+                '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => escaped.extend(c.escape_unicode()),
+                c if c.is_control() => escaped.extend(c.escape_default()),
+                c => escaped.push(c),
+            }
+        }
+        if line.len() < bytes.len() {
+            escaped.push('\n');
+        }
+        self.0.write_all(escaped.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Says something on standard error; as with the log, a full disk or a reader that is gone changes nothing for who speaks.
@@ -39,6 +71,14 @@ fn filter(text: &str) -> EnvFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_is_one_line_whatever_it_says() {
+        let mut lines = Lines(Vec::new());
+        lines.write_all("INFO schema {\n \"a\"\t1}\r\nINFO forged \u{1b}[2J\u{85}\u{2028} é\n".as_bytes()).expect("written");
+        let written = String::from_utf8(lines.0).expect("text");
+        assert_eq!(written, "INFO schema {\\n \"a\"\t1}\\r\\nINFO forged \\u{1b}[2J\\u{85}\\u{2028} é\n");
+    }
 
     #[test]
     fn the_parser_is_never_heard_and_libraries_only_where_they_are_named() {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::ast::{Location, Span};
+use crate::print::{Secrets, blot_values};
 
 /// What is wrong with the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,14 +93,6 @@ impl Fault {
         self
     }
 
-    /// Without words that are nobody's business.
-    pub fn without(mut self, hidden: &[&str]) -> Self {
-        for word in hidden {
-            self.message = self.message.replace(&format!("'{word}'"), "'…'");
-        }
-        self
-    }
-
     /// The error as sqlparser's parser can carry it.
     pub fn encode(self) -> sqlparser::parser::ParserError {
         let kind = match self.kind {
@@ -131,12 +124,15 @@ impl Fault {
         Some(Fault { kind, message, span, hint })
     }
 
-    /// The error with the line of `source` that it stands in.
+    /// The error with the line of `source` that it stands in. What may be a password of a connector is not repeated.
     pub fn locate(self, source: &str) -> ParseError {
+        let secrets = Secrets::of(source);
+        let source = &*blot_values(source);
         let line = usize::try_from(self.span.start.line.saturating_sub(1)).unwrap_or(usize::MAX);
         let before = usize::try_from(self.span.start.column.saturating_sub(1)).unwrap_or(usize::MAX);
         let (line_text, caret) = quote(source.split('\n').nth(line).unwrap_or("").trim_end_matches('\r'), before);
-        ParseError { kind: self.kind, message: self.message, span: self.span, line_text, caret, suggestion: self.hint }
+        let (message, suggestion) = (secrets.without(self.message), self.hint.map(|hint| secrets.without(hint)));
+        ParseError { kind: self.kind, message, span: self.span, line_text, caret, suggestion }
     }
 }
 

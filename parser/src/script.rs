@@ -9,7 +9,6 @@ use crate::dialect::KsqlDialect;
 use crate::error::{Fault, ParseError};
 use crate::grammar::Grammar;
 use crate::lexer::{Offsets, lex};
-use crate::print::{blot_values, hidden_words};
 use crate::tokens::{near_token, span_of, sql_span};
 
 /// Which statements are known.
@@ -50,7 +49,7 @@ impl RawStatement {
                 self.fill_explained(&mut statement);
                 Ok(SpannedStatement { statement, span: self.span, text: self.text.clone() })
             }
-            Err(fault) => Err(self.locate(fault)),
+            Err(fault) => Err(fault.locate(&self.script)),
         }
     }
 
@@ -61,15 +60,6 @@ impl RawStatement {
         }
         let end = Span { start: self.span.end, end: self.span.end };
         Err(Fault::syntax(end, "missing ';' at '<EOF>'").hint("A statement ends with a semicolon.").locate(&self.script))
-    }
-
-    /// The error with the line that it stands in. What may be a password of a connector is not quoted.
-    fn locate(&self, fault: Fault) -> ParseError {
-        let hidden = hidden_words(&self.text);
-        if hidden.is_empty() {
-            return fault.locate(&self.script);
-        }
-        fault.without(&hidden).locate(&blot_values(&self.script))
     }
 
     /// Gives explained statements their texts.

@@ -1,6 +1,6 @@
 //! Statements with the values that a user put in hidden, for logs and for errors that travel.
 
-use crate::ast::{InsertValues, Properties, Statement};
+use crate::ast::{Explain, InsertValues, Properties, Statement};
 
 use super::{BackQuoted, Joined, Quoted};
 
@@ -14,6 +14,7 @@ impl Statement {
                 let condition = if *if_not_exists { "IF NOT EXISTS " } else { "" };
                 Some(format!("CREATE {kind} CONNECTOR {condition}{} WITH ({})", BackQuoted(&name.name), masked_properties(properties)))
             }
+            Statement::Explain(Explain::Statement(inner)) => Some(format!("EXPLAIN {}", inner.statement.masked()?)),
             _ => None,
         }
     }
@@ -50,6 +51,7 @@ mod tests {
                 "CREATE SOURCE CONNECTOR c WITH ('connector.class'='X', \"db.password\"='secret')",
                 "CREATE SOURCE CONNECTOR `C` WITH ('connector.class'='X', 'db.password'='[string]')",
             ),
+            ("EXPLAIN INSERT INTO s VALUES (1)", "EXPLAIN INSERT INTO `S` VALUES ('[value]')"),
         ] {
             assert_eq!(crate::parse_statement(sql).expect(sql).statement.masked().as_deref(), Some(expected));
         }

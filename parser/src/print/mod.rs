@@ -13,7 +13,7 @@ mod types;
 use std::fmt;
 
 pub use hide::hide_values;
-pub(crate) use hide::{blot_values, hidden_words};
+pub(crate) use hide::{Secrets, blot_values};
 
 use crate::ast::{Ident, Interval, IntervalUnit};
 use crate::keywords::is_reserved;

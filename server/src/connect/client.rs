@@ -159,9 +159,11 @@ impl Asking<'_> {
 
     async fn read<T: DeserializeOwned>(&self, method: Method, path: &[&str], body: Option<Json>, again: Again) -> Result<T, ConnectError> {
         let answer = self.answer(method, path, body, again).await?;
+        // What it says may repeat a connector's properties, and is not shown.
         serde_json::from_slice(&answer).map_err(|error| {
-            let shown: String = String::from_utf8_lossy(&answer).chars().take(MAX_SHOWN_CHARS).map(printable).collect();
-            self.away(&format!("answers what Kafka Connect does not ({error}): {shown}"))
+            let kind = if error.is_data() { "another JSON than is expected" } else { "no JSON" };
+            let place = format!("line {}:{} of {} bytes", error.line(), error.column(), answer.len());
+            self.away(&format!("answers what Kafka Connect does not: {kind}, at {place}"))
         })
     }
 

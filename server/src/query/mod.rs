@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tidemill_engine::catalog::Catalog;
 use tidemill_parser::ast::{Print, Query, Relation, Statement};
-use tidemill_parser::split_script;
+use tidemill_parser::{hide_values, split_script};
 
 use crate::app::App;
 use crate::blocking::Kind;
@@ -63,21 +63,23 @@ fn parse(app: &App, request: &QueryRequest) -> Result<PreparedQuery, ApiError> {
     let raw = split_script(&request.sql);
     let [raw] = raw.as_slice() else {
         let message = format!("Expected exactly one KSQL statement; found {} instead", raw.len());
-        return Err(ApiError::statement(ErrorCode::BAD_STATEMENT, message, request.sql.as_str()));
+        return Err(ApiError::statement(ErrorCode::BAD_STATEMENT, message, hide_values(&request.sql)));
     };
     raw.check_terminated().map_err(|error| ApiError::parse(&error, request.sql.as_str()))?;
     // Only what bears on the text; whether all properties may be set is asked once it is known what the text is.
     let bearing = request.properties.iter().filter(|(name, _)| name.as_str() == SUBSTITUTION);
     let bearing: Settings = bearing.map(|(name, value)| (name.clone(), value.clone())).collect();
-    let session = Session::new(app, &bearing, request.variables.clone()).map_err(|e| ApiError::overrides(&e, &request.sql))?;
+    let session =
+        Session::new(app, &bearing, request.variables.clone()).map_err(|e| ApiError::overrides(&e, &hide_values(&request.sql)))?;
     let spanned = statements::prepare(raw, &session)?;
+    let text = statements::text_of(&spanned);
     let statement = match spanned.statement {
         Statement::Select(query) if query.emit.is_some() => Prepared::Push(Box::new(query)),
         Statement::Select(query) => Prepared::Pull(Box::new(query)),
         Statement::Print(print) => Prepared::Print(print),
         _ => Prepared::Other,
     };
-    Ok(PreparedQuery { statement, text: format!("{};", spanned.text.trim_end_matches(';')) })
+    Ok(PreparedQuery { statement, text })
 }
 
 /// Whether all streams and tables that a query names are there. ksqlDB finds such errors earlier than others and answers

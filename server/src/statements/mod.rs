@@ -29,7 +29,7 @@ use std::net::SocketAddr;
 
 use hyper::header::HeaderValue;
 use tidemill_parser::ast::{Explain, Show, SpannedStatement, Statement};
-use tidemill_parser::{ParseErrorKind, RawStatement, split_script, substitute};
+use tidemill_parser::{ParseErrorKind, RawStatement, hide_values, split_script, substitute};
 
 use crate::access::{Principal, of_statement};
 use crate::app::App;
@@ -59,7 +59,7 @@ pub struct Caller {
 /// The first thing that is wrong. Syntax errors are found before anything runs.
 pub fn run(app: &App, request: &KsqlRequest, caller: &Caller) -> Result<Vec<KsqlEntity>, ApiError> {
     let raw = split_script(&request.ksql);
-    let first_text = raw.first().map(closed).unwrap_or_default();
+    let first_text = raw.first().map(|raw| hide_values(&closed(raw)).into_owned()).unwrap_or_default();
     let mut session =
         Session::new(app, &request.properties, request.variables.clone()).map_err(|e| ApiError::overrides(&e, &first_text))?;
     if raw.len() > MAX_STATEMENTS {
@@ -103,8 +103,9 @@ fn note(statement: &SpannedStatement, caller: Option<&Caller>, error: Option<&Ap
         None => tracing::info!(peer, statement = text(), "statement carried out"),
         // What a value was refused for may tell the value.
         Some(_) if is_row => tracing::debug!(peer, statement = text(), "row refused"),
-        Some(_) if matches!(statement.statement, Statement::AlterSystem { .. }) => {
-            tracing::info!(peer, statement = text(), "statement refused");
+        // What is said of a connector's properties may tell their values.
+        Some(error) if matches!(statement.statement, Statement::AlterSystem { .. } | Statement::CreateConnector { .. }) => {
+            tracing::info!(peer, statement = text(), code = error.code().0, "statement refused");
         }
         Some(error) => tracing::info!(peer, statement = text(), code = error.code().0, "statement refused: {}", shortened(error.message())),
     }
@@ -220,9 +221,8 @@ fn run_one(app: &App, session: &mut Session, caller: Option<&Caller>, spanned: &
             return Err(ApiError::statement(ErrorCode::WRONG_ENDPOINT, message, text));
         }
         Statement::CreateConnector { kind, name, if_not_exists, properties } => {
-            let masked = spanned.statement.masked().map(|masked| format!("{masked};")).unwrap_or_default();
             let create = connectors::Create { kind: *kind, name, if_not_exists: *if_not_exists, properties };
-            connectors::create(app, authorization, &create, masked)?
+            connectors::create(app, authorization, &create, text)?
         }
         Statement::DropConnector { name, if_exists } => connectors::drop(app, authorization, name, *if_exists, text)?,
         Statement::DescribeConnector { name } => connectors::describe(app, authorization, name, text)?,
@@ -245,8 +245,12 @@ fn run_one(app: &App, session: &mut Session, caller: Option<&Caller>, spanned: &
     Ok(Some(entity))
 }
 
-fn text_of(statement: &SpannedStatement) -> String {
-    format!("{};", statement.text.trim_end_matches(';'))
+/// A statement's text as it may be shown, with its semicolon: without values of rows and of connectors' properties.
+pub fn text_of(statement: &SpannedStatement) -> String {
+    match statement.statement.masked() {
+        Some(masked) => format!("{masked};"),
+        None => format!("{};", statement.text.trim_end_matches(';')),
+    }
 }
 
 fn refused(message: &str, text: String) -> ApiError {

@@ -105,7 +105,7 @@ fn shortened(text: &str) -> String {
 fn remembered(statement: &SpannedStatement) -> String {
     match &statement.statement {
         Statement::CreateConnector { .. } => normal_of(statement),
-        _ => text_of(statement),
+        _ => format!("{};", statement.text.trim_end_matches(';')),
     }
 }
 

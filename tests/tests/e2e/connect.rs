@@ -156,12 +156,23 @@ fn what_connect_refuses_is_told_and_secrets_are_not() {
         ("CREATE SINK CONNECTOR c WITH ('a'='s3cret-word', 'a'='s3cret-word');", "Duplicate property 'a'"),
         ("CREATE SINK CONNECTOR c WITH ('a'=s3cret-word);", "line 1:"),
         ("CREATE SINK CONNECTOR c WITH ('a'='s3cret-word';", "line 1:"),
+        ("CREATE SINK CONNECTOR c WITH ('a'='s3cret-word')", "missing ';'"),
+        ("CREATE SINK CONNECTOR c WITH ('a'='s3cret-word', 'b'='x);", "line 1:"),
+        ("CREATE SINK CONNECTOR c WITH ('a'='x, 'password'='s3cret-word');", "line 1:"),
+        ("CREATE SINK CONNECTOR c WITH ('a'='s3cret-word'); SELEC 1;", "line 1:"),
+        ("CREATE SINK CNNECTOR c WITH ('a'='s3cret-word');", "line 1:"),
+        ("EXPLAIN CREATE SINK CONNECTOR c WITH ('a'='s3cret-word');", "does not run a ksql query"),
         ("DESCRIBE CONNECTOR `..`;", "can't have a connector of that name"),
     ] {
         let (status, refused) = ksql(&server, sql);
         assert!(status == 400 && message(&refused).contains(expected), "{sql}: {status} {refused}");
         assert!(!refused.to_string().contains("s3cret-word"), "{refused}");
     }
+    // An answer that can't be read may repeat what was sent.
+    answer_to("/connectors", Answer::Bytes(b"[\"connection.password: s3cret-word\"".to_vec()));
+    let (status, refused) = ksql(&server, CREATE);
+    assert!(status == 500 && message(&refused).contains("answers what Kafka Connect does not"), "{refused}");
+    assert!(!refused.to_string().contains("s3cret-word"), "{refused}");
     assert!(!server.log().contains("s3cret-word"), "{}", server.log());
     assert!(server.log().contains("'connection.password'='[string]'"), "the statement is noted: {}", server.log());
 }

@@ -113,7 +113,8 @@ fn clients_only_read_while_a_file_says_what_runs() {
         let (status, text) = server.request("POST", "/ksql", Some(&json!({"ksql": sql}))).expect("an answer");
         let answer: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!((status, &answer["@type"], &answer["error_code"]), (400, &json!("statement_error"), &json!(40001)), "{sql}: {text}");
-        assert_eq!(answer["statementText"], sql);
+        let values = "INSERT INTO `S` (`ID`, `V`) VALUES ('[value]', '[value]');";
+        assert_eq!(answer["statementText"], if sql.contains("VALUES") { values } else { sql });
         assert!(answer["message"].as_str().unwrap_or_default().contains("queries.sql"), "{text}");
     }
     let (status, text) = server.request("POST", "/ksql/terminate", Some(&json!({}))).expect("an answer");
