@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use serde_json::{Map, Value as Json};
 use tidemill_parser::same_variable;
 
@@ -17,6 +17,9 @@ const MAX_OVERRUN: usize = 8;
 
 /// How long a client may pause while it sends a body.
 const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The same, where its announced length is too much already.
+const OVERRUN_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long it may take for the whole of it.
 const BODY_TIMEOUT: Duration = Duration::from_secs(300);
@@ -51,9 +54,21 @@ enum Interrupted {
 
 /// `None`: it is too large.
 async fn read_parts(mut body: Incoming, max_bytes: usize) -> Result<Option<Bytes>, Interrupted> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > max_bytes.saturating_mul(MAX_OVERRUN) {
+        return Ok(None);
+    }
+    let is_too_large = announced > max_bytes;
+    let idle = if is_too_large { OVERRUN_IDLE_TIMEOUT } else { BODY_IDLE_TIMEOUT };
     let mut read = BytesMut::new();
     let mut length = 0usize;
-    while let Some(frame) = tokio::time::timeout(BODY_IDLE_TIMEOUT, body.frame()).await.map_err(|_| Interrupted::Stalled)? {
+    loop {
+        let frame = match tokio::time::timeout(idle, body.frame()).await {
+            Ok(Some(frame)) => frame,
+            Ok(None) => break,
+            Err(_) if is_too_large => return Ok(None),
+            Err(_) => return Err(Interrupted::Stalled),
+        };
         let Ok(data) = frame.map_err(Interrupted::Broken)?.into_data() else { continue };
         length = length.saturating_add(data.len());
         if length <= max_bytes {

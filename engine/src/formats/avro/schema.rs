@@ -3,7 +3,7 @@
 //! column stands without the union. Records inside records are named after their path (`KsqlDataSourceSchema_A_B`), maps
 //! are arrays of entries (as Kafka Connect writes maps whose keys may be null), and times and decimals bear Connect's names.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value as Json, json};
 
@@ -36,13 +36,13 @@ struct Maker {
 impl Maker {
     fn record<'c>(&mut self, fields: impl Iterator<Item = (&'c str, &'c SqlType)>, full_name: &str) -> Result<Json, String> {
         self.named("record", full_name, |maker, record| {
-            let mut listed = Vec::new();
+            let (mut listed, mut names): (Vec<Json>, HashSet<String>) = Default::default();
             for (name, sql_type) in fields {
                 let field_type = maker.of_type(sql_type, &format!("{full_name}_{name}"))?;
                 // Avro allows no dots in names.
                 let name = name.replace('.', "_");
                 check_name(&name)?;
-                if listed.iter().any(|field: &Json| field.get("name").and_then(Json::as_str) == Some(&name)) {
+                if !names.insert(name.clone()) {
                     return Err(format!("Schema is not compatible with Avro: Duplicate field {name} in record {full_name}"));
                 }
                 listed.push(json!({ "name": name, "type": ["null", field_type], "default": null }));

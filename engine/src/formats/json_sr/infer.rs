@@ -4,6 +4,8 @@
 //! Names are in upper case unless the statement chose the schema by its id. A field that has no SQL type is left out, as
 //! ksqlDB does with a line in its log.
 
+use std::collections::HashSet;
+
 use super::connect::{Connect, Kind, of_schema};
 use super::{DATE, DECIMAL, TIME, TIMESTAMP};
 use crate::formats::Inferred;
@@ -67,14 +69,22 @@ impl Naming {
             }
             Kind::Struct(fields) => {
                 let mut kept: Vec<(String, SqlType)> = Vec::new();
+                let mut names = HashSet::new();
                 for (name, field) in fields {
+                    if name.is_empty() {
+                        return Err(Refusal::Schema(
+                            "A property of the schema has an empty name, which no column can have. Declare the columns that you need \
+                             instead of taking them from the schema."
+                                .to_owned(),
+                        ));
+                    }
                     let sql_type = match self.sql_type(field) {
                         Ok(sql_type) => sql_type,
                         Err(Refusal::Unsupported(_)) => continue,
                         Err(refused) => return Err(refused),
                     };
                     let name = if self.keeps_case { name.clone() } else { name.to_uppercase() };
-                    if kept.iter().any(|(known, _)| *known == name) {
+                    if !names.insert(name.clone()) {
                         return Err(Refusal::Schema(format!("Cannot create field because of field name duplication {name}")));
                     }
                     kept.push((name, sql_type));

@@ -251,6 +251,8 @@ fn what_has_no_type_is_told() {
         assert!(error.contains(reason), "{error} for {property}");
     }
     assert!(infer(json!({ "type": "object" })).unwrap_err().contains("does not include any columns"));
+    let nameless = infer(json!({ "type": "object", "properties": { "": { "type": "string" }, "a": { "type": "string" } } }));
+    assert!(nameless.unwrap_err().starts_with("A property of the schema has an empty name"));
     let twice = infer(json!({ "type": "object", "properties": { "a": { "type": "string" }, "A": { "type": "string" } } }));
     assert!(twice.unwrap_err().contains("name duplication A"));
     assert!(JSON_SR.columns_of(&Schema::new(SchemaKind::Json, "{"), &SchemaShape::default()).unwrap_err().contains("no JSON"));

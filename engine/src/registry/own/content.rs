@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use super::OwnError;
 use super::context::{ALL_CONTEXTS, DEFAULT_CONTEXT, context_of, normal, parted};
 use super::record::{Config, DeleteRecord, Key, Link, Mode, ModeRecord, SchemaRecord};
+use super::register::LAST_IMPORTED_ID;
 use crate::registry::compatibility::Level;
 use crate::registry::{Reference, Schema, SchemaKind};
 
@@ -313,6 +314,16 @@ impl Content {
 
     pub fn max_id(&self, context: &str) -> i32 {
         self.ids.get(context).map_or(0, |ids| ids.last)
+    }
+
+    /// The id of a schema that comes next. Where somebody has taken the very last one (in a topic that was taken over), ids go on
+    /// below those that can't be imported.
+    pub fn next_id(&self, context: &str) -> Option<i32> {
+        let Some(ids) = self.ids.get(context) else { return Some(1) };
+        ids.last.checked_add(1).or_else(|| {
+            let highest = ids.holders.keys().filter(|id| **id <= LAST_IMPORTED_ID).max();
+            Some(highest.map_or(1, |id| id.saturating_add(1))).filter(|id| !ids.holders.contains_key(id))
+        })
     }
 
     /// The ids of schemas that refer to a version.

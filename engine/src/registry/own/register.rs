@@ -16,6 +16,8 @@ use crate::registry::{Schema, SchemaKind};
 pub(super) const MAX_SCHEMA_BYTES: usize = 1_000_000;
 /// References of one schema at most.
 const MAX_LINKS: usize = 500;
+/// The last id that may be imported: ids go on behind the highest one, and a million are left behind this.
+pub(super) const LAST_IMPORTED_ID: i32 = i32::MAX - 1_000_000;
 /// Versions of a subject at most.
 const MAX_VERSIONS: usize = 10_000;
 
@@ -43,6 +45,9 @@ impl NewSchema {
     fn check_place(&self) -> Result<(), OwnError> {
         match (self.id, self.version) {
             (Some(id), _) if id < 0 => Err(OwnError::InvalidSchema(format!("{id} is no id: ids count from 0"))),
+            (Some(id), _) if id > LAST_IMPORTED_ID => Err(OwnError::InvalidSchema(format!(
+                "Schemas are imported under ids up to {LAST_IMPORTED_ID}, not under {id}: ids of new schemas count on from the highest one"
+            ))),
             (_, Some(version)) if version < 1 => Err(OwnError::InvalidSchema(format!("{version} is no version: versions count from 1"))),
             _ => Ok(()),
         }
@@ -152,7 +157,7 @@ impl OwnRegistry {
             }
             (None, Some(known)) => known,
             (None, None) => {
-                content.max_id(context_name).checked_add(1).ok_or_else(|| OwnError::Store("There are no more ids".to_owned()))?
+                content.next_id(context_name).ok_or_else(|| OwnError::Store(format!("There are no more ids in context {context_name}")))?
             }
         };
         let is_new_context = !content.knows_context(context_name);

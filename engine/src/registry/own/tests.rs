@@ -343,3 +343,35 @@ fn queries_ask_it_as_any_other() {
     assert!(asked.latest("t-value").expect("answers").is_none());
     assert!(asked.by_id(SchemaId(1)).is_ok());
 }
+
+#[test]
+fn ids_go_on_whatever_was_imported() {
+    let data = Place::new();
+    let registry = data.registry();
+    registry.set_mode(None, Mode::Import, true).expect("a mode");
+    let import = |id: i32| registry.register("a", &NewSchema { id: Some(id), ..avro("\"int\"") }, false);
+    let refused = import(i32::MAX).expect_err("no id would be left").to_string();
+    assert!(refused.contains("up to 2146483647"), "{refused}");
+    import(2_146_483_647).expect("imported");
+    registry.set_mode(None, Mode::ReadWrite, true).expect("a mode");
+    let next = registry.register("b", &avro("\"long\""), false).expect("an id");
+    assert_eq!(next.id, 2_146_483_648);
+}
+
+/// A topic that was taken over may have the last id there is.
+#[test]
+fn ids_go_on_below_the_last_one() {
+    let data = Place::new();
+    let log = data.log();
+    let registry = open(log.clone());
+    assert_eq!(registry.register("a", &avro("\"int\""), false).expect("an id").id, 1);
+    let (handle, _) = log.topic("_schemas").expect("there");
+    let key = r#"{"keytype":"SCHEMA","subject":"z","version":1,"magic":1}"#;
+    let value = r#"{"subject":"z","version":1,"id":2147483647,"schema":"\"bytes\"","deleted":false}"#;
+    let record = OutRecord { partition: 0, timestamp: 1, key: Some(key.as_bytes()), value: Some(value.as_bytes()), headers: &[] };
+    log.append(handle, record).expect("written");
+    let registry = open(log);
+    assert_eq!(registry.by_id(i32::MAX, None).expect("taken over").text, "\"bytes\"");
+    assert_eq!(registry.register("b", &avro("\"long\""), false).expect("an id").id, 2);
+    assert_eq!(registry.register("b", &avro("\"double\""), false).expect("an id").id, 3);
+}
