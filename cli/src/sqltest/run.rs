@@ -34,7 +34,7 @@ pub fn run(test: &SqlTest, stage: &mut dyn Stage, variables: &BTreeMap<String, S
     let (mut fails, mut message): (bool, Option<&str>) = (false, None);
     let mut last_line = test.line;
     for step in &test.steps {
-        let raw = match step {
+        let done = match step {
             Step::ExpectError => {
                 fails = true;
                 continue;
@@ -43,16 +43,16 @@ pub fn run(test: &SqlTest, stage: &mut dyn Stage, variables: &BTreeMap<String, S
                 message = Some(text);
                 continue;
             }
-            Step::Statement(raw) | Step::Unclosed(raw, _) => raw,
-        };
-        last_line = raw.span.start.line;
-        let done = match step {
-            Step::Unclosed(_, line) => Err(trouble(
-                test,
-                raw,
-                format!("missing ';': the statement runs into the directive in line {line}. A statement ends with a semicolon."),
-            )),
-            _ => run.statement(raw, &test.file, &test.text),
+            Step::Wrong(line, why) => return Err(format!("{}:{line}: {why}", test.file.display())),
+            Step::Statement(raw) => {
+                last_line = raw.span.start.line;
+                run.statement(raw, &test.file, &test.text)
+            }
+            Step::Unclosed(raw, line) => {
+                let why = format!("missing ';': the statement runs into the directive in line {line}. A statement ends with a semicolon.");
+                Err(trouble(test, raw.span.start, why))
+            }
+            Step::Broken(at, why) => Err(trouble(test, *at, why.clone())),
         };
         let Err(trouble) = done else { continue };
         return match message {
@@ -72,8 +72,8 @@ pub fn run(test: &SqlTest, stage: &mut dyn Stage, variables: &BTreeMap<String, S
     Err(format!("{}:{last_line}: {missing}", test.file.display()))
 }
 
-fn trouble(test: &SqlTest, raw: &RawStatement, message: String) -> Trouble {
-    Trouble { file: test.file.clone(), text: test.text.clone(), at: raw.span.start, message }
+fn trouble(test: &SqlTest, at: Location, message: String) -> Trouble {
+    Trouble { file: test.file.clone(), text: test.text.clone(), at, message }
 }
 
 impl Trouble {
