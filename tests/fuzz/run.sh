@@ -20,6 +20,12 @@ failed=()
 for target in "${targets[@]}"; do
   echo "== $target, $seconds s"
   mkdir -p "corpus/$target" "artifacts/$target"
+  if [ "$target" = parser ] && [ -z "$(ls "corpus/$target")" ]; then
+    # A first byte of 1 says that the rest is a text.
+    find ../../sql-examples ../sql -name '*.sql' -size -5k | while read -r script; do
+      { printf '\001'; cat "$script"; } > "corpus/$target/$(basename "$script")"
+    done
+  fi
   TIDEMILL_FUZZ_TARGET=$target "$program" "corpus/$target" -artifact_prefix="artifacts/$target/" -max_total_time="$seconds" \
     -timeout=20 -rss_limit_mb=2048 -max_len=4096 -use_value_profile=1 -print_final_stats=1 || failed+=("$target")
 done

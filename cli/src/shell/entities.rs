@@ -10,7 +10,8 @@ pub fn describe(entity: &Json) -> Vec<Block> {
         "currentStatus" => vec![said(status(entity))],
         "streams" => vec![list(&entity["streams"], &SOURCE_COLUMNS)],
         "tables" => vec![list(&entity["tables"], &SOURCE_COLUMNS)],
-        "kafka_topics" | "kafka_topics_extended" => vec![topics(&entity["topics"])],
+        "kafka_topics" => vec![topics(&entity["topics"])],
+        "kafka_topics_extended" => vec![topics_with_readers(&entity["topics"])],
         "queries" => queries(&entity["queries"]),
         "properties" => vec![list(&entity["properties"], &[("Property", "name"), ("Scope", "scope"), ("Value", "value")])],
         "function_names" => vec![list(&entity["functions"], &[("Function", "name"), ("Category", "category")])],
@@ -104,11 +105,21 @@ fn status(entity: &Json) -> String {
 }
 
 fn topics(topics: &Json) -> Block {
-    let rows = array(topics).iter().map(|topic| {
-        let replicas = array(&topic["replicaInfo"]);
-        row([text(&topic["name"]), replicas.len().to_string(), replicas.first().map_or_else(String::new, text)])
+    Block::Table(Table::new(&["Topic", "Partitions", "Replicas"], array(topics).iter().map(|found| row(topic(found)))))
+}
+
+fn topics_with_readers(topics: &Json) -> Block {
+    let rows = array(topics).iter().map(|found| {
+        let [name, partitions, replicas] = topic(found);
+        row([name, partitions, replicas, text(&found["consumerCount"]), text(&found["consumerGroupCount"])])
     });
-    Block::Table(Table::new(&["Topic", "Partitions", "Replicas"], rows))
+    Block::Table(Table::new(&["Topic", "Partitions", "Replicas", "Consumers", "Consumer groups"], rows))
+}
+
+/// Its name, partitions and replicas.
+fn topic(topic: &Json) -> [String; 3] {
+    let replicas = array(&topic["replicaInfo"]);
+    [text(&topic["name"]), replicas.len().to_string(), replicas.first().map_or_else(String::new, text)]
 }
 
 fn queries(queries: &Json) -> Vec<Block> {
@@ -287,6 +298,17 @@ mod tests {
         let explained = json!({"queryDescription": {"queryErrors": [{"errorMessage": "the topic has gone"}]}});
         assert_eq!(reason(&explained).as_deref(), Some("the topic has gone"));
         assert_eq!(reason(&json!({"queryDescription": {"queryErrors": []}})), None);
+    }
+
+    #[test]
+    fn extended_topics_show_who_reads_them() {
+        let topic = json!({"name": "s", "replicaInfo": [1, 1], "consumerCount": 3, "consumerGroupCount": 2});
+        let of = |kind: &str| describe(&json!({"@type": kind, "topics": [topic]}));
+        let cells = |texts: &[&str]| row(texts.iter().map(|text| (*text).to_owned()));
+        let plain = Table::new(&["Topic", "Partitions", "Replicas"], [cells(&["s", "2", "1"])]);
+        assert_eq!(of("kafka_topics"), [Block::Table(plain)]);
+        let names = ["Topic", "Partitions", "Replicas", "Consumers", "Consumer groups"];
+        assert_eq!(of("kafka_topics_extended"), [Block::Table(Table::new(&names, [cells(&["s", "2", "1", "3", "2"])]))]);
     }
 
     #[test]

@@ -319,7 +319,9 @@ impl Declaration<'_, '_> {
     fn check_columns(&mut self, kind: SourceKind, with: &WithClause, schema: &Schema, headers: &[HeaderColumn], value: Option<&Choice>) {
         let unknown = value.is_some_and(|v| formats::check_known(&v.name).is_err());
         if self.create.columns.is_empty() && !unknown {
-            self.add("The statement does not define any columns. No columns supplied.");
+            let needed = value.filter(|v| !formats::infers_schema(&v.name) && v.name != "NONE");
+            let hint = needed.map(|v| format!(" No registry knows a schema of {} to take them from: declare them.", v.name));
+            self.add(format!("The statement does not define any columns. No columns supplied.{}", hint.unwrap_or_default()));
         }
         if kind == SourceKind::Table && schema.key.is_empty() && with.key_schema_id.is_none() {
             let has_wrong_key = self.create.columns.iter().any(|c| c.role == ColumnRole::Key);
@@ -356,7 +358,8 @@ impl Declaration<'_, '_> {
     /// Whether the topic has to be made. Without PARTITIONS it must be there.
     fn check_topic(&mut self, with: &WithClause, topic: &str) -> bool {
         let missing = (self.ctx.topic)(topic).is_none();
-        if missing && with.partitions.is_none() {
+        // A number that is none was said already.
+        if missing && with.partitions.is_none() && self.create.properties.get("PARTITIONS").is_none() {
             let mut example = self.create.clone();
             example.properties.entries.retain(|p| p.name.name != "PARTITIONS");
             example.properties.entries.push(Property { name: Ident::new("PARTITIONS"), value: Expr::new(ExprKind::Integer(2)) });

@@ -74,7 +74,11 @@ pub(crate) fn check_known(name: &str) -> Result<(), Problem> {
     if by_name(name).is_some() {
         return Ok(());
     }
-    let near = tidemill_parser::did_you_mean(name, crate::formats::ALL.iter().map(|f| f.name()));
+    /// Letters of a name that begins right, at least.
+    const MIN_LETTERS: usize = 3;
+    let names = || crate::formats::ALL.iter().map(|f| f.name());
+    let begins = || names().find(|known| name.len() >= MIN_LETTERS && known.starts_with(name));
+    let near = tidemill_parser::did_you_mean(name, names()).or_else(begins);
     let near = near.map(|n| format!(". Did you mean {n}?")).unwrap_or_default();
     Err(Problem::new(format!("Unknown format: {name}{near}")).while_(PREPARING))
 }
@@ -126,7 +130,13 @@ pub(crate) fn check_options(choice: &Choice, is_key: bool, problems: &mut Proble
         refused.push("delimiter");
     }
     if !refused.is_empty() {
-        problems.add(Problem::new(format!("{} does not support the following configs: [{}]", choice.name, refused.join(", "))));
+        let part = if is_key { "KEY" } else { "VALUE" };
+        let hint = if refused.contains(&"fullSchemaName") {
+            format!(". {part}_SCHEMA_FULL_NAME is for AVRO, PROTOBUF and JSON_SR")
+        } else {
+            format!(". {part}_DELIMITER is for DELIMITED")
+        };
+        problems.add(Problem::new(format!("{} does not support the following configs: [{}]{hint}", choice.name, refused.join(", "))));
     } else if full_name.is_some_and(str::is_empty) {
         problems.add(Problem::new("fullSchemaName cannot be empty. Format configuration: {fullSchemaName=}"));
     }

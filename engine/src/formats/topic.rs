@@ -46,11 +46,44 @@ impl fmt::Display for RecordPart {
 
 /// A record that could not be read: it is to be skipped, and this goes to the processing log.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("Failed to deserialize {part} from topic: {topic}. {cause}")]
 pub struct ReadError {
     pub part: RecordPart,
     pub topic: Arc<str>,
     pub cause: DecodeError,
+    /// The format, as Kafka Connect's converters call it, where ksqlDB reads by one of those.
+    converter: Option<&'static str>,
+}
+
+/// ksqlDB's words, which it has from the converter where there is one.
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ReadError { part, topic, cause, converter } = self;
+        match converter {
+            Some(_) => write!(f, "Error deserializing message from topic: {topic}. {cause}"),
+            None => write!(f, "Failed to deserialize {part} from topic: {topic}. {cause}"),
+        }
+    }
+}
+
+impl ReadError {
+    /// The causes, innermost last.
+    pub fn causes(&self) -> Vec<String> {
+        let mut causes = self.cause.causes();
+        // A value of another type than the column is none of the converter's business.
+        if let Some(converter) = self.converter.filter(|_| !causes.first().is_some_and(|cause| cause.starts_with("Cannot deserialize"))) {
+            causes.insert(0, format!("Failed to deserialize data for topic {} to {converter}: ", self.topic));
+        }
+        causes
+    }
+}
+
+/// The converter of Kafka Connect that ksqlDB reads a format by.
+fn converter(format: &dyn Format) -> Option<&'static str> {
+    match format.name() {
+        "AVRO" => Some("Avro"),
+        "PROTOBUF" => Some("Protobuf"),
+        _ => None,
+    }
 }
 
 /// A row that could not be written: it is to be left out, and this goes to the processing log.
@@ -69,6 +102,8 @@ pub struct TopicReader {
     key: Option<Box<dyn Decoder>>,
     value: Box<dyn Decoder>,
     windowed: Option<WindowedKey>,
+    /// Converters of the key and the value, see [`ReadError`].
+    converters: (Option<&'static str>, Option<&'static str>),
     width: usize,
     /// How many columns are carried.
     carries: usize,
@@ -106,11 +141,13 @@ impl TopicReader {
                 .collect()
         };
         let mut bears_ids = false;
+        let mut key_converter = None;
         let key = if schema.key.is_empty() {
             None
         } else {
             let (key_format, layout) = layout(&format.key, fields(&schema.key, 0), true, registry)?;
             bears_ids = layout.schemas.is_some();
+            key_converter = converter(key_format);
             Some(key_format.decoder(&layout)?)
         };
         let (value_format, layout) = layout(&format.value, fields(&schema.value, schema.key.len()), false, registry)?;
@@ -119,6 +156,7 @@ impl TopicReader {
             key,
             value: value_format.decoder(&layout)?,
             windowed: format.windowed_key,
+            converters: (key_converter, converter(value_format)),
             width: schema.width(),
             carries: uses.iter().filter(|slot_use| matches!(slot_use, SlotUse::Carried(_))).count(),
             bears_ids: bears_ids || layout.schemas.is_some(),
@@ -208,7 +246,8 @@ impl TopicReader {
         row.meta.window = None;
         row.meta.has_key = false;
         if let (Some(decoder), Some(mut bytes)) = (&mut self.key, key) {
-            let read_error = |cause| ReadError { part: RecordPart::Key, topic: self.topic.clone(), cause };
+            let converter = self.converters.0;
+            let read_error = |cause| ReadError { part: RecordPart::Key, topic: self.topic.clone(), cause, converter };
             if let Some(kind) = self.windowed {
                 let (own, window) = split_window(bytes, kind).map_err(read_error)?;
                 bytes = own;
@@ -219,7 +258,8 @@ impl TopicReader {
         row.meta.has_value = match value {
             Some(bytes) => {
                 let decoded = decode(&mut *self.value, bytes, &mut row.values);
-                decoded.map_err(|cause| ReadError { part: RecordPart::Value, topic: self.topic.clone(), cause })?
+                let converter = self.converters.1;
+                decoded.map_err(|cause| ReadError { part: RecordPart::Value, topic: self.topic.clone(), cause, converter })?
             }
             None => false,
         };
@@ -415,6 +455,35 @@ mod tests {
         let mut read = Row::default();
         reader.read(None, None, &mut read).unwrap();
         assert_eq!((read.values.len(), read.meta.has_key, read.meta.has_value), (2, false, false));
+    }
+
+    /// As ksqlDB has it: AVRO and PROTOBUF are read by Kafka Connect's converters.
+    #[test]
+    fn errors_are_in_the_words_of_who_reads() {
+        for (name, message, causes) in [
+            (
+                "AVRO",
+                "Error deserializing message from topic: t. Unknown magic byte!",
+                &["Failed to deserialize data for topic t to Avro: ", "Unknown magic byte!"][..],
+            ),
+            (
+                "PROTOBUF",
+                "Error deserializing message from topic: t. Unknown magic byte!",
+                &["Failed to deserialize data for topic t to Protobuf: ", "Unknown magic byte!"],
+            ),
+            (
+                "KAFKA",
+                "Failed to deserialize value from topic: t. Size of data received by IntegerDeserializer is not 4 (it is 2 bytes)",
+                &["Size of data received by IntegerDeserializer is not 4 (it is 2 bytes)"],
+            ),
+        ] {
+            let mut format = kafka(None);
+            format.value = FormatSpec { name: name.into(), unwrapped: name == "KAFKA", delimiter: None, schema: None };
+            let mut reader = TopicReader::new(&format, &schema(), &[SlotUse::Read; 2], &none()).unwrap();
+            let error = reader.read(None, Some(b"{}"), &mut Row::default()).unwrap_err();
+            assert_eq!(error.to_string(), message);
+            assert_eq!(error.causes(), causes);
+        }
     }
 
     #[test]

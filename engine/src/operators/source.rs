@@ -47,7 +47,7 @@ impl SourceErrors {
             query_id: self.query.clone(),
             step: self.step.clone(),
             message: error.to_string(),
-            cause: error.cause.causes(),
+            cause: error.causes(),
             target: Some(target),
             topic: Some(error.topic.clone()),
             partition,

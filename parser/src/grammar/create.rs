@@ -32,6 +32,10 @@ impl Grammar<'_> {
                 return self.create_connector(ConnectorKind::Sink);
             }
         }
+        if self.p.at("CONNECTOR") {
+            let fault = self.p.near();
+            return Err(fault.hint("CREATE SOURCE CONNECTOR brings records into topics, CREATE SINK CONNECTOR takes them elsewhere."));
+        }
         let read_only = self.p.eat("SOURCE");
         let words: &[&str] = match (or_replace, read_only) {
             (false, true) => &["STREAM", "TABLE", "CONNECTOR"],

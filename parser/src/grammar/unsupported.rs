@@ -55,11 +55,6 @@ const THINGS: &[Row] = &[
         "The Schema Registry lists its schemas at /subjects. There is one space of names; SHOW STREAMS and SHOW TABLES list it.",
     ),
     ("SUBJECTS", "SUBJECTS", "The Schema Registry lists its schemas at /subjects; DESCRIBE shows the columns of a stream or table."),
-    (
-        "CONNECTOR",
-        "A connector that is neither source nor sink",
-        "CREATE SOURCE CONNECTOR brings records into topics, CREATE SINK CONNECTOR takes them to elsewhere.",
-    ),
     ("VIEWS", "A view", "SHOW TABLES and SHOW STREAMS list what queries keep up to date."),
     ("COLUMNS", "SHOW COLUMNS", "DESCRIBE shows the columns of a stream or table."),
     ("FUNCTION", "A function of one's own", "SHOW FUNCTIONS lists those that there are."),

@@ -58,10 +58,14 @@ const AFTER: &[(&[&str], &[&str])] = &[
 ];
 /// Names of properties in WITH.
 const WITH: &[&str] = &[
+    "CLEANUP_POLICY",
     "FORMAT",
     "KAFKA_TOPIC",
     "KEY_DELIMITER",
     "KEY_FORMAT",
+    "KEY_PROTOBUF_NULLABLE_REPRESENTATION",
+    "KEY_SCHEMA_FULL_NAME",
+    "KEY_SCHEMA_ID",
     "PARTITIONS",
     "REPLICAS",
     "RETENTION_MS",
@@ -69,6 +73,9 @@ const WITH: &[&str] = &[
     "TIMESTAMP_FORMAT",
     "VALUE_DELIMITER",
     "VALUE_FORMAT",
+    "VALUE_PROTOBUF_NULLABLE_REPRESENTATION",
+    "VALUE_SCHEMA_FULL_NAME",
+    "VALUE_SCHEMA_ID",
     "WINDOW_SIZE",
     "WINDOW_TYPE",
     "WRAP_SINGLE_VALUE",
@@ -90,7 +97,7 @@ const TYPES: &[&str] = &[
     "TIMESTAMP",
     "VARCHAR",
 ];
-const FORMATS: &[&str] = &["DELIMITED", "JSON", "KAFKA", "NONE"];
+const FORMATS: &[&str] = &["AVRO", "DELIMITED", "JSON", "JSON_SR", "KAFKA", "NONE", "PROTOBUF", "PROTOBUF_NOSR"];
 
 /// Everything that fits, in alphabetical order.
 pub fn find(place: &Place, facts: &Facts) -> Vec<Pair> {
@@ -186,6 +193,8 @@ fn texts(place: &Place, facts: &Facts, found: &mut Found<'_>) {
         [_] if setting => found.texts(facts.properties.iter().map(String::as_str), "'"),
         ["=", "KAFKA_TOPIC", ..] | ["PRINT", ..] | ["TOPIC", ..] => found.texts(facts.topics.iter().map(String::as_str), "'"),
         ["=", "FORMAT" | "KEY_FORMAT" | "VALUE_FORMAT", ..] => found.texts(FORMATS.iter().copied(), "'"),
+        ["=", name, ..] if name.ends_with("_NULLABLE_REPRESENTATION") => found.texts(["OPTIONAL", "WRAPPER"], "'"),
+        ["=", "CLEANUP_POLICY", ..] => found.texts(["compact", "compact,delete", "delete"], "'"),
         ["=", "WINDOW_TYPE", ..] => found.texts(["HOPPING", "SESSION", "TUMBLING"], "'"),
         ["SCRIPT" | "SPOOL", ..] => files(found),
         _ => {}
@@ -432,7 +441,9 @@ mod tests {
             ("CREATE STREAM s (id INT, a AD", &["ADDRESS"]),
             ("SELECT CAST(a AS DO", &["DOUBLE"]),
             ("CREATE STREAM s (id INT) WITH (kafka_t", &["kafka_topic"]),
-            ("CREATE STREAM s (id INT) WITH (VALUE_FORMAT='J", &["JSON'"]),
+            ("CREATE STREAM s (id INT) WITH (VALUE_FORMAT='J", &["JSON'", "JSON_SR'"]),
+            ("CREATE STREAM s (id INT) WITH (VALUE_SC", &["VALUE_SCHEMA_FULL_NAME", "VALUE_SCHEMA_ID"]),
+            ("CREATE STREAM s (id INT) WITH (KEY_PROTOBUF_NULLABLE_REPRESENTATION='W", &["WRAPPER'"]),
             ("SELECT a FROM s EMIT ", &["CHANGES", "FINAL"]),
             ("UNDEFINE ", &["topic"]),
             ("SELECT 1 -- sel", &[]),
