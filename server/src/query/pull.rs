@@ -52,7 +52,7 @@ pub async fn pull(app: Arc<App>, query: Box<Query>, text: String, properties: &S
     };
     let begun = begun.map_err(|error| ApiError::engine(error, &text))?;
     let query_id = if begun.rows.from_stream { stream_id } else { app.next_query_id() };
-    Ok(answer(app, begun, query_id, limit, format, permit))
+    answer(app, begun, query_id, limit, format, permit).map_err(|why| ApiError::statement(ErrorCode::BAD_STATEMENT, why, text))
 }
 
 fn broke_off(error: crate::blocking::Broken) -> ApiError {
@@ -108,13 +108,22 @@ fn is_literal(expr: &Expr) -> bool {
     matches!(&expr.kind, Boolean(_) | Integer(_) | BigInt(_) | Decimal(_) | Double(_) | String(_))
 }
 
-fn answer(app: Arc<App>, begun: Begun, query_id: String, limit: Option<u64>, format: RowFormat, permit: PullPermit) -> Reply {
+/// # Errors
+/// The rows can't be sent in this form.
+fn answer(
+    app: Arc<App>,
+    begun: Begun,
+    query_id: String,
+    limit: Option<u64>,
+    format: RowFormat,
+    permit: PullPermit,
+) -> Result<Reply, String> {
     let Begun { rows, first } = begun;
     let columns = rows.columns.iter().map(|c| {
         let is_key = c.is_key && !rows.from_stream;
         (c.column.name.clone(), c.column.sql_type.clone(), is_key)
     });
-    let header = Header { query_id, columns: columns.collect() };
+    let header = Header::new(format, query_id, columns.collect())?;
     let mut text = Vec::with_capacity(256);
     format.header(&header, &mut text);
     let content_type = Some(format.content_type());
@@ -130,10 +139,10 @@ fn answer(app: Arc<App>, begun: Begun, query_id: String, limit: Option<u64>, for
     };
     if rows.is_done() && writing.rows.len() <= MAX_ROWS_AT_ONCE {
         let chunks: VecDeque<Bytes> = Whole(writing).inspect(|chunk| permit.answered(chunk.len())).collect();
-        return reply::chunks(StatusCode::OK, content_type, chunks);
+        return Ok(reply::chunks(StatusCode::OK, content_type, chunks));
     }
     let reading = Reading { app, rows: Some(rows), writing, permit };
-    reply::stream(content_type, ReplyBody::stream(stream::unfold(reading, Reading::next)))
+    Ok(reply::stream(content_type, ReplyBody::stream(stream::unfold(reading, Reading::next))))
 }
 
 /// An answer that is read while it is sent.

@@ -42,7 +42,7 @@ pub async fn push(
     let query = started.map_err(|error| ApiError::engine(error, &text))?;
     tracing::info!(%peer, query = query.id, "push query of a client");
     let columns = query.columns.iter().map(|c| (c.name.clone(), c.sql_type.clone(), false)).collect();
-    let header = Header { query_id: query.id.clone(), columns };
+    let header = Header::new(format, query.id.clone(), columns).map_err(|why| ApiError::statement(ErrorCode::BAD_STATEMENT, why, &text))?;
     let mut first = Vec::new();
     format.header(&header, &mut first);
     first.extend_from_slice(format.separator());

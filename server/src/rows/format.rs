@@ -3,8 +3,9 @@
 
 use hyper::header::HeaderValue;
 use serde::Serialize;
+use tidemill_engine::formats::{Format, SchemaShape, by_name};
 use tidemill_engine::types::text::write_base64;
-use tidemill_engine::types::{SqlType, Value};
+use tidemill_engine::types::{Column, SqlType, Value};
 
 use super::json::{RowWriter, string};
 use super::protobuf;
@@ -27,12 +28,29 @@ pub enum RowFormat {
 /// What stands before the rows.
 #[derive(Debug, Clone)]
 pub struct Header {
-    pub query_id: String,
+    query_id: String,
     /// Name, type, and whether it is a key column.
-    pub columns: Vec<(String, SqlType, bool)>,
+    columns: Vec<(String, SqlType, bool)>,
+    /// By which rows that are messages are read; else empty.
+    proto_schema: String,
 }
 
 impl Header {
+    /// `columns`: name, type, and whether it is a key column.
+    ///
+    /// # Errors
+    /// Rows are to be sent as messages, which can't hold such a column: a sentence for the user.
+    pub fn new(format: RowFormat, query_id: String, columns: Vec<(String, SqlType, bool)>) -> Result<Self, String> {
+        let proto_schema = if format == RowFormat::KsqlV1Protobuf {
+            let of_row: Vec<Column> = columns.iter().map(|(name, sql_type, _)| Column::new(name, sql_type.clone())).collect();
+            let schemas = by_name("PROTOBUF").and_then(Format::schemas).ok_or("PROTOBUF has no schemas")?;
+            schemas.schema_of(&of_row, &SchemaShape::default())?.text
+        } else {
+            String::new()
+        };
+        Ok(Header { query_id, columns, proto_schema })
+    }
+
     /// A writer for the header's rows.
     pub fn row_writer(&self) -> RowWriter {
         RowWriter::new(self.columns.iter().map(|(_, sql_type, _)| sql_type.clone()).collect())
@@ -78,7 +96,7 @@ impl RowFormat {
                 string(&schema_text(header), out);
                 if self == RowFormat::KsqlV1Protobuf {
                     out.extend_from_slice(b",\"protoSchema\":");
-                    string(&protobuf::schema(header.columns.iter().map(|(name, sql_type, _)| (name.as_str(), sql_type))), out);
+                    string(&header.proto_schema, out);
                 }
                 out.extend_from_slice(b"}}");
             }
@@ -190,11 +208,9 @@ mod tests {
 
     #[test]
     fn the_three_forms() {
-        let header = Header {
-            query_id: "q".to_owned(),
-            columns: vec![("K".to_owned(), SqlType::String, true), ("N".to_owned(), SqlType::BigInt, false)],
-        };
         let whole = |format: RowFormat| {
+            let columns = vec![("K".to_owned(), SqlType::String, true), ("N".to_owned(), SqlType::BigInt, false)];
+            let header = Header::new(format, "q".to_owned(), columns).expect("a header");
             let mut out = Vec::new();
             format.header(&header, &mut out);
             out.extend_from_slice(format.separator());
@@ -210,5 +226,15 @@ mod tests {
         let expected = "[{\"header\":{\"queryId\":\"q\",\"schema\":\"`K` STRING KEY, `N` BIGINT\"}},\n\
                         {\"row\":{\"columns\":[\"a\",4],\"tombstone\":true}},\n{\"finalMessage\":\"Limit Reached\"}]";
         assert_eq!(whole(RowFormat::KsqlV1), expected);
+    }
+    #[test]
+    fn messages_come_with_the_schema_that_the_format_writes() {
+        let of = |sql_type: SqlType| Header::new(RowFormat::KsqlV1Protobuf, "q".to_owned(), vec![("K".to_owned(), sql_type, false)]);
+        let mut out = Vec::new();
+        RowFormat::KsqlV1Protobuf.header(&of(SqlType::array(SqlType::BigInt)).expect("a header"), &mut out);
+        let expected = "[{\"header\":{\"queryId\":\"q\",\"schema\":\"`K` ARRAY<BIGINT>\",\
+                        \"protoSchema\":\"syntax = \\\"proto3\\\";\\n\\nmessage ConnectDefault1 {\\n  repeated int64 K = 1;\\n}\\n\"}}";
+        assert_eq!(String::from_utf8(out).expect("text"), expected);
+        assert_eq!(of(SqlType::array(SqlType::array(SqlType::Int))).expect_err("no such message"), "Array cannot be nested");
     }
 }

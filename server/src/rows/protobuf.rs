@@ -1,7 +1,5 @@
-//! Rows as Protocol Buffers messages, and the schema (proto3) that clients read them by. Both follow Kafka Connect's
-//! mapping: a field a column, numbered from 1; nulls, zeros, empty strings and FALSE are left out.
-
-use std::fmt::Write;
+//! Rows as Protocol Buffers messages, by the schema (proto3) that the format PROTOBUF gives their columns: a field a column,
+//! numbered from 1; nulls, zeros, empty strings and FALSE are left out.
 
 use tidemill_engine::types::text::{to_text, write_date};
 use tidemill_engine::types::{SqlType, Value};
@@ -142,90 +140,6 @@ fn element(number: u64, item: &Value, item_type: &SqlType, out: &mut Vec<u8>) {
     }
 }
 
-/// The schema of rows with these columns.
-pub fn schema<'a>(columns: impl Iterator<Item = (&'a str, &'a SqlType)>) -> String {
-    let mut schema = Schema::default();
-    let message = schema.message(&columns.collect::<Vec<_>>(), 0);
-    let imports: String = schema.imports.iter().fold(String::new(), |mut text, import| {
-        let _ = writeln!(text, "import \"{import}\";");
-        text
-    });
-    let parted = if imports.is_empty() { "" } else { "\n" };
-    format!("syntax = \"proto3\";\n\n{imports}{parted}{message}")
-}
-
-/// What is gathered while messages are written.
-#[derive(Default)]
-struct Schema {
-    messages: u32,
-    imports: Vec<&'static str>,
-}
-
-impl Schema {
-    fn message(&mut self, columns: &[(&str, &SqlType)], depth: usize) -> String {
-        self.messages += 1;
-        let indent = "  ".repeat(depth);
-        let mut fields = format!("{indent}message ConnectDefault{} {{\n", self.messages);
-        let mut inner = Vec::new();
-        for ((name, sql_type), number) in columns.iter().zip(1..) {
-            let name_of_type = self.type_name(sql_type, depth, &mut inner);
-            let _ = writeln!(fields, "{indent}  {name_of_type} {name} = {number}{};", parameters(sql_type, &indent));
-        }
-        for message in inner {
-            fields.push('\n');
-            fields.push_str(&message);
-        }
-        let _ = writeln!(fields, "{indent}}}");
-        fields
-    }
-
-    fn type_name(&mut self, sql_type: &SqlType, depth: usize, inner: &mut Vec<String>) -> String {
-        let plain = match sql_type {
-            SqlType::Boolean => "bool",
-            SqlType::Int => "int32",
-            SqlType::BigInt => "int64",
-            SqlType::Double => "double",
-            SqlType::String => "string",
-            SqlType::Bytes => "bytes",
-            SqlType::Decimal { .. } => self.imported("confluent/type/decimal.proto", "confluent.type.Decimal"),
-            SqlType::Date => self.imported("google/type/date.proto", "google.type.Date"),
-            SqlType::Time => self.imported("google/type/timeofday.proto", "google.type.TimeOfDay"),
-            SqlType::Timestamp => self.imported("google/protobuf/timestamp.proto", "google.protobuf.Timestamp"),
-            SqlType::Array(item) => return format!("repeated {}", self.type_name(item, depth, inner)),
-            SqlType::Map(key, value) => {
-                return format!("map<{}, {}>", self.type_name(key, depth, inner), self.type_name(value, depth, inner));
-            }
-            SqlType::Struct(fields) => {
-                let columns: Vec<(&str, &SqlType)> = fields.iter().map(|f| (&*f.name, &f.sql_type)).collect();
-                let name = format!("ConnectDefault{}", self.messages + 1);
-                inner.push(self.message(&columns, depth + 1));
-                return name;
-            }
-        };
-        plain.to_owned()
-    }
-
-    fn imported(&mut self, file: &'static str, name: &'static str) -> &'static str {
-        if !self.imports.contains(&file) {
-            self.imports.push(file);
-        }
-        name
-    }
-}
-
-/// Precision and scale, which a DECIMAL's message does not have.
-fn parameters(sql_type: &SqlType, indent: &str) -> String {
-    let SqlType::Decimal { precision, scale } = sql_type else { return String::new() };
-    let entry = |value: &dyn std::fmt::Display, key: &str| {
-        format!("{indent}      {{\n{indent}        value: \"{value}\",\n{indent}        key: \"{key}\"\n{indent}      }}")
-    };
-    format!(
-        " [(confluent.field_meta) = {{\n{indent}    params: [\n{},\n{}\n{indent}    ]\n{indent}  }}]",
-        entry(precision, "precision"),
-        entry(scale, "scale")
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,15 +168,5 @@ mod tests {
         ] {
             assert_eq!(hex(&[value], std::slice::from_ref(&sql_type)), expected, "{sql_type}");
         }
-    }
-
-    #[test]
-    fn schemas_name_what_they_import() {
-        let inner = SqlType::structure([("X".to_owned(), SqlType::Int)]);
-        let columns = [("K", SqlType::String), ("D", SqlType::Date), ("S", inner), ("A", SqlType::array(SqlType::BigInt))];
-        let expected = "syntax = \"proto3\";\n\nimport \"google/type/date.proto\";\n\nmessage ConnectDefault1 {\n  string K = 1;\n  \
-                        google.type.Date D = 2;\n  ConnectDefault2 S = 3;\n  repeated int64 A = 4;\n\n  message ConnectDefault2 {\n    \
-                        int32 X = 1;\n  }\n}\n";
-        assert_eq!(schema(columns.iter().map(|(n, t)| (*n, t))), expected);
     }
 }
