@@ -193,7 +193,7 @@ impl Loader {
 }
 
 /// Nexmark's texts hold nothing that JSON must escape.
-fn write_bid(bid: &Bid, out: &mut String) {
+pub fn write_bid(bid: &Bid, out: &mut String) {
     let Bid { auction, bidder, price, channel, url, date_time, extra } = bid;
     let _ = write!(
         out,

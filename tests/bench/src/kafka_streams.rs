@@ -21,6 +21,7 @@ use crate::workload::{Measurement, Workload};
 const PROJECT: &[(&str, &str)] = &[
     ("pom.xml", include_str!("../kafka-streams/pom.xml")),
     ("src/main/java/tidemill/bench/Topologies.java", include_str!("../kafka-streams/src/main/java/tidemill/bench/Topologies.java")),
+    ("src/main/java/tidemill/bench/Avro.java", include_str!("../kafka-streams/src/main/java/tidemill/bench/Avro.java")),
 ];
 /// What the program prints when it begins.
 const STARTED: &str = "started";
@@ -34,30 +35,55 @@ pub struct Topology {
     describe: &'static str,
     /// Its name in the project.
     topology: &'static str,
+    /// Of the bids and of the results.
+    encoding: Encoding,
     check: Check,
 }
 
 /// All of them.
 pub const TOPOLOGIES: &[Topology] = &[
-    Topology { name: "streams-q1", describe: "Kafka Streams: q1", topology: "q1", check: Check::Converted },
-    Topology { name: "streams-q2", describe: "Kafka Streams: q2", topology: "q2", check: Check::Filtered },
+    Topology { name: "streams-q1", describe: "Kafka Streams: q1", topology: "q1", encoding: Encoding::Json, check: Check::Converted },
+    Topology { name: "streams-q2", describe: "Kafka Streams: q2", topology: "q2", encoding: Encoding::Json, check: Check::Filtered },
+    Topology {
+        name: "streams-q1-avro",
+        describe: "Kafka Streams: q1 from AVRO to AVRO, by generic records",
+        topology: "q1-avro",
+        encoding: Encoding::Avro,
+        check: Check::Converted,
+    },
+    Topology {
+        name: "streams-q2-avro",
+        describe: "Kafka Streams: q2 from AVRO to AVRO, by generic records",
+        topology: "q2-avro",
+        encoding: Encoding::Avro,
+        check: Check::Filtered,
+    },
     Topology {
         name: "streams-count",
         describe: "Kafka Streams: count by key, each change",
         topology: "count",
+        encoding: Encoding::Json,
         check: Check::Counts { by: CountKey::Auction, each: true },
     },
     Topology {
         name: "streams-final",
         describe: "Kafka Streams: tumbling count, final results alone",
         topology: "final",
+        encoding: Encoding::Json,
         check: Check::Final,
     },
-    Topology { name: "streams-session", describe: "Kafka Streams: count in sessions", topology: "session", check: Check::Sessions },
+    Topology {
+        name: "streams-session",
+        describe: "Kafka Streams: count in sessions",
+        topology: "session",
+        encoding: Encoding::Json,
+        check: Check::Sessions,
+    },
     Topology {
         name: "streams-left",
         describe: "Kafka Streams: bids joined with their auctions in time, those without a match held",
         topology: "left",
+        encoding: Encoding::Json,
         // It lets rows go by wall-clock time, too, so the last ones stay.
         check: Check::LeftJoined { exact: false },
     },
@@ -74,6 +100,8 @@ impl Workload for Topology {
 
     fn run(&mut self, input: &Input, run: usize) -> Result<Measurement, String> {
         let project = build()?;
+        let bids = self.encoding.bids();
+        input.expect(bids, input.bids).map_err(|why| format!("{why}; a query that reads '{bids}' has to run before"))?;
         let id = format!("{}-{}-{run}", self.name, std::process::id());
         let sink = format!("{id}-sink");
         input.create(&sink)?;
@@ -103,7 +131,7 @@ impl Topology {
         let (least, most) = input.expected.records(self.check);
         let done = wait_for(input, sink, least, most, || process.cpu())?;
         drop(child);
-        self.check.verify(Encoding::Json, input, sink, done.records)?;
+        self.check.verify(self.encoding, input, sink, done.records)?;
         let (wall, cpu) = (done.at.duration_since(began), done.cpu.saturating_sub(cpu));
         Ok(Measurement { records: input.bids, output: done.records, wall, cpu })
     }

@@ -4,6 +4,7 @@
 //! times in turn, then does the same on the embedded log, and prints medians as Markdown tables and JSON. A run whose output is not what it must be does not count.
 
 mod check;
+mod codecs;
 mod cpu;
 mod encoding;
 mod host;
@@ -89,6 +90,9 @@ struct Arguments {
     /// Records a second of the soak.
     #[arg(long, default_value_t = 20_000)]
     soak_rate: u64,
+    /// Instead of all that: what the formats alone cost, in one thread without a log; so many rounds, the best of which counts.
+    #[arg(long, value_name = "ROUNDS")]
+    codecs: Option<usize>,
     /// Where the JSON goes; `-` for standard output.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -115,6 +119,10 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     }
     if arguments.soak {
         return soak(arguments);
+    }
+    if let Some(rounds) = arguments.codecs {
+        println!("{}", codecs::measure(rounds)?);
+        return Ok(());
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut report = Report { cores, ..Report::default() };

@@ -6,6 +6,9 @@ import java.io.UncheckedIOException;
 import java.math.BigDecimal;
 import java.time.Duration;
 import java.util.Properties;
+import org.apache.avro.Schema;
+import org.apache.avro.generic.GenericData;
+import org.apache.avro.generic.GenericRecord;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
@@ -51,6 +54,10 @@ public final class Topologies {
     private static StreamsBuilder topology(String name, String sink) {
         StreamsBuilder builder = new StreamsBuilder();
         Serde<Bid> bids = serde(Bid.class);
+        if (name.endsWith("-avro")) {
+            avro(builder, name, sink);
+            return builder;
+        }
         KStream<Long, Bid> source = builder.stream("bids", Consumed.with(Serdes.Long(), bids));
         switch (name) {
             case "q1" -> source
@@ -94,6 +101,37 @@ public final class Topologies {
             default -> throw new IllegalArgumentException("no topology " + name);
         }
         return builder;
+    }
+
+    private static void avro(StreamsBuilder builder, String name, String sink) {
+        KStream<Long, GenericRecord> source = builder.stream("bids_avro", Consumed.with(Serdes.Long(), Avro.serde(Avro.bid())));
+        switch (name) {
+            case "q1-avro" -> {
+                Schema converted = Avro.converted();
+                source.mapValues(bid -> convert(bid, converted)).to(sink, Produced.with(Serdes.Long(), Avro.serde(converted)));
+            }
+            case "q2-avro" -> {
+                Schema filtered = Avro.filtered();
+                source
+                    .filter((key, bid) -> (Long) bid.get("AUCTION") % 123 == 0)
+                    .mapValues(bid -> copy(bid, filtered))
+                    .to(sink, Produced.with(Serdes.Long(), Avro.serde(filtered)));
+            }
+            default -> throw new IllegalArgumentException("no topology " + name);
+        }
+    }
+
+    private static GenericRecord convert(GenericRecord bid, Schema to) {
+        GenericRecord row = copy(bid, to);
+        row.put("PRICE", RATE.multiply(BigDecimal.valueOf((Long) bid.get("PRICE"))));
+        return row;
+    }
+
+    /** The fields of a bid that another record has, too. */
+    private static GenericRecord copy(GenericRecord bid, Schema to) {
+        GenericRecord row = new GenericData.Record(to);
+        to.getFields().forEach(field -> row.put(field.pos(), bid.get(field.name())));
+        return row;
     }
 
     /** A bid as it stands in the topic. */
