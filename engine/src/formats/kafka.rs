@@ -48,10 +48,6 @@ impl Format for KafkaFormat {
         "KAFKA"
     }
 
-    fn supports_key(&self) -> bool {
-        true
-    }
-
     fn supports_several_key_columns(&self) -> bool {
         false
     }

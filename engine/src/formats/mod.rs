@@ -18,6 +18,8 @@ mod registering;
 pub mod schemas;
 mod timestamp;
 pub mod topic;
+mod unscaled;
+mod varint;
 mod warnings;
 mod windowed_key;
 
@@ -184,12 +186,20 @@ pub trait Encoder: Send {
 pub trait Format: Send + Sync {
     /// Upper case, as in `VALUE_FORMAT`.
     fn name(&self) -> &'static str;
-    fn supports_key(&self) -> bool;
-    fn supports_several_key_columns(&self) -> bool;
+    fn supports_key(&self) -> bool {
+        true
+    }
+    fn supports_several_key_columns(&self) -> bool {
+        true
+    }
     /// Whether WRAP_SINGLE_VALUE may be set, and to which values: `(wrapped, unwrapped)`.
-    fn supports_wrapping(&self) -> (bool, bool);
+    fn supports_wrapping(&self) -> (bool, bool) {
+        (true, true)
+    }
     /// Whether a single value column stands unwrapped where nothing is said.
-    fn unwrapped_by_default(&self) -> bool;
+    fn unwrapped_by_default(&self) -> bool {
+        false
+    }
     /// Whether a single key column stands unwrapped.
     fn unwraps_single_key(&self) -> bool {
         true

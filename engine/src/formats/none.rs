@@ -12,20 +12,12 @@ impl Format for NoneFormat {
         "NONE"
     }
 
-    fn supports_key(&self) -> bool {
-        true
-    }
-
     fn supports_several_key_columns(&self) -> bool {
         false
     }
 
     fn supports_wrapping(&self) -> (bool, bool) {
         (false, false)
-    }
-
-    fn unwrapped_by_default(&self) -> bool {
-        false
     }
 
     fn check_column(&self, column: &Column, is_key: bool) -> Result<(), String> {

@@ -8,9 +8,13 @@ use super::skip::Skip;
 use super::types::{is_column, is_map_entry};
 use crate::types::SqlType;
 
-/// How to pass over such a value while it is checked; `None`: it is small, or encoded differently, and has to be read.
+/// How to pass over such a value while it is checked; `None`: it is encoded differently, and has to be read.
 pub(super) fn check(schema: &Schema, sql_type: &SqlType) -> Option<Skip> {
     match (schema, sql_type) {
+        (Schema::Boolean, SqlType::Boolean) => Some(Skip::Boolean),
+        (Schema::Int, SqlType::Int) | (Schema::Date, SqlType::Date) => Some(Skip::Int),
+        (Schema::Long, SqlType::BigInt) | (Schema::TimestampMillis, SqlType::Timestamp) => Some(Skip::Number),
+        (Schema::Double, SqlType::Double) => Some(Skip::Bytes(8)),
         (Schema::String | Schema::Uuid(UuidSchema::String), SqlType::String) => Some(Skip::Text),
         (Schema::Bytes, SqlType::Bytes) => Some(Skip::Sized),
         (Schema::Array(array), SqlType::Array(item)) => {
@@ -35,14 +39,7 @@ pub(super) fn check(schema: &Schema, sql_type: &SqlType) -> Option<Skip> {
 fn within(schema: &Schema, sql_type: &SqlType) -> Option<Skip> {
     let Schema::Union(union) = schema else { return None };
     let [Schema::Null, value] = union.variants() else { return None };
-    let value = match (value, sql_type) {
-        (Schema::Boolean, SqlType::Boolean) => Skip::Boolean,
-        (Schema::Int, SqlType::Int) | (Schema::Date, SqlType::Date) => Skip::Int,
-        (Schema::Long, SqlType::BigInt) | (Schema::TimestampMillis, SqlType::Timestamp) => Skip::Number,
-        (Schema::Double, SqlType::Double) => Skip::Bytes(8),
-        _ => check(value, sql_type)?,
-    };
-    Some(Skip::Nullable { some: 2, value: Box::new(value) })
+    Some(Skip::Nullable { some: 2, value: Box::new(check(value, sql_type)?) })
 }
 
 #[cfg(test)]
@@ -59,11 +56,12 @@ mod tests {
             let schema = schema::of_columns(&[Column::new("C", sql_type.clone())], true, schema::DEFAULT_NAME).unwrap();
             check(&parse(&crate::registry::Schema::new(crate::registry::SchemaKind::Avro, schema.to_string())).unwrap().0, sql_type)
         };
-        for carried in [text.clone(), SqlType::Bytes, point.clone(), SqlType::array(point)] {
+        let scalars = [SqlType::Boolean, SqlType::Int, SqlType::BigInt, SqlType::Double, SqlType::Date, SqlType::Timestamp];
+        for carried in scalars.into_iter().chain([text.clone(), SqlType::Bytes, point.clone(), SqlType::array(point)]) {
             assert!(of(&carried).is_some(), "{carried}");
         }
         let decimals = SqlType::array(SqlType::Decimal { precision: 4, scale: 2 });
-        for read in [SqlType::Int, SqlType::Time, decimals, SqlType::map(text.clone(), text)] {
+        for read in [SqlType::Time, decimals, SqlType::map(text.clone(), text)] {
             assert_eq!(of(&read), None, "{read}");
         }
     }

@@ -14,21 +14,11 @@ use super::names::{Names, namespace_of};
 use super::read::{Reader, Step, Target};
 use super::skip::Skip;
 use super::types::{branch_name, connect_name, connect_type, is_column, is_long, is_map_entry, long_units, nullable, some_byte};
+use crate::formats::schemas::columns::Wanted;
 use crate::types::{SqlType, Text};
 
 /// Nodes that a compiled schema may have: a schema of few lines can name a record a thousand times over.
 pub(super) const MAX_NODES: usize = 20_000;
-
-/// A column that is wanted.
-#[derive(Clone, Copy)]
-pub(super) struct Wanted<'c> {
-    pub name: &'c str,
-    pub sql_type: &'c SqlType,
-    /// `None`: nobody reads it, but its type is checked.
-    pub slot: Option<usize>,
-    /// The number under which it may be carried.
-    pub carried: Option<usize>,
-}
 
 /// What a payload is read by.
 #[derive(Debug)]
@@ -145,7 +135,15 @@ impl<'s> Compiler<'s> {
             for field in &record.fields {
                 let place = Place { schema: &field.schema, namespace: namespace.clone() };
                 let step = match column_of(&field.name, wanted) {
-                    Some(column) => compiler.step(place, column, &format!("{path}->{}", column.name))?,
+                    Some(column) => {
+                        // Of several fields that are a column's the last one counts, whichever of them could be carried.
+                        let is_its = |field: &&apache_avro::schema::RecordField| {
+                            column_of(&field.name, wanted).is_some_and(|its| its.name == column.name)
+                        };
+                        let is_alone = column.carried.is_none() || record.fields.iter().filter(is_its).count() == 1;
+                        let column = Wanted { carried: column.carried.filter(|_| is_alone), ..*column };
+                        compiler.step(place, &column, &format!("{path}->{}", column.name))?
+                    }
                     None => Step::Skip(compiler.skip(place)?),
                 };
                 match step {

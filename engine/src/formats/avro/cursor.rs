@@ -2,6 +2,8 @@
 
 use super::skip::Skip;
 use crate::formats::DecodeError;
+use crate::formats::carried::is_text;
+use crate::formats::varint::{self, Fault, unzigzag, zigzag};
 
 /// The longest array or map whose items take no bytes at all (an array of nulls): such a block states millions in ten bytes.
 const MAX_EMPTY_ITEMS: usize = 1 << 16;
@@ -12,6 +14,7 @@ const MAX_AGAIN: usize = 100;
 /// A place in a payload.
 pub(super) struct Cursor<'a> {
     rest: &'a [u8],
+    /// Of the payload with what stands before it, bytes.
     length: usize,
     /// Records that contain themselves, by their number.
     named: &'a [Skip],
@@ -35,16 +38,16 @@ pub(super) fn bad(what: impl Into<String>) -> Box<DecodeError> {
 
 impl<'a> Cursor<'a> {
     pub fn new(payload: &'a [u8]) -> Self {
-        Self::with_named(payload, &[])
+        Self::behind(0, payload, &[])
     }
 
-    /// A cursor that passes over records which contain themselves.
+    /// A cursor behind so many bytes that were read, which passes over records that contain themselves.
     #[inline]
-    pub fn with_named(payload: &'a [u8], named: &'a [Skip]) -> Self {
-        Cursor { rest: payload, length: payload.len(), named, depth: 0, again: payload.len() }
+    pub fn behind(before: usize, payload: &'a [u8], named: &'a [Skip]) -> Self {
+        Cursor { rest: payload, length: before + payload.len(), named, depth: 0, again: payload.len() }
     }
 
-    /// Bytes that were read.
+    /// Bytes that were read, and those before them.
     #[inline]
     pub fn position(&self) -> usize {
         self.length - self.rest.len()
@@ -73,38 +76,13 @@ impl<'a> Cursor<'a> {
     /// A zigzag number of up to ten bytes.
     #[inline]
     pub fn long(&mut self) -> Read<i64> {
-        // Most numbers take one byte, most of the others up to eight.
-        if let [first, rest @ ..] = self.rest
-            && *first < 0x80
-        {
-            self.rest = rest;
-            return Ok(unzigzag(u64::from(*first)));
+        let (value, length) = varint::read(self.rest).map_err(no_number)?;
+        // The tenth byte of a number has one bit.
+        if length == varint::MAX_BYTES && self.rest.get(length - 1).is_some_and(|last| *last > 1) {
+            return Err(no_number(Fault::Long));
         }
-        let Some(word) = self.rest.first_chunk::<8>().map(|word| u64::from_le_bytes(*word)) else { return self.long_bytewise() };
-        // The first byte without the bit that says that there is more.
-        let ends = !word & 0x8080_8080_8080_8080;
-        if ends == 0 {
-            return self.long_bytewise();
-        }
-        let bits = (ends.trailing_zeros() | 7) + 1;
-        self.rest = self.rest.get(bits as usize / 8..).unwrap_or_default();
-        Ok(unzigzag(joined(word & (u64::MAX >> (64 - bits)))))
-    }
-
-    /// The same near the end of a payload, or longer than eight bytes.
-    fn long_bytewise(&mut self) -> Read<i64> {
-        let mut value = 0u64;
-        for (index, byte) in (0u32..10).zip(self.rest) {
-            value |= u64::from(byte & 0x7f) << (7 * index);
-            if byte & 0x80 == 0 {
-                if index == 9 && *byte > 1 {
-                    return Err(bad("a number is longer than 64 bits"));
-                }
-                self.rest = self.rest.get(index as usize + 1..).unwrap_or_default();
-                return Ok(unzigzag(value));
-            }
-        }
-        Err(if self.rest.len() < 10 { ends_early() } else { bad("a number is longer than 64 bits") })
+        self.rest = self.rest.get(length..).unwrap_or_default();
+        Ok(unzigzag(value))
     }
 
     #[inline]
@@ -141,6 +119,12 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub fn text(&mut self) -> Read<&'a str> {
         std::str::from_utf8(self.bytes()?).map_err(|_| bad("a string is not UTF-8"))
+    }
+
+    /// Passes over a string, which must be one.
+    #[inline]
+    pub fn pass_text(&mut self) -> Read<()> {
+        if is_text(self.bytes()?) { Ok(()) } else { Err(bad("a string is not UTF-8")) }
     }
 
     /// An index into a union's branches or an enum's symbols.
@@ -230,38 +214,18 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The low seven bits of each byte, joined: pairs of bytes, then pairs of these, then both halves.
-#[inline]
-fn joined(word: u64) -> u64 {
-    let word = word & 0x007f_007f_007f_007f | (word & 0x7f00_7f00_7f00_7f00) >> 1;
-    let word = word & 0x0000_3fff_0000_3fff | (word & 0x3fff_0000_3fff_0000) >> 2;
-    word & 0x0000_0000_0fff_ffff | (word & 0x0fff_ffff_0000_0000) >> 4
-}
-
-#[inline]
-fn unzigzag(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
+#[cold]
+fn no_number(fault: Fault) -> Box<DecodeError> {
+    match fault {
+        Fault::Ends => ends_early(),
+        Fault::Long => bad("a number is longer than 64 bits"),
+    }
 }
 
 /// Appends a zigzag number.
 #[inline]
 pub(super) fn write_long(value: i64, out: &mut Vec<u8>) {
-    let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
-    if rest < 0x80 {
-        return out.push(rest as u8);
-    }
-    let mut bytes = [0; 10];
-    let mut length = 0;
-    for byte in &mut bytes {
-        length += 1;
-        if rest < 0x80 {
-            *byte = rest as u8;
-            break;
-        }
-        *byte = rest as u8 | 0x80;
-        rest >>= 7;
-    }
-    out.extend_from_slice(bytes.get(..length).unwrap_or_default());
+    varint::write(zigzag(value), out);
 }
 
 /// Appends bytes behind their length.

@@ -28,7 +28,7 @@ mod write_plan;
 
 use super::{Decoder, Encoder, Format, Inferred, Layout, Printer, SchemaShape, SchemaSupport};
 use crate::registry::{Schema, SchemaKind};
-use crate::types::{Column, SqlType};
+use crate::types::Column;
 
 pub(super) static AVRO: AvroFormat = AvroFormat;
 
@@ -37,22 +37,6 @@ pub(super) struct AvroFormat;
 impl Format for AvroFormat {
     fn name(&self) -> &'static str {
         "AVRO"
-    }
-
-    fn supports_key(&self) -> bool {
-        true
-    }
-
-    fn supports_several_key_columns(&self) -> bool {
-        true
-    }
-
-    fn supports_wrapping(&self) -> (bool, bool) {
-        (true, true)
-    }
-
-    fn unwrapped_by_default(&self) -> bool {
-        false
     }
 
     fn schemas(&self) -> Option<&dyn SchemaSupport> {
@@ -72,7 +56,7 @@ impl Format for AvroFormat {
     }
 
     fn encoder(&self, layout: &Layout) -> Result<Box<dyn Encoder>, String> {
-        Ok(Box::new(encode::AvroEncoder::new(layout)?))
+        Ok(Box::new(encode::encoder(layout)?))
     }
 }
 
@@ -101,13 +85,5 @@ impl SchemaSupport for AvroFormat {
 
     fn key_name(&self, source: &str) -> Option<String> {
         Some(names::of_key(source))
-    }
-}
-
-/// The only column of an unwrapped layout.
-fn only_column(layout: &Layout) -> Option<&SqlType> {
-    match layout.fields.as_slice() {
-        [only] if layout.unwrapped => Some(&only.column.sql_type),
-        _ => None,
     }
 }

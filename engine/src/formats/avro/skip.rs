@@ -77,7 +77,7 @@ impl Skip {
                 }
                 Ok(())
             }
-            Skip::Text => cursor.text().map(drop),
+            Skip::Text => cursor.pass_text(),
             Skip::Boolean => cursor.boolean().map(drop),
             Skip::Int => cursor.int().map(drop),
             Skip::Array(item) => cursor.skip_blocks(|cursor| item.run_value(cursor)),

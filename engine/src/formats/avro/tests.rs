@@ -8,7 +8,7 @@ use super::*;
 use crate::formats::{Field, LayoutSchemas};
 use crate::plan::{SchemaSpec, WriteSchema};
 use crate::registry::{MemoryRegistry, Schema, SchemaId, SchemaKind, SchemaRegistry};
-use crate::types::{MapValue, Value};
+use crate::types::{MapValue, SqlType, Value};
 
 fn columns_of(schema: &Schema) -> Result<Inferred, String> {
     AVRO.columns_of(schema, &SchemaShape::default())
@@ -372,7 +372,7 @@ fn a_column_that_is_carried_arrives_as_it_was_written() {
     };
     let points = Value::array(vec![Value::structure(vec![Value::Int(1)]), Value::Null]);
     let row = vec![Value::string("a longer text than fits"), points, Value::Int(3)];
-    assert_eq!(pass(&encode(&own, &row), &own), (row.clone(), vec![true, true, false]));
+    assert_eq!(pass(&encode(&own, &row), &own), (row.clone(), vec![true; 3]));
     let nulls = vec![Value::Null; 3];
     assert_eq!(pass(&encode(&own, &nulls), &own), (nulls, vec![false; 3]));
     // Another writer: no unions, other items; and a sink with a schema of its own.

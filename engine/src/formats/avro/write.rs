@@ -5,6 +5,8 @@ use num_bigint::Sign;
 
 use super::cursor::{Cursor, write_bytes, write_long};
 use super::read::Reader;
+use crate::formats::carried::Copying;
+use crate::formats::unscaled::Unscaled;
 use crate::formats::{Carried, EncodeError};
 use crate::types::Value;
 
@@ -71,23 +73,33 @@ pub(super) enum EntryField {
     Value(Writer),
 }
 
-/// Appends the fields of a record.
-pub(super) fn write_fields(fields: &[FieldWriter], slots: &[Value], carried: &Carried, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+/// Appends the fields of a row, some of whose values may be carried.
+pub(super) fn write_row(fields: &[FieldWriter], slots: &[Value], carried: &Carried, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let mut copying = Copying::new(carried);
     for field in fields {
-        match field {
-            FieldWriter::Slot { slot, name, writer, carry } => {
-                if let Some(carry) = carry
-                    && carry.write(writer, carried, out).map_err(|error| within(name, &error))?
-                {
-                    continue;
-                }
-                let value = slots.get(*slot).unwrap_or(&Value::Null);
-                writer.write(value, out).map_err(|error| within(name, &error))?;
-            }
-            FieldWriter::Fixed(bytes) => out.extend_from_slice(bytes),
+        if let FieldWriter::Slot { carry: Some(Carry::Copy { index, branch }), .. } = field
+            && copying.value(*index, branch.as_slice(), out)
+        {
+            continue;
+        }
+        copying.finish(out);
+        if let FieldWriter::Slot { name, writer, carry: Some(Carry::Again { index, reader }), .. } = field
+            && let Some(bytes) = carried.get(*index)
+        {
+            write_again(bytes, reader, writer, out).map_err(|error| within(name, &error))?;
+        } else {
+            field.write(slots, out)?;
         }
     }
+    copying.finish(out);
     Ok(())
+}
+
+/// Reads a carried value and writes it as another schema has it.
+fn write_again(bytes: &[u8], reader: &Reader, writer: &Writer, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    let mut value = Value::Null;
+    reader.read_into(&mut Cursor::new(bytes), &mut value).map_err(|error| EncodeError::new(error.to_string()))?;
+    writer.write(&value, out)
 }
 
 #[cold]
@@ -95,24 +107,19 @@ fn within(name: &str, error: &EncodeError) -> EncodeError {
     EncodeError::new(format!("Error serializing field {name}: {error}"))
 }
 
-impl Carry {
-    /// Appends a carried value, if there is one.
+impl FieldWriter {
+    /// Appends the field of a row or a struct.
     #[inline]
-    fn write(&self, writer: &Writer, carried: &Carried, out: &mut Vec<u8>) -> Result<bool, EncodeError> {
+    fn write(&self, slots: &[Value], out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match self {
-            Carry::Copy { index, branch } => {
-                let Some(bytes) = carried.get(*index) else { return Ok(false) };
-                out.extend(branch);
-                out.extend_from_slice(bytes);
+            FieldWriter::Slot { slot, name, writer, .. } => {
+                writer.write(slots.get(*slot).unwrap_or(&Value::Null), out).map_err(|error| within(name, &error))
             }
-            Carry::Again { index, reader } => {
-                let Some(bytes) = carried.get(*index) else { return Ok(false) };
-                let mut value = Value::Null;
-                reader.read_into(&mut Cursor::new(bytes), &mut value).map_err(|error| EncodeError::new(error.to_string()))?;
-                writer.write(&value, out)?;
+            FieldWriter::Fixed(bytes) => {
+                out.extend_from_slice(bytes);
+                Ok(())
             }
         }
-        Ok(true)
     }
 }
 
@@ -126,7 +133,7 @@ impl Writer {
             (Writer::Optional { null, .. }, Value::Null) => write_long(*null, out),
             (Writer::Optional { some, value: inner, .. }, _) => {
                 write_long(*some, out);
-                inner.write(value, out)?;
+                return inner.write(value, out);
             }
             (_, Value::Null) => return Err(EncodeError::new("the schema does not allow null here")),
             (Writer::Branch { index, value: inner }, _) => {
@@ -176,7 +183,7 @@ impl Writer {
                 }
                 end_blocks(out);
             }
-            (Writer::Record(fields), Value::Struct(values)) => write_fields(fields, values, &Carried::default(), out)?,
+            (Writer::Record(fields), Value::Struct(values)) => fields.iter().try_for_each(|field| field.write(values, out))?,
             _ => return Err(EncodeError::new("a value is not of its column's type")),
         }
         Ok(())
@@ -203,11 +210,7 @@ fn write_decimal(value: &bigdecimal::BigDecimal, scale: i64, size: Option<usize>
     if own_scale == scale
         && let Some(unscaled) = unscaled.to_i128()
     {
-        let bytes = unscaled.to_be_bytes();
-        let alike = if unscaled < 0 { unscaled.leading_ones() } else { unscaled.leading_zeros() };
-        // One of the leading bits that are alike has to stay.
-        let spare = alike.saturating_sub(1) as usize / 8;
-        return write_unscaled(bytes.get(spare..).unwrap_or_default(), unscaled < 0, size, out);
+        return write_unscaled(Unscaled::new(unscaled).bytes(), unscaled < 0, size, out);
     }
     let (unscaled, _) = value.with_scale(scale).into_bigint_and_exponent();
     write_unscaled(&unscaled.to_signed_bytes_be(), unscaled.sign() == Sign::Minus, size, out)

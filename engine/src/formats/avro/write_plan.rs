@@ -7,25 +7,16 @@ use apache_avro::Schema;
 use apache_avro::schema::{InnerDecimalSchema, RecordField, RecordSchema, UuidSchema};
 
 use super::canonical;
-use super::compile::{Shape, Wanted, compile};
+use super::compile::{Shape, compile};
 use super::default::default_bytes;
 use super::names::{MAX_DEPTH, Names, namespace_of};
 use super::read::Reader;
 use super::types::{branch_name, is_column, is_long, is_map_entry, long_units};
 use super::write::{Carry, EntryField, FieldWriter, Writer};
 use super::{parse, schema};
+use crate::formats::schemas::columns::{Source, Wanted};
 use crate::registry::SchemaKind;
 use crate::types::{Column, SqlType, StructField};
-
-/// A column, or a field of a struct, that is written.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Source<'c> {
-    pub name: &'c str,
-    pub sql_type: &'c SqlType,
-    pub slot: usize,
-    /// The number under which it may be carried.
-    pub carried: Option<usize>,
-}
 
 /// Compiles a schema for a record of columns.
 ///

@@ -20,21 +20,9 @@ impl Format for DelimitedFormat {
         "DELIMITED"
     }
 
-    fn supports_key(&self) -> bool {
-        true
-    }
-
-    fn supports_several_key_columns(&self) -> bool {
-        true
-    }
-
     fn supports_wrapping(&self) -> (bool, bool) {
         // A column stands as it is, so "unwrapped" may be said; it changes nothing.
         (false, true)
-    }
-
-    fn unwrapped_by_default(&self) -> bool {
-        false
     }
 
     fn check_column(&self, column: &Column, _is_key: bool) -> Result<(), String> {

@@ -35,24 +35,8 @@ impl Format for JsonFormat {
         "JSON"
     }
 
-    fn supports_key(&self) -> bool {
-        true
-    }
-
-    fn supports_several_key_columns(&self) -> bool {
-        true
-    }
-
     fn carries(&self) -> bool {
         true
-    }
-
-    fn supports_wrapping(&self) -> (bool, bool) {
-        (true, true)
-    }
-
-    fn unwrapped_by_default(&self) -> bool {
-        false
     }
 
     fn check_column(&self, column: &Column, _is_key: bool) -> Result<(), String> {

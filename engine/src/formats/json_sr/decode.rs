@@ -1,19 +1,37 @@
 //! The decoder: JSON's own, behind the prefix.
 
-use std::sync::Arc;
-
-use super::{PREFIX_BYTES, infer};
+use super::infer;
 use crate::formats::json::{DecimalTexts, Dialect, JsonDecoder};
+use crate::formats::schemas::columns::only_column;
+use crate::formats::schemas::frame::{HEADER_BYTES, id_of};
+use crate::formats::schemas::plans::{Planned, Plans};
 use crate::formats::{DecodeError, Decoder, Inferred, Layout, Span};
-use crate::registry::{SchemaId, SchemaRegistry};
+use crate::registry::{Schema, SchemaId};
 use crate::types::{Column, SqlType, Value};
+
+/// What columns a schema says that it has, for one that is read as a row or as a single value.
+struct Declared {
+    is_unwrapped: bool,
+}
+
+impl Planned for Declared {
+    type Plan = Inferred;
+    const LANGUAGE: &'static str = "JSON";
+
+    fn compile(&self, schema: &Schema, _more: &[u8]) -> Result<Inferred, String> {
+        Ok(match infer::columns_of(schema, false)? {
+            Inferred::Columns(columns) if self.is_unwrapped => Inferred::Value(as_struct(&columns)),
+            inferred => inferred,
+        })
+    }
+}
 
 pub(super) struct JsonSchemaDecoder {
     json: JsonDecoder,
-    registry: Arc<dyn SchemaRegistry>,
-    is_unwrapped: bool,
-    /// The schema by which it was last decided what texts mean where DECIMALs should stand. `None`: not yet.
-    decided: Option<i32>,
+    /// Only looked at where a text stands in place of a DECIMAL.
+    plans: Plans<Declared>,
+    /// The schema by which it was last decided what such texts mean. `None`: not yet.
+    decided: Option<SchemaId>,
     has_decimals: bool,
 }
 
@@ -23,8 +41,7 @@ impl JsonSchemaDecoder {
         let dialect = Dialect { map_entries: true, decimals: DecimalTexts::Undecided };
         Ok(JsonSchemaDecoder {
             json: JsonDecoder::new(layout, dialect),
-            registry: schemas.registry.clone(),
-            is_unwrapped: super::only_column(layout).is_some(),
+            plans: Plans::new(Declared { is_unwrapped: only_column(layout).is_some() }, schemas),
             decided: None,
             has_decimals: layout.fields.iter().any(|field| field.slot.is_some() && has_decimal(&field.column.sql_type)),
         })
@@ -33,17 +50,13 @@ impl JsonSchemaDecoder {
     /// Looks at the record's schema: where Connect's annotations say DECIMAL and a text stands there, it is base64. A schema
     /// that nobody knows is none of Connect's, as far as reading goes.
     #[cold]
-    fn decide(&mut self, id: i32) -> Result<(), DecodeError> {
-        let row = match self.registry.poll_by_id(SchemaId(id)) {
-            Ok(None) => return Err(DecodeError::not_yet(format!("waiting for schema {id} of the registry"))),
-            Ok(Some(schema)) => match infer::columns_of(&schema, false) {
-                Ok(Inferred::Columns(columns)) if self.is_unwrapped => Some(Inferred::Value(as_struct(&columns))),
-                Ok(inferred) => Some(inferred),
-                Err(_) => None,
-            },
+    fn decide(&mut self, id: SchemaId, payload: &[u8]) -> Result<(), DecodeError> {
+        let row = match self.plans.of(payload) {
+            Ok((row, _)) => Some(row),
+            Err(error) if error.is_not_yet() => return Err(error),
             Err(_) => None,
         };
-        self.json.set_decimals(|name, sql_type| match &row {
+        self.json.set_decimals(|name, sql_type| match row {
             Some(Inferred::Value(written)) => meaning(sql_type, written),
             Some(Inferred::Columns(columns)) => {
                 let upper = name.to_uppercase();
@@ -65,9 +78,8 @@ impl Decoder for JsonSchemaDecoder {
     }
 
     fn decode_carrying(&mut self, payload: &[u8], row: &mut [Value], spans: &mut [Span]) -> Result<bool, DecodeError> {
-        let (id, body) = match payload {
-            [0, a, b, c, d, body @ ..] => (i32::from_be_bytes([*a, *b, *c, *d]), body),
-            [0, ..] => return Err(DecodeError::new("the payload is shorter than the id of a schema")),
+        let id = match payload {
+            [0, ..] => id_of(payload)?,
             _ => {
                 return Err(DecodeError::new(
                     "Got unexpected JSON serialization format that did not start with the magic byte. If this stream was not \
@@ -79,14 +91,15 @@ impl Decoder for JsonSchemaDecoder {
             self.decided = None;
             self.json.set_decimals(|_, _| DecimalTexts::Undecided);
         }
+        let body = payload.get(HEADER_BYTES..).unwrap_or_default();
         let mut decoded = self.json.decode_carrying(body, row, spans);
         if decoded.is_err() && self.json.take_undecided() {
-            self.decide(id)?;
+            self.decide(id, payload)?;
             spans.fill(Span::default());
             decoded = self.json.decode_carrying(body, row, spans);
         }
         for span in spans.iter_mut().filter(|span| span.end > span.start) {
-            *span = Span { start: span.start + PREFIX_BYTES, end: span.end + PREFIX_BYTES };
+            *span = Span { start: span.start + HEADER_BYTES, end: span.end + HEADER_BYTES };
         }
         decoded
     }

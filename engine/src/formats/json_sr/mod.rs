@@ -24,7 +24,7 @@ mod write;
 use super::json::check_type;
 use super::{Decoder, Encoder, Format, Inferred, Layout, SchemaShape, SchemaSupport};
 use crate::registry::{Schema, SchemaKind};
-use crate::types::{Column, SqlType};
+use crate::types::Column;
 
 pub(super) static JSON_SR: JsonSchemaFormat = JsonSchemaFormat;
 
@@ -34,30 +34,11 @@ const DATE: &str = "org.apache.kafka.connect.data.Date";
 const TIME: &str = "org.apache.kafka.connect.data.Time";
 const TIMESTAMP: &str = "org.apache.kafka.connect.data.Timestamp";
 
-/// Bytes before the JSON: the zero and the schema's id.
-const PREFIX_BYTES: usize = 5;
-
 pub(super) struct JsonSchemaFormat;
 
 impl Format for JsonSchemaFormat {
     fn name(&self) -> &'static str {
         "JSON_SR"
-    }
-
-    fn supports_key(&self) -> bool {
-        true
-    }
-
-    fn supports_several_key_columns(&self) -> bool {
-        true
-    }
-
-    fn supports_wrapping(&self) -> (bool, bool) {
-        (true, true)
-    }
-
-    fn unwrapped_by_default(&self) -> bool {
-        false
     }
 
     fn schemas(&self) -> Option<&dyn SchemaSupport> {
@@ -79,7 +60,7 @@ impl Format for JsonSchemaFormat {
 
     fn encoder(&self, layout: &Layout) -> Result<Box<dyn Encoder>, String> {
         layout.fields.iter().try_for_each(|field| check_type(&field.column.sql_type))?;
-        Ok(Box::new(encode::JsonSchemaEncoder::new(layout)?))
+        Ok(Box::new(encode::encoder(layout)?))
     }
 }
 
@@ -103,13 +84,5 @@ impl SchemaSupport for JsonSchemaFormat {
             (Ok(one), Ok(other)) => one == other,
             _ => one.text == other.text,
         }
-    }
-}
-
-/// The only column of an unwrapped layout.
-fn only_column(layout: &Layout) -> Option<&SqlType> {
-    match layout.fields.as_slice() {
-        [only] if layout.unwrapped => Some(&only.column.sql_type),
-        _ => None,
     }
 }

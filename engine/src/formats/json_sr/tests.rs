@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
+use crate::formats::schemas::frame::HEADER_BYTES;
 use crate::formats::{Carried, Field, LayoutSchemas};
 use crate::plan::{SchemaSpec, WriteSchema};
 use crate::registry::{MemoryRegistry, Reference, SchemaId, SchemaRegistry};
-use crate::types::{MapValue, Value};
+use crate::types::{MapValue, SqlType, Value};
 
 fn columns(columns: &[(&str, SqlType)]) -> Vec<Column> {
     columns.iter().map(|(name, sql_type)| Column::new(*name, sql_type.clone())).collect()
@@ -70,7 +71,7 @@ fn framed(id: i32, json: &str) -> Vec<u8> {
 fn encode(layout: &Layout, row: &[Value]) -> Result<String, String> {
     let mut out = Vec::new();
     match JSON_SR.encoder(layout)?.encode(row, &mut out).map_err(|error| error.to_string())? {
-        true => Ok(String::from_utf8(out[PREFIX_BYTES..].to_vec()).unwrap()),
+        true => Ok(String::from_utf8(out[HEADER_BYTES..].to_vec()).unwrap()),
         false => Ok("nothing".to_owned()),
     }
 }
@@ -361,7 +362,7 @@ fn rows_go_there_and_back() {
     let layout = world.layout(&fields, false);
     let mut payload = Vec::new();
     JSON_SR.encoder(&layout).unwrap().encode(&row, &mut payload).unwrap();
-    assert_eq!(payload[..PREFIX_BYTES], [0, 0, 0, 0, 1]);
+    assert_eq!(payload[..HEADER_BYTES], [0, 0, 0, 0, 1]);
     assert_eq!(decode(&layout, &payload).unwrap(), row);
     let nulls = vec![Value::Null; row.len()];
     payload.clear();

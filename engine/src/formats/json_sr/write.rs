@@ -1,6 +1,7 @@
 //! Values to JSON under a schema: the one that ksqlDB gives columns, or one that a statement chose by its id.
 
 use super::connect::{Connect, Kind};
+use crate::formats::schemas::columns::Source;
 use crate::formats::{EncodeError, write_json, write_json_string};
 use crate::types::{SqlType, Value};
 
@@ -78,7 +79,8 @@ impl Slot {
             }
             (SqlType::Array(item), Kind::Array(connect)) => Writer::Array(Box::new(Slot::chosen(item, connect)?)),
             (SqlType::Struct(fields), Kind::Struct(members)) => {
-                let given = fields.iter().enumerate().map(|(index, field)| (&*field.name, &field.sql_type, index, None));
+                let given = fields.iter().zip(0..);
+                let given = given.map(|(field, slot)| Source { name: &field.name, sql_type: &field.sql_type, slot, carried: None });
                 Writer::Struct(chosen_members(members, &given.collect::<Vec<_>>())?)
             }
             (SqlType::Array(_) | SqlType::Map(..) | SqlType::Struct(_), kind)
@@ -180,23 +182,20 @@ impl Member {
     }
 }
 
-/// The members of a schema, each with the value that has its name: `(name, type, index, carried)`.
+/// The members of a schema, each with the value that has its name.
 ///
 /// # Errors
 /// A value has no member, or is of another type.
-pub(super) fn chosen_members(
-    members: &[(String, Connect)],
-    given: &[(&str, &SqlType, usize, Option<usize>)],
-) -> Result<Box<[Member]>, String> {
+pub(super) fn chosen_members(members: &[(String, Connect)], given: &[Source<'_>]) -> Result<Box<[Member]>, String> {
     let takes = |member: &str, name: &str| member == name || member.to_uppercase() == name;
-    if let Some((missed, ..)) = given.iter().find(|(name, ..)| !members.iter().any(|(member, _)| takes(member, name))) {
-        return Err(format!("Schema from Schema Registry misses field with name: {missed}"));
+    if let Some(missed) = given.iter().find(|source| !members.iter().any(|(member, _)| takes(member, source.name))) {
+        return Err(format!("Schema from Schema Registry misses field with name: {}", missed.name));
     }
     let member = |(name, connect): &(String, Connect)| {
-        let found = given.iter().find(|(given, ..)| given == name).or_else(|| given.iter().find(|(given, ..)| takes(name, given)));
-        Ok(match found {
-            Some((_, sql_type, index, carried)) => {
-                Member { name: quoted(name), index: Some(*index), slot: Slot::chosen(sql_type, connect)?, carried: *carried }
+        let exact = given.iter().find(|source| source.name == name);
+        Ok(match exact.or_else(|| given.iter().find(|source| takes(name, source.name))) {
+            Some(Source { sql_type, slot, carried, .. }) => {
+                Member { name: quoted(name), index: Some(*slot), slot: Slot::chosen(sql_type, connect)?, carried: *carried }
             }
             None => Member {
                 name: quoted(name),

@@ -10,19 +10,12 @@ use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor};
 
 use super::connect::{self, Member, Special, declared, item_type_name, members, pair, repeats, special, type_name};
 use super::cursor::Wire;
+use super::fields::{Fields, Place, Step};
 use super::parse::name_of;
-use super::read::{Fields, Place, Reader, Source, Step, Symbols, Target};
+use super::read::{Reader, Source, Symbols, Target};
 use super::special::Temporal;
+use crate::formats::schemas::columns::Wanted;
 use crate::types::{SqlType, Text, Value};
-
-/// A column that is wanted, and its slot; `None`: nobody reads it, but its type is checked.
-pub(super) struct Wanted<'c> {
-    pub name: &'c str,
-    pub sql_type: &'c SqlType,
-    pub slot: Option<usize>,
-    /// The number under which it may be carried.
-    pub carried: Option<usize>,
-}
 
 /// Compiles a message for columns.
 ///
@@ -68,11 +61,11 @@ fn fields(message: &MessageDescriptor, wanted: &[Wanted<'_>], path: &str) -> Res
                     if !default.is_null() {
                         defaults.push((slot, default));
                     }
-                    let place = match (place, &reader, column.carried) {
-                        (Place::Slot(slot), Reader::String | Reader::Bytes, Some(index)) => Place::Carried { slot, index },
-                        (place, ..) => place,
+                    let place = match (place, column.carried) {
+                        (Place::Slot(slot), Some(index)) if reader.carries() => Place::Carried { slot, index },
+                        (place, _) => place,
                     };
-                    steps.push(Step { number: field.number(), wire: reader.wire(), place, reader });
+                    steps.push(Step::new(field.number(), reader.wire(), place, reader));
                 }
             }
         }
@@ -97,7 +90,7 @@ fn place(field: &FieldDescriptor, target: &SqlType, slot: usize, path: &str) -> 
                 let (place, reader, default) = place(&field, target, slot, &format!("{path}->{name}"))?;
                 // An entry's value is never absent: Connect asks for it without looking whether it is there.
                 defaults.push((slot, if default.is_null() { reader.zero() } else { default }));
-                steps.push(Step { number: field.number(), wire: reader.wire(), place, reader });
+                steps.push(Step::new(field.number(), reader.wire(), place, reader));
             }
             let reader = Reader::Struct { fields: Box::new(Fields::new(steps, defaults)), width: 2 };
             Ok((Place::Entries(slot), reader, Value::Map(Default::default())))
@@ -131,7 +124,7 @@ fn union(
         };
         if let Some(slot) = column.slot {
             let place = Place::Choice { slot, index, width: wanted.len() };
-            steps.push(Step { number: field.number(), wire: wire_of(field), place, reader });
+            steps.push(Step::new(field.number(), wire_of(field), place, reader));
         }
     }
     Ok(())

@@ -3,21 +3,21 @@
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
 use super::connect::{self, Member, Special, declared, item_type_name, members, pair, repeats, special};
+use super::cursor::write_varint;
 use super::parse::name_of;
+use super::read::Reader;
 use super::write::{Carry, FieldWriter, Shape, SlotWriter, Writer};
+use crate::formats::schemas::columns::Source;
 use crate::types::SqlType;
 
 /// How deep messages may stand in one another.
 const MAX_DEPTH: usize = 100;
 
-/// A column, its slot, and the number under which it may be carried.
-pub(super) type Column<'c> = (&'c str, &'c SqlType, usize, Option<usize>);
-
 /// Compiles a message for columns.
 ///
 /// # Errors
 /// A column without a field, or one that can't be written as its field.
-pub(super) fn compile(message: &MessageDescriptor, columns: &[Column<'_>]) -> Result<Box<[FieldWriter]>, String> {
+pub(super) fn compile(message: &MessageDescriptor, columns: &[Source<'_>]) -> Result<Box<[FieldWriter]>, String> {
     fields(message, columns, 0)
 }
 
@@ -29,19 +29,20 @@ pub(super) fn compile_value(field: &FieldDescriptor, sql_type: &SqlType) -> Resu
     item(field, sql_type, 0)
 }
 
-fn fields(message: &MessageDescriptor, columns: &[Column<'_>], depth: usize) -> Result<Box<[FieldWriter]>, String> {
+fn fields(message: &MessageDescriptor, columns: &[Source<'_>], depth: usize) -> Result<Box<[FieldWriter]>, String> {
     if depth > MAX_DEPTH {
         return Err("The schema is nested too deep".to_owned());
     }
     let members = members(message);
     let mut writers: Vec<(u32, FieldWriter)> = Vec::new();
-    for (name, sql_type, slot, carried) in columns {
+    for Source { name, sql_type, slot, carried } in columns {
         let exact = members.iter().find(|member| member.name() == *name);
         let found = exact.or_else(|| members.iter().find(|member| member.name().to_uppercase() == *name));
         writers.push(match found {
             Some(Member::Field(field)) => {
-                let carried = carried.map(|index| Carry { index, is_text: **sql_type == SqlType::String });
-                (field.number(), FieldWriter::Field(SlotWriter { carried, ..slot_writer(field, sql_type, *slot, depth)? }))
+                let mut writer = slot_writer(field, sql_type, *slot, depth)?;
+                writer.carried = carried.and_then(|index| carry(index, sql_type, &writer.writer));
+                (field.number(), FieldWriter::Field(writer))
             }
             Some(Member::Union(oneof)) => {
                 let SqlType::Struct(wanted) = sql_type else {
@@ -81,7 +82,7 @@ fn slot_writer(field: &FieldDescriptor, sql_type: &SqlType, slot: usize, depth: 
                     let whole = if matches!(other, Kind::Bool) { SqlType::Boolean } else { SqlType::BigInt };
                     // A 32-bit key takes its number from a BIGINT that fits.
                     let inner = item(&key_field, &whole, depth + 1).or_else(|_| item(&key_field, &SqlType::Int, depth + 1))?;
-                    let tag = key_field.number() << 3 | inner.wire_bits();
+                    let tag = tag(&key_field, inner.wire_bits());
                     SlotWriter { slot: 0, tag, shape: Shape::Present, writer: Writer::Spelled(Box::new(inner)), carried: None }
                 }
             };
@@ -98,8 +99,29 @@ fn slot_writer(field: &FieldDescriptor, sql_type: &SqlType, slot: usize, depth: 
             (shape, item(field, sql_type, depth)?)
         }
     };
-    let tag = field.number() << 3 | if shape == Shape::Packed { 2 } else { writer.wire_bits() };
+    let tag = tag(field, if shape == Shape::Packed { 2 } else { writer.wire_bits() });
     Ok(SlotWriter { slot, tag, shape, writer, carried: None })
+}
+
+fn tag(field: &FieldDescriptor, wire_bits: u32) -> Box<[u8]> {
+    let mut tag = Vec::new();
+    write_varint(u64::from(field.number() << 3 | wire_bits), &mut tag);
+    tag.into()
+}
+
+/// What is done with a value that may be carried; `None`: no value of its type is.
+fn carry(index: usize, sql_type: &SqlType, writer: &Writer) -> Option<Carry> {
+    let (reader, is_same) = match sql_type {
+        // Numbers of 32 bits are written as if they had 64.
+        SqlType::Int => (Reader::Int, matches!(writer, Writer::Int32 | Writer::Int64 | Writer::Uint64)),
+        SqlType::BigInt => (Reader::BigInt, matches!(writer, Writer::Int64 | Writer::Uint64)),
+        SqlType::Double => (Reader::Double, matches!(writer, Writer::Double)),
+        SqlType::Boolean => (Reader::Boolean, matches!(writer, Writer::Bool)),
+        SqlType::String => (Reader::String, matches!(writer, Writer::String)),
+        SqlType::Bytes => (Reader::Bytes, matches!(writer, Writer::Bytes)),
+        _ => return None,
+    };
+    Some(if is_same { Carry::Copy(index) } else { Carry::Again(index, reader) })
 }
 
 fn item(field: &FieldDescriptor, sql_type: &SqlType, depth: usize) -> Result<Writer, String> {
@@ -131,8 +153,9 @@ fn item(field: &FieldDescriptor, sql_type: &SqlType, depth: usize) -> Result<Wri
             (Some(Special::Timestamp), SqlType::Timestamp) => Writer::Timestamp,
             (Some(Special::Wrapper(value)), _) => Writer::Wrapper(Box::new(item(&value, sql_type, depth + 1)?)),
             (None, SqlType::Struct(of)) => {
-                let columns: Vec<Column<'_>> =
-                    of.iter().enumerate().map(|(slot, field)| (&*field.name, &field.sql_type, slot, None)).collect();
+                let columns = of.iter().zip(0..);
+                let columns = columns.map(|(field, slot)| Source { name: &field.name, sql_type: &field.sql_type, slot, carried: None });
+                let columns: Vec<Source<'_>> = columns.collect();
                 Writer::Message(fields(message, &columns, depth + 1)?)
             }
             _ => return Err(mismatch(field, sql_type)),

@@ -2,13 +2,13 @@
 //! count that the payload states.
 
 use crate::formats::DecodeError;
+use crate::formats::varint::{self, Fault};
 
 /// How deep groups may stand in one another, as in Google's own parsers.
 const MAX_GROUPS: u32 = 100;
-/// Bytes of the longest varint.
-const MAX_VARINT_BYTES: usize = 10;
 
-pub(super) type Read<T> = Result<T, DecodeError>;
+/// What was read. An error is rare, so that it is kept apart and the result small.
+pub(super) type Read<T> = Result<T, Box<DecodeError>>;
 
 /// How the bytes behind a tag are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +28,26 @@ pub(super) struct Cursor<'a> {
 }
 
 #[cold]
-fn ends_early() -> DecodeError {
-    DecodeError::new("the message ends in the middle of a field")
+fn ends_early() -> Box<DecodeError> {
+    bad("the message ends in the middle of a field")
 }
 
 #[cold]
-fn bad(what: &str) -> DecodeError {
-    DecodeError::new(what)
+fn no_number(fault: Fault) -> Box<DecodeError> {
+    match fault {
+        Fault::Ends => ends_early(),
+        Fault::Long => bad("a varint is longer than ten bytes"),
+    }
+}
+
+#[cold]
+pub(super) fn not_utf8() -> Box<DecodeError> {
+    bad("a string is not UTF-8")
+}
+
+#[cold]
+pub(super) fn bad(what: impl Into<String>) -> Box<DecodeError> {
+    Box::new(DecodeError::new(what))
 }
 
 impl<'a> Cursor<'a> {
@@ -78,33 +91,18 @@ impl<'a> Cursor<'a> {
         self.array()
     }
 
+    /// Passes over so many bytes, or all that are left.
+    #[inline]
+    pub fn pass(&mut self, count: usize) {
+        self.rest = self.rest.get(count..).unwrap_or_default();
+    }
+
     /// A number of up to ten bytes; what is beyond 64 bits is cut off, as everywhere.
     #[inline]
     pub fn varint(&mut self) -> Read<u64> {
-        // Most numbers take one or two bytes.
-        match self.rest {
-            [first, rest @ ..] if *first < 0x80 => {
-                self.rest = rest;
-                Ok(u64::from(*first))
-            }
-            [first, second, rest @ ..] if *second < 0x80 => {
-                self.rest = rest;
-                Ok(u64::from(*first & 0x7f) | u64::from(*second) << 7)
-            }
-            _ => self.long_varint(),
-        }
-    }
-
-    fn long_varint(&mut self) -> Read<u64> {
-        let mut value = 0u64;
-        for (index, byte) in self.rest.iter().enumerate().take(MAX_VARINT_BYTES) {
-            value |= u64::from(byte & 0x7f) << (7 * index);
-            if *byte < 0x80 {
-                self.rest = self.rest.get(index + 1..).unwrap_or_default();
-                return Ok(value);
-            }
-        }
-        Err(if self.rest.len() < MAX_VARINT_BYTES { ends_early() } else { bad("a varint is longer than ten bytes") })
+        let (value, length) = varint::read(self.rest).map_err(no_number)?;
+        self.pass(length);
+        Ok(value)
     }
 
     /// Bytes behind their length.
@@ -116,7 +114,28 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub fn text(&mut self) -> Read<&'a str> {
-        std::str::from_utf8(self.sized()?).map_err(|_| bad("a string is not UTF-8"))
+        std::str::from_utf8(self.sized()?).map_err(|_| not_utf8())
+    }
+
+    /// As [`Self::varint`], and whether the number takes no more bytes than it needs.
+    #[inline]
+    pub fn short_varint(&mut self) -> Read<(u64, bool)> {
+        let (value, length) = varint::read(self.rest).map_err(no_number)?;
+        let is_short = match self.rest.get(length - 1) {
+            _ if length == 1 => true,
+            // The tenth byte has one bit.
+            Some(last) => *last != 0 && (length < varint::MAX_BYTES || *last == 1),
+            None => false,
+        };
+        self.pass(length);
+        Ok((value, is_short))
+    }
+
+    /// As [`Self::sized`], and whether the length takes no more bytes than it needs.
+    #[inline]
+    pub fn short_sized(&mut self) -> Read<(&'a [u8], bool)> {
+        let (length, is_short) = self.short_varint()?;
+        Ok((self.take(usize::try_from(length).unwrap_or(usize::MAX))?, is_short))
     }
 
     /// The number of the next field, and how it is laid out.
@@ -172,27 +191,13 @@ pub(super) fn unzigzag32(value: u32) -> i32 {
 }
 
 #[inline]
-pub(super) fn unzigzag64(value: u64) -> i64 {
-    ((value >> 1) as i64) ^ -((value & 1) as i64)
-}
-
-#[inline]
 pub(super) fn zigzag32(value: i32) -> u32 {
     ((value << 1) ^ (value >> 31)) as u32
 }
 
 #[inline]
-pub(super) fn zigzag64(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)) as u64
-}
-
-#[inline]
-pub(super) fn write_varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
+pub(super) fn write_varint(value: u64, out: &mut Vec<u8>) {
+    varint::write(value, out);
 }
 
 /// Appends bytes behind their length.
@@ -214,19 +219,9 @@ pub(super) fn write_within<E>(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>
         }
         return Ok(());
     }
-    let mut prefix = [0u8; MAX_VARINT_BYTES];
-    let mut used = 0;
-    let mut rest = length;
-    for byte in &mut prefix {
-        used += 1;
-        if rest < 0x80 {
-            *byte = rest as u8;
-            break;
-        }
-        *byte = rest as u8 | 0x80;
-        rest >>= 7;
-    }
-    out.splice(place..=place, prefix.into_iter().take(used));
+    let mut prefix = Vec::with_capacity(varint::MAX_BYTES);
+    write_varint(length as u64, &mut prefix);
+    out.splice(place..=place, prefix);
     Ok(())
 }
 
@@ -246,9 +241,8 @@ mod tests {
             }
         }
         assert!(Cursor::new(&[0xff; 11]).varint().is_err());
-        for value in [0, -1, 1, i64::MIN, i64::MAX] {
-            assert_eq!(unzigzag64(zigzag64(value)), value);
-            assert_eq!(unzigzag32(zigzag32(value as i32)), value as i32);
+        for value in [0, -1, 1, i32::MIN, i32::MAX] {
+            assert_eq!(unzigzag32(zigzag32(value)), value);
         }
     }
 

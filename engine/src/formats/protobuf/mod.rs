@@ -1,6 +1,6 @@
 //! PROTOBUF in Confluent's framing, and PROTOBUF_NOSR, which is bare messages.
 //!
-//! A message is compiled once to a plan that reads the wire format straight into the row's slots ([`compile`], [`read`]); each
+//! A message is compiled once to a plan that reads the wire format straight into the row's slots ([`compile`], [`fields`], [`read`]); each
 //! record is read by the plan of its own schema and message, so writers may evolve. What is written has the schema that ksqlDB
 //! would register for the columns ([`schema`]), or the one that a statement names by its id ([`compile_write`], [`write`]).
 //!
@@ -16,6 +16,7 @@ mod decode;
 #[cfg(test)]
 mod differential;
 mod encode;
+mod fields;
 mod frame;
 mod infer;
 pub(crate) mod known;
@@ -46,20 +47,8 @@ impl Format for ProtobufFormat {
         if self.is_framed { "PROTOBUF" } else { "PROTOBUF_NOSR" }
     }
 
-    fn supports_key(&self) -> bool {
-        true
-    }
-
-    fn supports_several_key_columns(&self) -> bool {
-        true
-    }
-
     fn supports_wrapping(&self) -> (bool, bool) {
         (true, !self.is_framed)
-    }
-
-    fn unwrapped_by_default(&self) -> bool {
-        false
     }
 
     fn carries(&self) -> bool {
@@ -91,8 +80,7 @@ impl Format for ProtobufFormat {
     }
 
     fn encoder(&self, layout: &Layout) -> Result<Box<dyn Encoder>, String> {
-        let make = if self.is_framed { encode::ProtobufEncoder::framed } else { encode::ProtobufEncoder::bare };
-        Ok(Box::new(make(layout)?))
+        Ok(Box::new(if self.is_framed { encode::framed(layout)? } else { encode::bare(layout)? }))
     }
 }
 

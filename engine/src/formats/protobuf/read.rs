@@ -1,17 +1,15 @@
-//! Reading messages: what a descriptor and the wanted columns were compiled to (see [`super::compile`]), and its run over a
-//! payload.
-//!
-//! Fields come in any order. Of a single value the last one counts, repeated ones add up whether they are packed or not, and
-//! a message that stands several times is the sum of its parts, as the wire format demands: such a rare field is gathered from
-//! the whole message around it and read once more.
+//! Reading values: what a field's type and a column's were compiled to (see [`super::compile`]). Messages are read by
+//! [`super::fields`].
 
 use std::sync::Arc;
 
-use super::cursor::{Cursor, Read, Wire, unzigzag32, unzigzag64};
+use super::cursor::{Cursor, Read, Wire, bad, not_utf8, unzigzag32};
+use super::fields::Fields;
 use super::special::{Temporal, decimal, float_text};
-use crate::formats::{DecodeError, Span};
+use crate::formats::carried::is_text;
+use crate::formats::varint::unzigzag;
 use crate::types::text::{DAY_MS, to_text, write_double, write_i64};
-use crate::types::{MapValue, Text, Value};
+use crate::types::{Text, Value};
 
 /// How many values a payload may unfold to: a message of no bytes may be a struct of a thousand zeros.
 const MAX_VALUES: usize = 1 << 22;
@@ -25,50 +23,10 @@ impl Budget {
     }
 
     #[inline]
-    fn spend(&mut self, values: usize) -> Read<()> {
-        self.0 =
-            self.0.checked_sub(values).ok_or_else(|| DecodeError::new(format!("the payload unfolds to more than {MAX_VALUES} values")))?;
+    pub fn spend(&mut self, values: usize) -> Read<()> {
+        self.0 = self.0.checked_sub(values).ok_or_else(|| bad(format!("the payload unfolds to more than {MAX_VALUES} values")))?;
         Ok(())
     }
-}
-
-/// The fields of a message that somebody reads.
-#[derive(Debug)]
-pub(super) struct Fields {
-    /// In the order of their numbers.
-    steps: Box<[Step]>,
-    /// For each small number: the step's index and one, or zero.
-    lookup: Box<[u8]>,
-    /// What absent fields are, where that is not null.
-    defaults: Box<[(usize, Value)]>,
-}
-
-/// Numbers that are found in the table.
-const MAX_LOOKUP: u32 = 256;
-
-#[derive(Debug)]
-pub(super) struct Step {
-    pub number: u32,
-    /// How one value is laid out.
-    pub wire: Wire,
-    pub place: Place,
-    pub reader: Reader,
-}
-
-/// Where a field's value goes.
-#[derive(Debug)]
-pub(super) enum Place {
-    /// A single value.
-    Slot(usize),
-    /// A single text or BYTES, left where it stands under this number where whoever reads wants it so.
-    Carried { slot: usize, index: usize },
-    /// Added to an ARRAY.
-    List(usize),
-    /// Added to a MAP; the reader is that of a struct of key and value.
-    Entries(usize),
-    /// A oneof's field: into the STRUCT of that width in `slot`, and all other choices become null. `index`: `None` where
-    /// nobody wants this choice.
-    Choice { slot: usize, index: Option<usize>, width: usize },
 }
 
 /// How a value is written, and what it becomes.
@@ -158,7 +116,7 @@ impl Source {
             Source::Int64 => cursor.varint()? as i64,
             Source::Uint32 => i64::from(cursor.varint()? as u32),
             Source::Sint32 => i64::from(unzigzag32(cursor.varint()? as u32)),
-            Source::Sint64 => unzigzag64(cursor.varint()?),
+            Source::Sint64 => unzigzag(cursor.varint()?),
             Source::Fixed32 => i64::from(u32::from_le_bytes(cursor.fixed32()?)),
             Source::Sfixed32 => i64::from(i32::from_le_bytes(cursor.fixed32()?)),
             Source::Fixed64 => i64::from_le_bytes(cursor.fixed64()?),
@@ -168,7 +126,7 @@ impl Source {
 
 impl Target {
     pub fn value(self, number: i64) -> Read<Value> {
-        let small = || i32::try_from(number).map_err(|_| DecodeError::new(format!("{number} is longer than 32 bits")));
+        let small = || i32::try_from(number).map_err(|_| bad(format!("{number} is longer than 32 bits")));
         Ok(match self {
             Target::Int => Value::Int(small()?),
             Target::BigInt => Value::BigInt(number),
@@ -178,7 +136,7 @@ impl Target {
             Target::Time if (0..=DAY_MS).contains(&number) => Value::Time(small()?),
             Target::Time => {
                 let why = format!("Time values must use number of milliseconds greater than 0 and less than {DAY_MS}.");
-                return Err(DecodeError::new(why));
+                return Err(bad(why));
             }
         })
     }
@@ -209,14 +167,46 @@ impl Reader {
         }
     }
 
-    fn is_message(&self) -> bool {
+    pub fn is_message(&self) -> bool {
         matches!(self, Reader::Decimal { .. } | Reader::Temporal { .. } | Reader::Wrapper { .. } | Reader::Struct { .. })
     }
 
-    /// Reads one value where it stands.
+    /// Whether a value is never null once it is there, and read where it stands.
+    pub fn is_plain(&self) -> bool {
+        use Reader::{BigInt, Boolean, Bytes, Double, Int, Number, String};
+        matches!(self, Int | BigInt | String | Double | Boolean | Bytes | Number { .. })
+    }
+
+    /// Whether values may be left where they stand: those that every schema of ours has in the same bytes.
+    pub fn carries(&self) -> bool {
+        self.is_plain() && !matches!(self, Reader::Number { .. })
+    }
+
+    /// Passes over a value that [may be left](Self::carries) where it stands, and says whether it would be written just so. A zero,
+    /// which another schema may leave out, and what takes more bytes than it needs would not.
     #[inline]
-    fn read(&self, cursor: &mut Cursor<'_>, budget: &mut Budget) -> Read<Value> {
-        Ok(match self {
+    pub fn pass(&self, cursor: &mut Cursor<'_>) -> Read<bool> {
+        match self {
+            Reader::String => {
+                let (bytes, is_short) = cursor.short_sized()?;
+                if !is_text(bytes) {
+                    return Err(not_utf8());
+                }
+                Ok(is_short && !bytes.is_empty())
+            }
+            Reader::BigInt => cursor.short_varint().map(|(value, is_short)| is_short && value != 0),
+            Reader::Int => cursor.short_varint().map(|(value, is_short)| is_short && value != 0 && i64::from(value as i32) as u64 == value),
+            Reader::Double => cursor.fixed64().map(|bytes| bytes != [0; 8]),
+            Reader::Boolean => cursor.short_varint().map(|(value, is_short)| is_short && value == 1),
+            Reader::Bytes => cursor.short_sized().map(|(bytes, is_short)| is_short && !bytes.is_empty()),
+            _ => Ok(false),
+        }
+    }
+
+    /// Reads one value where it stands into its place.
+    #[inline]
+    pub fn read_into(&self, cursor: &mut Cursor<'_>, place: &mut Value, budget: &mut Budget) -> Read<()> {
+        *place = match self {
             Reader::String => Value::String(Text::from(cursor.text()?)),
             Reader::BigInt => Value::BigInt(cursor.varint()? as i64),
             Reader::Int => Value::Int(cursor.varint()? as i32),
@@ -224,8 +214,15 @@ impl Reader {
             Reader::Boolean => Value::Boolean(cursor.varint()? != 0),
             Reader::Bytes => Value::bytes(cursor.sized()?),
             Reader::Number { source, target } => target.value(source.read(cursor)?)?,
-            _ => return self.read_rare(cursor, budget),
-        })
+            _ => self.read_rare(cursor, budget)?,
+        };
+        Ok(())
+    }
+
+    pub fn read(&self, cursor: &mut Cursor<'_>, budget: &mut Budget) -> Read<Value> {
+        let mut value = Value::Null;
+        self.read_into(cursor, &mut value, budget)?;
+        Ok(value)
     }
 
     fn read_rare(&self, cursor: &mut Cursor<'_>, budget: &mut Budget) -> Read<Value> {
@@ -279,220 +276,5 @@ impl Reader {
         };
         // A date without year, month and day is none.
         zero.unwrap_or(Value::Null)
-    }
-}
-
-impl Fields {
-    /// `defaults`: what absent fields are, where that is not null.
-    pub fn new(mut steps: Vec<Step>, defaults: Vec<(usize, Value)>) -> Self {
-        steps.sort_by_key(|step| step.number);
-        let mut lookup: Vec<u8> = Vec::new();
-        for (step, place) in steps.iter().zip(1u8..) {
-            if let Ok(number) = usize::try_from(step.number)
-                && step.number < MAX_LOOKUP
-            {
-                lookup.resize(number + 1, 0);
-                if let Some(entry) = lookup.last_mut() {
-                    *entry = place;
-                }
-            }
-        }
-        Fields { steps: steps.into(), lookup: lookup.into(), defaults: defaults.into() }
-    }
-
-    #[inline]
-    fn find(&self, number: u32) -> Option<&Step> {
-        match self.lookup.get(number as usize) {
-            Some(0) if self.steps.len() < usize::from(u8::MAX) => None,
-            Some(place) if *place > 0 => self.steps.get(usize::from(*place) - 1),
-            _ => self.search(number),
-        }
-    }
-
-    fn search(&self, number: u32) -> Option<&Step> {
-        let index = self.steps.binary_search_by_key(&number, |step| step.number).ok()?;
-        self.steps.get(index)
-    }
-
-    /// Reads a message into slots that are null.
-    ///
-    /// # Errors
-    /// The bytes are no message, or a value does not fit its column.
-    pub fn read(&self, body: &[u8], slots: &mut [Value], budget: &mut Budget) -> Read<()> {
-        self.read_carrying(body, slots, &mut [], budget)
-    }
-
-    /// As [`Self::read`]; `spans` say where carried values stand in `body`.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn read_carrying(&self, body: &[u8], slots: &mut [Value], spans: &mut [Span], budget: &mut Budget) -> Read<()> {
-        let mut cursor = Cursor::new(body);
-        // Messages that stand several times, and what they are all together. Hardly ever any.
-        let mut gathered: Vec<(u32, Value)> = Vec::new();
-        while !cursor.is_at_end() {
-            let (number, wire) = cursor.tag()?;
-            let Some(step) = self.find(number) else {
-                cursor.skip(number, wire)?;
-                continue;
-            };
-            if wire != step.wire {
-                match step.place {
-                    Place::List(slot) if wire == Wire::Sized => step.reader.packed(cursor.sized()?, place(slots, slot)?, budget)?,
-                    // As another version of the schema has it: not this field.
-                    _ => cursor.skip(number, wire)?,
-                }
-                continue;
-            }
-            match &step.place {
-                Place::Slot(slot) => {
-                    let place = place(slots, *slot)?;
-                    if place.is_null() || !step.reader.is_message() {
-                        *place = step.reader.read(&mut cursor, budget)?;
-                    } else {
-                        cursor.skip(number, wire)?;
-                        if gathered.iter().all(|(known, _)| *known != number) {
-                            *place = step.reader.read_body(&self.gather(body, step)?, budget)?;
-                            gathered.push((number, Value::Null));
-                        }
-                    }
-                }
-                Place::Carried { slot, index } => {
-                    let place = place(slots, *slot)?;
-                    let Some(span) = spans.get_mut(*index) else {
-                        *place = step.reader.read(&mut cursor, budget)?;
-                        continue;
-                    };
-                    let length = if matches!(step.reader, Reader::String) { cursor.text()?.len() } else { cursor.sized()?.len() };
-                    let end = body.len() - cursor.rest().len();
-                    *span = Span { start: end - length, end };
-                    if length == 0 {
-                        *place = step.reader.zero();
-                    }
-                }
-                Place::List(slot) => {
-                    let item = step.reader.read(&mut cursor, budget)?;
-                    push(place(slots, *slot)?, item, budget)?;
-                }
-                Place::Entries(slot) => {
-                    let Reader::Struct { fields, .. } = &step.reader else { return Err(DecodeError::new("a map has no entries")) };
-                    let mut entry = [Value::Null, Value::Null];
-                    fields.read(cursor.sized()?, &mut entry, budget)?;
-                    insert(place(slots, *slot)?, entry, budget)?;
-                }
-                Place::Choice { slot, index, width } => {
-                    let choices = choices(place(slots, *slot)?, *width, budget)?;
-                    let is_again = index.and_then(|index| choices.get(index)).is_some_and(|value| !value.is_null());
-                    if !is_again {
-                        choices.iter_mut().for_each(Value::set_null);
-                    }
-                    let Some(choice) = index.and_then(|index| choices.get_mut(index)) else {
-                        cursor.skip(number, wire)?;
-                        continue;
-                    };
-                    if let Some((_, whole)) = gathered.iter().find(|(known, _)| *known == number) {
-                        cursor.skip(number, wire)?;
-                        *choice = whole.clone();
-                    } else if is_again && step.reader.is_message() {
-                        cursor.skip(number, wire)?;
-                        *choice = step.reader.read_body(&self.gather(body, step)?, budget)?;
-                        gathered.push((number, choice.clone()));
-                    } else {
-                        *choice = step.reader.read(&mut cursor, budget)?;
-                    }
-                }
-            }
-        }
-        for (slot, default) in &self.defaults {
-            let place = place(slots, *slot)?;
-            if place.is_null() {
-                *place = default.clone();
-            }
-        }
-        Ok(())
-    }
-
-    /// All that a message's field says in `body`, one after another, which is the same as their sum. Of a oneof's field: what
-    /// stands behind the last other choice.
-    #[cold]
-    fn gather(&self, body: &[u8], of: &Step) -> Read<Vec<u8>> {
-        let mut whole = Vec::new();
-        let mut cursor = Cursor::new(body);
-        while !cursor.is_at_end() {
-            let (number, wire) = cursor.tag()?;
-            if number == of.number && wire == Wire::Sized {
-                whole.extend_from_slice(cursor.sized()?);
-                continue;
-            }
-            cursor.skip(number, wire)?;
-            if self.find(number).is_some_and(|step| step.wire == wire && step.place.is_choice_of(&of.place)) {
-                whole.clear();
-            }
-        }
-        Ok(whole)
-    }
-}
-
-impl Place {
-    /// Whether both are of the same oneof.
-    fn is_choice_of(&self, other: &Place) -> bool {
-        matches!((self, other), (Place::Choice { slot, .. }, Place::Choice { slot: other, .. }) if slot == other)
-    }
-}
-
-impl Reader {
-    /// Adds the items of a packed field.
-    fn packed(&self, content: &[u8], list: &mut Value, budget: &mut Budget) -> Read<()> {
-        let mut cursor = Cursor::new(content);
-        while !cursor.is_at_end() {
-            let item = self.read(&mut cursor, budget)?;
-            push(list, item, budget)?;
-        }
-        Ok(())
-    }
-}
-
-/// A slot of the row or of a struct. That there is none can't be: plans are made for their rows.
-#[inline]
-fn place(slots: &mut [Value], slot: usize) -> Read<&mut Value> {
-    slots.get_mut(slot).ok_or_else(|| DecodeError::new("a row has fewer slots than its plan"))
-}
-
-#[inline]
-fn push(list: &mut Value, item: Value, budget: &mut Budget) -> Read<()> {
-    budget.spend(1)?;
-    // An enum's unknown number counts as absent.
-    if item.is_null() {
-        return Ok(());
-    }
-    match list {
-        Value::Array(items) => Arc::make_mut(items).push(item),
-        _ => *list = Value::array(vec![item]),
-    }
-    Ok(())
-}
-
-/// Adds an entry to a map. Of equal keys the last one counts.
-fn insert(map: &mut Value, [key, value]: [Value; 2], budget: &mut Budget) -> Read<()> {
-    budget.spend(2)?;
-    if !matches!(map, Value::Map(_)) {
-        *map = Value::Map(Arc::default());
-    }
-    if let Value::Map(entries) = map {
-        let entries: &mut MapValue = Arc::make_mut(entries);
-        entries.insert(key, value);
-    }
-    Ok(())
-}
-
-/// The choices of a oneof, all null where none was met yet.
-fn choices<'v>(union: &'v mut Value, width: usize, budget: &mut Budget) -> Read<&'v mut [Value]> {
-    if !matches!(union, Value::Struct(_)) {
-        budget.spend(width)?;
-        *union = Value::Struct((0..width).map(|_| Value::Null).collect());
-    }
-    match union {
-        Value::Struct(choices) => Arc::get_mut(choices).ok_or_else(|| DecodeError::new("a oneof is shared")),
-        _ => Err(DecodeError::new("a oneof is no struct")),
     }
 }

@@ -29,11 +29,9 @@ pub(super) fn printer(schema: &crate::registry::Schema) -> Result<Printer, Strin
 }
 
 fn show(payload: &[u8], parsed: &Parsed) -> Result<String, String> {
-    // Which id it was does not matter here.
-    let framed = [&[0; 5], payload].concat();
-    let prefix = frame::split(&framed).map_err(|error| error.to_string())?.prefix;
-    let descriptor = frame::message(parsed, prefix)?;
-    let body = framed.get(1 + prefix.len()..).unwrap_or_default();
+    let indexes_bytes = frame::indexes_bytes(payload).map_err(|error| error.to_string())?;
+    let (indexes, body) = payload.split_at_checked(indexes_bytes).ok_or("the payload ends in its message indexes")?;
+    let descriptor = frame::message(parsed, indexes)?;
     let message = DynamicMessage::decode(descriptor, body).map_err(|error| error.to_string())?;
     let mut show = Show { out: String::new() };
     show.message(&message)?;
@@ -123,7 +121,7 @@ impl Show {
         for Unknown { number, wire, content } in fields {
             self.begin(&number.to_string())?;
             let mut cursor = Cursor::new(content);
-            let bad = |error: crate::formats::DecodeError| error.to_string();
+            let bad = |error: Box<crate::formats::DecodeError>| error.to_string();
             match wire {
                 Wire::Varint => self.display(format_args!(": {}", cursor.varint().map_err(bad)?)),
                 Wire::Fixed32 => self.display(format_args!(": 0x{:08x}", u32::from_le_bytes(cursor.fixed32().map_err(bad)?))),

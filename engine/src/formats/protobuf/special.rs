@@ -3,8 +3,7 @@
 use bigdecimal::BigDecimal;
 use num_bigint::BigInt;
 
-use super::cursor::{Cursor, Read, Wire};
-use crate::formats::DecodeError;
+use super::cursor::{Cursor, Read, Wire, bad};
 use crate::types::Value;
 use crate::types::text::{days_from_civil, days_in_month, read_decimal, to_text, write_double};
 
@@ -30,19 +29,18 @@ impl Temporal {
                     (Ok(month @ 1..=12), Ok(day)) if year > 0 && (1..=days_in_month(year, month)).contains(&day) => {
                         Ok(days_from_civil(year, month, day))
                     }
-                    _ => Err(DecodeError::new(format!("{first}-{second}-{third} is no date"))),
+                    _ => Err(bad(format!("{first}-{second}-{third} is no date"))),
                 }
             }
             Temporal::Time => {
                 if !((0..24).contains(&first) && (0..60).contains(&second) && (0..60).contains(&third) && is_nanos(fourth)) {
-                    return Err(DecodeError::new(format!("{first}:{second}:{third} and {fourth} nanoseconds is no time of a day")));
+                    return Err(bad(format!("{first}:{second}:{third} and {fourth} nanoseconds is no time of a day")));
                 }
                 Ok(((first * 60 + second) * 60 + third) * 1_000 + fourth / NANOS_PER_MS)
             }
             Temporal::Timestamp => {
                 let ms = first.checked_mul(1_000).and_then(|ms| ms.checked_add(second / NANOS_PER_MS));
-                ms.filter(|_| is_nanos(second))
-                    .ok_or_else(|| DecodeError::new(format!("{first} seconds and {second} nanoseconds is no timestamp")))
+                ms.filter(|_| is_nanos(second)).ok_or_else(|| bad(format!("{first} seconds and {second} nanoseconds is no timestamp")))
             }
         }
     }
@@ -79,10 +77,10 @@ pub(super) fn decimal(body: &[u8], precision: u32, scale: u32) -> Read<Value> {
         }
     }
     if unscaled.len() > MAX_DECIMAL_BYTES {
-        return Err(DecodeError::new(format!("a decimal has more than {MAX_DECIMAL_BYTES} bytes")));
+        return Err(bad(format!("a decimal has more than {MAX_DECIMAL_BYTES} bytes")));
     }
     let number = BigDecimal::new(BigInt::from_signed_bytes_be(unscaled), i64::from(written_scale));
-    Ok(Value::decimal(read_decimal(&number, precision, scale).map_err(DecodeError::new)?))
+    Ok(Value::decimal(read_decimal(&number, precision, scale).map_err(bad)?))
 }
 
 /// A float as Java spells it: with no more digits than a float has.

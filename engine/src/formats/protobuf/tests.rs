@@ -473,7 +473,7 @@ fn a_schema_named_by_its_id_is_written() {
 }
 
 #[test]
-fn texts_that_only_pass_are_carried() {
+fn values_that_only_pass_are_carried() {
     let registry = Arc::new(MemoryRegistry::default());
     let columns = [("S", SqlType::String), ("B", SqlType::Bytes), ("I", SqlType::Int), ("E", SqlType::String)];
     let carrying = |layout: &Layout| {
@@ -497,7 +497,7 @@ fn texts_that_only_pass_are_carried() {
     for format in [&PROTOBUF, &PROTOBUF_NOSR] {
         for nulls in [None, Some(NullRepresentation::Optional), Some(NullRepresentation::Wrapper)] {
             let layout = shaped(format, &columns, &registry, nulls);
-            let carries = if nulls == Some(NullRepresentation::Wrapper) { 0 } else { 3 };
+            let carries = if nulls == Some(NullRepresentation::Wrapper) { 0 } else { 4 };
             assert_eq!(through(format, &layout, &layout, &full), (full.to_vec(), carries));
             assert_eq!(through(format, &layout, &layout, &empty).0, empty);
             if nulls.is_some() {
@@ -514,8 +514,8 @@ fn texts_that_only_pass_are_carried() {
     let schema = Schema::new(SchemaKind::Protobuf, text);
     let id = registry.register("u-value", &schema).unwrap();
     to.schemas.as_mut().unwrap().spec.writes = Some(WriteSchema { id, schema });
-    assert_eq!(through(&PROTOBUF, &from, &to, &full), (full.to_vec(), 3));
-    // The last one of several counts, an empty one too; what is no text is told.
+    assert_eq!(through(&PROTOBUF, &from, &to, &full), (full.to_vec(), 4));
+    // The last one of several counts, an empty one too; what is no text is told. A text is carried with its length.
     let (layout, id) = foreign("syntax = \"proto3\"; message M { string s = 1; }", &[("S", SqlType::String)]);
     let mut decoder = PROTOBUF.decoder(&carrying(&layout)).unwrap();
     let mut read = |body: &[u8]| {
@@ -525,7 +525,8 @@ fn texts_that_only_pass_are_carried() {
         carried.keep(&payload);
         Ok::<_, String>((carried.get(0).map(<[u8]>::to_vec), slots.remove(0)))
     };
-    assert_eq!(read(&[sized(1, b"a"), sized(1, b"bc")].concat()).unwrap().0.as_deref(), Some(&b"bc"[..]));
+    assert_eq!(read(&[sized(1, b"a"), sized(1, b"bc")].concat()).unwrap().0.as_deref(), Some(&b"\x02bc"[..]));
     assert_eq!(read(&[sized(1, b"a"), sized(1, b"")].concat()).unwrap(), (None, Value::string("")));
+    assert_eq!(read(&[sized(1, b"a"), vec![0x0a, 0x81, 0, b'b']].concat()).unwrap(), (None, Value::string("b")), "a long length");
     assert_eq!(read(&sized(1, &[0xff])).unwrap_err(), "a string is not UTF-8");
 }

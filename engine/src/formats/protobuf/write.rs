@@ -3,10 +3,14 @@
 //! As Google's writers have it: fields in the order of their numbers, repeated numbers packed, and neither nulls nor zeros that
 //! nobody could tell from them.
 
-use num_bigint::Sign;
+use bigdecimal::ToPrimitive;
 
-use super::cursor::{write_sized, write_varint, write_within, zigzag32, zigzag64};
+use super::cursor::{Cursor, write_sized, write_varint, write_within, zigzag32};
+use super::read::{Budget, Reader};
 use super::special::NANOS_PER_MS;
+use crate::formats::carried::Copying;
+use crate::formats::unscaled::Unscaled;
+use crate::formats::varint::zigzag;
 use crate::formats::{Carried, EncodeError};
 use crate::types::Value;
 use crate::types::text::civil_from_days;
@@ -33,18 +37,21 @@ pub(super) enum FieldWriter {
 pub(super) struct SlotWriter {
     /// Of the row, or of the struct.
     pub slot: usize,
-    pub tag: u32,
+    /// As it is written.
+    pub tag: Box<[u8]>,
     pub shape: Shape,
     pub writer: Writer,
     /// Where its value may be carried.
     pub carried: Option<Carry>,
 }
 
-/// The number of a carried value, and whether it is a text or BYTES.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Carry {
-    pub index: usize,
-    pub is_text: bool,
+/// What is done with a value that is carried under this number.
+#[derive(Debug)]
+pub(super) enum Carry {
+    /// It is copied behind the tag.
+    Copy(usize),
+    /// The schema has another type here: it is read and written.
+    Again(usize, Reader),
 }
 
 /// How many values a field holds.
@@ -96,51 +103,49 @@ pub(super) enum Writer {
 
 /// Writes the fields of a row, some of whose values may be carried.
 pub(super) fn write_row(fields: &[FieldWriter], slots: &[Value], carried: &Carried, out: &mut Vec<u8>) -> Write {
+    let mut copying = Copying::new(carried);
     for field in fields {
-        let bytes = match field {
-            FieldWriter::Field(field) => field.carried.and_then(|carry| carried.get(carry.index)).map(|bytes| (field, bytes)),
-            FieldWriter::Choice { .. } => None,
-        };
-        match bytes {
-            Some((field, bytes)) => field.write_carried(bytes, out)?,
-            None => write_fields(std::slice::from_ref(field), slots, out)?,
+        if let FieldWriter::Field(SlotWriter { tag, carried: Some(Carry::Copy(index)), .. }) = field
+            && copying.value(*index, tag, out)
+        {
+            continue;
+        }
+        copying.finish(out);
+        if let FieldWriter::Field(field) = field
+            && let Some(Carry::Again(index, reader)) = &field.carried
+            && let Some(bytes) = carried.get(*index)
+        {
+            let value = reader.read(&mut Cursor::new(bytes), &mut Budget::new()).map_err(|error| EncodeError::new(error.to_string()))?;
+            field.write(&value, out)?;
+        } else {
+            field.write(slots, out)?;
         }
     }
+    copying.finish(out);
     Ok(())
 }
 
-/// Writes the fields of a row or of a struct.
-pub(super) fn write_fields(fields: &[FieldWriter], slots: &[Value], out: &mut Vec<u8>) -> Write {
-    for field in fields {
-        match field {
-            FieldWriter::Field(field) => field.write(slots.get(field.slot).unwrap_or(&Value::Null), out)?,
+impl FieldWriter {
+    /// Writes the field of a row or of a struct.
+    #[inline]
+    fn write(&self, slots: &[Value], out: &mut Vec<u8>) -> Write {
+        match self {
+            FieldWriter::Field(field) => field.write(slots.get(field.slot).unwrap_or(&Value::Null), out),
             FieldWriter::Choice { slot, choices } => {
-                let Some(Value::Struct(values)) = slots.get(*slot) else { continue };
+                let Some(Value::Struct(values)) = slots.get(*slot) else { return Ok(()) };
                 let set = choices.iter().find_map(|choice| Some((choice, values.get(choice.slot).filter(|value| !value.is_null())?)));
-                if let Some((choice, value)) = set {
-                    choice.write(value, out)?;
-                }
+                set.map_or(Ok(()), |(choice, value)| choice.write(value, out))
             }
         }
     }
-    Ok(())
 }
 
 impl SlotWriter {
-    /// Writes a carried value, which is not empty.
-    fn write_carried(&self, bytes: &[u8], out: &mut Vec<u8>) -> Write {
-        match self.writer {
-            Writer::String | Writer::Bytes => {
-                write_varint(u64::from(self.tag), out);
-                write_sized(bytes, out);
-                Ok(())
-            }
-            // The schema that was chosen has another type here: an enum, a wrapper.
-            _ if self.carried.is_some_and(|carry| carry.is_text) => {
-                let text = std::str::from_utf8(bytes).map_err(|_| wrong_type())?;
-                self.write(&Value::string(text), out)
-            }
-            _ => self.write(&Value::bytes(bytes), out),
+    #[inline]
+    fn begin(&self, out: &mut Vec<u8>) {
+        match *self.tag {
+            [byte] => out.push(byte),
+            ref bytes => out.extend_from_slice(bytes),
         }
     }
 
@@ -152,11 +157,11 @@ impl SlotWriter {
         match self.shape {
             Shape::Implicit if is_zero(value, &self.writer) => Ok(()),
             Shape::Present | Shape::Implicit => {
-                write_varint(u64::from(self.tag), out);
+                self.begin(out);
                 self.writer.write(value, out)
             }
             Shape::Repeated => items(value)?.iter().try_for_each(|item| {
-                write_varint(u64::from(self.tag), out);
+                self.begin(out);
                 self.writer.write(item, out)
             }),
             Shape::Packed => {
@@ -164,13 +169,13 @@ impl SlotWriter {
                 if items.is_empty() {
                     return Ok(());
                 }
-                write_varint(u64::from(self.tag), out);
+                self.begin(out);
                 write_within(out, |out| items.iter().try_for_each(|item| self.writer.write(item, out)))
             }
             Shape::Entries => {
                 let (Value::Map(entries), Writer::Entry(key, value)) = (value, &self.writer) else { return Err(wrong_type()) };
                 entries.iter().try_for_each(|(entry_key, entry_value)| {
-                    write_varint(u64::from(self.tag), out);
+                    self.begin(out);
                     write_within(out, |out| {
                         key.write(entry_key, out)?;
                         value.write(entry_value, out)
@@ -258,7 +263,7 @@ impl Writer {
             (Writer::Bool, Value::Boolean(value)) => out.push(u8::from(*value)),
             (Writer::Uint32, _) => write_varint(u64::from(unsigned("uint32")?), out),
             (Writer::Sint32, _) => write_varint(u64::from(zigzag32(small("sint32")?)), out),
-            (Writer::Sint64, _) => write_varint(zigzag64(whole(value)?), out),
+            (Writer::Sint64, _) => write_varint(zigzag(whole(value)?), out),
             (Writer::Fixed32, _) => out.extend_from_slice(&unsigned("fixed32")?.to_le_bytes()),
             (Writer::Sfixed32, _) => out.extend_from_slice(&small("sfixed32")?.to_le_bytes()),
             (Writer::Fixed64 | Writer::Sfixed64, _) => out.extend_from_slice(&whole(value)?.to_le_bytes()),
@@ -279,7 +284,7 @@ impl Writer {
     /// Writes the content of a message.
     pub fn write_body(&self, value: &Value, out: &mut Vec<u8>) -> Write {
         match (self, value) {
-            (Writer::Message(fields), Value::Struct(values)) => write_fields(fields, values, out)?,
+            (Writer::Message(fields), Value::Struct(values)) => fields.iter().try_for_each(|field| field.write(values, out))?,
             (Writer::Wrapper(inner), _) => {
                 if !is_zero(value, inner) {
                     write_varint(u64::from(1 << 3 | inner.wire_bits()), out);
@@ -287,10 +292,18 @@ impl Writer {
                 }
             }
             (Writer::Decimal, Value::Decimal(number)) => {
-                let (unscaled, scale) = number.as_bigint_and_exponent();
+                let (unscaled, scale) = number.as_bigint_and_scale();
                 write_varint(1 << 3 | 2, out);
-                write_sized(&unscaled.to_signed_bytes_be(), out);
-                let digits = if unscaled.sign() == Sign::NoSign { 1 } else { number.digits() };
+                let digits = match unscaled.to_i128() {
+                    Some(small) => {
+                        write_sized(Unscaled::new(small).bytes(), out);
+                        u64::from(small.unsigned_abs().checked_ilog10().unwrap_or_default()) + 1
+                    }
+                    None => {
+                        write_sized(&unscaled.to_signed_bytes_be(), out);
+                        number.digits()
+                    }
+                };
                 integer(2, i64::try_from(digits).unwrap_or(i64::MAX), out);
                 integer(3, scale, out);
             }

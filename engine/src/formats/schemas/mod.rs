@@ -1,4 +1,10 @@
-//! What a format whose payloads have schemas can do with them, besides reading and writing records.
+//! What a format whose payloads have schemas can do with them, and what all such formats share: the id before a payload
+//! ([`frame`]), a plan for each schema that is met ([`plans`]), a row or a single value behind a prefix ([`encoder`]).
+
+pub(super) mod columns;
+pub(super) mod encoder;
+pub(super) mod frame;
+pub(super) mod plans;
 
 use std::sync::Arc;
 
