@@ -15,7 +15,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
@@ -192,23 +192,41 @@ impl Accepting {
                 () = stopped(&mut stop) => return,
             };
             let Ok(permit) = permit else { return };
-            let (handler, tls, stop) = (handler.clone(), self.tls.clone(), stop.clone());
+            let (handler, tls, mut stop) = (handler.clone(), self.tls.clone(), stop.clone());
             let watch = Watch::new(self.patience);
             let entered = self.open.add(watch.clone());
             tokio::spawn(async move {
                 // Rows go out when they are there.
                 let _ = stream.set_nodelay(true);
+                // What serves a connection is large, and there may be very many connections that say nothing.
                 let stream = match &tls {
-                    None => Some(Stream::Plain(stream)),
-                    Some(tls) => handshake(stream, peer, tls, &watch).await,
+                    None if begins(&stream, &watch, &mut stop).await => Some(Stream::Plain(stream)),
+                    None => None,
+                    Some(tls) => Box::pin(handshake(stream, peer, tls, &watch)).await,
                 };
                 if let Some(stream) = stream {
-                    serve(stream, peer, handler, watch, stop).await;
+                    Box::pin(serve(stream, peer, handler, watch, stop)).await;
                 }
                 drop(entered);
                 drop(permit);
             });
         }
+    }
+}
+
+/// Waits for a connection's first byte. Whether it came; else the connection has to go.
+async fn begins(stream: &TcpStream, watch: &Watch, stop: &mut watch::Receiver<bool>) -> bool {
+    let idle_too_long = async {
+        match watch.deadline() {
+            Some((at, _)) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        ready = stream.readable() => ready.is_ok(),
+        () = watch.asked_for_room() => false,
+        () = stopped(stop) => false,
+        () = idle_too_long => false,
     }
 }
 
@@ -290,7 +308,6 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
 
     struct Echo;
 

@@ -34,44 +34,38 @@ fn acknowledgements_come_while_the_body_is_open() {
     let server = ServerProcess::start(&folder.path().join("data"), &[]);
     server.ksql("CREATE STREAM s (k STRING KEY, a INT, d DECIMAL(5, 2)) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-    runtime
-        .block_on(tokio::time::timeout(PATIENCE, async {
-            let stream = tokio::net::TcpStream::connect(server.address()).await.expect("a connection");
-            let (mut sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
-            tokio::spawn(connection);
-            let mut ask = async |target: &str| {
-                let (parts, body) = unbounded_channel();
-                parts.send(Bytes::from(format!("{{\"target\": \"{target}\"}}\n"))).expect("sent");
-                let request =
-                    hyper::Request::post(format!("http://{}/inserts-stream", server.address())).body(Parts(body)).expect("a request");
-                (parts, sender.send_request(request).await.expect("an answer"))
-            };
-            let (parts, answer) = ask("s").await;
-            assert_eq!(answer.status(), 200);
-            let mut answer = answer.into_body();
-            for seq in 0..5 {
-                // In pieces, and the next only when the one before was acknowledged.
-                parts.send(Bytes::from(format!("{{\"k\": \"{seq}\", "))).expect("sent");
-                parts.send(Bytes::from(format!("\"a\": {seq}, \"d\": 1.5}}\n"))).expect("sent");
-                let data = answer.frame().await.expect("a frame").expect("a whole answer").into_data().expect("data");
-                assert_eq!(serde_json::from_slice::<Json>(&data).expect("JSON"), json!({"status": "ok", "seq": seq}));
-            }
-            // The first that is wrong ends it; what comes behind it is not written.
-            parts.send(Bytes::from("{\"k\": \"x\", \"a\": \"1\"}\n{\"k\": \"y\"}\n")).expect("sent");
-            let rest = answer.collect().await.expect("the end").to_bytes();
-            let error: Json = serde_json::from_slice(&rest).expect("one error");
-            assert_eq!(
-                (&error["@type"], &error["seq"], &error["error_code"]),
-                (&json!("InsertError"), &json!(5), &json!(40000)),
-                "{error}"
-            );
-            assert!(error["message"].as_str().is_some_and(|m| m.contains("STRING into type INTEGER")), "{error}");
-            let (_parts, answer) = ask("nosuch").await;
-            assert_eq!(answer.status(), 400);
-            let error: Json = serde_json::from_slice(&answer.into_body().collect().await.expect("an answer").to_bytes()).expect("JSON");
-            assert_eq!(error["error_code"], 40001, "{error}");
-        }))
-        .expect("in time");
+    let streamed = async {
+        let stream = tokio::net::TcpStream::connect(server.address()).await.expect("a connection");
+        let (mut sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
+        tokio::spawn(connection);
+        let mut ask = async |target: &str| {
+            let (parts, body) = unbounded_channel();
+            parts.send(Bytes::from(format!("{{\"target\": \"{target}\"}}\n"))).expect("sent");
+            let request = hyper::Request::post(format!("http://{}/inserts-stream", server.address())).body(Parts(body)).expect("a request");
+            (parts, sender.send_request(request).await.expect("an answer"))
+        };
+        let (parts, answer) = ask("s").await;
+        assert_eq!(answer.status(), 200);
+        let mut answer = answer.into_body();
+        for seq in 0..5 {
+            // In pieces, and the next only when the one before was acknowledged.
+            parts.send(Bytes::from(format!("{{\"k\": \"{seq}\", "))).expect("sent");
+            parts.send(Bytes::from(format!("\"a\": {seq}, \"d\": 1.5}}\n"))).expect("sent");
+            let data = answer.frame().await.expect("a frame").expect("a whole answer").into_data().expect("data");
+            assert_eq!(serde_json::from_slice::<Json>(&data).expect("JSON"), json!({"status": "ok", "seq": seq}));
+        }
+        // The first that is wrong ends it; what comes behind it is not written.
+        parts.send(Bytes::from("{\"k\": \"x\", \"a\": \"1\"}\n{\"k\": \"y\"}\n")).expect("sent");
+        let rest = answer.collect().await.expect("the end").to_bytes();
+        let error: Json = serde_json::from_slice(&rest).expect("one error");
+        assert_eq!((&error["@type"], &error["seq"], &error["error_code"]), (&json!("InsertError"), &json!(5), &json!(40000)), "{error}");
+        assert!(error["message"].as_str().is_some_and(|m| m.contains("STRING into type INTEGER")), "{error}");
+        let (_parts, answer) = ask("nosuch").await;
+        assert_eq!(answer.status(), 400);
+        let error: Json = serde_json::from_slice(&answer.into_body().collect().await.expect("an answer").to_bytes()).expect("JSON");
+        assert_eq!(error["error_code"], 40001, "{error}");
+    };
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, streamed).await }).expect("in time");
     assert_eq!(server.pull("SELECT k FROM s;"), (0..5).map(|seq| json!([seq.to_string()])).collect::<Vec<_>>());
     // HTTP/1.1 can't answer while it is asked.
     let (status, answer) = server.raw("POST", "/inserts-stream", b"{\"target\": \"s\"}\n").expect("an answer");

@@ -30,7 +30,7 @@ fn jaas(module: &str, user: &str, password: &str) -> String {
 fn works(server: &ServerProcess, name: &str) {
     server.ksql(&format!(
         "CREATE STREAM {name} (k STRING KEY, n INT) WITH (KAFKA_TOPIC='{name}', PARTITIONS=1, VALUE_FORMAT='JSON');
-         CREATE TABLE {name}_t AS SELECT k, COUNT(*) AS c FROM {name} GROUP BY k;
+         CREATE TABLE {name}_t WITH (KAFKA_TOPIC='{name}_t') AS SELECT k, COUNT(*) AS c FROM {name} GROUP BY k;
          INSERT INTO {name} (k, n) VALUES ('a', 1);
          INSERT INTO {name} (k, n) VALUES ('a', 2);"
     ));
@@ -63,6 +63,7 @@ fn locked_brokers_are_opened_by_javas_properties_and_denials_name_topic_and_oper
     broker.allow(GUEST, &["--operation", "All", "--topic", "open", "--resource-pattern-type", "prefixed"]);
     broker.allow(GUEST, &["--operation", "Describe", "--operation", "DescribeConfigs", "--operation", "Write", "--topic", "unread"]);
     broker.allow(GUEST, &["--operation", "Describe", "--operation", "DescribeConfigs", "--operation", "Read", "--topic", "unwritten"]);
+    broker.allow(GUEST, &["--operation", "Describe", "--operation", "DescribeConfigs", "--topic", "closed"]);
     broker.allow(GUEST, &["--operation", "All", "--group", "*"]);
 
     let (plain, scram) = ("plain.PlainLoginModule", "scram.ScramLoginModule");
@@ -149,7 +150,7 @@ fn locked_brokers_are_opened_by_javas_properties_and_denials_name_topic_and_oper
     let (status, error) = refused(&guest, "INSERT INTO readable (k, n) VALUES ('a', 1);");
     assert!(status >= 400 && error["message"].as_str().is_some_and(|m| m.contains("unwritten")), "{error}");
     let (status, error) = refused(&guest, "CREATE STREAM c (k STRING KEY) WITH (KAFKA_TOPIC='unseen', VALUE_FORMAT='JSON');");
-    assert!(status >= 400 && error["message"].as_str().is_some_and(|m| m.contains("unseen")), "{error}");
+    assert!(status == 403 && error["message"].as_str().is_some_and(|m| m.contains("Describe on topic(s): [unseen]")), "{error}");
     works(&guest, "open_still");
     assert_eq!(guest.terminate(), Some(0));
 }
