@@ -16,6 +16,7 @@ use super::filter::Filter;
 use super::flat_map::FlatMap;
 use super::group_by::GroupBy;
 use super::repartition::{RepartitionReader, RepartitionSink};
+use super::repeatable::is_repeatable;
 use super::select::Select;
 use super::select_key::SelectKey;
 use super::sink::Sink;
@@ -126,8 +127,15 @@ pub(super) fn graph(plan: &QueryPlan, spec: &TaskSpec, part: &Part<'_>, env: &Bu
         // A table that is kept again behind the topic finds the old rows there.
         let writes_old = !matches!(part.root.kind, StepKind::TableRekey { .. });
         let old_writer = writes_old.then(writer).transpose()?;
-        let sink =
-            RepartitionSink { writer: writer()?, old_writer, topic, partitions, by_partition: repartition.by_partition, value: Vec::new() };
+        let sink = RepartitionSink {
+            writer: writer()?,
+            old_writer,
+            topic,
+            partitions,
+            by_partition: repartition.by_partition,
+            has_origin: is_repeatable(part.root, spec, builder.coalesces)?,
+            value: Vec::new(),
+        };
         builder.push(Box::new(sink), last);
     }
     let sources = builder.readers.into_iter().map(|(reader, to)| (reader, to.0, to.1)).collect();

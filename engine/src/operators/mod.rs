@@ -21,6 +21,7 @@ mod group_by;
 pub mod materialized;
 mod origin;
 mod repartition;
+mod repeatable;
 mod select;
 mod select_key;
 mod sink;

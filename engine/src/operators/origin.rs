@@ -9,11 +9,9 @@
 //! *fresh*, and the first of them forgets what was the highest.
 //!
 //! Two things must hold for that: of what a task sends to a partition, the beginning arrives (a log tells where that was not so,
-//! see [`crate::log::Log::gaps`]; what comes again is fresh then, too), and a task that reads the same again writes the same. A task that
-//! reads several topics may meet their records in another order: what it writes then is taken once by the record that it came
-//! of.
-//!
-//! What operators let go at a commit has no record that it came of, and no origin.
+//! see [`crate::log::Log::gaps`]; what comes again is fresh then, too), and a task that reads the same again writes the same. Where
+//! that is not so, [`super::repeatable`] says it: what such a task writes has no origin, and is taken as often as it comes. A
+//! table's row is then right with the last of it, and a row that is counted may be counted twice.
 
 use std::sync::Arc;
 

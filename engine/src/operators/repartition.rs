@@ -24,6 +24,8 @@ pub(super) struct RepartitionSink {
     pub partitions: u32,
     /// Records go to the partition that their rows name, where there is one.
     pub by_partition: bool,
+    /// Whether a replay writes the same of a record, so that it may be told by where it came from.
+    pub has_origin: bool,
     /// A value with its origin.
     pub value: Vec<u8>,
 }
@@ -44,7 +46,7 @@ impl Operator for RepartitionSink {
         let partition = named
             .filter(|named| is_among(*named, self.partitions))
             .unwrap_or_else(|| partition_for(encoded.partition_key(), self.partitions, &mut out.cx.null_key_counter));
-        let value = match out.cx.origins.next() {
+        let value = match if self.has_origin { out.cx.origins.next() } else { None } {
             Some(origin) => {
                 self.value.clear();
                 self.value.extend_from_slice(encoded.value.unwrap_or_default());

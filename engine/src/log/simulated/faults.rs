@@ -29,6 +29,9 @@ pub struct FaultPlan {
     pub crash: f64,
     /// `poll` looks at the partitions in a random order instead of in turn, and cuts batches at random lengths.
     pub reorder: f64,
+    /// Of what is lost in part, each partition loses its own part, as with brokers that answer one by one; else it is the end
+    /// of all that was sent.
+    pub scatter: bool,
     /// A defect that must be found by whoever checks what the log holds.
     pub planted: Option<Planted>,
 }
@@ -154,6 +157,10 @@ impl Faults {
     /// How many of `all` things are done before it ends.
     pub fn part(&mut self, all: usize) -> usize {
         self.rng.random_range(0..=all)
+    }
+
+    pub fn scatters(&self) -> bool {
+        self.plan.scatter
     }
 
     /// A random number below `limit` where the order is to be disturbed.

@@ -1,6 +1,6 @@
 //! Writing the simulated log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::faults::{Fate, Planted};
@@ -41,10 +41,34 @@ impl SimulatedWriter {
 
     /// Loses what is pending; where the log is not atomic, a part of it was delivered before.
     fn lose(&mut self, log: &mut LogState) -> Vec<Arc<super::ReaderState>> {
-        let delivered = if self.shared.atomic { 0 } else { log.faults.part(self.pending.len()) };
+        let delivered = match (self.shared.atomic, log.faults.scatters()) {
+            (true, _) => 0,
+            (false, false) => log.faults.part(self.pending.len()),
+            (false, true) => self.scatter(log),
+        };
         let woken = self.publish(log, delivered).unwrap_or_default();
         self.pending.clear();
         woken
+    }
+
+    /// Brings the records that are delivered before the others: of each partition the first ones. How many they are.
+    fn scatter(&mut self, log: &mut LogState) -> usize {
+        let mut left: BTreeMap<(u32, i32), usize> = BTreeMap::new();
+        for (topic, partition, _) in &self.pending {
+            *left.entry((topic.0, *partition)).or_default() += 1;
+        }
+        left.values_mut().for_each(|count| *count = log.faults.part(*count));
+        let (delivered, lost): (Vec<Pending>, Vec<Pending>) =
+            std::mem::take(&mut self.pending).into_iter().partition(|(topic, partition, _)| match left.get_mut(&(topic.0, *partition)) {
+                Some(count) if *count > 0 => {
+                    *count -= 1;
+                    true
+                }
+                _ => false,
+            });
+        let count = delivered.len();
+        self.pending = delivered.into_iter().chain(lost).collect();
+        count
     }
 
     /// Carries out the first parts of a commit: records, state, offsets.

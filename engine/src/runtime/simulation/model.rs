@@ -18,8 +18,19 @@ pub(super) enum Expected {
     /// Rows in the order in which each key has them; no two are the same. In a join of two streams, only what is there
     /// counts and not its order.
     Stream { rows: Vec<Row>, ordered: bool },
-    /// Each key's last row. `final_only`: it comes once; else a row with each change.
-    Table { rows: BTreeMap<String, Numbers>, final_only: bool },
+    /// Each key's last row.
+    Table { rows: BTreeMap<String, Numbers>, changes: Changes },
+}
+
+/// Which changes a table puts out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Changes {
+    /// One row with each change, which it counts.
+    Counted,
+    /// Each row once.
+    Final,
+    /// More or fewer: what counts is the last.
+    Any,
 }
 
 pub(super) fn expected(workload: Workload, inputs: &[Input]) -> Expected {
@@ -29,7 +40,7 @@ pub(super) fn expected(workload: Workload, inputs: &[Input]) -> Expected {
             Expected::Stream { rows: passes.map(|input| (input.key.to_owned(), vec![number(input, "N")])).collect(), ordered: true }
         }
         Workload::Count => counted(inputs, |input| Some(input.key.to_owned())),
-        Workload::Regroup => counted(inputs, |input| input.value.as_ref()?["G"].as_str().map(str::to_owned)),
+        Workload::Regroup => counted(inputs, group),
         Workload::WindowedCount => counted(inputs, |input| Some(window(input))),
         Workload::Final => {
             // A window closes when a record of its task's partition has passed its end.
@@ -44,7 +55,7 @@ pub(super) fn expected(workload: Workload, inputs: &[Input]) -> Expected {
             };
             let inputs: Vec<Input> = inputs.iter().filter(closed).cloned().collect();
             match counted(&inputs, |input| Some(window(input))) {
-                Expected::Table { rows, .. } => Expected::Table { rows, final_only: true },
+                Expected::Table { rows, .. } => Expected::Table { rows, changes: Changes::Final },
                 other => other,
             }
         }
@@ -62,15 +73,41 @@ pub(super) fn expected(workload: Workload, inputs: &[Input]) -> Expected {
         }
         Workload::StreamStream | Workload::OneTopic => {
             let other = if workload == Workload::OneTopic { "s" } else { "r" };
-            let side = |topic| inputs.iter().filter(move |input| input.topic == topic);
-            let pair = |left: &Input| {
-                let (key, at, n) = (left.key, left.timestamp, number(left, "N"));
-                let others = side(other).filter(move |other| other.key == key && (other.timestamp - at).abs() <= WITHIN_MS);
-                others.map(move |other| (key.to_owned(), vec![n, number(other, "N")])).collect::<Vec<_>>()
+            let row = |(left, right): (&Input, &Input)| (left.key.to_owned(), vec![number(left, "N"), number(right, "N")]);
+            Expected::Stream { rows: pairs(inputs, other).map(row).collect(), ordered: false }
+        }
+        Workload::Pairs => {
+            let lefts: Vec<Input> = pairs(inputs, "r").map(|(left, _)| left.clone()).collect();
+            counted(&lefts, group)
+        }
+        Workload::Looked => {
+            let stream: Vec<Input> = inputs.iter().filter(|input| input.topic == "s").cloned().collect();
+            counted(&stream, group)
+        }
+        Workload::ForeignKey => {
+            let mut right: BTreeMap<&str, Option<i64>> = BTreeMap::new();
+            for input in inputs.iter().filter(|input| input.topic == "r") {
+                right.insert(input.key, number(input, "B"));
+            }
+            let lefts = inputs.iter().filter(|input| input.topic == "s");
+            let row = |left: &Input| {
+                let found = group(left).and_then(|key| right.get(key.as_str()).copied().flatten());
+                (left.key.to_owned(), vec![number(left, "N"), found])
             };
-            Expected::Stream { rows: side("s").flat_map(pair).collect(), ordered: false }
+            Expected::Table { rows: lefts.map(row).collect(), changes: Changes::Any }
         }
     }
+}
+
+/// The records of the topic s with those of another that they meet.
+fn pairs<'i>(inputs: &'i [Input], other: &'static str) -> impl Iterator<Item = (&'i Input, &'i Input)> {
+    let side = move |topic| inputs.iter().filter(move |input| input.topic == topic);
+    let meets = |left: &Input, right: &Input| right.key == left.key && (right.timestamp - left.timestamp).abs() <= WITHIN_MS;
+    side("s").flat_map(move |left| side(other).filter(move |right| meets(left, right)).map(move |right| (left, right)))
+}
+
+fn group(input: &Input) -> Option<String> {
+    input.value.as_ref()?["G"].as_str().map(str::to_owned)
 }
 
 fn counted(inputs: &[Input], group: impl Fn(&Input) -> Option<String>) -> Expected {
@@ -81,7 +118,7 @@ fn counted(inputs: &[Input], group: impl Fn(&Input) -> Option<String>) -> Expect
         row[0] = row[0].map(|count| count + 1);
         row[1] = row[1].zip(number(input, "V")).map(|(sum, v)| sum + v);
     }
-    Expected::Table { rows, final_only: false }
+    Expected::Table { rows, changes: Changes::Counted }
 }
 
 fn window(input: &Input) -> String {

@@ -5,6 +5,7 @@ use rand::rngs::StdRng;
 use serde_json::{Value as Json, json};
 
 use super::model::Expected;
+use crate::log::partition_for;
 
 /// A query of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +22,12 @@ pub(super) enum Workload {
     OneTopic,
     /// A windowed count that lets a window go once, when it has closed.
     Final,
+    /// Pairs of two streams, counted by another column.
+    Pairs,
+    /// A table joined to another by one of its columns.
+    ForeignKey,
+    /// A stream with a table's rows, counted by another column.
+    Looked,
 }
 
 /// A record of a source.
@@ -52,6 +59,9 @@ impl Workload {
         Workload::Final,
     ];
 
+    /// Those that came later, which seeds of their own run.
+    pub const LATER: [Workload; 3] = [Workload::Pairs, Workload::ForeignKey, Workload::Looked];
+
     /// The statements; the last one is the query, and its sink is the topic O.
     pub fn script(self, has_schemas: bool) -> String {
         let query = match self {
@@ -76,6 +86,17 @@ impl Workload {
                 "CREATE TABLE O AS SELECT ID, COUNT(*) AS C, SUM(V) AS T FROM S
                  WINDOW TUMBLING (SIZE 10 MILLISECONDS, GRACE PERIOD 0 MILLISECONDS) GROUP BY ID EMIT FINAL;"
             }
+            Workload::Pairs => {
+                "CREATE TABLE O AS SELECT S.G AS G, COUNT(*) AS C, SUM(S.V) AS T FROM S
+                 JOIN R2 WITHIN 5 MILLISECONDS GRACE PERIOD 1 DAY ON S.ID = R2.ID GROUP BY S.G;"
+            }
+            Workload::ForeignKey => {
+                "CREATE TABLE L (ID STRING PRIMARY KEY, N INT, V INT, G STRING) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');
+                 CREATE TABLE O AS SELECT L.ID AS ID, L.N AS N, R.B AS B FROM L LEFT JOIN R ON L.G = R.ID;"
+            }
+            Workload::Looked => {
+                "CREATE TABLE O AS SELECT S.G AS G, COUNT(*) AS C, SUM(S.V) AS T FROM S LEFT JOIN R ON S.ID = R.ID GROUP BY S.G;"
+            }
         };
         format!(
             "CREATE STREAM S (ID STRING KEY, N INT, V INT, G STRING) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');
@@ -89,7 +110,7 @@ impl Workload {
 
     pub fn topics(self) -> &'static [&'static str] {
         match self {
-            Workload::StreamTable | Workload::StreamStream => &["s", "r"],
+            Workload::StreamTable | Workload::StreamStream | Workload::Pairs | Workload::ForeignKey | Workload::Looked => &["s", "r"],
             _ => &["s"],
         }
     }
@@ -99,13 +120,21 @@ impl Workload {
         match self {
             Workload::Filter => 0,
             Workload::Count | Workload::Regroup | Workload::WindowedCount | Workload::StreamTable => 1,
-            Workload::StreamStream | Workload::OneTopic | Workload::Final => 2,
+            Workload::StreamStream | Workload::OneTopic | Workload::Final | Workload::Looked => 2,
+            Workload::Pairs => 3,
+            Workload::ForeignKey => 4,
         }
     }
 
-    /// Whether the sink is a table.
+    /// Whether the sink is a table that can be asked.
     pub fn is_table(self) -> bool {
-        matches!(self, Workload::Count | Workload::Regroup | Workload::WindowedCount | Workload::Final)
+        use Workload::{Count, Final, Looked, Pairs, Regroup, WindowedCount};
+        matches!(self, Count | Regroup | WindowedCount | Final | Pairs | Looked)
+    }
+
+    /// Whether a task that reads several topics writes rows for others to count: they may be counted twice where it reads again.
+    pub fn may_repeat_inside(self) -> bool {
+        self == Workload::Pairs
     }
 
     /// Records of the sources in the order in which they are written, all different.
@@ -119,14 +148,20 @@ impl Workload {
                 now += random.random_range(1..4);
                 let timestamp = if is_ordered { now } else { random.random_range(0..200) };
                 let key = KEYS[index];
-                let partition = i32::try_from(index).unwrap_or(0) % partitions;
+                let mut partition = i32::try_from(index).unwrap_or(0) % partitions;
+                if self == Workload::ForeignKey {
+                    // Subscriptions go to where the table's key is kept.
+                    partition = partition_for(Some(key.as_bytes()), u32::try_from(partitions).unwrap_or(1), &mut 0);
+                }
                 let v = random.random_range(0..10);
                 if self.topics().len() > 1 && random.random_bool(0.4) {
-                    let is_tombstone = self == Workload::StreamTable && random.random_bool(0.2);
+                    let has_tombstones = matches!(self, Workload::StreamTable | Workload::ForeignKey);
+                    let is_tombstone = has_tombstones && random.random_bool(0.2);
                     let value = (!is_tombstone).then(|| json!({"N": number, "B": v}));
                     return Input { topic: "r", partition, key, value, timestamp };
                 }
-                let group = ["x", "y", "z"][random.random_range(0..3)];
+                let groups = if self == Workload::ForeignKey { ["a", "b", "c"] } else { ["x", "y", "z"] };
+                let group = groups[random.random_range(0..3)];
                 Input { topic: "s", partition, key, value: Some(json!({"N": number, "V": v, "G": group})), timestamp }
             })
             .collect()
