@@ -108,6 +108,7 @@ pub(super) fn commit(
     for (_, task) in tasks.iter_mut().filter(|(key, _)| !refused.contains_key(key)) {
         task.dirty = false;
         task.pending = None;
+        task.must_commit = false;
         task.cx.origins.commit_succeeded();
         task.changelogs.iter_mut().flatten().for_each(Changelog::commit_succeeded);
         task.committed = task.positions().into_iter().map(|(_, offset)| offset).collect();
@@ -144,7 +145,7 @@ fn freeze(task: &mut Task, writer: &mut dyn LogWriter) -> Result<Part, LogError>
     let frozen: Vec<_> = task.cx.stores.iter_mut().map(Store::freeze).collect();
     points::reach(Point::FreezeAfter);
     let positions = task.positions().into_iter().map(|(_, next)| next).collect();
-    task.pending = Some(Pending { frozen: frozen.clone(), positions });
+    task.pending = Some(Pending { frozen: frozen.clone(), positions, may_be_marked: false });
     task.commit_number += 1;
     for (changelog, frozen) in task.changelogs.iter_mut().zip(&frozen) {
         if let (Some(changelog), Some(frozen)) = (changelog, frozen) {
@@ -176,6 +177,9 @@ fn freeze(task: &mut Task, writer: &mut dyn LogWriter) -> Result<Part, LogError>
 fn mark(task: &mut Task, writer: &mut dyn LogWriter, state: &StateDb, mut batch: StateBatch) -> Result<Part, LogError> {
     let inputs = task.marked_positions();
     points::log(Point::MarkBefore)?;
+    if let Some(pending) = &mut task.pending {
+        pending.may_be_marked = true;
+    }
     end(task, writer, EndKind::Mark, &inputs)?;
     points::log(Point::MarkAfter)?;
     for changelog in task.changelogs.iter().flatten() {
@@ -209,6 +213,9 @@ fn end(task: &mut Task, writer: &mut dyn LogWriter, kind: EndKind, inputs: &Grou
 /// Takes a task back to its last commit: what it kept since is thrown away, what it read since is read again. A commit whose
 /// state is handed over has succeeded, whatever was said of it afterwards: it is the last one then. What a commit that failed
 /// has left in the changelogs is written again with the next one.
+///
+/// Where marks of the commit that failed may have arrived, a restart would take it for whole. So before the task sends anything
+/// again, another commit has to say that it went back: else its sinks would end with rows that are older than its state.
 pub(super) fn roll_back(task: &mut Task) -> Result<(), String> {
     points::reach(Point::RollBackBefore);
     let mut sent: Vec<Option<Arc<FrozenOverlay>>> = Vec::new();
@@ -217,8 +224,12 @@ pub(super) fn roll_back(task: &mut Task) -> Result<(), String> {
             task.committed = pending.positions;
             task.cx.origins.commit_succeeded();
             task.changelogs.iter_mut().flatten().for_each(Changelog::commit_succeeded);
+            task.must_commit = false;
         }
-        Some(pending) => sent = pending.frozen,
+        Some(pending) => {
+            task.must_commit |= pending.may_be_marked;
+            sent = pending.frozen;
+        }
         None => {}
     }
     for store in &mut task.cx.stores {

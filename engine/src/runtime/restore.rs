@@ -60,13 +60,15 @@ struct Source<'t> {
     /// What the store includes of it.
     position: Offset,
     end: Offset,
-    /// The ends of commits behind `position`, the last first, back to the newest mark.
+    /// The ends of commits behind `position`, the last first, back to a mark at least.
     ends: Vec<(Offset, End)>,
 }
 
 impl Source<'_> {
     fn newest_mark(&self) -> Option<&End> {
-        self.ends.iter().map(|(_, end)| end).find(|end| end.kind == EndKind::Mark)
+        // Of one number, the last was said last; one of a lower number has only come late.
+        let marks = self.ends.iter().rev().map(|(_, end)| end).filter(|end| end.kind == EndKind::Mark);
+        marks.max_by_key(|mark| mark.number)
     }
 
     /// The end of a commit that is whole, in this changelog.
@@ -211,7 +213,7 @@ fn write_slice(state: &StateDb, store: &mut Store, changelog: &TopicPartition, n
     Ok(())
 }
 
-/// The ends of commits between two offsets, the last first, back to the newest mark. Looks from the back, for the mark stands
+/// The ends of commits between two offsets, the last first, back to a mark at least. Looks from the back, for the mark stands
 /// within a commit's length of the end.
 fn newest_ends(log: &dyn Log, changelog: &TopicPartition, first: Offset, end: Offset) -> Result<Vec<(Offset, End)>, StartError> {
     let mut length = FIRST_LOOK_RECORDS;
@@ -224,9 +226,6 @@ fn newest_ends(log: &dyn Log, changelog: &TopicPartition, first: Offset, end: Of
                     store: format!("{}/{}", changelog.topic, changelog.partition),
                     reason: format!("the changelog has a commit without a readable end (offset {})", record.offset.0),
                 })?;
-                if found.kind == EndKind::Mark {
-                    ends.clear();
-                }
                 ends.push((record.offset, found));
             }
             Ok(())

@@ -374,6 +374,7 @@ impl Runtime {
             commit_number: restored.number,
             // A restart before the first commit begins at the same place.
             dirty: is_new,
+            must_commit: false,
             look_after: FIRST_LOOK,
             registry: self.parts.registry.clone(),
             waiting: None,

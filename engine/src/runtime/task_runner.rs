@@ -79,6 +79,8 @@ pub(super) struct Pending {
     pub frozen: Vec<Option<Arc<FrozenOverlay>>>,
     /// The positions that the stores then stand for, in the order of the lanes.
     pub positions: Vec<Offset>,
+    /// Marks of it are sent, and may have arrived even where the commit fails.
+    pub may_be_marked: bool,
 }
 
 impl Pending {
@@ -121,6 +123,9 @@ pub(super) struct Task {
     pub commit_number: CommitNumber,
     /// Whether anything was processed since the last commit.
     pub dirty: bool,
+    /// It went back behind a commit that may stand in its changelogs as whole: it has to commit where it is now before it
+    /// goes on.
+    pub must_commit: bool,
     /// Records between two looks at the clock.
     pub look_after: usize,
     /// Who is asked for the schemas of records, and knows why it does not answer.

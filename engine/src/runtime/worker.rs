@@ -245,6 +245,15 @@ impl Worker {
         if task.handle.is_paused() || task.handle.has_ended() {
             return;
         }
+        if task.must_commit {
+            // Where that fails, it has gone back once more, and is tried again after a pause.
+            task.dirty = true;
+            self.commit();
+            if self.tasks.get(&key).is_some_and(|task| !task.must_commit) {
+                self.schedule.wake(key);
+            }
+            return;
+        }
         let writer = match self.writer.take().map_or_else(|| self.log.writer(), Ok) {
             Ok(writer) => writer,
             Err(error) => {
