@@ -68,7 +68,11 @@ impl Engine {
         waiting: &mut dyn FnMut(Option<&str>),
     ) -> Result<Arc<Self>, EngineError> {
         points::reach(Point::OpenBegin);
-        let state = StateDb::open(&config.data_dir, config.state_limits())?;
+        let state = match &config.log {
+            // The topics lie there as well.
+            LogChoice::Embedded => StateDb::open(&config.data_dir, config.state_limits())?,
+            LogChoice::Kafka { .. } => StateDb::open_or_begin_anew(&config.data_dir, config.state_limits())?,
+        };
         points::reach(Point::OpenState);
         let log: Arc<dyn Log> = match &config.log {
             LogChoice::Embedded => Arc::new(EmbeddedLog::open(state.clone(), Arc::new(SystemClock))?),

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use tidemill_parser::ast::Query;
 
 use super::pull_rows::{Chunk, PullRows, Source};
-use super::{Engine, EngineError, SessionProperties};
+use super::{Engine, EngineError, PersistentQuery, SessionProperties};
 use crate::analyze::{self, KeyConstraint, Lookup, PullPlan, PullQuery, WindowBounds};
 use crate::expr::{self, Compiled, Env, Eval, Scope};
 use crate::operators::materialized::MaterializedReader;
 use crate::row::{Row, Window};
+use crate::runtime::QueryState;
 use crate::state::StoreReader;
 use crate::types::Value;
 use crate::types::codec;
@@ -31,13 +32,35 @@ impl Engine {
                 let persistent = self.queries.get(query_id).ok_or_else(|| {
                     EngineError::user(format!("The table {} can't be queried: its query {query_id} has been terminated.", plan.source))
                 })?;
+                self.check_restored(&persistent, &plan.source)?;
                 let reader = persistent.materialized().ok_or_else(|| not_materialized(&plan.source))?;
                 let partitions = self.runtime.partition_readers(query_id, reader.stores());
+                if let (true, QueryState::Failed(failure)) = (partitions.is_empty(), persistent.state()) {
+                    let (table, reason) = (&plan.source, failure.reason.trim_end_matches('.').to_owned());
+                    return Err(EngineError::external(format!(
+                        "The table {table} can't be queried: its query {query_id} failed: {reason}."
+                    )));
+                }
                 let columns = plan.columns.clone();
                 let pull = TablePull::new(&plan, reader, partitions)?;
                 Ok(PullRows { columns, from_stream: false, source: Source::Table(Box::new(pull)) })
             }
         }
+    }
+}
+
+impl Engine {
+    /// Whether a table can be read: nobody reads state that is not whole.
+    ///
+    /// # Errors
+    /// It is being restored.
+    pub fn check_restored(&self, query: &PersistentQuery, table: &str) -> Result<(), EngineError> {
+        let handle = query.handle.read().clone();
+        let Some(state) = handle.ok().and_then(|handle| handle.restoring()) else { return Ok(()) };
+        self.runtime.ask_for(&query.id);
+        Err(EngineError::external(format!(
+            "The table {table} can't be queried yet: its state is being restored ({state}). Try again later."
+        )))
     }
 }
 

@@ -188,6 +188,14 @@ impl Origins {
         Origins { is_on: true, task, session: session.max(1), committed: highest.clone(), highest, ..Origins::default() }
     }
 
+    /// Forgets what was read of other topics than these: what a query remembers, it remembers of all its sub-topologies, and what
+    /// this task says of another's would be old.
+    pub fn keep_topics(&mut self, is_read: impl Fn(&str) -> bool) {
+        self.highest.sources.retain(|(source, _)| is_read(&source.topic));
+        self.highest.last = 0;
+        self.committed = self.highest.clone();
+    }
+
     /// A record is about to be processed. `expected`: the lowest offset that can follow what came before it.
     #[inline]
     pub fn begin_record(&mut self, lane: usize, offset: Offset, expected: Offset) {
@@ -320,6 +328,10 @@ mod tests {
         let mut origins = Origins::new(0, 2, kept.iter().map(|(partition, offset)| (partition, offset)));
         assert!(!origins.is_new(&topic, &origin(6, 1, 0)));
         assert!(origins.is_new(&topic, &origin(7, 0, 0)));
+        // Another sub-topology of the query says nothing of it.
+        let mut others = Origins::new(0, 2, kept.iter().map(|(partition, offset)| (partition, offset)));
+        others.keep_topics(|topic| topic == "another");
+        assert_eq!(others.positions(), []);
     }
 
     #[test]

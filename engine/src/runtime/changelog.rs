@@ -12,6 +12,7 @@
 //! What stands behind the newest commit that is marked anywhere belongs to a commit that never came to its end. Nothing can
 //! take it out of the topic, so its keys are *owed*: the next commit writes them again, with the values that hold.
 
+use super::changelog_head::Head;
 use crate::log::{GroupOffsets, LogError, LogWriter, Offset, OutRecord, PartitionId, TopicHandle, TopicPartition};
 use crate::state::{FrozenOverlay, StateError, Store};
 
@@ -28,22 +29,31 @@ pub(super) struct Changelog {
     committed: Offset,
     /// Keys that stand in the topic with values of commits that did not come to their end.
     owed: Vec<Box<[u8]>>,
+    /// What of it is needed, where it holds windows.
+    head: Head,
+    /// Windows that end before this are dead once the commit has succeeded.
+    bound: i64,
 }
 
 impl Changelog {
     /// A changelog whose next record has the offset `end`, and whose keys `owed` are put into the store again.
-    pub(super) fn new(partition: TopicPartition, handle: TopicHandle, end: Offset, owed: Vec<Box<[u8]>>) -> Self {
-        Changelog { partition, handle, position: end, committed: end, owed }
+    pub(super) fn new(partition: TopicPartition, handle: TopicHandle, end: Offset, owed: Vec<Box<[u8]>>, head: Head) -> Self {
+        Changelog { partition, handle, position: end, committed: end, owed, head, bound: i64::MIN }
     }
 
     /// Sends a commit's changes.
     pub(super) fn append(&mut self, writer: &mut dyn LogWriter, frozen: &FrozenOverlay, now_ms: i64) -> Result<(), LogError> {
+        let (begin, mut latest) = (self.position, None);
         let mut result = Ok(());
         frozen.for_each_change(&mut |key: &[u8], value: Option<&[u8]>| {
             if result.is_ok() {
+                latest = latest.max(frozen.window_end(key));
                 result = self.send(writer, key, value, now_ms);
             }
         });
+        if let Some(latest) = latest {
+            self.head.add(begin, latest);
+        }
         result
     }
 
@@ -58,6 +68,7 @@ impl Changelog {
         inputs: &GroupOffsets,
         now_ms: i64,
     ) -> Result<(), LogError> {
+        self.bound = store.expiry_bound();
         let end = End { kind, number, stream_time: store.stream_time(), inputs: inputs.clone() }.encode();
         self.send(writer, &[], Some(&end), now_ms)
     }
@@ -80,6 +91,12 @@ impl Changelog {
     pub(super) fn commit_succeeded(&mut self) {
         self.committed = self.position;
         self.owed.clear();
+        self.head.commit_succeeded(self.bound, self.committed);
+    }
+
+    /// Where it begins to hold what is needed, where that has changed.
+    pub(super) fn take_dead(&mut self) -> Option<(TopicPartition, Offset)> {
+        Some((self.partition.clone(), self.head.take_dead()?))
     }
 
     /// The commit of these changes failed. Some of its records may have been delivered: from the last commit on, all are read

@@ -48,10 +48,18 @@ impl Lab {
 
     /// A lab whose records bear schemas.
     pub fn with_registry(atomic: bool, registry: Arc<dyn SchemaRegistry>) -> Self {
-        let log = SimulatedLog::new(SimulationOptions { atomic, ..SimulationOptions::default() });
+        Self::with_parts(SimulatedLog::new(SimulationOptions { atomic, ..SimulationOptions::default() }), StateDb::in_memory(), registry)
+    }
+
+    /// A lab over a log and a state.
+    pub fn over(log: SimulatedLog, state: StateDb) -> Self {
+        Self::with_parts(log, state, Arc::new(crate::registry::NoRegistry))
+    }
+
+    fn with_parts(log: SimulatedLog, state: StateDb, registry: Arc<dyn SchemaRegistry>) -> Self {
         let parts = RuntimeParts {
             log: Arc::new(log.clone()),
-            state: StateDb::in_memory(),
+            state,
             clock: Arc::new(ManualClock::default()),
             processing_log: Arc::new(NoProcessingLog),
             registry,

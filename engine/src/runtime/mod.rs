@@ -3,11 +3,14 @@
 //! Invariant: no thread belongs to a query. A thousand idle queries cost memory, not threads.
 
 mod changelog;
+mod changelog_head;
 #[cfg(test)]
 mod coalesce_tests;
 mod commit;
 #[cfg(test)]
 mod cost_tests;
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 mod failure_tests;
 mod growth;
@@ -24,6 +27,7 @@ mod lab;
 mod not_yet_tests;
 mod query_handle;
 mod restore;
+mod restorers;
 #[cfg(test)]
 mod room_tests;
 mod schedule;
@@ -32,6 +36,9 @@ mod session_tests;
 #[cfg(test)]
 mod simulation;
 mod start;
+mod start_later;
+#[cfg(test)]
+mod start_later_tests;
 mod sync;
 mod task_runner;
 #[cfg(test)]
@@ -58,6 +65,8 @@ use crate::state::{StateDb, StoreReader};
 
 use commit::CommitPolicy;
 pub use query_handle::{FailureCause, QueryFailure, QueryHandle, QueryMetrics, QueryState, TopicReads};
+pub use restore::RestoreState;
+use restorers::Restorers;
 pub use start::{StartError, StartQuery, check_start};
 pub use sync::{SyncError, SyncParts, SyncQuery};
 pub use task_runner::TaskId;
@@ -68,6 +77,10 @@ use worker::{Message, Worker};
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a query that was told to end is waited for; afterwards it ends by itself.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Threads that restore large state, fewer than the first and more than the second where the machine has as many cores.
+const MIN_RESTORERS: usize = 2;
+const MAX_RESTORERS: usize = 8;
 
 /// What the runtime stands on.
 #[derive(Clone)]
@@ -112,6 +125,9 @@ pub struct Runtime {
     forgetting: Mutex<Vec<String>>,
     /// Nothing is committed or started any more.
     is_abandoned: Arc<AtomicBool>,
+    /// The process ends, or its queries do: what is being restored is left.
+    is_ending: AtomicBool,
+    restorers: Restorers,
 }
 
 /// Disconnected once the last task of a query is gone: each holds the other end.
@@ -136,7 +152,8 @@ struct RunningQuery {
 impl Runtime {
     /// Starts the worker threads.
     pub fn start(parts: RuntimeParts, config: RuntimeConfig) -> std::io::Result<Arc<Self>> {
-        let (runtime, workers) = Runtime::by_hand(parts, config);
+        let restorers = Restorers::new(config.workers.clamp(MIN_RESTORERS, MAX_RESTORERS));
+        let (runtime, workers) = Runtime::build(parts, config, restorers);
         for (index, worker) in workers.into_iter().enumerate() {
             let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || worker.run())?;
             runtime.threads.lock().push(thread);
@@ -145,7 +162,12 @@ impl Runtime {
     }
 
     /// A runtime without threads, and its workers for somebody else to drive.
+    #[cfg(test)]
     fn by_hand(parts: RuntimeParts, config: RuntimeConfig) -> (Arc<Self>, Vec<Worker>) {
+        Runtime::build(parts, config, Restorers::new(0))
+    }
+
+    fn build(parts: RuntimeParts, config: RuntimeConfig, restorers: Restorers) -> (Arc<Self>, Vec<Worker>) {
         let policy = CommitPolicy::new(parts.log.is_atomic(), Duration::from_millis(config.commit_interval_ms));
         let is_abandoned: Arc<AtomicBool> = Arc::default();
         let (senders, workers) = (0..config.workers.max(1))
@@ -156,7 +178,20 @@ impl Runtime {
             .unzip();
         let (next_task, threads, queries, ending) = (AtomicU64::new(0), Mutex::default(), Mutex::default(), Mutex::default());
         let forgetting = Mutex::default();
-        let runtime = Runtime { parts, config, workers: senders, threads, next_task, queries, ending, forgetting, is_abandoned };
+        let is_ending = AtomicBool::new(false);
+        let runtime = Runtime {
+            parts,
+            config,
+            workers: senders,
+            threads,
+            next_task,
+            queries,
+            ending,
+            forgetting,
+            is_abandoned,
+            is_ending,
+            restorers,
+        };
         (Arc::new(runtime), workers)
     }
 
@@ -184,6 +219,11 @@ impl Runtime {
         }
         let partitions = found.iter().map(|readers| readers.len()).min().unwrap_or(0);
         (0..partitions).map(|partition| found.iter().filter_map(|readers| readers.get(partition)).cloned().collect()).collect()
+    }
+
+    /// Somebody wants to read a query's state: where it is still being restored, it goes first.
+    pub fn ask_for(&self, query: &str) {
+        self.restorers.ask_for(query);
     }
 
     pub fn pause(&self, query: &str) {
@@ -236,6 +276,7 @@ impl Runtime {
     fn end(&self, running: RunningQuery) {
         running.handle.set_state(QueryState::Stopped);
         let query = running.handle.id.clone();
+        self.restorers.forget(&query);
         let mut ending = self.ending.lock();
         ending.retain(|_, gone| !matches!(gone.try_recv(), Err(TryRecvError::Disconnected)));
         ending.insert(query.clone(), running.gone);
@@ -257,6 +298,7 @@ impl Runtime {
     /// now on would come in between. Nothing can be started afterwards.
     pub fn abandon(&self) {
         self.is_abandoned.store(true, Ordering::Release);
+        self.is_ending.store(true, Ordering::Release);
         self.broadcast(|_| Message::Abandon);
         let abandoned: Vec<RunningQuery> = self.queries.lock().drain().map(|(_, running)| running).collect();
         for running in abandoned {
@@ -346,6 +388,8 @@ impl Runtime {
 
     /// Commits everything and ends the threads; returns when they are gone, and with them their hold on the state.
     pub fn shutdown(&self) {
+        self.is_ending.store(true, Ordering::Release);
+        self.restorers.end();
         for query in self.queries.lock().values() {
             query.handle.interrupt();
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
+use super::restore::{Progress, RestoreState};
 use crate::processing_log::ProcessingErrorKind;
 use crate::task::TaskCounts;
 
@@ -166,6 +167,8 @@ pub struct QueryHandle {
     remarks: Mutex<Vec<String>>,
     /// Why tasks wait, by sub-topology and partition.
     waits: Mutex<BTreeMap<(usize, i32), String>>,
+    /// How far its stores are restored.
+    pub(super) restore: Progress,
 }
 
 /// Says why a task waits, for as long as it is held.
@@ -208,6 +211,7 @@ impl QueryHandle {
             on_end: Mutex::new(None),
             remarks: Mutex::new(Vec::new()),
             waits: Mutex::default(),
+            restore: Progress::default(),
         })
     }
 
@@ -260,9 +264,15 @@ impl QueryHandle {
         self.interrupt.clone()
     }
 
+    /// How far its state is restored; `None`: it is whole, or the query has ended.
+    pub fn restoring(&self) -> Option<RestoreState> {
+        self.restore.state().filter(|_| !self.has_ended())
+    }
+
     /// What is to be known of it while it runs, a sentence each.
     pub fn remarks(&self) -> Vec<String> {
         let mut all = self.remarks.lock().clone();
+        all.extend(self.restoring().map(|state| format!("its state is being restored: {state}")));
         // Tasks mostly wait for the same.
         all.extend(self.waits.lock().values().take(MAX_WAITS_SHOWN).cloned());
         all

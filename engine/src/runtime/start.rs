@@ -12,7 +12,7 @@ use super::changelog::{Changelog, number_place};
 use super::growth::{self, Running};
 use super::input::Input;
 use super::query_handle::{FailureCause, QueryFailure, QueryHandle};
-use super::restore::{self, Positions, RestoredChangelog};
+use super::restore::{self, Positions, RestoredChangelog, Watch};
 use super::task_runner::{FIRST_LOOK, SourceReads, Task, TaskId};
 use super::worker::Message;
 use super::{RunningQuery, Runtime};
@@ -21,13 +21,14 @@ use crate::operators::{self, BuildEnv, Collector, Origins, SourceSpec, TaskSpec}
 use crate::pace::Pace;
 use crate::plan::QueryPlan;
 use crate::points::{self, Point};
-use crate::state::{StateBatch, StateDb, StoreKey, StoreKind, StoreReader};
+use crate::state::{StateBatch, StateDb, StateError, StoreKey, StoreKind, StoreReader};
 use crate::task::{RecordPolicy, TaskContext};
 
-/// How much longer than its windows a changelog keeps records, milliseconds.
-const CHANGELOG_GRACE_MS: i64 = 24 * 3600 * 1000;
 /// From here on (a thousand years) windows are kept for ever, milliseconds.
-const MAX_CHANGELOG_RETENTION_MS: i64 = 1000 * 366 * CHANGELOG_GRACE_MS;
+const MAX_CHANGELOG_RETENTION_MS: i64 = 1000 * 366 * 24 * 3600 * 1000;
+
+/// Readers of stores, by the store's name: of each partition one.
+pub(super) type Readers = HashMap<Arc<str>, Vec<StoreReader>>;
 
 /// A query to start.
 #[derive(Clone)]
@@ -90,6 +91,11 @@ pub enum StartError {
     /// Somebody else runs the queries.
     #[error("nothing is started here any more: another server runs the queries")]
     Abandoned,
+    /// It was told to end, or the process was.
+    #[error("it was told to end before its state was restored")]
+    CalledOff,
+    #[error("its state can't be restored: there can be no thread for it ({0})")]
+    NoThread(String),
 }
 
 impl From<StartError> for QueryFailure {
@@ -99,8 +105,12 @@ impl From<StartError> for QueryFailure {
             StartError::Abandoned
             | StartError::Plan(_)
             | StartError::ReadTwice(_)
-            | StartError::State(crate::state::StateError::Corrupt { .. }) => FailureCause::Lasting,
-            StartError::Log(_) | StartError::NotCopartitioned(_) | StartError::State(_) => FailureCause::Outside,
+            | StartError::State(StateError::Corrupt { .. } | StateError::Damaged { .. }) => FailureCause::Lasting,
+            StartError::Log(_)
+            | StartError::NotCopartitioned(_)
+            | StartError::State(_)
+            | StartError::CalledOff
+            | StartError::NoThread(_) => FailureCause::Outside,
         };
         // A topic that is unknown now need not have gone: a broker that starts does not know its topics yet.
         QueryFailure { reason: error.to_string(), cause, gone: None }
@@ -109,7 +119,7 @@ impl From<StartError> for QueryFailure {
 
 /// A sub-topology with what the log says of its topics.
 pub(super) struct Prepared {
-    spec: TaskSpec,
+    pub spec: TaskSpec,
     /// How many of the sources' partitions are read, from 0.
     pub partitions: u32,
     source_partitions: Vec<u32>,
@@ -120,15 +130,22 @@ pub(super) struct Prepared {
     /// What the query's group has committed of the sources.
     committed: Positions,
     /// Partitions that are there and not read, and why.
-    remark: Option<String>,
+    pub remark: Option<String>,
+}
+
+impl Prepared {
+    pub(super) fn changelog_topics(&self) -> impl Iterator<Item = &str> {
+        self.changelogs.iter().flatten().map(|(name, _)| name.as_str())
+    }
 }
 
 impl Runtime {
-    /// Starts a query. Returns once its stores are restored and its tasks run.
+    /// Starts a query. Returns once its stores are restored and its tasks run; where that takes long, they are restored in the
+    /// background.
     ///
     /// # Errors
     /// Nothing runs then; internal topics that were made remain.
-    pub fn start_query(&self, start: StartQuery) -> Result<Arc<QueryHandle>, StartError> {
+    pub fn start_query(self: &Arc<Self>, start: StartQuery) -> Result<Arc<QueryHandle>, StartError> {
         points::log(Point::QueryStartBefore)?;
         let query: Arc<str> = start.plan.query_id.as_str().into();
         if !self.await_end(&query) || self.forgetting.lock().iter().any(|id| **id == *query) {
@@ -141,7 +158,12 @@ impl Runtime {
         for spec in operators::split(&start.plan)? {
             prepared.push(self.prepare(&query, spec, start.collector.is_some())?);
         }
-        let mut stores: HashMap<Arc<str>, Vec<StoreReader>> = HashMap::new();
+        if start.collector.is_none()
+            && let Some(records) = self.backlog(&query, &prepared)?
+        {
+            return self.start_later(start, handle, prepared, (lease, gone), records);
+        }
+        let mut stores = Readers::default();
         let mut tasks = Vec::new();
         for sub_topology in &prepared {
             for partition in 0..sub_topology.partitions {
@@ -282,7 +304,7 @@ impl Runtime {
         sub: &Prepared,
         partition: PartitionId,
         lease: &Sender<Infallible>,
-        readers: &mut HashMap<Arc<str>, Vec<StoreReader>>,
+        readers: &mut Readers,
     ) -> Result<(u64, Task), StartError> {
         let ephemeral = start.collector.is_some();
         let mut stores = Vec::with_capacity(sub.spec.stores.len());
@@ -297,14 +319,15 @@ impl Runtime {
         let positions = state.positions(&handle.id)?;
         let mut batch = StateBatch::default();
         let place = number_place(sub.spec.id, partition);
-        let restored = restore::restore(&*self.parts.log, &state, &mut stores, &topics, &positions, &place, &mut batch)?;
+        let watch = Watch { handle, is_ending: &self.is_ending };
+        let restored = restore::restore(&*self.parts.log, &state, &mut stores, &topics, &positions, &place, &mut batch, &watch)?;
         let has_changelogs = topics.iter().any(Option::is_some);
         let mut changelogs = Vec::with_capacity(stores.len());
         for (((store, topic), changelog), restored) in stores.iter_mut().zip(topics).zip(&sub.changelogs).zip(restored.changelogs) {
             readers.entry(store.key().store.clone()).or_default().push(store.reader());
             changelogs.push(match (topic, changelog, restored) {
-                (Some(topic), Some((_, topic_handle)), Some(RestoredChangelog { end, owed })) => {
-                    let changelog = Changelog::new(topic, *topic_handle, end, owed);
+                (Some(topic), Some((_, topic_handle)), Some(RestoredChangelog { end, owed, head })) => {
+                    let changelog = Changelog::new(topic, *topic_handle, end, owed, head);
                     changelog.settle_debts(store)?;
                     Some(changelog)
                 }
@@ -328,6 +351,7 @@ impl Runtime {
         let mut origins = Origins::default();
         if !ephemeral && !self.parts.log.is_atomic() {
             origins = Origins::new(partition, self.session(key), included.iter());
+            origins.keep_topics(|topic| lanes.iter().any(|(lane, _)| *lane.topic == *topic));
             let anew = lanes.iter().enumerate().filter(|(_, (lane, _))| start.made_anew.contains(&*lane.topic));
             anew.for_each(|(lane, _)| origins.begin_anew(lane));
             if self.parts.log.gaps() > 0 {
@@ -486,13 +510,14 @@ fn beginning(source: &SourceSpec, start: &StartQuery, knows_topic: bool) -> Offs
     if came_since || whole { OffsetSpec::Earliest } else { start.reset }
 }
 
-/// A changelog keeps the last value of each key. Windows go with time, a day after their retention, as Kafka Streams does it.
-fn changelog_config(kind: StoreKind) -> Vec<(&'static str, String)> {
+/// A changelog keeps the last value of each key. Where windows expire, its beginning is deleted as they do
+/// ([`super::changelog_head`]), which topics that are only compacted refuse; not by the wall clock, for windows stay open where no
+/// input comes.
+fn changelog_config(kind: StoreKind) -> Vec<(&'static str, &'static str)> {
     match kind {
         StoreKind::Windowed { retention_ms } if retention_ms < MAX_CHANGELOG_RETENTION_MS => {
-            let retention_ms = retention_ms.max(0).saturating_add(CHANGELOG_GRACE_MS);
-            vec![("cleanup.policy", "compact,delete".to_owned()), ("retention.ms", retention_ms.to_string())]
+            vec![("cleanup.policy", "compact,delete"), ("retention.ms", "-1")]
         }
-        _ => vec![("cleanup.policy", "compact".to_owned())],
+        _ => vec![("cleanup.policy", "compact")],
     }
 }

@@ -411,6 +411,11 @@ impl Task {
         lanes.map(|((partition, _), committed)| (partition.clone(), *committed))
     }
 
+    /// Up to where its changelogs hold windows that have expired, and nothing else.
+    pub(super) fn take_dead(&mut self) -> impl Iterator<Item = (TopicPartition, Offset)> {
+        self.changelogs.iter_mut().flatten().filter_map(Changelog::take_dead)
+    }
+
     /// What its marks say: the positions, and what was read of repartition topics.
     pub(super) fn marked_positions(&self) -> Vec<(TopicPartition, Offset)> {
         let mut positions = self.positions();

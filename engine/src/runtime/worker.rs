@@ -400,7 +400,8 @@ impl Worker {
         self.last_commit = self.clock.instant();
         if self.last_commit.saturating_duration_since(self.last_purge) >= PURGE_INTERVAL {
             self.last_purge = self.last_commit;
-            self.log.delete_before(self.tasks.values().flat_map(Task::done_with).collect());
+            let dead: Vec<_> = self.tasks.values_mut().flat_map(Task::take_dead).collect();
+            self.log.delete_before(self.tasks.values().flat_map(Task::done_with).chain(dead).collect());
         }
     }
 

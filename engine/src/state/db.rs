@@ -83,7 +83,31 @@ impl StateDb {
     /// `InUse` where another process has it open, `Unusable` where it can't be created, read or written.
     pub fn open(data_folder: &Path, limits: StateLimits) -> Result<Self, StateError> {
         let retention = RetentionTable::default();
-        let rocks = Arc::new(Rocks::open(data_folder, &limits, &retention)?);
+        let rocks = Rocks::open(data_folder, &limits, &retention)?;
+        StateDb::over(rocks, retention, limits)
+    }
+
+    /// As [`StateDb::open`], where all of the state can be made anew from its changelogs: files that are damaged, missing or
+    /// another's are set aside, and the state begins empty.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_or_begin_anew(data_folder: &Path, limits: StateLimits) -> Result<Self, StateError> {
+        let retention = RetentionTable::default();
+        let rocks = Rocks::open_or_begin_anew(data_folder, &limits, &retention)?;
+        match StateDb::over(rocks, retention, limits) {
+            // Found at the first read, and noted.
+            Err(StateError::Damaged { .. }) => {
+                let retention = RetentionTable::default();
+                let rocks = Rocks::open_or_begin_anew(data_folder, &limits, &retention)?;
+                StateDb::over(rocks, retention, limits)
+            }
+            opened => opened,
+        }
+    }
+
+    fn over(rocks: Rocks, retention: RetentionTable, limits: StateLimits) -> Result<Self, StateError> {
+        let rocks = Arc::new(rocks);
         let backing: Arc<dyn Backing> = Arc::new(RocksBacking(rocks.clone()));
         let ids = read_ids(&*backing)?;
         Ok(StateDb::new(backing, Some(rocks), retention, limits, ids))
@@ -142,6 +166,19 @@ impl StateDb {
         let mut found = None;
         self.0.backing.get(&full_key, &mut |value| found = value.map(<[u8]>::to_vec)).ok()?;
         found
+    }
+
+    /// How many entries are written of a store's first partition.
+    #[cfg(test)]
+    pub(crate) fn written_of(&self, query: &str, store: &str) -> usize {
+        let Ok(id) = self.0.store_id(query, store) else { return 0 };
+        let mut entries = 0;
+        let count = &mut |_: &[u8], _: &[u8]| {
+            entries += 1;
+            true
+        };
+        let _ = self.0.backing.scan(&[&id.to_be_bytes()[..], &[0; 4]].concat(), &[&id.to_be_bytes()[..], &[0, 0, 0, 1]].concat(), count);
+        entries
     }
 
     /// Writes the next of what [`Self::write_later`] took; `None`: nothing waits.

@@ -37,6 +37,14 @@ pub(crate) fn window_end(key: &[u8]) -> Option<i64> {
     Some(crate::types::codec::from_ordered(bytes))
 }
 
+/// The end of a key's window, where a kind of store has windows that expire.
+pub(super) fn window_end_of(kind: StoreKind, key: &[u8]) -> Option<i64> {
+    match kind {
+        StoreKind::Windowed { retention_ms } if retention_ms < i64::MAX => window_end(key),
+        _ => None,
+    }
+}
+
 /// Up to where each windowed store has expired for good: by stream times that are committed, so that nothing which a
 /// restart would need again is dropped.
 #[derive(Debug, Default, Clone)]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::db::Db;
-use super::expiry::key_time;
+use super::expiry::{key_time, window_end_of};
 use super::layers::StoreLayers;
 use super::overlay::{Entry, Overlay};
 use super::{ChangeVisitor, StateBatch, StateError, StoreKey, StoreKind};
@@ -100,6 +100,11 @@ impl FrozenOverlay {
     /// Stream time at the commit; `i64::MIN` if no record was seen yet.
     pub fn stream_time(&self) -> i64 {
         self.stream_time
+    }
+
+    /// The end of a key's window, where the store has windows that expire.
+    pub fn window_end(&self, key: &[u8]) -> Option<i64> {
+        window_end_of(self.core.kind, key)
     }
 
     /// What the backing keeps about the store besides its entries.

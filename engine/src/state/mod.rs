@@ -10,6 +10,7 @@ mod arena;
 mod backing;
 mod batch;
 mod chunk_lock;
+mod damage;
 mod db;
 mod expiry;
 mod frozen;
@@ -36,6 +37,8 @@ use std::sync::Arc;
 
 pub use batch::StateBatch;
 pub use db::{StateDb, StateLimits};
+#[cfg(test)]
+pub(crate) use expiry::window_start;
 pub use frozen::FrozenOverlay;
 pub use reader::{HeldStores, StoreReader};
 pub use store::Store;
@@ -61,6 +64,12 @@ pub enum StateError {
     InUse(String),
     #[error("data folder '{path}' can't be used: {reason}")]
     Unusable { path: String, reason: String },
+    /// Files are not what they should be: found when they are opened, or read.
+    #[error(
+        "the files in '{path}' are damaged ({reason}). State that has changelogs is read anew from these when the server is started \
+         again"
+    )]
+    Damaged { path: String, reason: String },
 }
 
 /// Identifies one store of one task in the shared RocksDB: query, store name, partition.

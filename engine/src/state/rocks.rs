@@ -6,8 +6,9 @@
 //! there after it is always whole commits, in order.
 
 use std::ffi::CStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rocksdb::compaction_filter::{CompactionFilter, Decision};
 use rocksdb::compaction_filter_factory::{CompactionFilterContext, CompactionFilterFactory};
@@ -18,6 +19,7 @@ use rocksdb::{
 
 use super::backing::Backing;
 use super::batch::BatchPart;
+use super::damage::{self, is_damage, is_damage_at_open};
 use super::expiry::{RetentionSnapshot, RetentionTable};
 use super::{StateError, StateLimits};
 
@@ -65,6 +67,9 @@ impl Family {
 pub(crate) struct Rocks {
     db: DB,
     fsync: bool,
+    folder: PathBuf,
+    /// Damage was found, and noted.
+    is_damaged: AtomicBool,
 }
 
 impl Rocks {
@@ -98,11 +103,47 @@ impl Rocks {
             // The error's kind doesn't tell a held lock from any other I/O error.
             if reason.contains("lock file") || reason.contains("lock hold") || reason.contains("LOCK: Resource temporarily unavailable") {
                 StateError::InUse(data_folder.display().to_string())
+            } else if is_damage_at_open(&error) {
+                StateError::Damaged { path: folder.display().to_string(), reason }
             } else {
                 unusable(reason)
             }
         })?;
-        Ok(Rocks { db, fsync: limits.fsync })
+        Ok(Rocks { db, fsync: limits.fsync, folder, is_damaged: AtomicBool::new(false) })
+    }
+
+    /// As [`Rocks::open`], where all that is there can be made anew: what is damaged is set aside, and an empty database begun.
+    pub fn open_or_begin_anew(data_folder: &Path, limits: &StateLimits, retention: &RetentionTable) -> Result<Self, StateError> {
+        let folder = data_folder.join(FOLDER);
+        let reason = match damage::noted(&folder) {
+            Some(reason) => reason,
+            None => match Rocks::open(data_folder, limits, retention) {
+                Err(StateError::Damaged { reason, .. }) => reason,
+                opened => return opened,
+            },
+        };
+        let place = damage::set_aside(&folder)?;
+        tracing::error!(
+            reason,
+            "the files of the state in {} are damaged: they are set aside as {}, and the state is read anew from its changelogs",
+            folder.display(),
+            place.display()
+        );
+        Rocks::open(data_folder, limits, retention)
+    }
+
+    /// What an error of RocksDB means for the state.
+    fn failed(&self, error: rocksdb::Error) -> StateError {
+        let reason = error.to_string();
+        if !is_damage(&error) {
+            return StateError::Storage(reason);
+        }
+        let path = self.folder.display().to_string();
+        if !self.is_damaged.swap(true, Ordering::AcqRel) {
+            tracing::error!(reason, "the files of the state in {path} are damaged");
+            damage::note(&self.folder, &reason);
+        }
+        StateError::Damaged { path, reason }
     }
 
     /// A column family's handle.
@@ -114,12 +155,12 @@ impl Rocks {
     pub fn write(&self, batch: WriteBatch) -> Result<(), StateError> {
         let mut options = WriteOptions::default();
         options.set_sync(self.fsync);
-        self.db.write_opt(batch, &options).map_err(storage)
+        self.db.write_opt(batch, &options).map_err(|error| self.failed(error))
     }
 
     /// Shows a key's value to `f`, once.
     pub fn get(&self, family: Family, key: &[u8], f: &mut dyn FnMut(Option<&[u8]>)) -> Result<(), StateError> {
-        let found = self.db.get_pinned_cf(self.family(family)?, key).map_err(storage)?;
+        let found = self.db.get_pinned_cf(self.family(family)?, key).map_err(|error| self.failed(error))?;
         f(found.as_deref());
         Ok(())
     }
@@ -139,7 +180,7 @@ impl Rocks {
             }
             iterator.next();
         }
-        iterator.status().map_err(storage)
+        iterator.status().map_err(|error| self.failed(error))
     }
 
     /// As [`Self::scan`], from the last entry to the first.
@@ -158,7 +199,7 @@ impl Rocks {
             }
             iterator.prev();
         }
-        iterator.status().map_err(storage)
+        iterator.status().map_err(|error| self.failed(error))
     }
 
     /// Shows entries up to `to`, beginning with the last one at or before `from` (but not before `low`; if there is none,
@@ -178,7 +219,7 @@ impl Rocks {
         let mut iterator = self.db.raw_iterator_cf_opt(self.family(family)?, options);
         iterator.seek_for_prev(from);
         if !iterator.valid() {
-            iterator.status().map_err(storage)?;
+            iterator.status().map_err(|error| self.failed(error))?;
             iterator.seek(from);
         }
         while let Some((key, value)) = iterator.item() {
@@ -187,7 +228,7 @@ impl Rocks {
             }
             iterator.next();
         }
-        iterator.status().map_err(storage)
+        iterator.status().map_err(|error| self.failed(error))
     }
 
     /// Frees the disk space of a range that was deleted; for the background.
@@ -195,7 +236,7 @@ impl Rocks {
         let family = self.family(family)?;
         let mut options = rocksdb::CompactOptions::default();
         options.set_exclusive_manual_compaction(false);
-        self.db.delete_file_in_range_cf(family, from, to).map_err(storage)?;
+        self.db.delete_file_in_range_cf(family, from, to).map_err(|error| self.failed(error))?;
         self.db.compact_range_cf_opt(family, Some(from), Some(to), &options);
         Ok(())
     }
@@ -216,7 +257,7 @@ impl Rocks {
     #[cfg(test)]
     pub fn compact(&self, family: Family) -> Result<(), StateError> {
         let family = self.family(family)?;
-        self.db.flush_cf(family).map_err(storage)?;
+        self.db.flush_cf(family).map_err(|error| self.failed(error))?;
         let mut options = rocksdb::CompactOptions::default();
         options.set_bottommost_level_compaction(rocksdb::BottommostLevelCompaction::Force);
         self.db.compact_range_cf_opt(family, None::<&[u8]>, None::<&[u8]>, &options);
@@ -284,10 +325,6 @@ fn meta_options(cache: &Cache) -> Options {
     options.set_block_based_table_factory(&table_options(cache));
     options.set_write_buffer_size(1 << 20);
     options
-}
-
-fn storage(error: rocksdb::Error) -> StateError {
-    StateError::Storage(error.to_string())
 }
 
 /// State in RocksDB.

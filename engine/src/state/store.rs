@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::chunk_lock::ChunkLock;
 use super::db::StoreLease;
+use super::expiry::window_end_of;
 use super::frozen::{FrozenOverlay, StoreCore};
 use super::layers::{Found, StoreLayers};
 use super::{StateDb, StateError, StoreKey, StoreKind, StoreReader, StoreSpec};
@@ -169,6 +170,27 @@ impl Store {
             layers.stream_time = layers.stream_time.max(timestamp);
             layers.stream_time
         })
+    }
+
+    /// Windows that end before this are not there any more. `i64::MIN` where nothing expires.
+    pub fn expiry_bound(&self) -> i64 {
+        match &self.held {
+            Some(layers) => layers.expiry_bound(),
+            None => self.shared.read().expiry_bound(),
+        }
+    }
+
+    /// As [`Store::expiry_bound`], where the stream time were this one.
+    pub fn expiry_bound_at(&self, stream_time: i64) -> i64 {
+        match self.core.kind {
+            StoreKind::Windowed { retention_ms } if stream_time > i64::MIN => stream_time.saturating_sub(retention_ms.max(0)),
+            _ => i64::MIN,
+        }
+    }
+
+    /// The end of a key's window, where the store has windows that expire.
+    pub fn window_end(&self, key: &[u8]) -> Option<i64> {
+        window_end_of(self.core.kind, key)
     }
 
     /// Bytes of changes and of what was read lately in the active overlay.

@@ -16,6 +16,7 @@ mod limits;
 mod pull;
 mod queries;
 mod report;
+mod restart;
 mod server;
 mod serving;
 mod soak;
@@ -93,6 +94,9 @@ struct Arguments {
     /// Instead of all that: what the formats alone cost, in one thread without a log; so many rounds, the best of which counts.
     #[arg(long, value_name = "ROUNDS")]
     codecs: Option<usize>,
+    /// Instead of all that: makes so many megabytes of state on Kafka, and measures how a server starts again on them.
+    #[arg(long)]
+    restart_mb: Option<u64>,
     /// Where the JSON goes; `-` for standard output.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -122,6 +126,12 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     }
     if let Some(rounds) = arguments.codecs {
         println!("{}", codecs::measure(rounds)?);
+        return Ok(());
+    }
+    if let Some(megabytes) = arguments.restart_mb {
+        let (_broker, bootstrap) = broker(arguments)?;
+        let input = Input::load(Place::Kafka { bootstrap, in_process: false }, 0, arguments.property.iter().cloned().collect())?;
+        println!("{}", restart::run(&input, megabytes)?);
         return Ok(());
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,10 @@ const START_TIMEOUT_S: u64 = 30;
 const LOG_LINES: usize = 5;
 
 pub struct Server {
-    child: Child,
-    folder: tempfile::TempDir,
+    child: Option<Child>,
+    folder: PathBuf,
+    /// Where it has a folder for itself.
+    _own: Option<tempfile::TempDir>,
     pub address: SocketAddr,
     /// From the start of the process to its first answer.
     pub started_in: Duration,
@@ -30,28 +32,40 @@ impl Server {
     /// # Errors
     /// Where it does not answer, with the end of its log.
     pub fn start(bootstrap: Option<&str>, service: &str) -> Result<Server, String> {
-        let folder = tempfile::Builder::new().prefix("tidemill-bench-").tempdir().map_err(text)?;
+        let own = tempfile::Builder::new().prefix("tidemill-bench-").tempdir().map_err(text)?;
+        let mut server = Server::start_in(own.path(), bootstrap, service)?;
+        server._own = Some(own);
+        Ok(server)
+    }
+
+    /// As [`Self::start`], on what is in a folder.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_in(folder: &Path, bootstrap: Option<&str>, service: &str) -> Result<Server, String> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|held| held.local_addr()).map_err(text)?.port();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let config = folder.path().join("server.properties");
+        let config = folder.join("server.properties");
         fs::write(&config, format!("ksql.service.id={service}\n")).map_err(text)?;
-        let log = fs::File::create(folder.path().join("log")).map_err(text)?;
+        let log = fs::File::create(folder.join("log")).map_err(text)?;
         let mut command = Command::new(binary()?);
         command.arg("server").arg("--config").arg(&config).args(["--listen", &address.to_string()]);
-        command.arg("--data-dir").arg(folder.path().join("data"));
+        command.arg("--data-dir").arg(folder.join("data"));
         if let Some(bootstrap) = bootstrap {
             command.args(["--bootstrap-servers", bootstrap]);
         }
         command.stdin(Stdio::null()).stdout(log.try_clone().map_err(text)?).stderr(log);
         let began = Instant::now();
         let child = command.spawn().map_err(text)?;
-        let mut server = Server { child, folder, address, started_in: Duration::ZERO };
+        let mut server = Server { child: Some(child), folder: folder.to_owned(), _own: None, address, started_in: Duration::ZERO };
         loop {
             if Connection::open(address).and_then(|mut connection| connection.get("/info")).is_ok_and(|answer| answer.status == 200) {
                 server.started_in = began.elapsed();
                 return Ok(server);
             }
-            if !matches!(server.child.try_wait(), Ok(None)) || began.elapsed() > Duration::from_secs(START_TIMEOUT_S) {
+            if !server.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+                || began.elapsed() > Duration::from_secs(START_TIMEOUT_S)
+            {
                 return Err(format!("the server does not answer: {}", server.log_tail()));
             }
             std::thread::sleep(Duration::from_millis(2));
@@ -59,7 +73,7 @@ impl Server {
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.as_ref().map_or(0, Child::id)
     }
 
     /// Runs statements with properties.
@@ -78,8 +92,29 @@ impl Server {
         Err(format!("{}: {}", answer.status, said.get("message").and_then(Value::as_str).unwrap_or("no message")))
     }
 
+    /// Ends it in order, and waits for that.
+    ///
+    /// # Errors
+    /// It does not end, or not in order.
+    pub fn end(mut self) -> Result<(), String> {
+        let Some(mut child) = self.child.take() else { return Ok(()) };
+        let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().map_err(text)?;
+        let ended = child.wait().map_err(text)?;
+        if told.success() && ended.success() { Ok(()) } else { Err(format!("it ended with {ended}: {}", self.log_tail())) }
+    }
+
+    /// Kills it.
+    pub fn kill(self) {
+        drop(self);
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
     fn log_tail(&self) -> String {
-        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines.get(lines.len().saturating_sub(LOG_LINES)..).unwrap_or_default().join(" | ")
     }
@@ -87,8 +122,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 

@@ -26,8 +26,8 @@ use self::reader::{ReaderState, SimulatedReader};
 use self::topic::Topic;
 use self::writer::SimulatedWriter;
 use super::{
-    Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Subscription, TopicHandle, TopicId, TopicIdentity, TopicInfo, TopicPartition,
-    TopicSpec,
+    GroupOffsets, Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Subscription, TopicHandle, TopicId, TopicIdentity, TopicInfo,
+    TopicPartition, TopicSpec,
 };
 use crate::state::{StateBatch, StateError};
 
@@ -353,6 +353,16 @@ impl Log for SimulatedLog {
     fn writer(&self) -> Result<Box<dyn LogWriter>, LogError> {
         self.shared.state.lock().ask()?;
         Ok(Box::new(SimulatedWriter::new(self.shared.clone())))
+    }
+
+    fn delete_before(&self, offsets: GroupOffsets) {
+        let mut state = self.shared.state.lock();
+        for (partition, before) in offsets {
+            let Ok(handle) = state.handle(&partition.topic) else { continue };
+            if let Some(topic) = state.topics.get_mut(handle.0 as usize).and_then(Option::as_mut) {
+                topic.delete_before(&partition, before);
+            }
+        }
     }
 
     fn ping(&self, _timeout: Duration) -> Result<(), LogError> {

@@ -49,8 +49,9 @@ impl SimulatedReader {
         let (Some(partition), Some(position)) = (self.state.partitions.get(source), self.positions.get(source)) else { return Ok(None) };
         let gone = || LogError::Fatal(format!("topic '{}' has gone", partition.topic));
         let handle = log.handle(&partition.topic).map_err(|_| gone())?;
-        let records = log.topic(handle).and_then(|topic| topic.partition(partition)).map_err(|_| gone())?;
-        let start = usize::try_from(position.0).unwrap_or(0).min(records.len());
+        let topic = log.topic(handle).map_err(|_| gone())?;
+        let records = topic.partition(partition).map_err(|_| gone())?;
+        let start = usize::try_from(topic.first(partition.partition).max(*position).0).unwrap_or(0).min(records.len());
         let end = start.saturating_add(limit).min(records.len());
         Ok(records.get(start..end).filter(|records| !records.is_empty()).map(|records| SimulatedBatch(records.to_vec())))
     }

@@ -33,6 +33,8 @@ impl From<OutRecord<'_>> for StoredRecord {
 pub(super) struct Topic {
     pub info: TopicInfo,
     pub partitions: Vec<Vec<Arc<StoredRecord>>>,
+    /// Of each partition the first record that is not deleted; those before it stay for tests to look at.
+    firsts: Vec<Offset>,
 }
 
 impl Topic {
@@ -41,18 +43,32 @@ impl Topic {
             return Err(LogError::Fatal(format!("topic '{}' needs at least one partition", spec.name)));
         }
         let info = TopicInfo { name: spec.name.clone(), partitions: spec.partitions, replicas: spec.replicas, config: spec.config.clone() };
-        Ok(Topic { info, partitions: vec![Vec::new(); spec.partitions as usize] })
+        Ok(Topic { info, partitions: vec![Vec::new(); spec.partitions as usize], firsts: vec![Offset(0); spec.partitions as usize] })
     }
 
     /// Partitions are never taken away.
     pub fn grow(&mut self, partitions: u32) {
         self.info.partitions = self.info.partitions.max(partitions);
         self.partitions.resize(self.info.partitions as usize, Vec::new());
+        self.firsts.resize(self.info.partitions as usize, Offset(0));
     }
 
     pub fn partition(&self, partition: &TopicPartition) -> Result<&[Arc<StoredRecord>], LogError> {
         let found = usize::try_from(partition.partition).ok().and_then(|index| self.partitions.get(index));
         found.map(Vec::as_slice).ok_or_else(|| no_partition(&partition.topic, partition.partition))
+    }
+
+    /// The first record of a partition that is not deleted.
+    pub fn first(&self, partition: i32) -> Offset {
+        usize::try_from(partition).ok().and_then(|index| self.firsts.get(index)).copied().unwrap_or_default()
+    }
+
+    /// Deletes the records of a partition before an offset.
+    pub fn delete_before(&mut self, partition: &TopicPartition, before: Offset) {
+        let Ok(end) = self.partition(partition).map(end) else { return };
+        if let Some(first) = usize::try_from(partition.partition).ok().and_then(|index| self.firsts.get_mut(index)) {
+            *first = before.min(end).max(*first);
+        }
     }
 
     pub fn append(&mut self, partition: i32, mut record: StoredRecord) -> Result<Offset, LogError> {
@@ -67,7 +83,7 @@ impl Topic {
     pub fn offset(&self, partition: &TopicPartition, spec: OffsetSpec) -> Result<Offset, LogError> {
         let records = self.partition(partition)?;
         Ok(match spec {
-            OffsetSpec::Earliest => Offset(0),
+            OffsetSpec::Earliest => self.first(partition.partition),
             OffsetSpec::Latest => end(records),
             OffsetSpec::AtTimestamp(time) => records.iter().find(|record| record.timestamp >= time).map_or(end(records), |r| r.offset),
         })
