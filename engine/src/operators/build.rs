@@ -16,7 +16,7 @@ use super::filter::Filter;
 use super::flat_map::FlatMap;
 use super::group_by::GroupBy;
 use super::repartition::{RepartitionReader, RepartitionSink};
-use super::repeatable::is_repeatable;
+use super::repeatable::{is_repeatable, needs_order};
 use super::select::Select;
 use super::select_key::SelectKey;
 use super::sink::Sink;
@@ -38,7 +38,7 @@ const THROW_ON_INVALID_TIME: &str = "ksql.timestamp.throw.on.invalid";
 
 /// What a sub-topology reads, keeps and writes.
 pub(super) fn spec(plan: &QueryPlan, id: usize, part: &Part<'_>) -> Result<TaskSpec, FatalError> {
-    let mut spec = TaskSpec { id, sources: Vec::new(), stores: Vec::new(), sinks: Vec::new() };
+    let mut spec = TaskSpec { id, sources: Vec::new(), stores: Vec::new(), sinks: Vec::new(), keeps_order: false };
     let writes_topic = matches!(plan.root.kind, StepKind::Sink { .. });
     describe(part.root, part.writes_repartition, writes_topic, &mut spec);
     if let (true, Some(repartition)) = (part.writes_repartition, part.root.repartition()) {
@@ -49,6 +49,7 @@ pub(super) fn spec(plan: &QueryPlan, id: usize, part: &Part<'_>) -> Result<TaskS
     {
         spec.sinks.push(SinkSpec { topic: format.topic.clone(), is_repartition: false, partitions: None });
     }
+    spec.keeps_order = part.writes_repartition && needs_order(plan, part.root, &spec)?;
     Ok(spec)
 }
 
@@ -133,7 +134,7 @@ pub(super) fn graph(plan: &QueryPlan, spec: &TaskSpec, part: &Part<'_>, env: &Bu
             topic,
             partitions,
             by_partition: repartition.by_partition,
-            has_origin: is_repeatable(part.root, spec, builder.coalesces)?,
+            has_origin: spec.keeps_order || is_repeatable(part.root, spec, builder.coalesces)?,
             value: Vec::new(),
         };
         builder.push(Box::new(sink), last);

@@ -21,6 +21,9 @@ pub struct TaskSpec {
     pub stores: Vec<StoreSpec>,
     /// Topics written (sink or repartition), in the order that [`BuildEnv::topics`] gives their handles.
     pub sinks: Vec<SinkSpec>,
+    /// Where records may come twice: what it writes for others to count is the same only if it reads its topics in the same
+    /// order.
+    pub keeps_order: bool,
 }
 
 /// A topic that a sub-topology reads.

@@ -9,9 +9,9 @@
 //! *fresh*, and the first of them forgets what was the highest.
 //!
 //! Two things must hold for that: of what a task sends to a partition, the beginning arrives (a log tells where that was not so,
-//! see [`crate::log::Log::gaps`]; what comes again is fresh then, too), and a task that reads the same again writes the same. Where
-//! that is not so, [`super::repeatable`] says it: what such a task writes has no origin, and is taken as often as it comes. A
-//! table's row is then right with the last of it, and a row that is counted may be counted twice.
+//! see [`crate::log::Log::gaps`]; what comes again is fresh then, too), and a task that reads the same again writes the same, by
+//! what it reads ([`super::repeatable`]) or because it keeps to an order (`runtime/order.rs`). What else it writes has no origin,
+//! and is taken as often as it comes.
 
 use std::sync::Arc;
 

@@ -13,8 +13,9 @@ use std::collections::BTreeSet;
 
 use super::FatalError;
 use super::builder::TaskSpec;
+use super::coalesce;
 use super::exprs::add_columns;
-use crate::plan::{NamedExpr, Step, StepKind};
+use crate::plan::{NamedExpr, QueryPlan, Step, StepKind};
 
 /// Whether what goes from `root` into its repartition topic can be told by the record that it came of.
 pub(super) fn is_repeatable(root: &Step, spec: &TaskSpec, coalesces: bool) -> Result<bool, FatalError> {
@@ -30,6 +31,20 @@ pub(super) fn is_repeatable(root: &Step, spec: &TaskSpec, coalesces: bool) -> Re
         Some(fixed) => reads_only(keys, &fixed),
         None => Ok(false),
     }
+}
+
+/// Whether the tasks have to read their topics in the same order each time, so that what they write is the same: where others
+/// count it. (What goes to one place by its key, as the parts of a foreign-key join do, ends with the last.)
+pub(super) fn needs_order(plan: &QueryPlan, root: &Step, spec: &TaskSpec) -> Result<bool, FatalError> {
+    let is_counted = matches!(root.kind, StepKind::SelectKey { .. } | StepKind::StreamGroupBy { .. } | StepKind::TableGroupBy { .. });
+    let coalesces = coalesce::limit(plan).is_some() && aggregates(root);
+    Ok(is_counted && !coalesces && !is_repeatable(root, spec, false)?)
+}
+
+/// Whether a sub-topology aggregates.
+fn aggregates(root: &Step) -> bool {
+    let inputs = root.inputs().into_iter().filter(|input| input.repartition().is_none());
+    matches!(root.kind, StepKind::Aggregate(_)) || inputs.into_iter().any(aggregates)
 }
 
 /// The columns of a step that have the same values when its input is read again; `None`: its rows are not those of one stream's
@@ -86,7 +101,6 @@ mod tests {
     use super::*;
     use crate::analyze::tests::world::{Outcome, World};
     use crate::operators::split;
-    use crate::plan::QueryPlan;
 
     fn plan(query: &str) -> QueryPlan {
         let script = format!(

@@ -145,7 +145,10 @@ mod tests {
         };
         let store = StoreSpec { name: "s".into(), kind: StoreKind::KeyValue, changelog: true };
         let stores = if has_state { vec![store] } else { Vec::new() };
-        Running { spec: TaskSpec { id: 0, sources: sources.iter().map(source).collect(), stores, sinks: Vec::new() }, partitions }
+        Running {
+            spec: TaskSpec { id: 0, sources: sources.iter().map(source).collect(), stores, sinks: Vec::new(), keeps_order: false },
+            partitions,
+        }
     }
 
     #[test]

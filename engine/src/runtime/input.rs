@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::order::{MAX_RUNS, Order, Run};
 use crate::clock::Clock;
 use crate::log::{ArrivedBatch, LogError, LogReader, Loss, Offset};
 use crate::operators::{NotYet, RecordClock};
@@ -55,6 +56,8 @@ pub(super) enum Next {
     Wait(Instant),
     /// Which one is the oldest can't be told before this lane's head can be read.
     NotYet(usize, NotYet),
+    /// The next records are to be taken like this, once that is written down.
+    Decided(Vec<Run>),
 }
 
 /// All partitions of a task.
@@ -64,6 +67,8 @@ pub(super) struct Input {
     /// How long an empty lane that is not caught up holds back the others.
     max_idle: Duration,
     clock: Arc<dyn Clock>,
+    /// Set where the lanes are read in an order that is written down.
+    order: Option<Order>,
 }
 
 impl Input {
@@ -75,7 +80,12 @@ impl Input {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let lanes = start.into_iter().map(|(offset, clock)| Lane::new(offset, clock)).collect();
-        Input { reader, lanes, max_idle, clock }
+        Input { reader, lanes, max_idle, clock, order: None }
+    }
+
+    /// From now on the order of the lanes is what one of them says, which has no records for anybody else.
+    pub(super) fn keep_order(&mut self, lane: usize) {
+        self.order = Some(Order::new(lane));
     }
 
     /// Takes over what has arrived, up to a few batches a partition: a partition that has them waits in the reader, also
@@ -98,8 +108,81 @@ impl Input {
         }
     }
 
-    /// Chooses the lane whose next record is the oldest; ties go to the first lane.
+    /// Chooses the lane whose next record is to be processed.
     pub(super) fn next(&mut self) -> Next {
+        match self.order.take() {
+            None => self.oldest(),
+            Some(mut order) => {
+                let next = self.in_order(&mut order);
+                self.order = Some(order);
+                next
+            }
+        }
+    }
+
+    /// As the order says; where it says nothing more, what it is to say next.
+    fn in_order(&mut self, order: &mut Order) -> Next {
+        loop {
+            while let Some(run) = order.run() {
+                let Some(lane) = self.lanes.get(run.lane).filter(|lane| lane.position < run.until) else {
+                    order.next_run();
+                    continue;
+                };
+                match lane.waiting.front() {
+                    Some((batch, cursor)) if batch.batch.record(*cursor).offset < run.until => return Next::Lane(run.lane),
+                    // Its records were deleted.
+                    Some(_) => order.next_run(),
+                    None if self.reader.caught_up(run.lane) => order.next_run(),
+                    None => return Next::Idle,
+                }
+            }
+            if std::mem::take(&mut order.has_record) {
+                self.advance(order.lane, 1);
+            }
+            if let Some((batch, cursor)) = self.lanes[order.lane].waiting.front() {
+                order.take(batch.batch.record(*cursor).value);
+                continue;
+            }
+            if order.is_awaited || !self.reader.caught_up(order.lane) {
+                return Next::Idle;
+            }
+            return match self.oldest() {
+                Next::Lane(first) => {
+                    order.is_awaited = true;
+                    Next::Decided(self.decide(first))
+                }
+                other => other,
+            };
+        }
+    }
+
+    /// How the records at hand are to be taken, the first one from this lane. Ends where a lane's batch does.
+    fn decide(&mut self, first: usize) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        let mut ahead = vec![0; self.lanes.len()];
+        let mut next = Some(first);
+        while let Some(index) = next {
+            let Some(lane) = self.lanes.get(index) else { break };
+            let Some((batch, cursor)) = lane.waiting.front() else { break };
+            let at = cursor + ahead[index];
+            let until = Offset(batch.batch.record(at).offset.0 + 1);
+            match runs.last_mut() {
+                Some(run) if run.lane == index => run.until = until,
+                _ => runs.push(Run { lane: index, until }),
+            }
+            ahead[index] += 1;
+            if at + 1 >= batch.batch.len() || runs.len() == MAX_RUNS {
+                break;
+            }
+            let times = self.lanes.iter_mut().enumerate().filter(|(_, lane)| !lane.waiting.is_empty());
+            let times: Option<Vec<(i64, usize)>> = times.map(|(index, lane)| Some((lane.time(ahead[index])?.ok()?, index))).collect();
+            next = times.and_then(|times| times.into_iter().min()).map(|(_, index)| index);
+        }
+        runs
+    }
+
+    /// Chooses the lane whose next record is the oldest; ties go to the first lane.
+    fn oldest(&mut self) -> Next {
         if let [lane] = self.lanes.as_slice() {
             return if lane.waiting.is_empty() { Next::Idle } else { Next::Lane(0) };
         }
@@ -138,6 +221,11 @@ impl Input {
     /// How many records of a lane may be taken in a row before another lane has to be asked again, up to `most`. Call only
     /// for a lane that [`Input::next`] named.
     pub(super) fn run_length(&mut self, lane: usize, most: usize) -> usize {
+        if let Some(order) = &self.order {
+            let (Some(run), Some((batch, cursor))) = (order.run(), self.lanes[lane].waiting.front()) else { return 0 };
+            let most = most.min(batch.batch.len() - cursor);
+            return (0..most).take_while(|ahead| batch.batch.record(cursor + ahead).offset < run.until).count();
+        }
         let others = self.lanes.iter_mut().enumerate().filter(|(other, _)| *other != lane);
         // The heads' times were told when the lane was named.
         let next = others.filter_map(|(other, held)| Some((held.time(0)?.ok()?, other))).min();
@@ -178,6 +266,9 @@ impl Input {
     /// Forgets what was read and begins again at other offsets.
     pub(super) fn seek(&mut self, offsets: &[Offset]) -> Result<(), LogError> {
         self.reader.seek(offsets)?;
+        if let Some(order) = &mut self.order {
+            order.forget();
+        }
         for (lane, offset) in self.lanes.iter_mut().zip(offsets) {
             lane.waiting.clear();
             lane.times.clear();

@@ -25,6 +25,7 @@ mod join_tests;
 mod lab;
 #[cfg(test)]
 mod not_yet_tests;
+mod order;
 mod query_handle;
 mod restore;
 mod restorers;
@@ -360,6 +361,7 @@ impl Runtime {
         for spec in specs {
             topics.extend(spec.sinks.iter().filter(|s| s.is_repartition).map(|s| s.topic.clone()));
             if !self.parts.log.is_atomic() {
+                topics.extend(spec.keeps_order.then(|| start::order_topic(&group, spec.id)));
                 topics.extend(spec.stores.iter().filter(|s| s.changelog).map(|s| format!("{group}-{}-changelog", s.name)));
             }
         }

@@ -30,6 +30,15 @@ const MAX_CHANGELOG_RETENTION_MS: i64 = 1000 * 366 * 24 * 3600 * 1000;
 /// Readers of stores, by the store's name: of each partition one.
 pub(super) type Readers = HashMap<Arc<str>, Vec<StoreReader>>;
 
+/// Records bear the event time of their rows, whatever the broker's default.
+const REPARTITION_CONFIG: [(&str, &str); 3] =
+    [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("message.timestamp.type", "CreateTime")];
+
+/// The topic of the orders in which a sub-topology's tasks read, where they keep to one.
+pub(super) fn order_topic(group: &str, sub_topology: usize) -> String {
+    format!("{group}-{sub_topology}-order")
+}
+
 /// A query to start.
 #[derive(Clone)]
 pub struct StartQuery {
@@ -124,6 +133,8 @@ pub(super) struct Prepared {
     pub partitions: u32,
     source_partitions: Vec<u32>,
     sinks: Vec<(TopicHandle, u32)>,
+    /// Where its tasks write down in which order they read.
+    order: Option<(String, TopicHandle)>,
     changelogs: Vec<Option<(String, TopicHandle)>>,
     /// The topics of the sinks and changelogs.
     writes: Arc<[String]>,
@@ -238,11 +249,16 @@ impl Runtime {
         let mut sinks = Vec::with_capacity(spec.sinks.len());
         for sink in &spec.sinks {
             if sink.is_repartition {
-                // Records bear the event time of their rows, whatever the broker's default.
-                let config = [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("message.timestamp.type", "CreateTime")];
-                self.ensure_topic(&sink.topic, sink.partitions.unwrap_or(partitions), &config)?;
+                self.ensure_topic(&sink.topic, sink.partitions.unwrap_or(partitions), &REPARTITION_CONFIG)?;
             }
             sinks.push(log.topic(&sink.topic)?);
+        }
+        let mut order = None;
+        if spec.keeps_order && !ephemeral && !log.is_atomic() {
+            let name = order_topic(&self.group(query), spec.id);
+            self.ensure_topic(&name, partitions, &REPARTITION_CONFIG)?;
+            let (handle, _) = log.topic(&name)?;
+            order = Some((name, handle));
         }
         let mut changelogs = Vec::with_capacity(spec.stores.len());
         for (store, (name, topic)) in spec.stores.iter().zip(found) {
@@ -268,16 +284,18 @@ impl Runtime {
         }
         let changelog_topics = changelogs.iter().flatten().map(|(name, _)| name.clone());
         let writes = spec.sinks.iter().map(|sink| sink.topic.clone()).chain(changelog_topics).collect();
-        let committed = if ephemeral { Positions::new() } else { self.committed(query, &spec, &source_partitions)? };
-        Ok(Prepared { writes, spec, partitions, source_partitions, sinks, changelogs, committed, remark })
+        let topics = spec.sources.iter().map(|source| source.topic.as_str()).zip(source_partitions.iter().copied());
+        let topics = topics.chain(order.as_ref().map(|(name, _)| (name.as_str(), partitions)));
+        let committed = if ephemeral { Positions::new() } else { self.committed(query, topics)? };
+        Ok(Prepared { writes, spec, partitions, source_partitions, sinks, order, changelogs, committed, remark })
     }
 
-    /// What a query's group has committed of a sub-topology's sources, whether it reads all of them or not.
-    fn committed(&self, query: &str, spec: &TaskSpec, source_partitions: &[u32]) -> Result<Positions, StartError> {
+    /// What a query's group has committed of topics, whether it reads all of their partitions or not.
+    fn committed<'t>(&self, query: &str, topics: impl Iterator<Item = (&'t str, u32)>) -> Result<Positions, StartError> {
         let mut partitions = Vec::new();
-        for (source, count) in spec.sources.iter().zip(source_partitions) {
-            let topic: Arc<str> = source.topic.as_str().into();
-            let numbers = (0..*count).filter_map(|number| PartitionId::try_from(number).ok());
+        for (topic, count) in topics {
+            let topic: Arc<str> = topic.into();
+            let numbers = (0..count).filter_map(|number| PartitionId::try_from(number).ok());
             partitions.extend(numbers.map(|partition| TopicPartition { topic: topic.clone(), partition }));
         }
         let committed = self.parts.log.committed(&self.group(query), &partitions)?;
@@ -372,6 +390,7 @@ impl Runtime {
             wake: self.waker(key, scheduled.clone()),
             max_buffered_bytes: self.config.max_buffered_bytes,
         })?;
+        let order = sub.order.as_ref().and_then(|_| lanes.iter().position(|(_, sources)| sources.is_empty()));
         // A topic that is read twice has the time of the first source that names one.
         let mut clock_of = |sources: &[usize]| sources.iter().find_map(|source| graph.clocks.get_mut(*source).and_then(Option::take));
         let begin = offsets.iter().copied().zip(&lanes).map(|(offset, (_, sources))| (offset, clock_of(sources))).collect();
@@ -379,12 +398,17 @@ impl Runtime {
         cx.pace = Pace::new(handle.interruption(), self.config.max_rows_per_record);
         (cx.policy, cx.query) = (start.policy, handle.id.clone());
         cx.origins = origins;
+        let mut input = Input::new(reader, begin, Duration::from_millis(self.config.max_task_idle_ms), self.parts.clock.clone());
+        if let Some(lane) = order {
+            input.keep_order(lane);
+        }
         let task = Task {
             id: TaskId { query: handle.id.clone(), sub_topology: sub.spec.id, partition },
             handle: handle.clone(),
             graph,
             cx,
-            input: Input::new(reader, begin, Duration::from_millis(self.config.max_task_idle_ms), self.parts.clock.clone()),
+            input,
+            order: sub.order.as_ref().map(|(_, handle)| *handle),
             lanes,
             wants_headers: sub.spec.sources.iter().map(|s| s.wants_headers).collect(),
             is_repartition: sub.spec.sources.iter().map(|s| s.is_repartition).collect(),
@@ -447,8 +471,10 @@ impl Runtime {
             }
             let knows_topic = sub.committed.keys().any(|known| known.topic == tp.topic);
             let mut begins = Vec::with_capacity(sources.len());
-            for source in sources.iter().filter_map(|source| sub.spec.sources.get(*source)) {
-                let spec = beginning(source, start, knows_topic);
+            let specs =
+                sources.iter().filter_map(|source| sub.spec.sources.get(*source)).map(|source| beginning(source, start, knows_topic));
+            // The order's own topic has no source.
+            for spec in specs.chain(sources.is_empty().then_some(OffsetSpec::Earliest)) {
                 begins.push(self.parts.log.offsets(std::slice::from_ref(tp), spec)?.first().copied().unwrap_or_default());
             }
             if begins.iter().any(|offset| Some(offset) != begins.first()) {
@@ -472,6 +498,9 @@ fn lanes(sub: &Prepared, partition: PartitionId) -> Vec<(TopicPartition, Vec<usi
             Some((_, sources)) => sources.push(index),
             None => lanes.push((TopicPartition { topic: source.topic.as_str().into(), partition }, vec![index])),
         }
+    }
+    if let Some((topic, _)) = &sub.order {
+        lanes.push((TopicPartition { topic: topic.as_str().into(), partition }, Vec::new()));
     }
     lanes
 }

@@ -12,8 +12,9 @@ use crossbeam_channel::Sender;
 
 use super::changelog::{Changelog, CommitNumber};
 use super::input::{Input, Next};
+use super::order::{self, Run};
 use super::query_handle::{QueryHandle, TopicReads, WaitNote};
-use crate::log::{LogError, LogWriter, Offset, TopicPartition};
+use crate::log::{LogError, LogWriter, Offset, OutRecord, TopicHandle, TopicPartition};
 use crate::operators::{FatalError, NotYet, TaskGraph, Unread, before_commit, end_chunk, process_from};
 use crate::pace::Halt;
 use crate::processing_log::{ProcessingError, ProcessingErrorKind};
@@ -113,6 +114,8 @@ pub(super) struct Task {
     pub writes: Arc<[String]>,
     /// The group that positions are committed to; `None` for push queries.
     pub group: Option<Arc<str>>,
+    /// Where it writes down in which order it reads its lanes.
+    pub order: Option<TopicHandle>,
     /// Set while the worker knows that the task has something to do.
     pub scheduled: Arc<AtomicBool>,
     /// Positions at the last commit, in the order of the lanes.
@@ -262,25 +265,25 @@ impl Task {
         let started = self.cx.clock.instant();
         let mut looked = started;
         let (mut records, mut since_look) = (0, 0);
+        let mut has_filled = false;
         let turn = loop {
             if self.cx.pace.is_stopped() {
                 break Turn::More;
             }
             match self.input.next() {
-                Next::Idle => {
+                Next::Idle if has_filled => break Turn::Idle,
+                Next::Wait(until) if has_filled => break Turn::Later(until),
+                Next::Idle | Next::Wait(_) => {
                     self.input.fill()?;
-                    if !self.input.has_waiting() {
-                        break Turn::Idle;
-                    }
+                    has_filled = true;
                 }
-                Next::Wait(until) => {
-                    self.input.fill()?;
-                    if let Next::Wait(_) = self.input.next() {
-                        break Turn::Later(until);
-                    }
+                Next::Decided(runs) => {
+                    self.write_order(&runs)?;
+                    has_filled = false;
                 }
                 Next::NotYet(lane, not_yet) => break self.wait(lane, &not_yet),
                 Next::Lane(lane) => {
+                    has_filled = false;
                     let count = self.input.run_length(lane, self.look_after);
                     let Processed { done: count, not_yet } = self.process(lane, count)?;
                     if count > 0 {
@@ -311,6 +314,14 @@ impl Task {
         self.cx.pace.begin();
         end_chunk(&mut self.graph.nodes, &mut self.cx)?;
         Ok(turn)
+    }
+
+    /// Writes down how the next records are to be taken. It goes on when the topic brings that back.
+    fn write_order(&mut self, runs: &[Run]) -> Result<(), TaskError> {
+        let Some(topic) = self.order else { return Ok(()) };
+        let value = order::encode(runs);
+        let (partition, timestamp) = (self.id.partition, self.cx.clock.now_ms());
+        Ok(self.cx.send(topic, OutRecord { partition, timestamp, key: None, value: Some(&value), headers: &[] })?)
     }
 
     /// Looks again later: a lane's next record can't be read yet. All lanes wait with it, since none may overtake it.

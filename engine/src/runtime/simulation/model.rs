@@ -84,11 +84,20 @@ pub(super) fn expected(workload: Workload, inputs: &[Input]) -> Expected {
             let stream: Vec<Input> = inputs.iter().filter(|input| input.topic == "s").cloned().collect();
             counted(&stream, group)
         }
-        Workload::ForeignKey => {
-            let mut right: BTreeMap<&str, Option<i64>> = BTreeMap::new();
-            for input in inputs.iter().filter(|input| input.topic == "r") {
-                right.insert(input.key, number(input, "B"));
+        Workload::TablePairs => {
+            let right = last_numbers(inputs);
+            let lefts: BTreeMap<&str, &Input> = inputs.iter().filter(|input| input.topic == "s").map(|input| (input.key, input)).collect();
+            let mut rows: BTreeMap<String, Numbers> = BTreeMap::new();
+            for left in lefts.into_values() {
+                let (Some(group), Some(b)) = (group(left), right.get(left.key).copied().flatten()) else { continue };
+                let row = rows.entry(group).or_insert_with(|| vec![Some(0), Some(0)]);
+                row[0] = row[0].map(|count| count + 1);
+                row[1] = row[1].map(|sum| sum + b);
             }
+            Expected::Table { rows, changes: Changes::Any }
+        }
+        Workload::ForeignKey => {
+            let right = last_numbers(inputs);
             let lefts = inputs.iter().filter(|input| input.topic == "s");
             let row = |left: &Input| {
                 let found = group(left).and_then(|key| right.get(key.as_str()).copied().flatten());
@@ -104,6 +113,11 @@ fn pairs<'i>(inputs: &'i [Input], other: &'static str) -> impl Iterator<Item = (
     let side = move |topic| inputs.iter().filter(move |input| input.topic == topic);
     let meets = |left: &Input, right: &Input| right.key == left.key && (right.timestamp - left.timestamp).abs() <= WITHIN_MS;
     side("s").flat_map(move |left| side(other).filter(move |right| meets(left, right)).map(move |right| (left, right)))
+}
+
+/// What each key of the topic r has last; `None`: a tombstone.
+fn last_numbers(inputs: &[Input]) -> BTreeMap<&str, Option<i64>> {
+    inputs.iter().filter(|input| input.topic == "r").map(|input| (input.key, number(input, "B"))).collect()
 }
 
 fn group(input: &Input) -> Option<String> {

@@ -28,6 +28,8 @@ pub(super) enum Workload {
     ForeignKey,
     /// A stream with a table's rows, counted by another column.
     Looked,
+    /// Two tables joined on their keys, counted by another column.
+    TablePairs,
 }
 
 /// A record of a source.
@@ -60,7 +62,7 @@ impl Workload {
     ];
 
     /// Those that came later, which seeds of their own run.
-    pub const LATER: [Workload; 3] = [Workload::Pairs, Workload::ForeignKey, Workload::Looked];
+    pub const LATER: [Workload; 4] = [Workload::Pairs, Workload::ForeignKey, Workload::Looked, Workload::TablePairs];
 
     /// The statements; the last one is the query, and its sink is the topic O.
     pub fn script(self, has_schemas: bool) -> String {
@@ -97,6 +99,10 @@ impl Workload {
             Workload::Looked => {
                 "CREATE TABLE O AS SELECT S.G AS G, COUNT(*) AS C, SUM(S.V) AS T FROM S LEFT JOIN R ON S.ID = R.ID GROUP BY S.G;"
             }
+            Workload::TablePairs => {
+                "CREATE TABLE L (ID STRING PRIMARY KEY, N INT, V INT, G STRING) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');
+                 CREATE TABLE O AS SELECT L.G AS G, COUNT(*) AS C, SUM(R.B) AS T FROM L JOIN R ON L.ID = R.ID GROUP BY L.G;"
+            }
         };
         format!(
             "CREATE STREAM S (ID STRING KEY, N INT, V INT, G STRING) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');
@@ -110,7 +116,8 @@ impl Workload {
 
     pub fn topics(self) -> &'static [&'static str] {
         match self {
-            Workload::StreamTable | Workload::StreamStream | Workload::Pairs | Workload::ForeignKey | Workload::Looked => &["s", "r"],
+            Workload::StreamTable | Workload::StreamStream => &["s", "r"],
+            Workload::Pairs | Workload::ForeignKey | Workload::Looked | Workload::TablePairs => &["s", "r"],
             _ => &["s"],
         }
     }
@@ -121,20 +128,15 @@ impl Workload {
             Workload::Filter => 0,
             Workload::Count | Workload::Regroup | Workload::WindowedCount | Workload::StreamTable => 1,
             Workload::StreamStream | Workload::OneTopic | Workload::Final | Workload::Looked => 2,
-            Workload::Pairs => 3,
+            Workload::Pairs | Workload::TablePairs => 3,
             Workload::ForeignKey => 4,
         }
     }
 
     /// Whether the sink is a table that can be asked.
     pub fn is_table(self) -> bool {
-        use Workload::{Count, Final, Looked, Pairs, Regroup, WindowedCount};
-        matches!(self, Count | Regroup | WindowedCount | Final | Pairs | Looked)
-    }
-
-    /// Whether a task that reads several topics writes rows for others to count: they may be counted twice where it reads again.
-    pub fn may_repeat_inside(self) -> bool {
-        self == Workload::Pairs
+        use Workload::{Count, Final, Looked, Pairs, Regroup, TablePairs, WindowedCount};
+        matches!(self, Count | Regroup | WindowedCount | Final | Pairs | Looked | TablePairs)
     }
 
     /// Records of the sources in the order in which they are written, all different.
@@ -155,7 +157,7 @@ impl Workload {
                 }
                 let v = random.random_range(0..10);
                 if self.topics().len() > 1 && random.random_bool(0.4) {
-                    let has_tombstones = matches!(self, Workload::StreamTable | Workload::ForeignKey);
+                    let has_tombstones = matches!(self, Workload::StreamTable | Workload::ForeignKey | Workload::TablePairs);
                     let is_tombstone = has_tombstones && random.random_bool(0.2);
                     let value = (!is_tombstone).then(|| json!({"N": number, "B": v}));
                     return Input { topic: "r", partition, key, value, timestamp };
