@@ -87,6 +87,11 @@ impl Origin {
         Some(((flags & IS_NULL == 0).then_some(own), origin))
     }
 
+    /// A number that spreads the outputs.
+    pub fn spread(&self) -> u32 {
+        u32::try_from(self.offset & i64::from(u32::MAX)).unwrap_or_default().wrapping_add(self.ordinal)
+    }
+
     /// Grows with each record of a source.
     fn place(&self) -> i64 {
         self.offset.saturating_mul(1 << ORDINAL_BITS).saturating_add(i64::from(self.ordinal.min(MAX_ORDINAL)))

@@ -42,11 +42,17 @@ impl Operator for RepartitionSink {
             out.cx.recycle(old);
         }
         let encoded = self.writer.write(&row).map_err(|e| FatalError(e.to_string()))?;
+        let origin = if self.has_origin { out.cx.origins.next() } else { None };
         let named = self.by_partition.then_some(row.meta.partition);
-        let partition = named
-            .filter(|named| is_among(*named, self.partitions))
-            .unwrap_or_else(|| partition_for(encoded.partition_key(), self.partitions, &mut out.cx.null_key_counter));
-        let value = match if self.has_origin { out.cx.origins.next() } else { None } {
+        let partition = named.filter(|named| is_among(*named, self.partitions)).unwrap_or_else(|| {
+            let key = encoded.partition_key();
+            match &origin {
+                // Where there is no key, it goes to the same partition the next time as well.
+                Some(origin) => partition_for(key, self.partitions, &mut origin.spread()),
+                None => partition_for(key, self.partitions, &mut out.cx.null_key_counter),
+            }
+        });
+        let value = match origin {
             Some(origin) => {
                 self.value.clear();
                 self.value.extend_from_slice(encoded.value.unwrap_or_default());

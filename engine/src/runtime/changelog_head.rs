@@ -17,6 +17,8 @@ const MAX_STRETCHES: usize = 1024;
 pub(super) struct Head {
     /// Where a stretch of records begins, and the latest end of a window in it.
     stretches: VecDeque<(Offset, i64)>,
+    /// Records that a stretch has at least; so all are about as long.
+    length: i64,
     /// The first record that is needed, as of the last commit.
     needed: Option<Offset>,
     /// What the log was told.
@@ -34,13 +36,17 @@ impl Head {
     /// A commit's records begin here, and the latest window among them ends then.
     pub(super) fn add(&mut self, begin: Offset, latest: i64) {
         // What came before it failed, and is written over.
-        if let Some((last, end)) = self.stretches.back_mut().filter(|(last, _)| *last >= begin) {
-            *last = begin;
+        let length = self.length;
+        if let Some((last, end)) = self.stretches.back_mut().filter(|(last, _)| begin.0 - last.0 < length.max(1)) {
+            *last = begin.min(*last);
             *end = latest.max(*end);
         } else {
             self.stretches.push_back((begin, latest));
         }
         if self.stretches.len() > MAX_STRETCHES {
+            let (first, last) = (self.stretches.front(), self.stretches.back());
+            let all = last.zip(first).map_or(0, |(last, first)| last.0.0 - first.0.0);
+            self.length = all * 2 / i64::try_from(MAX_STRETCHES).unwrap_or(i64::MAX);
             let all = std::mem::take(&mut self.stretches);
             let mut all = all.into_iter();
             while let Some((begin, latest)) = all.next() {

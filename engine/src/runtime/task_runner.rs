@@ -321,6 +321,8 @@ impl Task {
         let Some(topic) = self.order else { return Ok(()) };
         let value = order::encode(runs);
         let (partition, timestamp) = (self.id.partition, self.cx.clock.now_ms());
+        // Should it be lost on its way, the task goes back with the others.
+        self.dirty = true;
         Ok(self.cx.send(topic, OutRecord { partition, timestamp, key: None, value: Some(&value), headers: &[] })?)
     }
 

@@ -15,6 +15,7 @@ mod db;
 mod expiry;
 mod frozen;
 mod layers;
+mod manifest;
 mod memory;
 mod merge;
 mod overlay;

@@ -21,6 +21,7 @@ use super::backing::Backing;
 use super::batch::BatchPart;
 use super::damage::{self, is_damage, is_damage_at_open};
 use super::expiry::{RetentionSnapshot, RetentionTable};
+use super::manifest::{self, ManifestNote};
 use super::{StateError, StateLimits};
 
 /// Folder of the database within the data folder.
@@ -68,6 +69,7 @@ pub(crate) struct Rocks {
     db: DB,
     fsync: bool,
     folder: PathBuf,
+    manifest: ManifestNote,
     /// Damage was found, and noted.
     is_damaged: AtomicBool,
 }
@@ -77,6 +79,9 @@ impl Rocks {
     pub fn open(data_folder: &Path, limits: &StateLimits, retention: &RetentionTable) -> Result<Self, StateError> {
         let unusable = |reason: String| StateError::Unusable { path: data_folder.display().to_string(), reason };
         let folder = data_folder.join(FOLDER);
+        if let Some(reason) = manifest::damage(&folder) {
+            return Err(StateError::Damaged { path: folder.display().to_string(), reason });
+        }
         std::fs::create_dir_all(&folder).map_err(|error| unusable(error.to_string()))?;
         // An LRU cache of this size has shards smaller than a filter block, which would then be read for every get.
         let cache = Cache::new_hyper_clock_cache(limits.block_cache_bytes, 0);
@@ -109,7 +114,8 @@ impl Rocks {
                 unusable(reason)
             }
         })?;
-        Ok(Rocks { db, fsync: limits.fsync, folder, is_damaged: AtomicBool::new(false) })
+        let manifest = ManifestNote::new(&folder);
+        Ok(Rocks { db, fsync: limits.fsync, folder, manifest, is_damaged: AtomicBool::new(false) })
     }
 
     /// As [`Rocks::open`], where all that is there can be made anew: what is damaged is set aside, and an empty database begun.
@@ -155,7 +161,9 @@ impl Rocks {
     pub fn write(&self, batch: WriteBatch) -> Result<(), StateError> {
         let mut options = WriteOptions::default();
         options.set_sync(self.fsync);
-        self.db.write_opt(batch, &options).map_err(|error| self.failed(error))
+        self.db.write_opt(batch, &options).map_err(|error| self.failed(error))?;
+        self.manifest.update();
+        Ok(())
     }
 
     /// Shows a key's value to `f`, once.
