@@ -5,7 +5,7 @@ TIDEMILL := $(CARGO_TARGET_DIR)/release/tidemill
 # Where `make install` puts the binary.
 BINDIR ?= $(HOME)/.local/bin
 
-.PHONY: help build install demo test property lint bench flights fuzz setup clean
+.PHONY: help build install demo test property chaos lint bench flights fuzz setup clean
 
 help: ## Lists what make can do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,10 @@ test: ## Runs every test, the conformance cases and the checks
 property: setup ## Compares random queries with a batch's answers (SEEDS=100000, or SEED=7 for one)
 	@TIDEMILL_PROPERTY_SEEDS=$(or $(SEEDS),20000) $(if $(SEED),TIDEMILL_PROPERTY_SEED=$(SEED)) \
 		cargo test --release --workspace --test property -- --nocapture
+
+chaos: ## Kills, cuts and fills disks for hours, and writes docs/reliability.md (ROUNDS=0.1 SEEDS=20000 ONLY=network)
+	@.ci/setup test
+	@ROUNDS=$(ROUNDS) SEEDS=$(SEEDS) ONLY=$(ONLY) .ci/chaos
 
 lint: setup ## rustfmt and clippy, warnings denied
 	@cargo fmt --all --check

@@ -16,6 +16,7 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::certificates::Authority;
+use crate::proxy::Proxy;
 use crate::supervised::{Supervised, free_ports, tail};
 
 /// The version of Apache Kafka that tests run against.
@@ -72,7 +73,7 @@ impl Broker {
     /// # Errors
     /// `Missing` without java or mvn, `Failed` where the broker does not come up.
     pub fn start() -> Result<Broker, BrokerError> {
-        Self::start_with(None)
+        Self::start_with(None, None)
     }
 
     /// A broker that also has ports at which it wants to know who comes, and asks its ACLs what they may do. The authority has
@@ -81,14 +82,14 @@ impl Broker {
     /// # Errors
     /// As for [`Broker::start`].
     pub fn start_locked(authority: &Authority) -> Result<Broker, BrokerError> {
-        Self::start_with(Some(authority))
+        Self::start_with(Some(authority), None)
     }
 
-    fn start_with(authority: Option<&Authority>) -> Result<Broker, BrokerError> {
+    fn start_with(authority: Option<&Authority>, proxy: Option<&Proxy>) -> Result<Broker, BrokerError> {
         let libs = libraries()?;
         let mut last = BrokerError::Failed(String::new());
         for _ in 0..START_ATTEMPTS {
-            match Self::start_once(&libs, authority) {
+            match Self::start_once(&libs, authority, proxy) {
                 Ok(broker) => return Ok(broker),
                 Err(error) => last = error,
             }
@@ -96,17 +97,23 @@ impl Broker {
         Err(last)
     }
 
-    fn start_once(libs: &Path, authority: Option<&Authority>) -> Result<Broker, BrokerError> {
+    fn start_once(libs: &Path, authority: Option<&Authority>, proxy: Option<&Proxy>) -> Result<Broker, BrokerError> {
         let data = tempfile::Builder::new().prefix("tidemill-kafka-").tempdir().map_err(failed("temporary folder"))?.keep();
-        let ports = free_ports(5).map_err(failed("free ports"))?;
-        let [port, controller, mutual, login, plain_login] = ports[..] else { return Err(BrokerError::Failed("no free ports".into())) };
+        let ports = free_ports(6).map_err(failed("free ports"))?;
+        let [port, controller, mutual, login, plain_login, behind_proxy] = ports[..] else {
+            return Err(BrokerError::Failed("no free ports".into()));
+        };
         let locks = authority.map(|_| Locks { mutual, login, plain_login });
         let mut broker = Broker { libs: libs.to_owned(), data, port, locks, running: None };
         let properties = server_properties(&broker.data, port, controller);
-        let properties = match (authority, locks) {
+        let mut properties = match (authority, locks) {
             (Some(authority), Some(locks)) => locked(&properties, port, controller, locks, authority),
             _ => properties,
         };
+        if let Some(proxy) = proxy {
+            proxy.forward_to(behind_proxy);
+            properties.push_str(&behind(port, controller, behind_proxy, proxy.port()));
+        }
         fs::write(broker.config(), properties).map_err(failed("server.properties"))?;
         broker.format()?;
         broker.start_again()?;
@@ -272,6 +279,20 @@ pub fn own(test: &str) -> Option<Broker> {
     }
 }
 
+/// A broker of the test's own with a proxy before it. Who begins with the broker's address speaks with it directly, who begins with
+/// the proxy's goes through the proxy. `None` after saying that the test is skipped.
+///
+/// # Panics
+/// Where the broker should have come up and did not.
+#[must_use]
+pub fn own_behind_proxy(test: &str) -> Option<(Broker, Proxy)> {
+    let proxy = Proxy::start().unwrap_or_else(|error| panic!("a proxy for the test '{test}': {error}"));
+    match Broker::start_with(None, Some(&proxy)) {
+        Ok(broker) => Some((broker, proxy)),
+        Err(error) => unavailable(test, &error),
+    }
+}
+
 pub(crate) fn unavailable<T>(test: &str, error: &BrokerError) -> Option<T> {
     match error {
         BrokerError::Missing(reason) => {
@@ -426,6 +447,16 @@ fn locked(properties: &str, port: u16, controller: u16, locks: Locks, authority:
         tls("login"),
         logins("login"),
         logins("clear")
+    )
+}
+
+/// A second listener, which tells its clients the proxy's address. These lines stand over those of [`server_properties`].
+fn behind(port: u16, controller: u16, listen: u16, proxy: u16) -> String {
+    format!(
+        "listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{listen},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{proxy}\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         inter.broker.listener.name=PLAINTEXT\n"
     )
 }
 

@@ -7,6 +7,7 @@ pub mod certificates;
 pub mod fake_connect;
 pub mod flights;
 pub mod kafka_connect;
+pub mod proxy;
 pub mod python;
 pub mod registry_double;
 pub mod server;

@@ -31,6 +31,13 @@ pub fn tidemill_binary() -> PathBuf {
     binary
 }
 
+/// The same server with the engine's named points armed (`tests/faulty`).
+pub fn faulty_binary() -> PathBuf {
+    let binary = tidemill_binary().with_file_name("tidemill-faulty");
+    assert!(binary.exists(), "{} is missing: build it first (cargo build --release --workspace --bins)", binary.display());
+    binary
+}
+
 /// A loopback port that was free a moment ago.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("loopback has a free port").port()
@@ -46,7 +53,7 @@ impl ServerProcess {
     pub fn start_secure(data_dir: &Path, arguments: &[&str]) -> (Self, SocketAddr) {
         let secure: SocketAddr = ([127, 0, 0, 1], free_port()).into();
         let started = Instant::now();
-        let mut server = Self::spawn_at(data_dir, arguments, &[], None, Some(secure));
+        let mut server = Self::spawn_at(&tidemill_binary(), data_dir, arguments, &[], None, Some(secure));
         server.wait_for("/chc/ready", started);
         (server, secure)
     }
@@ -56,7 +63,7 @@ impl ServerProcess {
         let started = Instant::now();
         let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
         let listeners = format!("0.0.0.0:{}", address.port());
-        let mut server = Self::spawn_listening(data_dir, arguments, &[], None, address, &listeners);
+        let mut server = Self::spawn_listening(&tidemill_binary(), data_dir, arguments, &[], None, address, &listeners);
         server.wait_for("/chc/ready", started);
         server
     }
@@ -64,7 +71,7 @@ impl ServerProcess {
     /// As [`ServerProcess::start_refused`], of a server that is to speak TLS at another port as well.
     pub fn start_secure_refused(data_dir: &Path, arguments: &[&str]) -> (Option<i32>, String) {
         let secure: SocketAddr = ([127, 0, 0, 1], free_port()).into();
-        Self::spawn_at(data_dir, arguments, &[], None, Some(secure)).wait_for_end()
+        Self::spawn_at(&tidemill_binary(), data_dir, arguments, &[], None, Some(secure)).wait_for_end()
     }
 
     /// As [`ServerProcess::start`], with variables in its environment.
@@ -102,6 +109,48 @@ impl ServerProcess {
         server
     }
 
+    /// Starts the server of `tests/faulty`, which fails at named points as `failpoints` says, and does not wait for anything.
+    pub fn begin_faulty(data_dir: &Path, arguments: &[&str], failpoints: &str) -> Self {
+        Self::spawn_at(&faulty_binary(), data_dir, arguments, &[("FAILPOINTS", failpoints)], None, None)
+    }
+
+    /// Starts a server and does not wait for anything.
+    pub fn begin(data_dir: &Path, arguments: &[&str]) -> Self {
+        Self::spawn(data_dir, arguments, &[])
+    }
+
+    /// Waits until a server that was begun takes statements; false: it has ended instead.
+    ///
+    /// # Panics
+    /// Where neither happens in time.
+    pub fn is_up(&mut self, timeout: Duration) -> bool {
+        let started = Instant::now();
+        while !self.request("GET", "/chc/ready", None).is_ok_and(|(status, _)| status == 200) {
+            if self.has_ended() {
+                return false;
+            }
+            assert!(started.elapsed() < timeout, "the server does not answer within {timeout:?}:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.started_in = started.elapsed();
+        true
+    }
+
+    /// Whether the process has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Sends a signal: SIGSTOP and SIGCONT among them.
+    pub fn signal(&self, signal: libc::c_int) {
+        let pid = libc::pid_t::try_from(self.child.id()).expect("a pid");
+        // SAFETY: sends a signal to a process that this object started and has not waited for.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::kill(pid, signal);
+        }
+    }
+
     fn start_until(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)], path: &str) -> Self {
         let started = Instant::now();
         let mut server = Self::spawn(data_dir, arguments, environment);
@@ -127,10 +176,11 @@ impl ServerProcess {
 
     /// `stderr`: in the place of the log file.
     fn spawn_saying(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)], stderr: Option<Stdio>) -> Self {
-        Self::spawn_at(data_dir, arguments, environment, stderr, None)
+        Self::spawn_at(&tidemill_binary(), data_dir, arguments, environment, stderr, None)
     }
 
     fn spawn_at(
+        binary: &Path,
         data_dir: &Path,
         arguments: &[&str],
         environment: &[(&str, &str)],
@@ -139,10 +189,11 @@ impl ServerProcess {
     ) -> Self {
         let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
         let listeners = secure.map_or_else(|| address.to_string(), |secure| format!("http://{address},https://{secure}"));
-        Self::spawn_listening(data_dir, arguments, environment, stderr, address, &listeners)
+        Self::spawn_listening(binary, data_dir, arguments, environment, stderr, address, &listeners)
     }
 
     fn spawn_listening(
+        binary: &Path,
         data_dir: &Path,
         arguments: &[&str],
         environment: &[(&str, &str)],
@@ -152,7 +203,7 @@ impl ServerProcess {
     ) -> Self {
         let path = data_dir.with_extension("log");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&path).expect("a log file");
-        let child = Command::new(tidemill_binary())
+        let child = Command::new(binary)
             .arg("server")
             .args(["--listen", listeners, "--data-dir"])
             .arg(data_dir)
@@ -187,22 +238,12 @@ impl ServerProcess {
 
     /// SIGHUP: files are read again.
     pub fn hang_up(&self) {
-        let pid = libc::pid_t::try_from(self.child.id()).expect("a pid");
-        // SAFETY: sends a signal to a process that this object started and has not waited for.
-        #[allow(unsafe_code)]
-        unsafe {
-            libc::kill(pid, libc::SIGHUP);
-        }
+        self.signal(libc::SIGHUP);
     }
 
     /// SIGTERM; returns the exit code.
     pub fn terminate(mut self) -> Option<i32> {
-        let pid = libc::pid_t::try_from(self.child.id()).expect("a pid");
-        // SAFETY: sends a signal to a process that this object started and has not waited for.
-        #[allow(unsafe_code)]
-        unsafe {
-            libc::kill(pid, libc::SIGTERM);
-        }
+        self.signal(libc::SIGTERM);
         self.child.wait().expect("a terminated server ends").code()
     }
 
