@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::broker::skipped;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -29,7 +30,7 @@ impl Authority {
     pub fn new(folder: &Path) -> Option<Self> {
         let made = openssl(folder, "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=authority -days 2");
         if !made {
-            eprintln!("SKIPPED: certificates are made by openssl, which is not here");
+            skipped("certificates", "they are made by openssl, which is not here");
         }
         made.then(|| Authority { folder: folder.to_owned() })
     }

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
+use tidemill_tests::broker::skipped;
 use tidemill_tests::server::{ServerProcess, exchange, free_port};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -18,7 +19,7 @@ fn docs(file: &str) -> PathBuf {
 fn installed(program: &str) -> Option<&str> {
     let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !found {
-        eprintln!("SKIPPED: {program} is not installed (Debian: apt-get install prometheus)");
+        skipped("metrics", &format!("{program} is not installed (Debian: apt-get install prometheus)"));
     }
     found.then_some(program)
 }
