@@ -27,6 +27,6 @@ for target in "${targets[@]}"; do
     done
   fi
   TIDEMILL_FUZZ_TARGET=$target "$program" "corpus/$target" -artifact_prefix="artifacts/$target/" -max_total_time="$seconds" \
-    -timeout=20 -rss_limit_mb=2048 -max_len=4096 -use_value_profile=1 -print_final_stats=1 || failed+=("$target")
+    -timeout=120 -rss_limit_mb=2048 -max_len=4096 -use_value_profile=1 -print_final_stats=1 || failed+=("$target")
 done
 [ ${#failed[@]} -eq 0 ] || { echo "FAILED: ${failed[*]}; see artifacts/"; exit 1; }
