@@ -87,6 +87,7 @@ impl Source<'_> {
 ///
 /// # Errors
 /// The log is away; a changelog is not what it should be; the state can't be written.
+#[expect(clippy::too_many_arguments, reason = "what a task has when it starts; called from one place")]
 pub(super) fn restore(
     log: &dyn Log,
     state: &StateDb,
