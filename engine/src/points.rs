@@ -53,6 +53,15 @@ points! {
     /// Between the marks of two changelogs of a task, or behind the last one.
     MarkBetween = "mark.between",
     MarkAfter = "mark.after",
+    /// A transaction has begun, and nothing of it is sent.
+    TransactionBegun = "transaction.begun",
+    /// All of a transaction is at the brokers, which are about to be told that it ends.
+    TransactionEndBefore = "transaction.end.before",
+    /// It is committed, and nobody knows yet.
+    TransactionEndAfter = "transaction.end.after",
+    /// A transactional id is about to be taken, and what was open under it to end.
+    TransactionalIdBefore = "transactional-id.before",
+    TransactionalIdAfter = "transactional-id.after",
     StateHandOver = "state.hand-over",
     OffsetsBefore = "offsets.before",
     OffsetsAfter = "offsets.after",

@@ -58,7 +58,7 @@ impl From<LogError> for EngineError {
             LogError::Denied { .. } => Blame::User,
             LogError::UnknownTopic(_) | LogError::TopicExists(_) => Blame::User,
             LogError::Retriable(_) => Blame::External,
-            LogError::Undeliverable { .. } => Blame::External,
+            LogError::Undeliverable { .. } | LogError::Fenced(_) => Blame::External,
             LogError::Fatal(_) => Blame::Internal,
         };
         EngineError { blame, message: error.to_string(), span: None, code, statement: None }

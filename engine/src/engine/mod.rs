@@ -44,6 +44,7 @@ use crate::plan::TopicFormat;
 use crate::points::{self, Point};
 use crate::registry::SchemaRegistry;
 use crate::registry::own::OwnRegistry;
+use crate::runtime::Guarantee;
 use crate::runtime::Runtime;
 use crate::task::RecordPolicy;
 
@@ -117,6 +118,11 @@ impl SessionProperties {
             ends_at_unreadable: or("fail.on.deserialization.error", default.ends_at_unreadable),
             ends_at_unsendable: or("fail.on.production.error", default.ends_at_unsendable),
         }
+    }
+
+    /// What a query is promised of its output: `processing.guarantee`, at least once by default.
+    pub fn guarantee(&self) -> Guarantee {
+        self.get("processing.guarantee").and_then(Guarantee::named).unwrap_or_default()
     }
 
     /// Where a query without committed offsets begins: `auto.offset.reset`, `latest` by default.

@@ -8,6 +8,7 @@ mod identity;
 pub mod kafka;
 pub mod simulated;
 pub mod testing;
+mod transaction;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::row::Header;
 use crate::state::StateBatch;
 
 pub use identity::{TopicId, TopicIdentity};
+pub use transaction::TransactionalId;
 pub use whole::read_whole;
 
 /// Index of a partition within its topic.
@@ -58,6 +60,9 @@ pub enum LogError {
     /// Trying again will not help.
     #[error("{0}")]
     Fatal(String),
+    /// Another process has taken this one's place: it must not write any more.
+    #[error("{0}")]
+    Fenced(String),
 }
 
 /// What is done with a topic, as far as rights to it can be asked for beforehand.
@@ -178,6 +183,11 @@ pub trait LogReader: Send {
     /// Whether everything that a partition held when it was last looked at has come out of `poll`. A task that merges
     /// partitions by timestamp waits for one that is empty but not caught up.
     fn caught_up(&self, source: usize) -> bool;
+    /// The lowest offset that can still come out of `poll`, as far as that is known: what lies before it has come out, or never
+    /// will (compaction, control records, transactions that were aborted).
+    fn passed(&self, _source: usize) -> Option<Offset> {
+        None
+    }
     /// What was lost since the last call, each gap once. Records that compaction took away are no loss.
     fn take_losses(&mut self) -> Vec<Loss> {
         Vec::new()
@@ -229,18 +239,17 @@ pub trait LogWriter: Send {
     fn flush(&mut self) -> Result<(), LogError> {
         Ok(())
     }
-    /// State now remembers by itself that it includes the input up to these positions, as the next commit says of the group,
-    /// too: a restart does not go back to the group's offsets, and they may lag.
+    /// Something else remembers the positions up to which the input is included, as the next commit says of the group, too: a
+    /// restart does not go back to the group's offsets, and they may lag.
     fn remembers(&mut self, _group: &Arc<str>, _inputs: &[(TopicPartition, Offset)]) {}
     /// Makes everything sent so far, the state and the offsets durable.
     ///
     /// # Errors
     /// Nothing of the commit may be relied on: the caller goes back to the last one.
     fn commit(&mut self, commit: Commit) -> Result<(), LogError>;
-    /// Why offsets of a group were refused for good, behind a commit that had succeeded: what came of the input is there, and
-    /// state that remembers its positions as well. To be asked after a commit by who has no other positions; each refusal is
-    /// told once.
-    fn refusal(&mut self, _group: &Arc<str>) -> Option<LogError> {
+    /// Why what was sent since the last commit can't be committed, where a send has failed of an earlier one: to be asked before a
+    /// writer is thrown away, for that may be the matter of another task.
+    fn verdict(&mut self) -> Option<LogError> {
         None
     }
     /// The worker ends in order: waits, for a while, for what goes on behind its commits. Not called where something failed.
@@ -334,6 +343,20 @@ pub trait Log: Send + Sync {
     }
     fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn LogReader>, LogError>;
     fn writer(&self) -> Result<Box<dyn LogWriter>, LogError>;
+    /// A writer all of whose records since its last commit become visible with the next one, or never. What an earlier writer
+    /// of this id left open is aborted first, and that writer can't commit any more. Dropped without a commit, what it sent is
+    /// never seen. On a log that is atomic every writer is like that, and this one is asked for by nobody.
+    ///
+    /// Its commits fail with `Retriable` or `Undeliverable` where the transaction was certainly aborted, and with `Fatal` where
+    /// its end is not known: then only a look at what was committed tells where to go on. Either way another writer has to be
+    /// made.
+    ///
+    /// # Errors
+    /// `Retriable` while the log is away; `Fenced` where another process uses the id; `Fatal` where the log can't do it, or
+    /// does not allow it.
+    fn transactional_writer(&self, id: &TransactionalId) -> Result<Box<dyn LogWriter>, LogError> {
+        Err(LogError::Fatal(format!("the {} log has no transactions ({})", self.kind(), id.name)))
+    }
     /// Claims a service for one server. `waiting` is told why that takes a while, as long as it does.
     ///
     /// # Errors

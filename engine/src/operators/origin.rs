@@ -103,6 +103,8 @@ impl Origin {
 pub struct Origins {
     /// Whether records of repartition topics have origins at all.
     is_on: bool,
+    /// Whether what the task writes has one.
+    writes: bool,
     /// The partition of the task.
     task: i32,
     /// Numbers the task's fresh beginnings; not 0.
@@ -190,7 +192,12 @@ impl Origins {
                 seen.fresh = u32::try_from(value.0).unwrap_or_default();
             }
         }
-        Origins { is_on: true, task, session: session.max(1), committed: highest.clone(), highest, ..Origins::default() }
+        Origins { is_on: true, writes: true, task, session: session.max(1), committed: highest.clone(), highest, ..Origins::default() }
+    }
+
+    /// Nothing that the task writes is ever written twice: only others' records may have origins.
+    pub fn reads_only(self) -> Self {
+        Origins { writes: false, ..self }
     }
 
     /// Forgets what was read of other topics than these: what a query remembers, it remembers of all its sub-topologies, and what
@@ -204,7 +211,7 @@ impl Origins {
     /// A record is about to be processed. `expected`: the lowest offset that can follow what came before it.
     #[inline]
     pub fn begin_record(&mut self, lane: usize, offset: Offset, expected: Offset) {
-        if self.is_on {
+        if self.writes {
             self.outputs = 0;
             self.at_hand = u8::try_from(lane).ok().map(|lane| (lane, offset.0));
             if offset < expected {

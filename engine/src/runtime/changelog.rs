@@ -88,6 +88,11 @@ impl Changelog {
         }
     }
 
+    /// A transaction ends in a record that nobody is given.
+    pub(super) fn pass_control_record(&mut self) {
+        self.position.0 += 1;
+    }
+
     pub(super) fn commit_succeeded(&mut self) {
         self.committed = self.position;
         self.owed.clear();
@@ -152,7 +157,7 @@ const SEAL: u8 = 2;
 impl End {
     /// Shape, kind, number, stream time, then for each partition the length of the topic's name, the name, the partition, the
     /// offset; big-endian.
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let kind = if self.kind == EndKind::Mark { MARK } else { SEAL };
         let mut bytes = vec![SHAPE, kind];
         bytes.extend_from_slice(&self.number.to_be_bytes());

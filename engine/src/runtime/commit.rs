@@ -1,15 +1,19 @@
 //! The one place that commits: what the operators sent, the state and the input positions of a worker's tasks, together.
 //!
-//! On an atomic log (embedded) that is one write: exactly once. On Kafka the order is records and changelogs, then state,
-//! then offsets: at least once, since a crash in between repeats input whose results are already there, and loses none.
-//! State itself includes each record once: it remembers the input positions that it stands for, in its database and at the
-//! end of each commit in its changelog (see [`super::changelog`]).
+//! On an atomic log (embedded) that is one write: exactly once. On Kafka it is records, whose order says it all: what came of
+//! the input, the changelogs, then the marks, which say up to which input that is so; state follows, and the groups' offsets
+//! for lag tools. At least once, a crash in between repeats input whose results are already there, and loses none; with
+//! exactly once all these records are one transaction. State itself includes each record once either way: it remembers the
+//! input positions that it stands for, in its database and at the end of each commit in its changelog (see
+//! [`super::changelog`]); tasks without state have their marks in a topic of the service (see [`super::marks`]).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::changelog::{Changelog, EndKind, number_place};
+use super::marks::{Marked, Marks};
+use super::pen::Guarantee;
 use super::schedule::TaskKey;
 use super::task_runner::{Pending, Task};
 use crate::log::{Commit, GroupOffsets, LogError, LogWriter, Offset};
@@ -23,37 +27,60 @@ const ATOMIC_COMMIT_INTERVAL: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CommitPolicy {
     pub interval: Duration,
-    /// Commit as soon as nothing is left to do.
-    pub when_idle: bool,
+    /// Commit as soon as nothing is left to do, but not so soon after the last commit. `None`: there is no hurry, for what was
+    /// sent is visible already.
+    pub when_idle: Option<Duration>,
 }
 
 impl CommitPolicy {
-    pub(super) fn new(atomic: bool, interval: Duration) -> Self {
-        if atomic {
-            CommitPolicy { interval: ATOMIC_COMMIT_INTERVAL, when_idle: true }
-        } else {
-            CommitPolicy { interval, when_idle: false }
+    pub(super) fn new(atomic_log: bool, guarantee: Guarantee, interval: Duration, min: Duration) -> Self {
+        match guarantee {
+            _ if atomic_log => CommitPolicy { interval: ATOMIC_COMMIT_INTERVAL, when_idle: Some(Duration::ZERO) },
+            Guarantee::ExactlyOnce => CommitPolicy { interval, when_idle: Some(min.min(interval)) },
+            Guarantee::AtLeastOnce => CommitPolicy { interval, when_idle: None },
         }
     }
 
     pub(super) fn is_due(&self, since_last: Duration, idle: bool) -> bool {
-        since_last >= self.interval || idle && self.when_idle
+        since_last >= self.interval || idle && self.when_idle.is_some_and(|min| since_last >= min)
     }
+}
+
+/// Where and how a commit is made.
+pub(super) struct Desk<'a> {
+    pub state: &'a StateDb,
+    pub marks: &'a Marks,
+    /// Which worker commits.
+    pub worker: usize,
+    /// By a transaction: all or nothing.
+    pub by_transaction: bool,
 }
 
 /// What a commit that succeeded gives back.
 pub(super) struct Committed {
     pub writer: Box<dyn LogWriter>,
-    /// Tasks that must end, and why: those whose state their changelogs did not take, which are not part of the commit, and
-    /// those whose only positions, their group's offsets, are refused.
+    /// Tasks whose state their changelogs did not take: they are not part of the commit and must end.
     pub refused: BTreeMap<TaskKey, String>,
+}
+
+/// Why there was no commit.
+pub(super) struct NotCommitted {
+    pub error: LogError,
+    /// Tasks that must end, and why.
+    pub refused: BTreeMap<TaskKey, String>,
+}
+
+impl From<LogError> for NotCommitted {
+    fn from(error: LogError) -> Self {
+        NotCommitted { error, refused: BTreeMap::new() }
+    }
 }
 
 /// A task's part in a commit, apart from those of the others until it is sure to belong to it.
 enum Part {
-    /// Its state has no changelog.
+    /// Nobody goes back to its positions.
     Plain(StateBatch),
-    /// Its changelogs wait for their marks.
+    /// Its marks are still to be sent.
     ToMark(StateBatch),
     Refused(String),
 }
@@ -61,23 +88,23 @@ enum Part {
 /// Commits the tasks and gives the writer back. `at_hand` says which task is being looked at, should that panic.
 ///
 /// # Errors
-/// Nothing is committed: all tasks have to go back.
+/// Nothing is committed, or it is not known what was: all tasks have to go back.
 pub(super) fn commit(
     mut writer: Box<dyn LogWriter>,
-    state: &StateDb,
+    desk: &Desk<'_>,
     tasks: &mut [(TaskKey, &mut Task)],
     at_hand: &mut Option<TaskKey>,
-) -> Result<Committed, LogError> {
+) -> Result<Committed, NotCommitted> {
     let began = Instant::now();
     points::log(Point::CommitBegin)?;
     let mut parts = Vec::with_capacity(tasks.len());
     for (key, task) in tasks.iter_mut() {
         *at_hand = Some(*key);
-        parts.push(owned(freeze(task, &mut *writer))?);
+        parts.push(owned(freeze(task, &mut *writer, desk))?);
     }
     *at_hand = None;
     points::log(Point::CommitFrozen)?;
-    if parts.iter().any(|part| matches!(part, Part::ToMark(_))) {
+    if !desk.by_transaction && parts.iter().any(|part| matches!(part, Part::ToMark(_))) {
         // A restart does not read the input before a mark again: first everything must be there that came of it.
         writer.flush()?;
     }
@@ -87,7 +114,7 @@ pub(super) fn commit(
     for ((key, task), part) in tasks.iter_mut().zip(parts) {
         *at_hand = Some(*key);
         let part = match part {
-            Part::ToMark(own) => owned(mark(task, &mut *writer, state, own))?,
+            Part::ToMark(own) => owned(mark(task, &mut *writer, desk, own))?,
             other => other,
         };
         match part {
@@ -103,9 +130,18 @@ pub(super) fn commit(
     }
     *at_hand = None;
     points::log(Point::CommitMarked)?;
+    if desk.by_transaction && !refused.is_empty() {
+        // A part of what it sent is in the transaction.
+        let error = LogError::Retriable("a query of the transaction could not go on".into());
+        return Err(NotCommitted { error, refused });
+    }
     writer.commit(Commit { offsets, state: batch })?;
     points::reach(Point::CommitDone);
     for (_, task) in tasks.iter_mut().filter(|(key, _)| !refused.contains_key(key)) {
+        if keeps_marks(task) {
+            let marked = Marked { number: task.commit_number, inputs: task.marked_positions() };
+            desk.marks.committed(desk.worker, (&task.id.query, task.id.sub_topology, task.id.partition), marked);
+        }
         task.dirty = false;
         task.pending = None;
         task.must_commit = false;
@@ -114,22 +150,19 @@ pub(super) fn commit(
         task.committed = task.positions().into_iter().map(|(_, offset)| offset).collect();
         task.handle.metrics.committed(began.elapsed());
     }
-    refused.extend(tasks.iter().filter_map(|(key, task)| Some((*key, lost_position(task, &mut *writer)?))));
     points::reach(Point::CommitEnd);
     Ok(Committed { writer, refused })
 }
 
-/// Why the position of a task can't be kept, where that is so. State with a changelog remembers its positions by itself: there
-/// the group's offsets are for lag tools only.
-fn lost_position(task: &Task, writer: &mut dyn LogWriter) -> Option<String> {
-    let group = task.group.as_ref().filter(|_| task.changelogs.iter().all(Option::is_none))?;
-    writer.refusal(group).map(|error| format!("the query can't keep how far it has read: {error}"))
+/// Whether the task has its marks in the service's topic.
+fn keeps_marks(task: &Task) -> bool {
+    task.marks_positions && task.changelogs.iter().all(Option::is_none)
 }
 
 /// What a changelog refuses for good is the matter of the task that it belongs to; all else is that of the whole commit.
 fn owned(part: Result<Part, LogError>) -> Result<Part, LogError> {
     match part {
-        Err(LogError::Retriable(reason)) => Err(LogError::Retriable(reason)),
+        Err(error @ (LogError::Retriable(_) | LogError::Fenced(_))) => Err(error),
         Err(error) => Ok(Part::Refused(format!(
             "the state of the query can't be kept: {error}. Where a record is too large, raise max.message.bytes of its changelog topic \
              (and of the broker and the producer, max.request.size), or keep less under one key"
@@ -139,7 +172,7 @@ fn owned(part: Result<Part, LogError>) -> Result<Part, LogError> {
 }
 
 /// Freezes a task's stores and sends their changes to their changelogs.
-fn freeze(task: &mut Task, writer: &mut dyn LogWriter) -> Result<Part, LogError> {
+fn freeze(task: &mut Task, writer: &mut dyn LogWriter, desk: &Desk<'_>) -> Result<Part, LogError> {
     let now_ms = task.cx.clock.now_ms();
     points::reach(Point::FreezeBefore);
     let frozen: Vec<_> = task.cx.stores.iter_mut().map(Store::freeze).collect();
@@ -163,35 +196,45 @@ fn freeze(task: &mut Task, writer: &mut dyn LogWriter) -> Result<Part, LogError>
         return Ok(Part::Plain(StateBatch::default()));
     }
     let changelogs = task.changelogs.iter().flatten().count();
-    // Where the state has not changed as well: the task's positions are those of its marks, whatever its group says.
-    let is_marked = changelogs > 0;
-    if is_marked && changelogs > 1 {
+    if changelogs > 1 && !desk.by_transaction {
         let inputs = task.marked_positions();
         end(task, writer, EndKind::Seal, &inputs)?;
         points::log(Point::SealAfter)?;
     }
-    Ok(if is_marked { Part::ToMark(batch) } else { Part::Plain(batch) })
+    // Where the state has not changed as well: the task's positions are those of its marks, whatever its group says.
+    Ok(if changelogs > 0 || keeps_marks(task) { Part::ToMark(batch) } else { Part::Plain(batch) })
 }
 
-/// Ends the commit in each of the task's changelogs, and remembers which input its state stands for.
-fn mark(task: &mut Task, writer: &mut dyn LogWriter, state: &StateDb, mut batch: StateBatch) -> Result<Part, LogError> {
+/// Ends the commit in each of the task's changelogs, and remembers which input its state stands for; without any, says so in
+/// the service's topic.
+fn mark(task: &mut Task, writer: &mut dyn LogWriter, desk: &Desk<'_>, mut batch: StateBatch) -> Result<Part, LogError> {
     let inputs = task.marked_positions();
+    if let Some(group) = &task.group {
+        writer.remembers(group, &inputs);
+    }
     points::log(Point::MarkBefore)?;
-    if let Some(pending) = &mut task.pending {
+    if let Some(pending) = task.pending.as_mut().filter(|_| !desk.by_transaction) {
         pending.may_be_marked = true;
+    }
+    if keeps_marks(task) {
+        let marked = Marked { number: task.commit_number, inputs };
+        let place = (&*task.id.query, task.id.sub_topology, task.id.partition);
+        desk.marks.send(writer, desk.worker, place, &marked, task.cx.clock.now_ms())?;
+        points::log(Point::MarkAfter)?;
+        return Ok(Part::ToMark(batch));
     }
     end(task, writer, EndKind::Mark, &inputs)?;
     points::log(Point::MarkAfter)?;
-    for changelog in task.changelogs.iter().flatten() {
-        batch.set_position(state, &task.id.query, &changelog.partition, changelog.position);
+    for changelog in task.changelogs.iter_mut().flatten() {
+        if desk.by_transaction {
+            changelog.pass_control_record();
+        }
+        batch.set_position(desk.state, &task.id.query, &changelog.partition, changelog.position);
     }
     let place = number_place(task.id.sub_topology, task.id.partition);
-    batch.set_position(state, &task.id.query, &place, Offset(task.commit_number));
+    batch.set_position(desk.state, &task.id.query, &place, Offset(task.commit_number));
     for (input, next) in &inputs {
-        batch.set_position(state, &task.id.query, input, *next);
-    }
-    if let Some(group) = &task.group {
-        writer.remembers(group, &inputs);
+        batch.set_position(desk.state, &task.id.query, input, *next);
     }
     Ok(Part::ToMark(batch))
 }
@@ -226,11 +269,12 @@ pub(super) fn roll_back(task: &mut Task) -> Result<(), String> {
             task.changelogs.iter_mut().flatten().for_each(Changelog::commit_succeeded);
             task.must_commit = false;
         }
-        Some(pending) => {
+        // What was sent by a transaction that was aborted is nowhere.
+        Some(pending) if task.guarantee == Guarantee::AtLeastOnce => {
             task.must_commit |= pending.may_be_marked;
             sent = pending.frozen;
         }
-        None => {}
+        _ => {}
     }
     for store in &mut task.cx.stores {
         store.rollback();

@@ -23,9 +23,11 @@ mod input_tests;
 mod join_tests;
 #[cfg(test)]
 mod lab;
+mod marks;
 #[cfg(test)]
 mod not_yet_tests;
 mod order;
+mod pen;
 mod query_handle;
 mod restore;
 mod restorers;
@@ -64,7 +66,9 @@ use crate::processing_log::ProcessingLog;
 use crate::registry::SchemaRegistry;
 use crate::state::{StateDb, StoreReader};
 
-use commit::CommitPolicy;
+use marks::Marks;
+use pen::Fence;
+pub use pen::Guarantee;
 pub use query_handle::{FailureCause, QueryFailure, QueryHandle, QueryMetrics, QueryState, TopicReads};
 pub use restore::RestoreState;
 use restorers::Restorers;
@@ -72,7 +76,7 @@ pub use start::{StartError, StartQuery, check_start};
 pub use sync::{SyncError, SyncParts, SyncQuery};
 pub use task_runner::TaskId;
 pub(crate) use worker::panic_text;
-use worker::{Message, Worker};
+use worker::{Message, Place, Worker};
 
 /// How long a caller waits for the workers to commit.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -100,6 +104,8 @@ pub struct RuntimeConfig {
     pub workers: usize,
     /// On a log without atomic commits: milliseconds between commits.
     pub commit_interval_ms: u64,
+    /// With exactly once an idle worker commits at once, but not sooner after its last commit; milliseconds.
+    pub min_commit_interval_ms: u64,
     /// How long a task waits for an empty partition that may still bring older records, milliseconds.
     pub max_task_idle_ms: u64,
     /// Bytes that may wait unread in one partition of one task.
@@ -129,6 +135,9 @@ pub struct Runtime {
     /// The process ends, or its queries do: what is being restored is left.
     is_ending: AtomicBool,
     restorers: Restorers,
+    /// Another process has taken this one's transactions over, and why that is known.
+    fence: Fence,
+    marks: Arc<Marks>,
 }
 
 /// Disconnected once the last task of a query is gone: each holds the other end.
@@ -150,6 +159,11 @@ struct RunningQuery {
     gone: Gone,
 }
 
+/// Tells this process from others that ran or run the service.
+fn session(clock: &dyn Clock) -> u64 {
+    u64::try_from(clock.now_ms()).unwrap_or_default() << 20 ^ u64::from(std::process::id())
+}
+
 impl Runtime {
     /// Starts the worker threads.
     pub fn start(parts: RuntimeParts, config: RuntimeConfig) -> std::io::Result<Arc<Self>> {
@@ -169,12 +183,14 @@ impl Runtime {
     }
 
     fn build(parts: RuntimeParts, config: RuntimeConfig, restorers: Restorers) -> (Arc<Self>, Vec<Worker>) {
-        let policy = CommitPolicy::new(parts.log.is_atomic(), Duration::from_millis(config.commit_interval_ms));
-        let is_abandoned: Arc<AtomicBool> = Arc::default();
-        let (senders, workers) = (0..config.workers.max(1))
-            .map(|_| {
+        let (is_abandoned, fence) = (Arc::<AtomicBool>::default(), Fence::default());
+        let count = config.workers.max(1);
+        let marks = Arc::new(Marks::new(&config.internal_prefix, config.replicas, count, session(&*parts.clock)));
+        let (senders, workers) = (0..count)
+            .map(|index| {
                 let (sender, inbox) = unbounded();
-                (sender, Worker::new(inbox, &parts, policy, is_abandoned.clone()))
+                let place = Place { index, marks: marks.clone(), is_abandoned: is_abandoned.clone(), fence: fence.clone() };
+                (sender, Worker::new(inbox, &parts, &config, place))
             })
             .unzip();
         let (next_task, threads, queries, ending) = (AtomicU64::new(0), Mutex::default(), Mutex::default(), Mutex::default());
@@ -192,6 +208,8 @@ impl Runtime {
             is_abandoned,
             is_ending,
             restorers,
+            fence,
+            marks,
         };
         (Arc::new(runtime), workers)
     }
@@ -307,6 +325,11 @@ impl Runtime {
         }
     }
 
+    /// Why another process has taken this one's place in transactions, if so: nothing is written here any more.
+    pub fn fenced(&self) -> Option<String> {
+        self.fence.get().cloned()
+    }
+
     /// Deletes what a stopped query leaves behind: state, internal topics, consumer group; as soon as it is gone. Until then
     /// no query of that name starts.
     pub fn forget(self: &Arc<Self>, query: &str, internal_topics: &[String]) {
@@ -347,6 +370,7 @@ impl Runtime {
                 tracing::warn!(query, topic, %error, "internal topic of a dropped query remains");
             }
         }
+        self.marks.forget(&*self.parts.log, query, self.parts.clock.now_ms());
         if let Err(error) = self.parts.log.delete_group(&self.group(query)) {
             tracing::debug!(query, %error, "consumer group of a dropped query remains");
         }

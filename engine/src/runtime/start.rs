@@ -11,6 +11,7 @@ use crossbeam_channel::{Sender, bounded};
 use super::changelog::{Changelog, number_place};
 use super::growth::{self, Running};
 use super::input::Input;
+use super::pen::Guarantee;
 use super::query_handle::{FailureCause, QueryFailure, QueryHandle};
 use super::restore::{self, Positions, RestoredChangelog, Watch};
 use super::task_runner::{FIRST_LOOK, SourceReads, Task, TaskId};
@@ -56,6 +57,8 @@ pub struct StartQuery {
     pub reads_new_partitions: bool,
     /// What single bad records do to it.
     pub policy: RecordPolicy,
+    /// What is promised of its output. Nothing is promised of a push query's.
+    pub guarantee: Guarantee,
     /// Push queries: rows go here, nothing is committed, nothing is kept.
     pub collector: Option<Arc<dyn Collector>>,
     /// Begin paused.
@@ -73,6 +76,7 @@ impl StartQuery {
             made_anew: BTreeSet::new(),
             reads_new_partitions: false,
             policy: RecordPolicy::default(),
+            guarantee: Guarantee::default(),
             collector: None,
             paused: false,
         }
@@ -162,11 +166,14 @@ impl Runtime {
         if !self.await_end(&query) || self.forgetting.lock().iter().any(|id| **id == *query) {
             return Err(StartError::StillEnding(query.to_string()));
         }
+        self.ready(&start)?;
         let (lease, gone) = bounded(0);
         let handle = QueryHandle::new(query.clone());
         handle.set_paused(start.paused);
         let mut prepared = Vec::new();
-        for spec in operators::split(&start.plan)? {
+        for mut spec in operators::split(&start.plan)? {
+            // Nothing of a transaction that was aborted is ever met again.
+            spec.keeps_order &= start.guarantee == Guarantee::AtLeastOnce;
             prepared.push(self.prepare(&query, spec, start.collector.is_some())?);
         }
         if start.collector.is_none()
@@ -204,6 +211,24 @@ impl Runtime {
         }
         points::reach(Point::QueryStartAfter);
         Ok(handle)
+    }
+
+    /// Makes ready what the query's guarantee needs, which must be before any state is restored.
+    fn ready(&self, start: &StartQuery) -> Result<(), StartError> {
+        if start.collector.is_some() || self.parts.log.is_atomic() {
+            return Ok(());
+        }
+        let writers = self.marks.open(&*self.parts.log, start.guarantee == Guarantee::ExactlyOnce).inspect_err(|error| {
+            if let LogError::Fenced(reason) = error {
+                let _ = self.fence.set(reason.clone());
+            }
+        })?;
+        for (index, writer) in writers {
+            if let Some(worker) = self.workers.get(index) {
+                let _ = worker.send(Message::Transactions(writer));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn worker_of(&self, key: u64) -> &crossbeam_channel::Sender<Message> {
@@ -286,20 +311,26 @@ impl Runtime {
         let writes = spec.sinks.iter().map(|sink| sink.topic.clone()).chain(changelog_topics).collect();
         let topics = spec.sources.iter().map(|source| source.topic.as_str()).zip(source_partitions.iter().copied());
         let topics = topics.chain(order.as_ref().map(|(name, _)| (name.as_str(), partitions)));
-        let committed = if ephemeral { Positions::new() } else { self.committed(query, topics)? };
+        let marked = if spec.stores.is_empty() { self.marks.of_all(query, spec.id) } else { Positions::new() };
+        let committed = if ephemeral { Positions::new() } else { self.committed(query, marked, topics)? };
         Ok(Prepared { writes, spec, partitions, source_partitions, sinks, order, changelogs, committed, remark })
     }
 
-    /// What a query's group has committed of topics, whether it reads all of their partitions or not.
-    fn committed<'t>(&self, query: &str, topics: impl Iterator<Item = (&'t str, u32)>) -> Result<Positions, StartError> {
+    /// How far a query has read topics, whether it reads all of their partitions or not: by its marks where these are not in
+    /// changelogs, else by what its group has committed.
+    fn committed<'t>(&self, query: &str, marked: Positions, topics: impl Iterator<Item = (&'t str, u32)>) -> Result<Positions, StartError> {
         let mut partitions = Vec::new();
         for (topic, count) in topics {
             let topic: Arc<str> = topic.into();
             let numbers = (0..count).filter_map(|number| PartitionId::try_from(number).ok());
             partitions.extend(numbers.map(|partition| TopicPartition { topic: topic.clone(), partition }));
         }
+        if partitions.iter().all(|partition| marked.contains_key(partition)) {
+            return Ok(marked);
+        }
         let committed = self.parts.log.committed(&self.group(query), &partitions)?;
-        Ok(partitions.into_iter().zip(committed).filter_map(|(partition, offset)| Some((partition, offset?))).collect())
+        let committed = partitions.into_iter().zip(committed).filter_map(|(partition, offset)| Some((partition, offset?)));
+        Ok(committed.chain(marked).collect())
     }
 
     /// Makes an internal topic unless it is there.
@@ -361,15 +392,23 @@ impl Runtime {
         let mut graph = operators::build(&start.plan, &sub.spec, &env)?;
         let lanes = lanes(sub, partition);
         let group: Option<Arc<str>> = (!ephemeral).then(|| self.group(&handle.id).into());
-        // State without a changelog has no positions of its own: they are its group's.
-        let included = if has_changelogs { restored.inputs } else { Positions::new() };
-        let (offsets, is_new) = self.start_offsets(sub, &lanes, start, &included, restored.number > 0)?;
+        // Without a changelog the marks stand in the service's topic; without marks, its group says how far it was.
+        let marked = if has_changelogs || ephemeral { None } else { self.marks.of(&handle.id, sub.spec.id, partition) };
+        let (included, number) = match marked {
+            Some(marked) => (marked.inputs.into_iter().collect(), marked.number),
+            None if has_changelogs => (restored.inputs, restored.number),
+            None => (Positions::new(), 0),
+        };
+        let (offsets, is_new) = self.start_offsets(sub, &lanes, start, &included, number > 0)?;
         let is_new = is_new && group.is_some();
         let key = self.next_task_key();
         let mut origins = Origins::default();
         if !ephemeral && !self.parts.log.is_atomic() {
             origins = Origins::new(partition, self.session(key), included.iter());
             origins.keep_topics(|topic| lanes.iter().any(|(lane, _)| *lane.topic == *topic));
+            if start.guarantee == Guarantee::ExactlyOnce {
+                origins = origins.reads_only();
+            }
             let anew = lanes.iter().enumerate().filter(|(_, (lane, _))| start.made_anew.contains(&*lane.topic));
             anew.for_each(|(lane, _)| origins.begin_anew(lane));
             if self.parts.log.gaps() > 0 {
@@ -416,10 +455,12 @@ impl Runtime {
             changelogs,
             writes: sub.writes.clone(),
             group,
+            guarantee: if ephemeral || self.parts.log.is_atomic() { Guarantee::AtLeastOnce } else { start.guarantee },
+            marks_positions: !ephemeral && !self.parts.log.is_atomic(),
             scheduled,
             committed: offsets,
             pending: None,
-            commit_number: restored.number,
+            commit_number: number,
             // A restart before the first commit begins at the same place.
             dirty: is_new,
             must_commit: false,

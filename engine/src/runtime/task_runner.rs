@@ -13,6 +13,7 @@ use crossbeam_channel::Sender;
 use super::changelog::{Changelog, CommitNumber};
 use super::input::{Input, Next};
 use super::order::{self, Run};
+use super::pen::Guarantee;
 use super::query_handle::{QueryHandle, TopicReads, WaitNote};
 use crate::log::{LogError, LogWriter, Offset, OutRecord, TopicHandle, TopicPartition};
 use crate::operators::{FatalError, NotYet, TaskGraph, Unread, before_commit, end_chunk, process_from};
@@ -116,6 +117,10 @@ pub(super) struct Task {
     pub group: Option<Arc<str>>,
     /// Where it writes down in which order it reads its lanes.
     pub order: Option<TopicHandle>,
+    /// With whom it commits.
+    pub guarantee: Guarantee,
+    /// Its positions are kept by marks, whether or not it has changelogs.
+    pub marks_positions: bool,
     /// Set while the worker knows that the task has something to do.
     pub scheduled: Arc<AtomicBool>,
     /// Positions at the last commit, in the order of the lanes.

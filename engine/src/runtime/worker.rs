@@ -3,8 +3,12 @@
 //! There are as many workers as cores, however many queries run. Nothing else touches a task, so tasks need no locks of
 //! their own; everything that the outside wants of a task comes as a message.
 //!
-//! A failure ends the query that it belongs to, and no other. Where the log is atomic, what every task of the worker sent
-//! since the last commit lies in one writer: when one of them can't go on, the writer is thrown away and all go back.
+//! Tasks of one guarantee share a writer and its commits (see [`super::pen`]).
+//!
+//! A failure ends the query that it belongs to, and no other. Where the log is atomic, or commits are transactions, what tasks
+//! sent since the last commit lies in one writer: when one of them can't go on, the writer is thrown away and all go back.
+
+mod committing;
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
@@ -15,12 +19,14 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use super::RuntimeParts;
-use super::commit::{self, CommitPolicy};
+use super::commit;
+use super::marks::Marks;
+use super::pen::{Fence, Guarantee, Pen, Pens};
 use super::query_handle::{QueryFailure, QueryState};
 use super::schedule::Schedule;
 pub(super) use super::schedule::TaskKey;
 use super::task_runner::{Task, TaskError, Turn};
+use super::{RuntimeConfig, RuntimeParts};
 use crate::clock::Clock;
 use crate::log::{Log, LogError, LogWriter};
 use crate::points::{self, Point};
@@ -39,6 +45,8 @@ const STATE_PAUSE: Duration = Duration::from_millis(20);
 /// What a worker is told.
 pub(super) enum Message {
     Add(TaskKey, Box<Task>),
+    /// Transactions may be made, by this writer.
+    Transactions(Box<dyn LogWriter>),
     /// Something has arrived for a task.
     Wake(TaskKey),
     /// Drops a query's tasks after a last commit. Whoever wants to know when it is done holds the other end of their
@@ -73,6 +81,16 @@ pub(super) enum Step {
     Ended,
 }
 
+/// Where a worker stands among the others.
+pub(super) struct Place {
+    /// From 0.
+    pub index: usize,
+    pub marks: Arc<Marks>,
+    /// Nothing is committed any more.
+    pub is_abandoned: Arc<AtomicBool>,
+    pub fence: Fence,
+}
+
 pub(super) struct Worker {
     inbox: Receiver<Message>,
     /// Taken from the inbox, not handled yet.
@@ -80,44 +98,39 @@ pub(super) struct Worker {
     log: Arc<dyn Log>,
     state: StateDb,
     clock: Arc<dyn Clock>,
-    policy: CommitPolicy,
     tasks: BTreeMap<TaskKey, Task>,
     schedule: Schedule,
-    writer: Option<Box<dyn LogWriter>>,
-    last_commit: Instant,
+    pens: Pens,
     last_purge: Instant,
     /// The log's gaps that its tasks know of.
     gaps: u64,
-    dirty: bool,
     backoff: Duration,
     /// When tasks that found the log away are tried again.
     rest_until: Instant,
     is_ending: bool,
-    /// Nothing is committed any more.
-    is_abandoned: Arc<AtomicBool>,
+    place: Place,
 }
 
 impl Worker {
-    pub(super) fn new(inbox: Receiver<Message>, parts: &RuntimeParts, policy: CommitPolicy, is_abandoned: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(inbox: Receiver<Message>, parts: &RuntimeParts, config: &RuntimeConfig, place: Place) -> Self {
         let now = parts.clock.instant();
+        let (interval, min) = (Duration::from_millis(config.commit_interval_ms), Duration::from_millis(config.min_commit_interval_ms));
+        let pens = Pens::new(|guarantee| Pen::new(guarantee, parts.log.is_atomic(), interval, min, now));
         Worker {
             inbox,
             mail: VecDeque::new(),
             log: parts.log.clone(),
             state: parts.state.clone(),
             clock: parts.clock.clone(),
-            policy,
             tasks: BTreeMap::new(),
             schedule: Schedule::default(),
-            writer: None,
-            last_commit: now,
+            pens,
             last_purge: now,
             gaps: parts.log.gaps(),
-            dirty: false,
             backoff: MIN_BACKOFF,
             rest_until: now,
             is_ending: false,
-            is_abandoned,
+            place,
         }
     }
 
@@ -144,9 +157,7 @@ impl Worker {
             Err(panic) => {
                 let failure = QueryFailure::lasting(format!("internal error in a worker: {}", panic_text(&*panic)));
                 tracing::error!(reason = failure.reason, "the worker's queries end");
-                self.writer = None;
-                self.dirty = false;
-                self.schedule = Schedule::default();
+                self.put_down();
                 for task in std::mem::take(&mut self.tasks).into_values() {
                     task.handle.set_state(QueryState::Failed(failure.clone()));
                     let _ = catch_unwind(AssertUnwindSafe(|| drop(task)));
@@ -170,35 +181,57 @@ impl Worker {
         if let Some(key) = self.schedule.next(now) {
             self.give_turn(key);
             let is_idle = !self.schedule.has_ready();
-            if is_idle && let Some(writer) = &mut self.writer {
-                writer.hint_idle();
+            if is_idle {
+                self.pens.each().into_iter().filter_map(|pen| pen.writer.as_mut()).for_each(|writer| writer.hint_idle());
             }
-            let since_last = self.clock.instant().saturating_duration_since(self.last_commit);
-            if self.dirty && (self.policy.is_due(since_last, is_idle) || self.state.wants_commit()) {
-                self.commit();
-            }
+            self.commit_what_is_due(is_idle, self.state.wants_commit());
             return Step::Worked;
         }
-        if self.dirty && self.policy.is_due(now.saturating_duration_since(self.last_commit), true) {
-            self.commit();
+        if self.commit_what_is_due(true, false) {
             return Step::Worked;
         }
-        let commit_at = self.dirty.then(|| self.last_commit + self.policy.interval);
-        let appointments = [Some(now + MAX_SLEEP), self.schedule.first_appointment(), commit_at];
-        Step::Idle(appointments.into_iter().flatten().min().unwrap_or(now))
+        self.renew(now);
+        let appointments = self.pens.each().map(|pen| pen.appointment());
+        let appointments = appointments.into_iter().chain([Some(now + MAX_SLEEP), self.schedule.first_appointment()]);
+        Step::Idle(appointments.flatten().min().unwrap_or(now))
+    }
+
+    /// Ends what a writer that was thrown away may have left open, though nobody needs another.
+    fn renew(&mut self, now: Instant) {
+        let (log, place, backoff) = (self.log.clone(), &self.place, self.backoff);
+        let pen = self.pens.of(Guarantee::ExactlyOnce);
+        if pen.to_renew.is_none_or(|at| at > now) {
+            return;
+        }
+        match pen.take(&*log, &place.marks, place.index) {
+            Ok(writer) => pen.give_back(writer),
+            Err(LogError::Fenced(reason)) => self.is_fenced(&reason),
+            Err(error) => {
+                tracing::debug!(%error, "a transaction that was given up is still open");
+                pen.to_renew = Some(now + backoff.max(MIN_BACKOFF));
+            }
+        }
     }
 
     /// Handles a message; true: the worker ends.
     fn handle(&mut self, message: Message) -> bool {
         match message {
             // It ended while the task was being made.
-            Message::Add(_, task) if task.handle.has_ended() || self.is_abandoned.load(Ordering::Acquire) => drop(task),
+            Message::Add(_, task) if task.handle.has_ended() || self.place.is_abandoned.load(Ordering::Acquire) => drop(task),
             Message::Add(key, task) => {
                 task.handle.set_state(QueryState::Running);
                 task.scheduled.store(true, Ordering::Release);
-                self.dirty |= task.dirty;
+                self.pens.of(task.guarantee).dirty |= task.dirty;
                 self.tasks.insert(key, *task);
                 self.schedule.wake(key);
+            }
+            Message::Transactions(writer) => {
+                let pen = self.pens.of(Guarantee::ExactlyOnce);
+                pen.to_renew = None;
+                if pen.writer.replace(writer).is_some() {
+                    // What was sent by the one before will never be seen.
+                    self.roll_back_all(Guarantee::ExactlyOnce, &LogError::Retriable("transactions begin anew".into()));
+                }
             }
             Message::Wake(key) => {
                 if self.tasks.get(&key).is_some_and(|t| !t.handle.is_paused()) {
@@ -206,8 +239,10 @@ impl Worker {
                 }
             }
             Message::Remove { query } => {
-                if self.dirty && self.tasks.values().any(|t| t.id.query == query && t.dirty) {
-                    self.commit();
+                for guarantee in self.pens.dirty() {
+                    if self.tasks.values().any(|t| t.id.query == query && t.guarantee == guarantee && t.dirty) {
+                        self.commit(guarantee);
+                    }
                 }
                 self.drop_query(&query);
             }
@@ -218,20 +253,18 @@ impl Worker {
                 }
             }
             Message::Commit { done } => {
-                if self.dirty {
-                    self.commit();
-                }
+                self.commit_what_is_due(true, true);
                 let _ = done.send(());
             }
             Message::Shutdown { done } => {
                 self.is_ending = true;
-                if self.dirty {
-                    self.commit();
-                }
+                self.commit_what_is_due(true, true);
                 points::reach(Point::CloseCommitted);
                 self.tasks.clear();
-                if let Some(mut writer) = self.writer.take() {
-                    writer.close();
+                for pen in self.pens.each() {
+                    if let Some(mut writer) = pen.writer.take() {
+                        writer.close();
+                    }
                 }
                 let _ = done.send(());
                 return true;
@@ -248,19 +281,23 @@ impl Worker {
         if task.must_commit {
             // Where that fails, it has gone back once more, and is tried again after a pause.
             task.dirty = true;
-            self.commit();
+            let guarantee = task.guarantee;
+            self.commit(guarantee);
             if self.tasks.get(&key).is_some_and(|task| !task.must_commit) {
                 self.schedule.wake(key);
             }
             return;
         }
-        let writer = match self.writer.take().map_or_else(|| self.log.writer(), Ok) {
+        let pen = self.pens.of(task.guarantee);
+        let writer = match pen.take(&*self.log, &self.place.marks, self.place.index) {
             Ok(writer) => writer,
-            Err(error) => {
+            Err(LogError::Fenced(reason)) => return self.is_fenced(&reason),
+            Err(error @ LogError::Retriable(_)) => {
                 tracing::warn!(%error, "the log is away");
                 self.rest(key);
                 return;
             }
+            Err(error) => return self.fail(key, error.to_string()),
         };
         let turn = catch_unwind(AssertUnwindSafe(|| {
             points::reach(Point::ProduceBefore);
@@ -268,14 +305,15 @@ impl Worker {
             points::reach(Point::ProduceAfter);
             done
         }));
-        self.dirty |= task.dirty;
+        pen.dirty |= task.dirty;
         let result = match turn {
             Ok((writer, result)) => {
-                self.writer = Some(writer);
+                pen.give_back(writer);
                 result
             }
             Err(panic) => {
-                self.panicked(Some(key), &*panic);
+                let guarantee = task.guarantee;
+                self.panicked(guarantee, Some(key), &*panic);
                 return;
             }
         };
@@ -314,53 +352,83 @@ impl Worker {
     /// Ends a query because of one of its tasks. Its tasks on other workers see the state and stop.
     fn fail(&mut self, key: TaskKey, failure: impl Into<QueryFailure>) {
         let Some(task) = self.tasks.get(&key) else { return };
+        let guarantee = task.guarantee;
         let failure = failure.into();
         tracing::error!(query = %task.id.query, partition = task.id.partition, reason = failure.reason, "query failed");
         let query = task.id.query.clone();
         task.handle.set_state(QueryState::Failed(failure));
         self.drop_query(&query);
-        self.take_back();
+        self.take_back(guarantee);
     }
 
-    /// Takes one task back to its last commit, in the middle of a record; where the log is atomic, all that share the
-    /// writer with it.
+    /// Takes one task back to its last commit, in the middle of a record; where the writer is whole, all that share it.
     fn go_back(&mut self, key: TaskKey) {
-        self.roll_back_task(key);
-        self.take_back();
+        let Some(task) = self.tasks.get_mut(&key) else { return };
+        let guarantee = task.guarantee;
+        // Something of the record at hand may have been sent, and kept.
+        task.dirty = true;
+        let is_bound = task.is_bound_to_commits();
+        if !self.pens.of(guarantee).is_whole || !is_bound {
+            self.roll_back_task(key);
+        }
+        self.take_back(guarantee);
     }
 
-    /// Where the log is atomic, throws away what was sent since the last commit and takes everybody back to it: what a
+    /// Where the writer is whole, throws away what was sent since the last commit and takes everybody back to it: what a
     /// task has sent must not become visible without the input that it came from. Elsewhere it is on its way already.
-    fn take_back(&mut self) {
-        if self.log.is_atomic() {
-            self.writer = None;
-            self.roll_back_all(&LogError::Retriable("another query of the worker could not go on".into()));
+    fn take_back(&mut self, guarantee: Guarantee) {
+        let now = self.clock.instant();
+        let pen = self.pens.of(guarantee);
+        if pen.is_whole {
+            let verdict = pen.writer.as_mut().and_then(|writer| writer.verdict());
+            pen.discard(now);
+            let error = verdict.unwrap_or_else(|| LogError::Retriable("another query of the worker could not go on".into()));
+            self.roll_back_or_end(guarantee, error);
         }
     }
 
     /// Something panicked, and the writer went down with it, with all that others had written since the last commit: they
     /// go back to it, and a new writer is made for the next turn. `None`: no task was at hand.
-    fn panicked(&mut self, key: Option<TaskKey>, panic: &(dyn Any + Send)) {
+    fn panicked(&mut self, guarantee: Guarantee, key: Option<TaskKey>, panic: &(dyn Any + Send)) {
         let failure = QueryFailure::lasting(format!("internal error: {}", panic_text(panic)));
-        self.writer = None;
+        self.pens.of(guarantee).discard(self.clock.instant());
         match key {
             Some(key) => self.fail(key, failure),
-            None => {
-                let moved: Vec<TaskKey> = self.tasks.iter().filter(|(_, task)| task.dirty).map(|(key, _)| *key).collect();
-                for key in moved {
-                    self.fail(key, failure.clone());
-                }
-            }
+            None => self.fail_all(guarantee, &failure),
         }
-        self.roll_back_all(&LogError::Retriable("the writer was lost with a query that failed".into()));
+        self.roll_back_all(guarantee, &LogError::Retriable("the writer was lost with a query that failed".into()));
+    }
+
+    /// Ends every query that has moved since the last commit.
+    fn fail_all(&mut self, guarantee: Guarantee, failure: &QueryFailure) {
+        let moved: Vec<TaskKey> =
+            self.tasks.iter().filter(|(_, task)| task.dirty && task.guarantee == guarantee).map(|(key, _)| *key).collect();
+        for key in moved {
+            self.fail(key, failure.clone());
+        }
+    }
+
+    /// Another process does the service's work now: nothing is written here any more.
+    fn is_fenced(&mut self, reason: &str) {
+        if self.place.fence.set(reason.to_owned()).is_ok() {
+            tracing::error!(reason, "another server has taken over: all queries are stopped here");
+        }
+        self.place.is_abandoned.store(true, Ordering::Release);
+        self.abandon();
     }
 
     /// Drops all tasks, with what they have not committed.
     fn abandon(&mut self) {
-        self.dirty = false;
-        self.schedule = Schedule::default();
+        self.put_down();
         self.tasks.clear();
-        self.writer = None;
+    }
+
+    /// Forgets what is to be done and what was written.
+    fn put_down(&mut self) {
+        self.schedule = Schedule::default();
+        for pen in self.pens.each() {
+            (pen.writer, pen.dirty, pen.to_renew) = (None, false, None);
+        }
     }
 
     fn drop_query(&mut self, query: &Arc<str>) {
@@ -371,87 +439,10 @@ impl Worker {
         }
     }
 
-    /// Commits every task that has moved. Where it fails, all of them go back to their last commit.
-    fn commit(&mut self) {
-        self.dirty = false;
-        if self.is_abandoned.load(Ordering::Acquire) {
-            return self.abandon();
-        }
-        if !self.before_commit() {
-            return;
-        }
-        let writer = match self.writer.take().map_or_else(|| self.log.writer(), Ok) {
-            Ok(writer) => writer,
-            Err(error) => return self.roll_back_all(&error),
-        };
-        let mut at_hand = None;
-        let mut moved: Vec<(TaskKey, &mut Task)> =
-            self.tasks.iter_mut().filter(|(_, task)| task.dirty).map(|(key, task)| (*key, task)).collect();
-        match catch_unwind(AssertUnwindSafe(|| commit::commit(writer, &self.state, &mut moved, &mut at_hand))) {
-            Ok(Ok(committed)) => {
-                self.writer = Some(committed.writer);
-                for (key, reason) in committed.refused {
-                    self.fail(key, reason);
-                }
-            }
-            Ok(Err(error)) => self.roll_back_all(&error),
-            Err(panic) => self.panicked(at_hand, &*panic),
-        }
-        self.last_commit = self.clock.instant();
-        if self.last_commit.saturating_duration_since(self.last_purge) >= PURGE_INTERVAL {
-            self.last_purge = self.last_commit;
-            let dead: Vec<_> = self.tasks.values_mut().flat_map(Task::take_dead).collect();
-            self.log.delete_before(self.tasks.values().flat_map(Task::done_with).chain(dead).collect());
-        }
-    }
-
-    /// Lets go what operators hold back until a commit. False: there is nothing to commit any more.
-    fn before_commit(&mut self) -> bool {
-        let holding: Vec<TaskKey> = self.tasks.iter().filter(|(_, task)| task.dirty && task.graph.coalesces).map(|(key, _)| *key).collect();
-        // They send it with their stores taken: there should be room for it.
-        if !holding.is_empty()
-            && let Some(writer) = &mut self.writer
-            && !writer.has_room()
-            && let Err(error) = writer.flush()
-        {
-            self.roll_back_all(&error);
-            return false;
-        }
-        for key in holding {
-            let writer = match self.writer.take().map_or_else(|| self.log.writer(), Ok) {
-                Ok(writer) => writer,
-                Err(error) => {
-                    self.roll_back_all(&error);
-                    return false;
-                }
-            };
-            let Some(task) = self.tasks.get_mut(&key) else {
-                self.writer = Some(writer);
-                continue;
-            };
-            match catch_unwind(AssertUnwindSafe(|| task.before_commit(writer))) {
-                Ok((writer, result)) => {
-                    self.writer = Some(writer);
-                    match result {
-                        Ok(()) => {}
-                        // Some of it is not sent: what it stands for is read again.
-                        Err(TaskError::Stopped) => self.go_back(key),
-                        Err(TaskError::Retriable(reason) | TaskError::Interrupted(reason)) => {
-                            self.roll_back_all(&LogError::Retriable(reason));
-                            return false;
-                        }
-                        Err(TaskError::Fatal(reason)) => self.fail(key, reason),
-                    }
-                }
-                Err(panic) => self.panicked(Some(key), &*panic),
-            }
-        }
-        true
-    }
-
     /// Takes every task that has moved back to its last commit. Queries that write what can't be written end.
-    fn roll_back_all(&mut self, error: &LogError) {
-        let keys: Vec<TaskKey> = self.tasks.iter().filter(|(_, t)| t.dirty && t.is_bound_to_commits()).map(|(key, _)| *key).collect();
+    fn roll_back_all(&mut self, guarantee: Guarantee, error: &LogError) {
+        let moved = |task: &Task| task.dirty && task.guarantee == guarantee && task.is_bound_to_commits();
+        let keys: Vec<TaskKey> = self.tasks.iter().filter(|(_, task)| moved(task)).map(|(key, _)| *key).collect();
         let gaps = std::mem::replace(&mut self.gaps, self.log.gaps());
         if self.gaps != gaps {
             // What comes again now may be missing in the middle of what arrived: better twice than not at all.

@@ -293,8 +293,6 @@ fn what_they_say_is_done() {
 #[test]
 fn a_protection_that_is_not_there_is_refused() {
     for (line, expected) in [
-        ("KSQL_KSQL_STREAMS_PROCESSING_GUARANTEE: exactly_once_v2", "at least once"),
-        ("KSQL_PROCESSING_GUARANTEE: exactly_once", "at least once"),
         ("KSQL_AUTHENTICATION_METHOD: BASIC", "tidemill.auth.users.file"),
         ("KSQL_KSQL_AUTHENTICATION_PLUGIN_CLASS: io.confluent.ksql.security.VertxBearerOrBasicAuthenticationPlugin", "Java classes"),
         ("KSQL_KSQL_SECURITY_EXTENSION_CLASS: io.confluent.ksql.security.KsqlConfluentSecurityExtension", "not built yet"),

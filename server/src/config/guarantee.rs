@@ -11,10 +11,6 @@ pub fn broken_promise(name: &str, value: &str, on_kafka: bool) -> Option<String>
             .then(|| format!("{name}={value} can't be kept: the embedded log keeps one copy of {what}. Set bootstrap.servers to use Kafka"))
     };
     match (name, streams::bare(name)) {
-        (_, "processing.guarantee") if on_kafka && value.to_ascii_lowercase().starts_with("exactly_once") => Some(format!(
-            "{name}={value} can't be kept: on Kafka queries run at least once. Set at_least_once, or use the embedded log (without \
-             bootstrap.servers), where exactly once holds"
-        )),
         ("ksql.internal.topic.replicas" | "ksql.internal.topic.min.insync.replicas", _) => copies("the command topic"),
         ("ksql.logging.processing.topic.replication.factor", _) => copies("each topic"),
         (_, "replication.factor") => copies("each topic"),
@@ -25,17 +21,6 @@ pub fn broken_promise(name: &str, value: &str, on_kafka: bool) -> Option<String>
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn exactly_once_is_kept_where_it_is_true() {
-        for name in ["processing.guarantee", "ksql.streams.processing.guarantee"] {
-            for value in ["exactly_once", "exactly_once_beta", "exactly_once_v2", "EXACTLY_ONCE_V2"] {
-                assert!(broken_promise(name, value, true).is_some_and(|why| why.contains("at_least_once")), "{name} {value}");
-                assert_eq!(broken_promise(name, value, false), None, "{name} {value}");
-            }
-            assert_eq!(broken_promise(name, "at_least_once", true), None);
-        }
-    }
 
     #[test]
     fn copies_are_kept_where_there_are_several_brokers() {

@@ -93,17 +93,18 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
-fn exactly_once_is_taken_where_it_is_kept() {
+fn guarantees_have_ksqldbs_names_and_no_others() {
     for name in ["processing.guarantee", "ksql.streams.processing.guarantee"] {
-        for value in ["exactly_once", "exactly_once_beta", "exactly_once_v2"] {
-            built(&[(name, value)]).expect("kept on the embedded log");
-            let error = built(&[(name, value), ("bootstrap.servers", "kafka:9092")]).expect_err("not kept on Kafka").0;
-            assert!(error.contains(value) && error.contains("at_least_once"), "{error}");
+        for value in ["at_least_once", "exactly_once", "exactly_once_beta", "exactly_once_v2"] {
+            for servers in [&[][..], &[("bootstrap.servers", "kafka:9092")]] {
+                built(&[&[(name, value)], servers].concat()).expect("a guarantee");
+            }
         }
+        let error = built(&[(name, "exactly_once_v3")]).expect_err("no such guarantee").0;
+        assert!(error.contains(name) && error.contains("exactly_once_v3") && error.contains("at_least_once, exactly_once,"), "{error}");
     }
-    let variables = own(&[("KSQL_BOOTSTRAP_SERVERS", "kafka:9092"), ("KSQL_KSQL_STREAMS_PROCESSING_GUARANTEE", "exactly_once_v2")]);
-    let error = ConfigBuilder::new().env(variables).build().expect_err("not kept on Kafka").0;
-    assert!(error.contains("ksql.streams.processing.guarantee=exactly_once_v2 can't be kept"), "{error}");
+    let shown = built(&[("tidemill.commit.min.interval.ms", "25")]).expect("valid").engine.min_commit_interval_ms;
+    assert_eq!(shown, 25);
 }
 
 #[test]

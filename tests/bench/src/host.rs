@@ -27,17 +27,18 @@ pub fn config(folder: &Path) -> EngineConfig {
     EngineConfig { registry: RegistryChoice::Given(Arc::new(MemoryRegistry::default())), ..EngineConfig::new(folder) }
 }
 
-/// A host for one run. `service` begins the names of its own topics.
+/// A host for one run. `service` begins the names of its own topics; `commit_ms` is how often it commits, where that is said.
 ///
 /// # Errors
 /// Where it does not start.
-pub fn start(input: &Input, service: &str) -> Result<Box<dyn Host>, String> {
+pub fn start(input: &Input, service: &str, commit_ms: Option<u64>) -> Result<Box<dyn Host>, String> {
     match &input.place {
         Place::Embedded(engine) => Ok(Box::new(InProcess { engine: Arc::clone(engine), folder: None })),
-        Place::Kafka { bootstrap, in_process: false } => Ok(Box::new(Server::start(Some(bootstrap), service)?)),
+        Place::Kafka { bootstrap, in_process: false } => Ok(Box::new(Server::start_with(Some(bootstrap), service, commit_ms)?)),
         Place::Kafka { bootstrap, in_process: true } => {
             let folder = tempfile::Builder::new().prefix("tidemill-bench-").tempdir().map_err(text)?;
             let mut config = config(folder.path()).with_service_id(service);
+            config.commit_interval_ms = commit_ms.unwrap_or(config.commit_interval_ms);
             config.log = LogChoice::Kafka { bootstrap_servers: bootstrap.clone(), client_properties: input.properties.clone() };
             let engine = Engine::open(config).map_err(text)?;
             Ok(Box::new(InProcess { engine, folder: Some(folder) }))

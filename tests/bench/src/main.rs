@@ -210,7 +210,7 @@ fn on_kafka(arguments: &Arguments, report: &mut Report) -> Result<(), String> {
         Box::new(LogRead { readers: 1 }),
         Box::new(LogRead { readers: 10 }),
     ];
-    all.extend(queries::QUERIES.iter().map(|query| Box::new(*query) as Box<dyn Workload>));
+    all.extend(queries::with_exactly_once().into_iter().map(|query| Box::new(query) as Box<dyn Workload>));
     if arguments.kafka_streams {
         all.extend(kafka_streams::TOPOLOGIES.iter().map(|topology| Box::new(*topology) as Box<dyn Workload>));
     }

@@ -32,8 +32,17 @@ impl Server {
     /// # Errors
     /// Where it does not answer, with the end of its log.
     pub fn start(bootstrap: Option<&str>, service: &str) -> Result<Server, String> {
+        Self::start_with(bootstrap, service, None)
+    }
+
+    /// As [`Self::start`], with a commit so often.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_with(bootstrap: Option<&str>, service: &str, commit_ms: Option<u64>) -> Result<Server, String> {
         let own = tempfile::Builder::new().prefix("tidemill-bench-").tempdir().map_err(text)?;
-        let mut server = Server::start_in(own.path(), bootstrap, service)?;
+        let rhythm = commit_ms.map(|ms| format!("ksql.streams.commit.interval.ms={ms}\n")).unwrap_or_default();
+        let mut server = Server::start_configured(own.path(), bootstrap, service, &rhythm)?;
         server._own = Some(own);
         Ok(server)
     }
@@ -43,10 +52,14 @@ impl Server {
     /// # Errors
     /// As there.
     pub fn start_in(folder: &Path, bootstrap: Option<&str>, service: &str) -> Result<Server, String> {
+        Self::start_configured(folder, bootstrap, service, "")
+    }
+
+    fn start_configured(folder: &Path, bootstrap: Option<&str>, service: &str, more: &str) -> Result<Server, String> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|held| held.local_addr()).map_err(text)?.port();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let config = folder.join("server.properties");
-        fs::write(&config, format!("ksql.service.id={service}\n")).map_err(text)?;
+        fs::write(&config, format!("ksql.service.id={service}\n{more}")).map_err(text)?;
         let log = fs::File::create(folder.join("log")).map_err(text)?;
         let mut command = Command::new(binary()?);
         command.arg("server").arg("--config").arg(&config).args(["--listen", &address.to_string()]);

@@ -119,7 +119,7 @@ fn soak(input: &Input, number: usize, name: &str, sql: &str, time: Duration, rat
     }
     input.create("soak_l")?;
     input.create("soak_r")?;
-    let host = host::start(input, &service)?;
+    let host = host::start(input, &service, None)?;
     host.execute(SOURCES, &[])?;
     host.execute(sql, &[("auto.offset.reset", "earliest")])?;
     let mut feed = Feed::new(input)?;

@@ -27,6 +27,17 @@ fn passed(point: Point, exactly_once: bool) -> Option<Passed> {
     Some(match point {
         // A transaction is flushed and sealed by its end.
         Point::FlushBefore | Point::FlushAfter | Point::SealAfter if exactly_once => return None,
+        Point::TransactionBegun
+        | Point::TransactionEndBefore
+        | Point::TransactionEndAfter
+        | Point::TransactionalIdBefore
+        | Point::TransactionalIdAfter
+            if !exactly_once =>
+        {
+            return None;
+        }
+        Point::TransactionBegun | Point::TransactionEndBefore | Point::TransactionEndAfter => Passed::Running(12),
+        Point::TransactionalIdBefore | Point::TransactionalIdAfter => Passed::Opening,
         Point::OffsetsSend | Point::OffsetsSent => Passed::Running(3),
         Point::ProduceBefore | Point::ProduceAfter => Passed::Running(200),
         Point::FlushBefore

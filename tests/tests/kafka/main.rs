@@ -6,6 +6,7 @@ mod configuration;
 mod connect;
 mod drive;
 mod endpoints;
+mod exactly_once;
 mod formats;
 mod grown;
 mod harness;

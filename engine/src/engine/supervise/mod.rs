@@ -186,7 +186,7 @@ impl Engine {
         if self.deposed.get().is_some() {
             return true;
         }
-        let Some(reason) = self.claim.lost() else { return false };
+        let Some(reason) = self.claim.lost().or_else(|| self.runtime.fenced()) else { return false };
         if self.deposed.set(reason.clone()).is_ok() {
             tracing::error!("{reason}. All queries are stopped here");
         }
@@ -243,6 +243,7 @@ impl Engine {
             ran_before: query.care.has_run(),
             made_anew: query.care.gone(),
             policy: session.record_policy(),
+            guarantee: session.guarantee(),
             paused: query.care.is_paused(),
             ..StartQuery::new(query.plan.clone(), session.offset_reset())
         };

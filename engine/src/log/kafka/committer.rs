@@ -8,8 +8,8 @@
 //! Groups go in the order in which they began to wait, so that each has its turn however many there are. They have
 //! connections of their own, on which nobody waits: one as a rule, and more where groups wait longer than they may.
 //!
-//! Positions that state remembers by itself, in its marks, are committed for lag tools only: these may wait for others of
-//! the same group, so that most of them never go.
+//! Positions that marks remember are committed for lag tools only: these may wait for others of the same group, so that most of
+//! them never go, and go so seldom that a broker hardly notices a thousand groups.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -32,6 +32,8 @@ const MAX_CONNECTIONS: usize = 3;
 const MAX_LAG: Duration = Duration::from_millis(2_000);
 /// How long offsets wait that nobody goes back to.
 const REMEMBERED_LAG: Duration = Duration::from_secs(10);
+/// Such groups go one after another, no faster than this: a broker is busy with them for a fortieth of its time.
+const REMEMBERED_PACE: Duration = Duration::from_millis(200);
 /// First and longest pause after a round in which something failed for now, milliseconds.
 const BACKOFF_MS: (u64, u64) = (10, 500);
 /// How long the last offsets may take when the log or a writer goes, seconds.
@@ -62,11 +64,6 @@ struct Waiting {
     is_in_order: bool,
 }
 
-struct Refusal {
-    error: LogError,
-    is_told: bool,
-}
-
 #[derive(Default)]
 struct State {
     waiting: HashMap<Arc<str>, Waiting>,
@@ -74,12 +71,14 @@ struct State {
     order: VecDeque<(Arc<str>, Instant)>,
     /// The groups that may wait, each until when; some have come into the order meanwhile.
     later: VecDeque<(Arc<str>, Instant)>,
+    /// When the next of these may go.
+    next_later: Option<Instant>,
     /// Callers that wait until everything is committed: nothing may wait then.
     hurries: usize,
     /// Under way; `waiting` is newer, and waits until these have arrived.
     sending: HashMap<Arc<str>, Offsets>,
     /// Groups whose last offsets were refused for good.
-    refused: BTreeMap<Arc<str>, Refusal>,
+    refused: BTreeMap<Arc<str>, String>,
     connections: usize,
     is_closing: bool,
 }
@@ -102,9 +101,16 @@ impl State {
         }
     }
 
+    /// When the first of those that may wait is to go.
+    fn first_later(&self) -> Option<Instant> {
+        let (_, due) = self.later.front()?;
+        Some(self.next_later.map_or(*due, |next| next.max(*due)))
+    }
+
     /// Brings those into the order that have waited for long enough.
     fn bring_in(&mut self, now: Instant) {
-        while self.later.front().is_some_and(|(_, due)| self.hurries > 0 || self.is_closing || *due <= now)
+        let hurries = self.hurries > 0 || self.is_closing;
+        while (hurries || self.first_later().is_some_and(|due| due <= now))
             && let Some((group, _)) = self.later.pop_front()
         {
             if let Some(waiting) = self.waiting.get_mut(&group)
@@ -112,6 +118,7 @@ impl State {
             {
                 waiting.is_in_order = true;
                 self.order.push_back((group, now));
+                self.next_later = Some(now + REMEMBERED_PACE);
             }
         }
     }
@@ -122,11 +129,11 @@ impl State {
         self.add(group, offsets.into_iter().chain(newer), now, false);
     }
 
-    /// Keeps a refusal until somebody asks. True: it is not the group's last one again.
-    fn refuse(&mut self, group: Arc<str>, error: LogError) -> bool {
+    /// Remembers a refusal. True: it is not the group's last one again.
+    fn refuse(&mut self, group: Arc<str>, error: &LogError) -> bool {
         let text = error.to_string();
-        let earlier = self.refused.insert(group, Refusal { error, is_told: false });
-        earlier.is_none_or(|earlier| earlier.error.to_string() != text)
+        let earlier = self.refused.insert(group, text.clone());
+        earlier.is_none_or(|earlier| earlier != text)
     }
 
     /// Takes the groups that have waited longest, but none whose offsets are under way: newer ones must not arrive first.
@@ -163,8 +170,8 @@ impl Committer {
         Ok(Committer { shared })
     }
 
-    /// Takes the offsets to commit. `is_remembered` says of which partitions state remembers these positions by itself. It
-    /// never fails, since the records and the state of the commit are written already: see [`Self::refusal`].
+    /// Takes the offsets to commit. `is_remembered` says of which partitions something else remembers these positions. It never
+    /// fails, since the records and the state of the commit are written already; what brokers refuse is said in the log.
     pub(super) fn commit(&self, groups: Vec<(Arc<str>, GroupOffsets)>, is_remembered: impl Fn(&Arc<str>, &TopicPartition) -> bool) {
         let mut state = self.shared.state.lock();
         let now = Instant::now();
@@ -177,14 +184,6 @@ impl Committer {
         if has_any {
             self.shared.changed.notify_all();
         }
-    }
-
-    /// Why the last offsets of a group that came to the brokers were refused for good; each refusal is told once.
-    pub(super) fn refusal(&self, group: &str) -> Option<LogError> {
-        let mut state = self.shared.state.lock();
-        let refusal = state.refused.get_mut(group)?;
-        let is_told = std::mem::replace(&mut refusal.is_told, true);
-        (!is_told).then(|| refusal.error.clone())
     }
 
     /// Begins a run of a group at these offsets: what was refused of an earlier run is no matter of this one.
@@ -256,7 +255,7 @@ impl Shared {
             state.bring_in(Instant::now());
             let round = state.take_round();
             if round.is_empty() {
-                match give_up.or(state.later.front().map(|(_, due)| *due)) {
+                match give_up.or(state.first_later()) {
                     Some(until) => {
                         self.changed.wait_until(&mut state, until);
                     }
@@ -300,10 +299,9 @@ impl Shared {
                 }
                 Err(failure) => {
                     let error = refused(&group, failure);
-                    let text = error.to_string();
                     // The next commit tries again; a line for each would drown the log.
-                    if state.refuse(group, error) {
-                        tracing::warn!(target: "kafka", "{text}");
+                    if state.refuse(group, &error) {
+                        tracing::warn!(target: "kafka", "{error}; positions are kept elsewhere, and only tools that show lag see old ones");
                     }
                 }
             }
@@ -474,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_keeps_no_later_offsets_back_and_is_told_once() {
+    fn a_refusal_keeps_no_later_offsets_back() {
         let (carrier, committer) = Scripted::refusing("foreign");
         commit(&committer, "own", 1);
         commit(&committer, "foreign", 1);
@@ -483,27 +481,19 @@ mod tests {
         commit(&committer, "own", 2);
         commit(&committer, "foreign", 2);
         assert_eq!((carrier.count("own"), carrier.count("foreign")), (2, 2));
-        assert!(committer.refusal("own").is_none());
-        let error = committer.refusal("foreign").unwrap().to_string();
-        assert!(error.contains("'foreign'") && error.contains("another program"), "{error}");
-        assert!(committer.refusal("foreign").is_none());
-        // Refused again, it is told again; once offsets arrive there is nothing to tell.
-        commit(&committer, "foreign", 3);
-        assert!(committer.refusal("foreign").is_some());
-        commit(&committer, "foreign", 4);
         carrier.refuses.lock().clear();
-        commit(&committer, "foreign", 5);
-        assert!(committer.refusal("foreign").is_none());
+        commit(&committer, "foreign", 3);
+        assert_eq!(carrier.count("foreign"), 3);
     }
 
     #[test]
     fn the_same_refusal_is_logged_once() {
         let refused = |code| super::refused("g", Failure::new(code, "no"));
         let mut state = State::default();
-        assert!(state.refuse("g".into(), refused(Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID)));
-        assert!(!state.refuse("g".into(), refused(Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID)));
-        assert!(state.refuse("g".into(), refused(Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)));
-        assert!(state.refuse("h".into(), refused(Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)));
+        assert!(state.refuse("g".into(), &refused(Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID)));
+        assert!(!state.refuse("g".into(), &refused(Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID)));
+        assert!(state.refuse("g".into(), &refused(Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)));
+        assert!(state.refuse("h".into(), &refused(Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)));
     }
 
     #[test]
@@ -518,7 +508,7 @@ mod tests {
         carrier.refuses.lock().push("g");
         commit(&committer, "g", 8);
         committer.begin("g", Vec::new());
-        assert!(committer.refusal("g").is_none());
+        committer.settle();
         assert_eq!(carrier.count("g"), 3);
     }
 }

@@ -104,6 +104,23 @@ impl Failure {
         .any(|code| self.is(*code))
     }
 
+    /// What was asked for can't be done now: a transaction has failed.
+    pub(super) fn is_in_wrong_state(&self) -> bool {
+        self.is(Code::RD_KAFKA_RESP_ERR__STATE) || self.is(Code::RD_KAFKA_RESP_ERR__FATAL)
+    }
+
+    /// Whoever tries again will be told the same.
+    pub(super) fn is_lasting(&self) -> bool {
+        [
+            Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+            Code::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+            Code::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+            Code::RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT,
+        ]
+        .iter()
+        .any(|code| self.is(*code))
+    }
+
     pub(super) fn is_queue_full(&self) -> bool {
         self.is(Code::RD_KAFKA_RESP_ERR__QUEUE_FULL)
     }
@@ -178,6 +195,7 @@ mod tests {
             LogError::Denied { .. } => "denied",
             LogError::Retriable(_) => "retriable",
             LogError::Fatal(_) => "fatal",
+            LogError::Fenced(_) => "fenced",
         };
         assert_eq!(kind(Code::RD_KAFKA_RESP_ERR__TRANSPORT, None), "retriable");
         assert_eq!(kind(Code::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS, Some("t")), "exists");

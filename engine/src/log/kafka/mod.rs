@@ -5,8 +5,9 @@
 //! one for what statements ask, and one for what nobody waits for. A broker answers the requests of a connection one after
 //! another: so what a user waits for and what goes on in the background never share one.
 //!
-//! Reading is shared (`partition`), writing is at least once (`writer`): records are flushed, then the state is written,
-//! then the offsets go to each query's own consumer group, in the background (`committer`). `health` reports an outage once.
+//! Reading is shared (`partition`) and of committed records only. Writing (`writer`) is at least once, or by transactions
+//! (`transaction`): records are delivered, then the state is written, then the offsets go to each query's own consumer group, in
+//! the background (`committer`). `health` reports an outage once.
 
 mod append;
 pub mod bare;
@@ -28,6 +29,7 @@ mod reader;
 mod reports;
 mod rules;
 mod topics;
+mod transaction;
 mod upkeep;
 mod writer;
 
@@ -40,7 +42,7 @@ use parking_lot::Mutex;
 
 use super::{
     Claim, ClaimRequest, GroupOffsets, Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Operation, OutRecord, Subscription,
-    TopicHandle, TopicIdentity, TopicInfo, TopicPartition, TopicSpec,
+    TopicHandle, TopicIdentity, TopicInfo, TopicPartition, TopicSpec, TransactionalId,
 };
 use crate::state::{StateBatch, StateError};
 use append::Appender;
@@ -107,13 +109,18 @@ impl Shared {
         *self.next_producer.lock() = None;
     }
 
-    /// A client that writes, and another one made ready for the next that asks.
-    fn producer(&self) -> Result<Arc<Client>, LogError> {
-        let mut properties = self.properties.for_role(Role::Producer);
+    /// A producer's properties, with what topics allow a batch to have.
+    fn with_batch_limit(&self, mut properties: BTreeMap<String, String>) -> BTreeMap<String, String> {
         let batch_bytes = self.rules.batch_bytes();
         if batch_bytes != usize::MAX {
             properties.insert("batch.size".into(), batch_bytes.to_string());
         }
+        properties
+    }
+
+    /// A client that writes, and another one made ready for the next that asks.
+    fn producer(&self) -> Result<Arc<Client>, LogError> {
+        let properties = self.with_batch_limit(self.properties.for_role(Role::Producer));
         let next = Client::producer(&properties, &self.health)?;
         Ok(self.next_producer.lock().replace(Arc::clone(&next)).unwrap_or(next))
     }
@@ -268,6 +275,11 @@ impl Log for KafkaLog {
 
     fn writer(&self) -> Result<Box<dyn LogWriter>, LogError> {
         Ok(Box::new(KafkaWriter::new(Arc::clone(&self.shared), Arc::clone(&self.state))?))
+    }
+
+    fn transactional_writer(&self, id: &TransactionalId) -> Result<Box<dyn LogWriter>, LogError> {
+        let (shared, hub, state) = (Arc::clone(&self.shared), Arc::clone(&self.hub), Arc::clone(&self.state));
+        Ok(Box::new(KafkaWriter::transactional(shared, hub, state, id)?))
     }
 
     fn outage(&self) -> Option<String> {

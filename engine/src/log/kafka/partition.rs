@@ -288,6 +288,19 @@ impl SharedPartition {
         member.next >= end || cursor.next >= end || cursor.queue.position().is_some_and(|position| position >= end)
     }
 
+    /// The lowest offset that a subscriber can still be given, where that is known: transaction markers and what compaction took
+    /// away are passed over in silence.
+    pub(super) fn passed(&self, id: MemberId) -> Option<i64> {
+        let mut state = self.state.lock();
+        let State { cursors, members, .. } = &mut *state;
+        let member = members.iter_mut().find(|member| member.id == id)?;
+        let cursor = cursors.iter().find(|cursor| Some(cursor.lane) == member.lane)?;
+        if !member.waiting.is_empty() || cursor.signal.is_ready() {
+            return None;
+        }
+        Some(member.next.max(cursor.next).max(cursor.queue.position().unwrap_or_default()))
+    }
+
     /// What a subscriber has lost since the last call. Costs a look where nothing was.
     pub(super) fn take_losses(&self, id: MemberId) -> Vec<(i64, i64)> {
         if !self.has_losses.load(Ordering::Acquire) {

@@ -48,6 +48,8 @@ const CONSUMER: &[(&str, &str)] = &[
     ("enable.auto.offset.store", "false"),
     // Said rather than mended in silence: see `partition`.
     ("auto.offset.reset", "error"),
+    // Nobody sees what a transaction wrote before it is committed.
+    ("isolation.level", "read_committed"),
     ("fetch.wait.max.ms", "20"),
     ("fetch.queue.backoff.ms", "2"),
     ("fetch.error.backoff.ms", "50"),
@@ -82,6 +84,11 @@ const PRODUCER: &[(&str, &str)] = &[
     // As Java's `max.request.size`.
     ("message.max.bytes", "1048576"),
 ];
+
+/// What differs for a producer of transactions, unless it is configured, milliseconds. A transaction must not end while a large
+/// commit is being sent; and an answer that does not come (half of a connection is gone) is given up before it would.
+const TRANSACTION_TIMEOUT_MS: u64 = 60_000;
+const TRANSACTION_SOCKET_TIMEOUT_MS: u64 = 10_000;
 
 /// How long a statement waits until its record is durable, milliseconds.
 pub(super) const APPEND_TIMEOUT_MS: u64 = 10_000;
@@ -182,6 +189,22 @@ impl ClientProperties {
         config
     }
 
+    /// A producer's configuration, for the transactions of an id.
+    pub(super) fn for_transactions(&self, id: &str) -> BTreeMap<String, String> {
+        let mut config = self.for_role(Role::Producer);
+        let number = |config: &BTreeMap<String, String>, name: &str| config.get(name).and_then(|value| value.parse::<u64>().ok());
+        let timeout_ms = number(&config, "transaction.timeout.ms").unwrap_or(TRANSACTION_TIMEOUT_MS);
+        // No record may take longer than its transaction.
+        let message_ms = number(&config, "message.timeout.ms").unwrap_or(timeout_ms).min(timeout_ms);
+        let socket_ms = number(&config, "socket.timeout.ms").unwrap_or(TRANSACTION_SOCKET_TIMEOUT_MS);
+        let socket_ms = socket_ms.min(timeout_ms.saturating_sub(100)).max(1);
+        config.insert("transactional.id".into(), id.to_owned());
+        config.insert("transaction.timeout.ms".into(), timeout_ms.to_string());
+        config.insert("message.timeout.ms".into(), message_ms.to_string());
+        config.insert("socket.timeout.ms".into(), socket_ms.to_string());
+        config
+    }
+
     /// A producer's configuration, for records that statements wait for.
     pub(super) fn for_appends(&self) -> BTreeMap<String, String> {
         let mut config = self.for_role(Role::Producer);
@@ -242,6 +265,15 @@ mod tests {
         assert_eq!(appends["message.timeout.ms"], APPEND_TIMEOUT_MS.to_string());
         assert_eq!((&*appends["linger.ms"], &*appends["delivery.report.only.error"]), ("0", "false"));
         assert_eq!(appends["security.protocol"], "SSL");
+    }
+
+    #[test]
+    fn no_record_takes_longer_than_its_transaction() {
+        let all = properties(&[]).for_transactions("id");
+        assert_eq!((&*all["transactional.id"], &*all["transaction.timeout.ms"], &*all["message.timeout.ms"]), ("id", "60000", "60000"));
+        let short = properties(&[("producer.transaction.timeout.ms", "5000"), ("producer.message.timeout.ms", "900000")]);
+        let short = short.for_transactions("id");
+        assert_eq!((&*short["message.timeout.ms"], &*short["socket.timeout.ms"]), ("5000", "4900"));
     }
 
     #[test]

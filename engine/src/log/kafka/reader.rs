@@ -56,6 +56,11 @@ impl LogReader for KafkaReader {
         self.sources.get(source).is_none_or(|source| source.partition.caught_up(source.member))
     }
 
+    fn passed(&self, source: usize) -> Option<Offset> {
+        let source = self.sources.get(source)?;
+        source.partition.passed(source.member).map(Offset)
+    }
+
     fn take_losses(&mut self) -> Vec<Loss> {
         let sources = self.sources.iter().enumerate();
         let losses = sources.flat_map(|(index, source)| {

@@ -1,5 +1,6 @@
 //! A worker's writer: one idempotent producer for each worker, so that a commit waits for the worker's own records only
-//! and no lock is shared. Partitions are explicit, topic handles cached, successes not reported.
+//! and no lock is shared. Partitions are explicit, topic handles cached, successes not reported. One that is to write
+//! transactions (see [`super::transaction`]) begins each with its first record, and never goes on after a failure.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -8,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use super::errors::Failure;
 use super::ffi::produce::{Producer, ProducerTopic, Undelivered};
+use super::hub::Hub;
 use super::properties::Role;
 use super::rules::{TopicRules, is_about_a_record};
+use super::transaction::Transaction;
 use super::{Shared, StateSink};
 use crate::clock::{Clock, SystemClock};
-use crate::log::{Commit, LogError, LogWriter, Offset, OutRecord, TopicHandle, TopicPartition};
+use crate::log::{Commit, LogError, LogWriter, Offset, OutRecord, TopicHandle, TopicPartition, TransactionalId};
 use crate::points::{self, Point};
 
 /// How long a send waits for room in a full queue, milliseconds. As Java's `max.block.ms`.
@@ -66,6 +69,11 @@ pub(super) struct KafkaWriter {
     /// The client does not compress.
     sends_as_is: bool,
     state: StateSink,
+    transaction: Option<Transaction>,
+    /// The next record is the first of a transaction.
+    must_begin: bool,
+    /// What a record that was sent before has come to.
+    verdict: Option<LogError>,
 }
 
 /// A topic that the writer writes to.
@@ -77,17 +85,34 @@ struct OpenTopic {
 
 impl KafkaWriter {
     pub(super) fn new(shared: Arc<Shared>, state: StateSink) -> Result<KafkaWriter, LogError> {
+        let producer = Producer::new(shared.producer()?);
         let properties = shared.properties.for_role(Role::Producer);
+        Ok(Self::with(shared, state, producer, &properties))
+    }
+
+    /// A writer of transactions.
+    pub(super) fn transactional(
+        shared: Arc<Shared>,
+        hub: Arc<Hub>,
+        state: StateSink,
+        id: &TransactionalId,
+    ) -> Result<KafkaWriter, LogError> {
+        let properties = shared.properties.for_transactions(&id.name);
+        let (transaction, producer) = Transaction::new(&shared, hub, id)?;
+        let writer = Self::with(shared, state, producer, &properties);
+        Ok(KafkaWriter { transaction: Some(transaction), must_begin: true, ..writer })
+    }
+
+    fn with(shared: Arc<Shared>, state: StateSink, producer: Producer, properties: &BTreeMap<String, String>) -> KafkaWriter {
         let delivery_ms = properties.get("message.timeout.ms").and_then(|text| text.parse().ok()).unwrap_or(DELIVERY_TIMEOUT_MS);
         let max_queued = properties.get("queue.buffering.max.messages").and_then(|text| text.parse().ok());
         let max_queued: usize = max_queued.unwrap_or(MAX_QUEUED_RECORDS);
         let compression = properties.get("compression.type").or_else(|| properties.get("compression.codec"));
         let sends_as_is = compression.is_none_or(|name| name == "none");
         let batch_bytes = shared.rules.batch_bytes();
-        let producer = Producer::new(shared.producer()?);
         let deletions = shared.topics.deletions();
         let delivery_timeout = Duration::from_millis(delivery_ms);
-        Ok(KafkaWriter {
+        KafkaWriter {
             shared,
             producer,
             topics: Vec::new(),
@@ -103,7 +128,59 @@ impl KafkaWriter {
             batch_bytes,
             sends_as_is,
             state,
-        })
+            transaction: None,
+            must_begin: false,
+            verdict: None,
+        }
+    }
+
+    #[cold]
+    fn begin(&mut self) -> Result<(), LogError> {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.begin(&self.producer)?;
+        }
+        self.must_begin = false;
+        Ok(())
+    }
+
+    /// Commits the transaction at hand, if there is one.
+    fn end_transaction(&mut self) -> Result<(), LogError> {
+        let Some(transaction) = self.transaction.as_ref().filter(|_| !self.must_begin) else { return Ok(()) };
+        let (topic, (key, value)) = (transaction.id().topic, transaction.outcome());
+        let record = transaction.outcome_record(&key, &value);
+        self.send(topic, record)?;
+        self.deliver()?;
+        let Some(transaction) = &self.transaction else { return Ok(()) };
+        if let Some(producer) = transaction.commit(&self.shared, &self.producer)? {
+            self.topics.clear();
+            self.producer = producer;
+        }
+        self.must_begin = true;
+        self.is_dirty = false;
+        self.sent = 0;
+        Ok(())
+    }
+
+    /// A transaction that is committed can't be taken back, whatever went wrong behind it.
+    fn behind_the_end(&self, error: LogError) -> LogError {
+        match error {
+            LogError::Retriable(reason) if self.transaction.is_some() => LogError::Fatal(reason),
+            other => other,
+        }
+    }
+
+    /// Why the transaction at hand can't be committed: the first record that was not delivered, or what happened to the producer.
+    fn broken(&mut self, failure: &Failure) -> LogError {
+        self.producer.poll(Duration::ZERO);
+        let lost = self.producer.take_undelivered();
+        let left = self.producer.queued();
+        let error = match self.judge_loss(lost, left) {
+            Ok(error) | Err(error) => error,
+        };
+        let reason = format!("Kafka: a transaction has to begin anew: {}", failure.in_words());
+        // It need not be this record's matter.
+        self.verdict = Some(error);
+        LogError::Retriable(reason)
     }
 
     /// Makes sure that there is a handle of this producer for the topic.
@@ -147,6 +224,9 @@ impl KafkaWriter {
     fn send_again(&mut self, topic: TopicHandle, record: OutRecord<'_>, mut failure: Failure) -> Result<(), LogError> {
         let deadline = Instant::now() + Duration::from_millis(SEND_TIMEOUT_MS);
         let mut was_refreshed = false;
+        if self.transaction.is_some() && (failure.is_in_wrong_state() || self.producer.fatal().is_some()) {
+            return Err(self.broken(&failure));
+        }
         if let Some(fatal) = self.producer.fatal() {
             // This producer does nothing any more, whatever the topic. Others' records go down with it, and only the one that
             // sends now hears of it here.
@@ -207,8 +287,15 @@ impl KafkaWriter {
         if lost.is_none() && left == 0 {
             return Ok(());
         }
+        let error = self.judge_loss(lost, left)?;
+        self.start_over()?;
+        Err(error)
+    }
+
+    /// What is said of records that were lost.
+    fn judge_loss(&mut self, lost: Option<Undelivered>, left: usize) -> Result<LogError, LogError> {
         let fatal = self.producer.fatal();
-        if lost.is_some() && fatal.is_none() {
+        if lost.is_some() && fatal.is_none() && self.transaction.is_none() {
             // What waited too long or was refused, but perhaps not what came behind it.
             self.shared.gaps.fetch_add(1, Ordering::AcqRel);
         }
@@ -219,9 +306,14 @@ impl KafkaWriter {
         {
             return Err(error);
         }
-        let error = lost_records(lost, left, fatal);
-        self.start_over()?;
-        Err(error)
+        // Records go down with their transaction; what happened to that is the reason.
+        let of_transaction = self.transaction.as_ref().and_then(|transaction| transaction.failure(&self.producer));
+        let is_known = lost.as_ref().and_then(|lost| lost.first.as_ref()).is_some_and(|first| !first.failure.is_retriable());
+        if let Some(failure) = of_transaction.filter(|_| !is_known) {
+            let reason = format!("Kafka: a transaction failed: {}", failure.in_words());
+            return Ok(if failure.is_lasting() { LogError::Fatal(reason) } else { LogError::Retriable(reason) });
+        }
+        Ok(lost_records(lost, left, fatal))
     }
 
     /// A topic refused a batch for one of its records. Looks its demands up, and makes sure that no batch is larger than a
@@ -241,6 +333,10 @@ impl KafkaWriter {
 
     /// Forgets what is not delivered. The caller goes back to its last commit and sends it again.
     fn start_over(&mut self) -> Result<(), LogError> {
+        if self.transaction.is_some() {
+            // It is thrown away.
+            return Ok(());
+        }
         if self.producer.fatal().is_some() || self.batch_bytes > self.shared.rules.batch_bytes() {
             self.producer.purge();
             self.topics.clear();
@@ -289,6 +385,9 @@ impl LogWriter for KafkaWriter {
         }
         if matches!(self.topics.get(index), Some(Some(OpenTopic { rules: Some(_), .. }))) {
             self.judge(index, topic, &record)?;
+        }
+        if self.must_begin {
+            self.begin()?;
         }
         self.is_dirty = true;
         self.sent += 1;
@@ -342,8 +441,12 @@ impl LogWriter for KafkaWriter {
 
     fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
         let remembered = std::mem::take(&mut self.remembered);
-        self.flush()?;
-        points::log(Point::StateHandOver)?;
+        if self.transaction.is_some() {
+            self.end_transaction()?;
+        } else {
+            self.flush()?;
+        }
+        points::log(Point::StateHandOver).map_err(|error| self.behind_the_end(error))?;
         if !commit.state.is_empty() {
             (self.state)(commit.state).map_err(|error| LogError::Fatal(error.to_string()))?;
         }
@@ -360,8 +463,8 @@ impl LogWriter for KafkaWriter {
         Ok(())
     }
 
-    fn refusal(&mut self, group: &Arc<str>) -> Option<LogError> {
-        self.shared.committer.refusal(group)
+    fn verdict(&mut self) -> Option<LogError> {
+        self.verdict.take()
     }
 
     /// The offsets of its last commit are on their way: a worker that ends in order leaves none behind.

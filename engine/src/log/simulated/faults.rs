@@ -27,11 +27,16 @@ pub struct FaultPlan {
     pub refuse_offsets: f64,
     /// The process dies within a commit, after any part of it: from then on every call fails until [`super::SimulatedLog::revive`].
     pub crash: f64,
-    /// `poll` looks at the partitions in a random order instead of in turn, and cuts batches at random lengths.
+    /// `poll` looks at the partitions in a random order instead of in turn, and cuts batches at random lengths; what a
+    /// transaction wrote becomes visible in one partition sooner than in another.
     pub reorder: f64,
     /// Of what is lost in part, each partition loses its own part, as with brokers that answer one by one; else it is the end
     /// of all that was sent.
     pub scatter: bool,
+    /// A transaction took too long, and the log has aborted it.
+    pub expire: f64,
+    /// Another process has taken the place of a transactional writer.
+    pub fence: f64,
     /// A defect that must be found by whoever checks what the log holds.
     pub planted: Option<Planted>,
 }
@@ -45,6 +50,8 @@ pub enum Planted {
     Duplicate,
     /// It changes places with the record of the same key before it.
     Reorder,
+    /// Of a transaction, what it wrote to one partition vanishes.
+    Torn,
 }
 
 /// One record in so many is hit by a planted defect.
@@ -62,12 +69,14 @@ pub struct FaultCounts {
     pub refuse_offsets: u64,
     pub crash: u64,
     pub reorder: u64,
+    pub expire: u64,
+    pub fence: u64,
     pub planted: u64,
 }
 
 impl std::ops::AddAssign for FaultCounts {
     fn add_assign(&mut self, other: FaultCounts) {
-        let FaultCounts { poll, ask, send, flush, commit, commit_unknown, refuse_offsets, crash, reorder, planted } = other;
+        let FaultCounts { poll, ask, send, flush, commit, commit_unknown, refuse_offsets, crash, reorder, expire, fence, planted } = other;
         self.poll += poll;
         self.ask += ask;
         self.send += send;
@@ -77,6 +86,8 @@ impl std::ops::AddAssign for FaultCounts {
         self.refuse_offsets += refuse_offsets;
         self.crash += crash;
         self.reorder += reorder;
+        self.expire += expire;
+        self.fence += fence;
         self.planted += planted;
     }
 }
@@ -93,6 +104,22 @@ pub(super) enum Fate {
     Crashes(u32),
     /// Records and state are taken; the offsets are refused.
     OffsetsRefused,
+}
+
+/// How the commit of a transaction goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Committed,
+    /// Aborted, and the caller knows.
+    Aborted,
+    /// The caller never hears whether it was committed.
+    Unknown {
+        is_committed: bool,
+    },
+    /// Another process has the id; this transaction is aborted.
+    Fenced,
+    /// The process dies: before anything is done, with the transaction committed, or with the state taken as well.
+    Crashes(u32),
 }
 
 /// A plan at work.
@@ -149,6 +176,39 @@ impl Faults {
         Fate::Succeeds
     }
 
+    /// What becomes of the commit of a transaction.
+    pub fn outcome(&mut self) -> Outcome {
+        let Faults { plan, rng, counts } = self;
+        if roll(rng, plan.crash, &mut counts.crash) {
+            return Outcome::Crashes(rng.random_range(0..=2));
+        }
+        if roll(rng, plan.fence, &mut counts.fence) {
+            return Outcome::Fenced;
+        }
+        if roll(rng, plan.commit, &mut counts.commit) || roll(rng, plan.expire, &mut counts.expire) {
+            return Outcome::Aborted;
+        }
+        if roll(rng, plan.commit_unknown, &mut counts.commit_unknown) {
+            // Mostly a second look tells.
+            return match rng.random_range(0..3) {
+                0 => Outcome::Committed,
+                1 => Outcome::Aborted,
+                _ => Outcome::Unknown { is_committed: rng.random_bool(0.5) },
+            };
+        }
+        Outcome::Committed
+    }
+
+    /// Whether one thing comes later than another.
+    pub fn delays(&mut self) -> bool {
+        roll(&mut self.rng, self.plan.reorder * 0.5, &mut self.counts.reorder)
+    }
+
+    /// Whether a transaction is to be torn.
+    pub fn tears(&mut self) -> bool {
+        self.plan.planted == Some(Planted::Torn) && self.rng.random_ratio(1, PLANTED_IN)
+    }
+
     /// Whether the process may die: then what is on its way may arrive in part.
     pub fn may_crash(&self) -> bool {
         self.plan.crash > 0.0
@@ -171,7 +231,7 @@ impl Faults {
 
     /// The planted defect where it is to hit the next record.
     pub fn planted(&mut self) -> Option<Planted> {
-        let planted = self.plan.planted?;
+        let planted = self.plan.planted.filter(|planted| *planted != Planted::Torn)?;
         self.rng.random_ratio(1, PLANTED_IN).then_some(planted)
     }
 

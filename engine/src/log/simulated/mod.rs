@@ -8,9 +8,10 @@ mod reader;
 #[cfg(test)]
 mod tests;
 mod topic;
+mod transaction;
 mod writer;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -18,16 +19,16 @@ use parking_lot::Mutex;
 
 pub use faults::{FaultCounts, FaultPlan, Planted};
 pub use topic::StoredRecord;
-#[cfg(test)]
-pub(crate) use writer::OFFSETS_REFUSED;
 
 use self::faults::Faults;
 use self::reader::{ReaderState, SimulatedReader};
-use self::topic::Topic;
+use self::topic::{Topic, TransactionNumber};
+pub use self::transaction::OUTCOME_UNKNOWN;
+use self::transaction::{TransactionalWriter, Transactions};
 use self::writer::SimulatedWriter;
 use super::{
-    GroupOffsets, Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Subscription, TopicHandle, TopicId, TopicIdentity, TopicInfo,
-    TopicPartition, TopicSpec,
+    GroupOffsets, Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, OutRecord, Subscription, TopicHandle, TopicId, TopicIdentity,
+    TopicInfo, TopicPartition, TopicSpec, TransactionalId,
 };
 use crate::state::{StateBatch, StateError};
 
@@ -70,8 +71,7 @@ struct LogState {
     poll_records: usize,
     /// Takes the state of commits where the log is not atomic; without one it is written at once.
     state_sink: Option<StateSink>,
-    /// The groups whose last offsets were refused, until somebody asks.
-    offsets_refused: BTreeSet<Arc<str>>,
+    transactions: Transactions,
     /// The process has died within a commit.
     is_dead: bool,
     /// A send to this topic panics.
@@ -97,7 +97,7 @@ impl SimulatedLog {
             faults: Faults::new(options.faults),
             poll_records: DEFAULT_POLL_RECORDS,
             state_sink: None,
-            offsets_refused: BTreeSet::new(),
+            transactions: Transactions::default(),
             is_dead: false,
             panic_on: None,
         };
@@ -111,7 +111,7 @@ impl SimulatedLog {
     pub fn append(&self, topic: &str, partition: i32, record: StoredRecord) -> Result<Offset, LogError> {
         let mut state = self.shared.state.lock();
         let handle = state.handle(topic)?;
-        let offset = state.append(handle, partition, record)?;
+        let offset = state.append(handle, partition, record, None)?;
         let woken = state.arm_down(topic);
         drop(state);
         wake(woken);
@@ -134,7 +134,7 @@ impl SimulatedLog {
     pub fn records(&self, topic: &str) -> Result<Vec<Vec<Arc<StoredRecord>>>, LogError> {
         let state = self.shared.state.lock();
         let handle = state.handle(topic)?;
-        Ok(state.topic(handle)?.partitions.clone())
+        Ok(state.topic(handle)?.partitions.iter().map(|partition| partition.behind(0)).collect())
     }
 
     /// The records of a topic behind the first `seen` of each partition.
@@ -146,7 +146,7 @@ impl SimulatedLog {
         let handle = state.handle(topic)?;
         let counts = seen.iter().copied().chain(std::iter::repeat(0));
         let partitions = state.topic(handle)?.partitions.iter().zip(counts);
-        Ok(partitions.map(|(records, count)| records.get(count..).unwrap_or_default().to_vec()).collect())
+        Ok(partitions.map(|(partition, count)| partition.behind(count)).collect())
     }
 
     /// At most this many records come out of one `poll` (at least one).
@@ -182,7 +182,6 @@ impl SimulatedLog {
     pub fn revive(&self) {
         let mut state = self.shared.state.lock();
         state.is_dead = false;
-        state.offsets_refused.clear();
     }
 
     /// How many faults have happened.
@@ -192,7 +191,9 @@ impl SimulatedLog {
 
     /// From now on, other faults (or none).
     pub fn set_faults(&self, plan: FaultPlan) {
-        self.shared.state.lock().faults.replace(plan);
+        let mut state = self.shared.state.lock();
+        state.faults.replace(plan);
+        state.settle_all();
     }
 }
 
@@ -222,9 +223,36 @@ impl LogState {
         }
     }
 
-    fn append(&mut self, handle: TopicHandle, partition: i32, record: StoredRecord) -> Result<Offset, LogError> {
+    fn append(
+        &mut self,
+        handle: TopicHandle,
+        partition: i32,
+        record: StoredRecord,
+        transaction: Option<TransactionNumber>,
+    ) -> Result<Offset, LogError> {
         let topic = self.topics.get_mut(handle.0 as usize).and_then(Option::as_mut).ok_or_else(|| deleted(handle))?;
-        topic.append(partition, record)
+        topic.append(partition, record, transaction)
+    }
+
+    /// Whether a record can be sent.
+    fn accept(&mut self, topic: TopicHandle, record: &OutRecord<'_>) -> Result<(), LogError> {
+        self.alive()?;
+        if self.faults.send_fails() {
+            return Err(LogError::Retriable("simulated fault: send".into()));
+        }
+        let info = &self.topic(topic)?.info;
+        if u32::try_from(record.partition).map_or(true, |partition| partition >= info.partitions) {
+            return Err(LogError::Fatal(format!("partition {} of {}", record.partition, info.partitions)));
+        }
+        assert!(self.panic_on.as_ref() != Some(&info.name), "simulated fault: a send panics");
+        let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+        if let Some(most) = info.config.get("max.message.bytes").and_then(|most| most.parse::<usize>().ok())
+            && bytes > most
+        {
+            let reason = format!("a record of {bytes} bytes; the topic's max.message.bytes is {most}");
+            return Err(LogError::Undeliverable { topic: info.name.clone(), reason });
+        }
+        Ok(())
     }
 
     /// The waiting readers of a topic; they are waked once and then have to poll until nothing is left.
@@ -316,6 +344,7 @@ impl Log for SimulatedLog {
     fn offsets(&self, partitions: &[TopicPartition], spec: OffsetSpec) -> Result<Vec<Offset>, LogError> {
         let mut state = self.shared.state.lock();
         state.ask()?;
+        state.holds_back(partitions);
         let find = |tp: &TopicPartition| state.topic(state.handle(&tp.topic)?)?.offset(tp, spec);
         partitions.iter().map(find).collect()
     }
@@ -363,6 +392,15 @@ impl Log for SimulatedLog {
                 topic.delete_before(&partition, before);
             }
         }
+    }
+
+    fn transactional_writer(&self, id: &TransactionalId) -> Result<Box<dyn LogWriter>, LogError> {
+        let mut state = self.shared.state.lock();
+        state.ask()?;
+        let (writer, woken) = TransactionalWriter::begin(&self.shared, &mut state, id);
+        drop(state);
+        wake(woken);
+        Ok(Box::new(writer))
     }
 
     fn ping(&self, _timeout: Duration) -> Result<(), LogError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Shared;
-use super::topic::SimulatedBatch;
+use super::topic::{SimulatedBatch, offset_of};
 use crate::log::{ArrivedBatch, LogError, LogReader, Offset, Subscription, TopicPartition};
 
 /// What the log knows of a reader.
@@ -18,6 +18,10 @@ pub(super) struct ReaderState {
 impl ReaderState {
     pub fn reads(&self, topic: &str) -> bool {
         self.partitions.iter().any(|partition| &*partition.topic == topic)
+    }
+
+    pub fn partitions(&self) -> &[TopicPartition] {
+        &self.partitions
     }
 
     pub fn take_waiting(&self) -> bool {
@@ -51,9 +55,9 @@ impl SimulatedReader {
         let handle = log.handle(&partition.topic).map_err(|_| gone())?;
         let topic = log.topic(handle).map_err(|_| gone())?;
         let records = topic.partition(partition).map_err(|_| gone())?;
-        let start = usize::try_from(topic.first(partition.partition).max(*position).0).unwrap_or(0).min(records.len());
-        let end = start.saturating_add(limit).min(records.len());
-        Ok(records.get(start..end).filter(|records| !records.is_empty()).map(|records| SimulatedBatch(records.to_vec())))
+        let start = usize::try_from(topic.first(partition.partition).max(*position).0).unwrap_or(0);
+        let found: Vec<_> = records.from(start).take(limit).cloned().collect();
+        Ok((!found.is_empty()).then_some(SimulatedBatch(found)))
     }
 }
 
@@ -64,6 +68,12 @@ impl LogReader for SimulatedReader {
         log.alive()?;
         if log.faults.poll_fails() {
             return Err(LogError::Retriable("simulated fault: poll".into()));
+        }
+        if log.holds_back(self.state.partitions()) {
+            // What ends a transaction here is on its way.
+            drop(log);
+            self.state.wake();
+            return Ok(None);
         }
         let sources = self.positions.len();
         let mut limit = log.poll_records;
@@ -91,6 +101,14 @@ impl LogReader for SimulatedReader {
     fn caught_up(&self, source: usize) -> bool {
         let log = self.shared.state.lock();
         matches!(self.read(&log, source, 1), Ok(None))
+    }
+
+    fn passed(&self, source: usize) -> Option<Offset> {
+        let log = self.shared.state.lock();
+        let (partition, position) = (self.state.partitions.get(source)?, self.positions.get(source)?);
+        let records = log.topic(log.handle(&partition.topic).ok()?).ok()?.partition(partition).ok()?;
+        let next = records.from(usize::try_from(position.0).ok()?).next();
+        Some(next.map_or(offset_of(records.end()), |next| next.offset).max(*position))
     }
 
     fn seek(&mut self, offsets: &[Offset]) -> Result<(), LogError> {

@@ -8,11 +8,8 @@ use super::topic::StoredRecord;
 use super::{LogState, Shared, dead, wake};
 use crate::log::{Commit, LogError, LogWriter, OutRecord, TopicHandle};
 
-/// How the refusal of offsets begins.
-pub(crate) const OFFSETS_REFUSED: &str = "simulated fault: offsets were refused";
-
 /// A record that was sent and is not to be seen yet.
-type Pending = (TopicHandle, i32, StoredRecord);
+pub(super) type Pending = (TopicHandle, i32, StoredRecord);
 
 /// A writer: what was sent since the last commit (where the log is atomic), or since the last publication.
 pub(super) struct SimulatedWriter {
@@ -31,7 +28,7 @@ impl SimulatedWriter {
         plant(log, &mut published);
         let mut topics = BTreeSet::new();
         for (handle, partition, record) in published {
-            log.append(handle, partition, record)?;
+            log.append(handle, partition, record, None)?;
             topics.insert(handle.0);
         }
         let names: Vec<String> =
@@ -94,7 +91,6 @@ impl SimulatedWriter {
         woken.extend(self.publish(log, self.pending.len())?);
         if parts >= 3 {
             for (group, offsets) in commit.offsets {
-                log.offsets_refused.remove(&group);
                 log.groups.entry(group).or_default().extend(offsets);
             }
         }
@@ -115,11 +111,7 @@ impl SimulatedWriter {
             Fate::OffsetsRefused => (2, Ok(())),
             Fate::Succeeds => (3, Ok(())),
         };
-        let groups: Vec<Arc<str>> = commit.offsets.iter().map(|(group, _)| Arc::clone(group)).collect();
         let done = self.carry_out(log, commit, parts);
-        if fate == Fate::OffsetsRefused && done.is_ok() {
-            log.offsets_refused.extend(groups);
-        }
         log.is_dead |= matches!(fate, Fate::Crashes(_));
         match done {
             Ok(woken) => (woken, said),
@@ -141,12 +133,17 @@ impl Drop for SimulatedWriter {
     }
 }
 
+/// Topics in which nothing is spoilt: nobody outside reads them.
+pub(super) fn is_spared(topic: &str) -> bool {
+    topic.ends_with("-changelog") || topic.ends_with("_positions")
+}
+
 /// Spoils what is about to be published, where a defect is planted.
-fn plant(log: &mut LogState, records: &mut Vec<Pending>) {
+pub(super) fn plant(log: &mut LogState, records: &mut Vec<Pending>) {
     let mut at = 0;
     while at < records.len() {
-        let is_changelog = log.topic(records[at].0).is_ok_and(|topic| topic.info.name.ends_with("-changelog"));
-        let hit = if is_changelog { None } else { log.faults.planted() };
+        let name = log.topic(records[at].0).map(|topic| topic.info.name.as_str()).unwrap_or_default();
+        let hit = if is_spared(name) { None } else { log.faults.planted() };
         let same = |one: &Pending, other: &Pending| one.0 == other.0 && one.1 == other.1 && one.2.key == other.2.key;
         match hit {
             Some(Planted::Loss) => {
@@ -165,7 +162,7 @@ fn plant(log: &mut LogState, records: &mut Vec<Pending>) {
                     log.faults.count_planted();
                 }
             }
-            None => {}
+            Some(Planted::Torn) | None => {}
         }
         at += 1;
     }
@@ -173,24 +170,7 @@ fn plant(log: &mut LogState, records: &mut Vec<Pending>) {
 
 impl LogWriter for SimulatedWriter {
     fn send(&mut self, topic: TopicHandle, record: OutRecord<'_>) -> Result<(), LogError> {
-        let shared = self.shared.clone();
-        let mut log = shared.state.lock();
-        log.alive()?;
-        if log.faults.send_fails() {
-            return Err(LogError::Retriable("simulated fault: send".into()));
-        }
-        let info = &log.topic(topic)?.info;
-        if u32::try_from(record.partition).map_or(true, |partition| partition >= info.partitions) {
-            return Err(LogError::Fatal(format!("partition {} of {}", record.partition, info.partitions)));
-        }
-        assert!(log.panic_on.as_ref() != Some(&info.name), "simulated fault: a send panics");
-        let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
-        if let Some(most) = info.config.get("max.message.bytes").and_then(|most| most.parse::<usize>().ok())
-            && bytes > most
-        {
-            let reason = format!("a record of {bytes} bytes; the topic's max.message.bytes is {most}");
-            return Err(LogError::Undeliverable { topic: info.name.clone(), reason });
-        }
+        self.shared.state.lock().accept(topic, &record)?;
         self.pending.push((topic, record.partition, record.into()));
         Ok(())
     }
@@ -231,10 +211,5 @@ impl LogWriter for SimulatedWriter {
         drop(log);
         wake(woken);
         result
-    }
-
-    fn refusal(&mut self, group: &Arc<str>) -> Option<LogError> {
-        let was_refused = self.shared.state.lock().offsets_refused.remove(group);
-        was_refused.then(|| LogError::Fatal(format!("{OFFSETS_REFUSED}: group '{group}'")))
     }
 }

@@ -17,7 +17,7 @@ mod tests;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use self::read::{Entry, Tail, read, tail};
 pub(super) use self::watch::Watch;
@@ -33,6 +33,10 @@ use crate::state::{StateBatch, StateDb, StateError, Store};
 const SLICE_BYTES: usize = if cfg!(test) { 256 } else { 16 << 20 };
 /// Records that are looked at as one where it is told which of a changelog's windows have expired.
 const STRETCH_RECORDS: u64 = 4096;
+
+/// What the state includes and a changelog has not got is believed to be gone after so long; how often it is asked for.
+const SETTLE_PATIENCE: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(3) };
+const SETTLE_STEP: Duration = Duration::from_millis(20);
 
 /// The next offset of each partition.
 pub(super) type Positions = BTreeMap<TopicPartition, Offset>;
@@ -106,7 +110,7 @@ pub(super) fn restore(
         return Ok(restored);
     }
     points::log(Point::RestoreBegin)?;
-    let mut ends = log.offsets(&topics, OffsetSpec::Latest)?.into_iter();
+    let mut ends = settled_ends(log, &topics, positions)?.into_iter();
     let mut firsts = log.offsets(&topics, OffsetSpec::Earliest)?.into_iter();
     let mut sources: Vec<Option<Source<'_>>> = Vec::with_capacity(stores.len());
     let mut is_foreign = false;
@@ -150,6 +154,20 @@ pub(super) fn restore(
     let query = stores.first().map(|store| store.key().query.clone()).unwrap_or_default();
     batch.set_position(state, &query, place, Offset(restored.number));
     Ok(restored)
+}
+
+/// The ends of changelogs. A transaction of this process that was just committed may not have ended everywhere: what the state
+/// includes of it is waited for, for a while.
+fn settled_ends(log: &dyn Log, changelogs: &[TopicPartition], positions: &Positions) -> Result<Vec<Offset>, StartError> {
+    let began = Instant::now();
+    loop {
+        let ends = log.offsets(changelogs, OffsetSpec::Latest)?;
+        let lacks_some = changelogs.iter().zip(&ends).any(|(changelog, end)| positions.get(changelog).is_some_and(|known| known > end));
+        if !lacks_some || began.elapsed() > SETTLE_PATIENCE {
+            return Ok(ends);
+        }
+        std::thread::sleep(SETTLE_STEP);
+    }
 }
 
 /// What both include of the partitions that both know.

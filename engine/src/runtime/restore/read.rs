@@ -112,6 +112,8 @@ pub(super) fn read(
                 }
                 last_arrival = Instant::now();
             }
+            // The rest is never handed out: control records, what compaction took away.
+            Ok(None) if reader.passed(0).is_some_and(|passed| passed >= end) => return Ok(()),
             Ok(None) | Err(LogError::Retriable(_)) => {
                 if reader.caught_up(0) && last_arrival.elapsed() > END_PATIENCE {
                     return Ok(());

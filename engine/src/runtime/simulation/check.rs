@@ -45,7 +45,7 @@ pub(super) fn exemptions(setup: &Setup, happened: &Happened) -> BTreeSet<Exempti
 /// The first thing that is wrong.
 pub(super) fn check(setup: &Setup, expected: &Expected, observed: &Observed, happened: &Happened) -> Result<(), String> {
     let is_exempt = !exemptions(setup, happened).is_empty() && (setup.atomic || setup.workload.stores() > 0);
-    let is_once = setup.atomic && !is_exempt;
+    let is_once = (setup.atomic || setup.exactly_once) && !is_exempt;
     match expected {
         Expected::Stream { rows, ordered } => check_stream(setup, rows, *ordered, observed, is_exempt, is_once),
         Expected::Table { rows, changes } => {

@@ -31,7 +31,7 @@ use self::setup::{Happened, Setup};
 use super::QueryState;
 use crate::analyze::tests::world::{Outcome, World};
 use crate::formats::register_plan;
-use crate::log::simulated::{FaultPlan, OFFSETS_REFUSED, SimulatedLog, SimulationOptions, StoredRecord};
+use crate::log::simulated::{FaultPlan, OUTCOME_UNKNOWN, SimulatedLog, SimulationOptions, StoredRecord};
 use crate::log::{Log, TopicSpec};
 use crate::operators::materialized;
 use crate::plan::QueryPlan;
@@ -172,18 +172,30 @@ impl Run {
         let Some(process) = self.process() else { return Ok(()) };
         let worker = choice % process.workers();
         process.step(worker);
-        if let QueryState::Failed(failure) = process.handle.state() {
-            if !failure.reason.contains(OFFSETS_REFUSED) {
-                return Err(format!("the query failed: {}", failure.reason));
-            }
-            // It has no other positions: it goes back to the last that were taken, in another process.
-            self.crash();
-            return Ok(());
-        }
         let dies = self.setup.crash > 0.0 && self.random.random_bool(self.setup.crash);
         self.happened.crashes += u64::from(dies);
         if dies || self.log.is_dead() {
             self.crash();
+            return Ok(());
+        }
+        self.recover()
+    }
+
+    /// Goes on after what a process has to be helped out of.
+    fn recover(&mut self) -> Result<(), String> {
+        let guarantee = self.setup.guarantee();
+        let Some(process) = &mut self.process else { return Ok(()) };
+        if process.runtime.fenced().is_some() {
+            // Nothing is done here any more.
+            self.happened.fenced += 1;
+            self.crash();
+        } else if let QueryState::Failed(failure) = process.handle.state() {
+            if !failure.reason.contains(OUTCOME_UNKNOWN) {
+                return Err(format!("the query failed: {}", failure.reason));
+            }
+            // The next start finds out how the transaction ended.
+            process.start_again(&self.plan, guarantee);
+            self.happened.starts_again += 1;
         }
         Ok(())
     }
@@ -207,6 +219,7 @@ impl Run {
         self.log.set_faults(FaultPlan { seed: self.setup.seed, planted, ..FaultPlan::default() });
         self.disk.set_faults(0.0);
         self.registry.answer();
+        self.recover()?;
         let clock = self.clock.clone();
         let process = self.process().ok_or("the process does not start without faults")?;
         let query = process.handle.id.to_string();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::worker::{Step, Worker};
-use super::super::{QueryHandle, QueryState, Runtime, RuntimeConfig, RuntimeParts, StartError, StartQuery};
+use super::super::{Guarantee, QueryHandle, QueryState, Runtime, RuntimeConfig, RuntimeParts, StartError, StartQuery};
 use super::clock::SimulatedClock;
 use super::setup::Setup;
 use crate::clock::Clock;
@@ -53,6 +53,7 @@ impl Process {
         let config = RuntimeConfig {
             workers: setup.workers,
             commit_interval_ms: setup.commit_interval_ms,
+            min_commit_interval_ms: 0,
             max_task_idle_ms: 3_600_000,
             max_buffered_bytes: 1 << 20,
             internal_prefix: "test_".into(),
@@ -60,13 +61,27 @@ impl Process {
             max_rows_per_record: 1_000_000,
         };
         let (runtime, workers) = Runtime::by_hand(parts, config);
-        let start = StartQuery::new(plan.clone(), OffsetSpec::Earliest);
+        let start = StartQuery { guarantee: setup.guarantee(), ..StartQuery::new(plan.clone(), OffsetSpec::Earliest) };
         match runtime.start_query(start) {
             Ok(handle) => Ok(Process { runtime, state, handle, workers }),
             Err(StartError::Log(LogError::Retriable(reason))) => Err(reason),
             // The simulated disk may refuse what a restore writes.
             Err(StartError::State(error)) => Err(error.to_string()),
             Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Starts a query that failed once more, where its last tasks are gone and the log answers.
+    pub fn start_again(&mut self, plan: &Arc<QueryPlan>, guarantee: Guarantee) {
+        self.runtime.stop_soon(&self.handle.id);
+        for _ in 0..3 {
+            (0..self.workers()).for_each(|worker| {
+                self.step(worker);
+            });
+        }
+        let start = StartQuery { guarantee, ran_before: true, ..StartQuery::new(plan.clone(), OffsetSpec::Earliest) };
+        if let Ok(handle) = self.runtime.start_query(start) {
+            self.handle = handle;
         }
     }
 

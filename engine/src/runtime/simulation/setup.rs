@@ -3,6 +3,7 @@
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use super::super::Guarantee;
 use super::workload::Workload;
 use crate::log::simulated::{FaultCounts, FaultPlan};
 
@@ -12,6 +13,8 @@ pub(super) struct Setup {
     pub seed: u64,
     pub workload: Workload,
     pub atomic: bool,
+    /// The query commits by transactions; never on an atomic log.
+    pub exactly_once: bool,
     pub partitions: u32,
     pub workers: usize,
     pub records: i64,
@@ -43,11 +46,15 @@ pub(super) struct Happened {
     pub pauses: u64,
     /// Questions that the registry had no answer to yet.
     pub late_schemas: u64,
+    /// Starts of the query within its process.
+    pub starts_again: u64,
+    /// Processes that found another in their place.
+    pub fenced: u64,
 }
 
 impl std::ops::AddAssign for Happened {
     fn add_assign(&mut self, other: Happened) {
-        let Happened { log, disk, crashes, wipes, restarts, failed_starts, pauses, late_schemas } = other;
+        let Happened { log, disk, crashes, wipes, restarts, failed_starts, pauses, late_schemas, starts_again, fenced } = other;
         self.log += log;
         self.disk += disk;
         self.crashes += crashes;
@@ -56,10 +63,38 @@ impl std::ops::AddAssign for Happened {
         self.failed_starts += failed_starts;
         self.pauses += pauses;
         self.late_schemas += late_schemas;
+        self.starts_again += starts_again;
+        self.fenced += fenced;
     }
 }
 
+/// How what a run writes becomes visible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Commits {
+    /// A log that takes records, state and positions in one piece.
+    Atomic,
+    /// Records as they come.
+    AtLeastOnce,
+    Transactions,
+}
+
+impl Commits {
+    pub const ALL: [Commits; 3] = [Commits::Atomic, Commits::AtLeastOnce, Commits::Transactions];
+}
+
 impl Setup {
+    pub fn commits(&self) -> Commits {
+        match (self.atomic, self.exactly_once) {
+            (true, _) => Commits::Atomic,
+            (false, true) => Commits::Transactions,
+            (false, false) => Commits::AtLeastOnce,
+        }
+    }
+
+    pub fn guarantee(&self) -> Guarantee {
+        if self.exactly_once { Guarantee::ExactlyOnce } else { Guarantee::AtLeastOnce }
+    }
+
     pub fn of(seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let mut workload = Workload::ALL[random.random_range(0..Workload::ALL.len())];
@@ -88,10 +123,18 @@ impl Setup {
             faults.commit_unknown = if random.random_bool(0.5) { often(0.2, &mut random) } else { 0.0 };
             faults.refuse_offsets = often(0.3, &mut random);
         }
+        // Drawn apart, so that other runs stay what they were.
+        let mut apart = StdRng::seed_from_u64(seed ^ 0xe0_5e);
+        let exactly_once = !atomic && apart.random_bool(0.5);
+        if exactly_once {
+            faults.expire = often(0.2, &mut apart);
+            faults.fence = often(0.1, &mut apart);
+        }
         Setup {
             seed,
             workload,
             atomic,
+            exactly_once,
             partitions: random.random_range(1..4),
             workers: random.random_range(1..4),
             records: random.random_range(30..200),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::check::{check, exemptions};
-use super::setup::{Happened, Setup};
+use super::setup::{Commits, Happened, Setup};
 use super::shrink::{reduced, shrink};
 use super::workload::Workload;
 use super::{Ran, run};
@@ -38,7 +38,7 @@ fn seeds() {
     let seeds = number("TIDEMILL_SIMULATION_SEEDS").unwrap_or(SEEDS);
     let mut all = Happened::default();
     let mut exempt: BTreeMap<String, u64> = BTreeMap::new();
-    let mut exact: BTreeMap<(Workload, bool), u64> = BTreeMap::new();
+    let mut exact: BTreeMap<(Workload, Commits), u64> = BTreeMap::new();
     let mut failed = Vec::new();
     for seed in 0..seeds {
         let setup = Setup::of(seed);
@@ -47,14 +47,14 @@ fn seeds() {
                 all += ran.happened;
                 let names = exemptions(&setup, &ran.happened);
                 if names.is_empty() {
-                    *exact.entry((setup.workload, setup.atomic)).or_default() += 1;
+                    *exact.entry((setup.workload, setup.commits())).or_default() += 1;
                 }
                 for name in names {
                     *exempt.entry(format!("{name:?}")).or_default() += 1;
                 }
             }
             Err(error) => {
-                let mut said = format!("seed {seed} ({:?}, atomic: {}): {error}", setup.workload, setup.atomic);
+                let mut said = format!("seed {seed} ({:?}, {:?}): {error}", setup.workload, setup.commits());
                 if failed.len() < SHRUNK {
                     said.push_str(&shortest(&setup));
                 }
@@ -91,14 +91,17 @@ fn seeds() {
         ("failed start", all.failed_starts),
         ("pause", all.pauses),
         ("late schema", all.late_schemas),
+        ("expired transaction", log.expire),
+        ("fenced", all.fenced),
+        ("start again", all.starts_again),
     ] {
         assert!(count >= 20, "{name} happened {count} times");
     }
-    // Each query was held to the full truth, on either kind of log.
+    // Each query was held to the full truth, however it commits.
     for workload in Workload::ALL.into_iter().chain(Workload::LATER) {
-        for atomic in [true, false] {
-            let runs = exact.get(&(workload, atomic)).copied().unwrap_or_default();
-            assert!(runs >= 3, "{workload:?}, atomic: {atomic}: only {runs} exact runs");
+        for commits in Commits::ALL {
+            let runs = exact.get(&(workload, commits)).copied().unwrap_or_default();
+            assert!(runs >= 3, "{workload:?}, {commits:?}: only {runs} exact runs");
         }
     }
 }
@@ -143,9 +146,10 @@ fn a_seed_repeats_itself() {
 }
 
 /// A run that is in order but for what is planted.
-fn with_planted(workload: Workload, atomic: bool, planted: Planted, seed: u64) -> Option<Result<Ran, String>> {
+fn with_planted(workload: Workload, commits: Commits, planted: Planted, seed: u64) -> Option<Result<Ran, String>> {
     let faults = FaultPlan { seed, planted: Some(planted), ..FaultPlan::default() };
-    let setup = Setup { workload, atomic, faults, crash: 0.0, disk: 0.0, records: 80, ..Setup::of(seed) };
+    let (atomic, exactly_once) = (commits == Commits::Atomic, commits == Commits::Transactions);
+    let setup = Setup { workload, atomic, exactly_once, faults, crash: 0.0, disk: 0.0, records: 80, ..Setup::of(seed) };
     let ran = run(&setup).unwrap_or_else(|error| panic!("{error}"));
     let hit = ran.happened.log.planted > 0;
     hit.then(|| check(&setup, &ran.expected, &ran.observed, &ran.happened).map(|()| ran))
@@ -153,39 +157,53 @@ fn with_planted(workload: Workload, atomic: bool, planted: Planted, seed: u64) -
 
 #[test]
 fn what_is_planted_is_found() {
-    // What must be found on which log: where records may come twice, a repetition is no fault; a change of a table that is
+    use Commits::{AtLeastOnce, Atomic, Transactions};
+    // What must be found however it commits: where records may come twice, a repetition is no fault; a change of a table that is
     // lost shows where each change is counted.
     let canaries = [
-        (Workload::Filter, true, Planted::Loss),
-        (Workload::Filter, true, Planted::Duplicate),
-        (Workload::Filter, true, Planted::Reorder),
-        (Workload::Filter, false, Planted::Loss),
-        (Workload::Filter, false, Planted::Reorder),
-        (Workload::StreamTable, true, Planted::Loss),
-        (Workload::StreamTable, false, Planted::Loss),
-        (Workload::StreamStream, false, Planted::Loss),
-        (Workload::StreamStream, true, Planted::Duplicate),
-        (Workload::Count, true, Planted::Loss),
-        (Workload::Count, true, Planted::Duplicate),
-        (Workload::Count, true, Planted::Reorder),
-        (Workload::WindowedCount, true, Planted::Loss),
-        (Workload::Regroup, true, Planted::Loss),
-        (Workload::Regroup, false, Planted::Loss),
-        (Workload::Final, true, Planted::Duplicate),
-        (Workload::Final, false, Planted::Loss),
+        (Workload::Filter, Atomic, Planted::Loss),
+        (Workload::Filter, Atomic, Planted::Duplicate),
+        (Workload::Filter, Atomic, Planted::Reorder),
+        (Workload::Filter, AtLeastOnce, Planted::Loss),
+        (Workload::Filter, AtLeastOnce, Planted::Reorder),
+        (Workload::StreamTable, Atomic, Planted::Loss),
+        (Workload::StreamTable, AtLeastOnce, Planted::Loss),
+        (Workload::StreamStream, AtLeastOnce, Planted::Loss),
+        (Workload::StreamStream, Atomic, Planted::Duplicate),
+        (Workload::Count, Atomic, Planted::Loss),
+        (Workload::Count, Atomic, Planted::Duplicate),
+        (Workload::Count, Atomic, Planted::Reorder),
+        (Workload::WindowedCount, Atomic, Planted::Loss),
+        (Workload::Regroup, Atomic, Planted::Loss),
+        (Workload::Regroup, AtLeastOnce, Planted::Loss),
+        (Workload::Final, Atomic, Planted::Duplicate),
+        (Workload::Final, AtLeastOnce, Planted::Loss),
+        (Workload::Filter, Transactions, Planted::Loss),
+        (Workload::Filter, Transactions, Planted::Duplicate),
+        (Workload::Filter, Transactions, Planted::Reorder),
+        (Workload::Filter, Transactions, Planted::Torn),
+        (Workload::Count, Transactions, Planted::Loss),
+        (Workload::Count, Transactions, Planted::Duplicate),
+        (Workload::Count, Transactions, Planted::Reorder),
+        (Workload::Count, Transactions, Planted::Torn),
+        (Workload::Regroup, Transactions, Planted::Loss),
+        (Workload::Regroup, Transactions, Planted::Torn),
+        (Workload::StreamStream, Transactions, Planted::Duplicate),
+        (Workload::StreamStream, Transactions, Planted::Torn),
+        (Workload::Final, Transactions, Planted::Duplicate),
     ];
-    for (workload, atomic, planted) in canaries {
+    for (workload, commits, planted) in canaries {
         let mut hits = 0;
         for seed in 0..15 {
-            match with_planted(workload, atomic, planted, seed) {
+            match with_planted(workload, commits, planted, seed) {
                 None => {}
                 Some(Err(_)) => hits += 1,
                 Some(Ok(ran)) => {
                     // A change that is lost from a repartition topic of a table's group shows in the end, all others at once.
-                    panic!("{workload:?}, atomic: {atomic}: {planted:?} was not found, seed {seed}: {:?}", ran.observed)
+                    panic!("{workload:?}, {commits:?}: {planted:?} was not found, seed {seed}: {:?}", ran.observed)
                 }
             }
         }
-        assert!(hits >= 5, "{workload:?}, atomic: {atomic}: {planted:?} was planted in {hits} runs only");
+        assert!(hits >= 5, "{workload:?}, {commits:?}: {planted:?} was planted in {hits} runs only");
     }
 }

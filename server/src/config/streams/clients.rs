@@ -142,9 +142,15 @@ pub static PROPERTIES: &[StreamsProperty] = &[
         "A record's partition follows from its key as Kafka's own clients have it; classes can't be loaded.",
     ),
     refused("partitioner.ignore.keys", Kind::Bool, "A record's partition follows from its key."),
-    refused("transactional.id", Kind::Text, "Transactions are not built yet."),
-    inert("transaction.timeout.ms", COUNT, "Transactions are not built yet."),
-    inert("transaction.two.phase.commit.enable", Kind::Bool, "Transactions are not built yet."),
+    refused("transactional.id", Kind::Text, "Ids are named after `ksql.service.id` and the worker."),
+    client(
+        "transaction.timeout.ms",
+        COUNT,
+        within(Producers, &["transaction.timeout.ms"], 1_000, INT_MAX),
+        "With exactly once: how long a transaction may take, and how long readers wait at most for one whose server has died. By default \
+         60000; brokers set a limit (their transaction.max.timeout.ms).",
+    ),
+    inert("transaction.two.phase.commit.enable", Kind::Bool, "Nobody else takes part in a transaction."),
     inert("key.serializer", Kind::Text, NO_CLASS),
     inert("value.serializer", Kind::Text, NO_CLASS),
     // Consumers.
@@ -165,9 +171,9 @@ pub static PROPERTIES: &[StreamsProperty] = &[
     client("check.crcs", Kind::Bool, to(Consumers, &["check.crcs"]), "Whether checksums of records are tested."),
     client(
         "isolation.level",
-        Kind::OneOf(&["read_committed", "read_uncommitted"]),
+        Kind::OneOf(&["read_committed"]),
         to(Consumers, &["isolation.level"]),
-        "Whether records of open and broken off transactions are read.",
+        "Records of open and broken off transactions are never read.",
     ),
     inert("allow.auto.create.topics", Kind::Bool, "Reading never makes a topic."),
     inert("auto.commit.interval.ms", COUNT, NO_COMMIT),

@@ -14,13 +14,18 @@ pub static PROPERTIES: &[StreamsProperty] = &[
         "processing.guarantee",
         Kind::OneOf(&["at_least_once", "exactly_once", "exactly_once_beta", "exactly_once_v2"]),
         Role::Session,
-        "On the embedded log every value is kept. On Kafka only at_least_once is built yet: others are refused.",
+        "What is promised of a query's output. The three names of exactly once mean the same; on the embedded log it always holds.",
     ),
     property("cache.max.bytes.buffering", MS, Role::Session, "Above 0: changes of one key are gathered until the commit.")
         .listed("10000000"),
     property("statestore.cache.max.bytes", MS, Role::Session, "Another name of cache.max.bytes.buffering."),
-    property("commit.interval.ms", MS, Role::Session, "How often is committed. One rhythm holds for all queries: the server's.")
-        .listed("2000"),
+    property(
+        "commit.interval.ms",
+        MS,
+        Role::Session,
+        "How often is committed at most, while there is work. One rhythm holds for all queries: the server's.",
+    )
+    .listed("2000"),
     property(
         "max.task.idle.ms",
         Kind::Long { min: -1 },

@@ -82,6 +82,7 @@ mod tests {
             include_str!("consume.rs"),
             include_str!("offsets.rs"),
             include_str!("produce.rs"),
+            include_str!("transactions.rs"),
         ];
         let declared = include_str!("codes.rs");
         let names = declared.lines().filter_map(|line| line.trim().strip_prefix("pub(super) fn ")?.split('(').next());

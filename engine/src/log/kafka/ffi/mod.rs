@@ -15,6 +15,7 @@ pub mod identify;
 pub mod offsets;
 pub mod produce;
 pub mod rights;
+mod transactions;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

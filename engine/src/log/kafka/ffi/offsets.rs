@@ -82,13 +82,21 @@ impl Element {
     }
 }
 
-/// Asks for offsets: `-2` the first, `-1` one past the last, else the first at or after a time in milliseconds, which
+/// Asks for offsets that a reader of committed records meets: `-2` the first, `-1` one past the last, else the first at or after a time in milliseconds, which
 /// is `-1` again where there is none. In the order of the partitions.
 pub fn list_offsets(client: &Arc<Client>, partitions: &[TopicPartition], at: i64, timeout: Duration) -> Result<Vec<i64>, Failure> {
     let answers = Answers::to(client, rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS, timeout)?;
     let list = List::new(partitions.iter().map(|partition| (partition, at)))?;
     // SAFETY: the list is copied by the call; infos live as long as the answer and are copied.
     let elements: Vec<Element> = unsafe {
+        // The last is that of what can be read: behind it lie open transactions.
+        let error = rd::rd_kafka_AdminOptions_set_isolation_level(
+            answers.options(),
+            rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
+        );
+        if !error.is_null() {
+            rd::rd_kafka_error_destroy(error);
+        }
         rd::rd_kafka_ListOffsets(answers.rk(), list.0.as_ptr(), answers.options(), answers.queue());
         let answer = answers.only()?;
         let mut count = 0;

@@ -38,6 +38,10 @@ impl Producer {
         Producer { client }
     }
 
+    pub(super) fn rk(&self) -> *mut rd::rd_kafka_t {
+        self.client.rk()
+    }
+
     pub fn topic(&self, name: &str) -> Result<ProducerTopic, Failure> {
         self.client.topic(name).map(ProducerTopic)
     }

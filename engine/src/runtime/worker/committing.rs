@@ -1,0 +1,132 @@
+//! When and what a worker commits, and what becomes of its tasks where that fails.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+
+use super::super::commit::{self, Desk, NotCommitted};
+use super::super::pen::Guarantee;
+use super::super::query_handle::{FailureCause, QueryFailure};
+use super::super::task_runner::{Task, TaskError};
+use super::{PURGE_INTERVAL, TaskKey, Worker};
+use crate::log::LogError;
+
+impl Worker {
+    /// Commits where the time has come, or all at once; whether there was anything.
+    pub(super) fn commit_what_is_due(&mut self, is_idle: bool, at_once: bool) -> bool {
+        let now = self.clock.instant();
+        let mut any = false;
+        for guarantee in Guarantee::ALL {
+            let pen = self.pens.of(guarantee);
+            if pen.is_due(now, is_idle) || at_once && pen.dirty {
+                self.commit(guarantee);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Commits every task that has moved, of one guarantee. Where it fails, all of them go back to their last commit.
+    pub(super) fn commit(&mut self, guarantee: Guarantee) {
+        self.pens.of(guarantee).dirty = false;
+        if self.place.is_abandoned.load(Ordering::Acquire) {
+            return self.abandon();
+        }
+        if !self.before_commit(guarantee) {
+            return;
+        }
+        let writer = match self.pens.of(guarantee).take(&*self.log, &self.place.marks, self.place.index) {
+            Ok(writer) => writer,
+            Err(error) => return self.did_not_commit(guarantee, error.into()),
+        };
+        let mut at_hand = None;
+        let (marks, worker) = (self.place.marks.clone(), self.place.index);
+        let desk = Desk { state: &self.state, marks: &marks, worker, by_transaction: guarantee == Guarantee::ExactlyOnce };
+        let mut moved: Vec<(TaskKey, &mut Task)> =
+            self.tasks.iter_mut().filter(|(_, task)| task.dirty && task.guarantee == guarantee).map(|(key, task)| (*key, task)).collect();
+        match catch_unwind(AssertUnwindSafe(|| commit::commit(writer, &desk, &mut moved, &mut at_hand))) {
+            Ok(Ok(committed)) => {
+                self.pens.of(guarantee).give_back(committed.writer);
+                for (key, reason) in committed.refused {
+                    self.fail(key, reason);
+                }
+            }
+            Ok(Err(failed)) => self.did_not_commit(guarantee, failed),
+            Err(panic) => self.panicked(guarantee, at_hand, &*panic),
+        }
+        let now = self.clock.instant();
+        self.pens.of(guarantee).last_commit = now;
+        if now.saturating_duration_since(self.last_purge) >= PURGE_INTERVAL {
+            self.last_purge = now;
+            let dead: Vec<_> = self.tasks.values_mut().flat_map(Task::take_dead).collect();
+            self.log.delete_before(self.tasks.values().flat_map(Task::done_with).chain(dead).collect());
+        }
+    }
+
+    /// A commit failed, and its writer is gone.
+    fn did_not_commit(&mut self, guarantee: Guarantee, failed: NotCommitted) {
+        self.pens.of(guarantee).discard(self.clock.instant());
+        for (key, reason) in failed.refused {
+            self.fail(key, reason);
+        }
+        self.roll_back_or_end(guarantee, failed.error);
+    }
+
+    /// What was sent since the last commit is not committed, as far as is known.
+    pub(super) fn roll_back_or_end(&mut self, guarantee: Guarantee, error: LogError) {
+        match error {
+            LogError::Fenced(reason) => self.is_fenced(&reason),
+            // It may have been committed: a start looks where it stands.
+            LogError::Fatal(reason) if guarantee == Guarantee::ExactlyOnce => {
+                self.place.marks.is_uncertain(self.place.index);
+                self.fail_all(guarantee, &QueryFailure { cause: FailureCause::LogAway, ..QueryFailure::outside(reason) });
+            }
+            error => self.roll_back_all(guarantee, &error),
+        }
+    }
+
+    /// Lets go what operators hold back until a commit. False: there is nothing to commit any more.
+    fn before_commit(&mut self, guarantee: Guarantee) -> bool {
+        let holds = |task: &Task| task.dirty && task.guarantee == guarantee && task.graph.coalesces;
+        let holding: Vec<TaskKey> = self.tasks.iter().filter(|(_, task)| holds(task)).map(|(key, _)| *key).collect();
+        // They send it with their stores taken: there should be room for it.
+        if !holding.is_empty()
+            && let Some(writer) = &mut self.pens.of(guarantee).writer
+            && !writer.has_room()
+            && let Err(error) = writer.flush()
+        {
+            self.did_not_commit(guarantee, error.into());
+            return false;
+        }
+        for key in holding {
+            let pen = self.pens.of(guarantee);
+            let writer = match pen.take(&*self.log, &self.place.marks, self.place.index) {
+                Ok(writer) => writer,
+                Err(error) => {
+                    self.did_not_commit(guarantee, error.into());
+                    return false;
+                }
+            };
+            let Some(task) = self.tasks.get_mut(&key) else {
+                pen.give_back(writer);
+                continue;
+            };
+            match catch_unwind(AssertUnwindSafe(|| task.before_commit(writer))) {
+                Ok((writer, result)) => {
+                    pen.give_back(writer);
+                    match result {
+                        Ok(()) => {}
+                        // Some of it is not sent: what it stands for is read again.
+                        Err(TaskError::Stopped) => self.go_back(key),
+                        Err(TaskError::Retriable(reason) | TaskError::Interrupted(reason)) => {
+                            self.did_not_commit(guarantee, LogError::Retriable(reason).into());
+                            return false;
+                        }
+                        Err(TaskError::Fatal(reason)) => self.fail(key, reason),
+                    }
+                }
+                Err(panic) => self.panicked(guarantee, Some(key), &*panic),
+            }
+        }
+        true
+    }
+}
