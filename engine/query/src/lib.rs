@@ -1,1 +1,0 @@
-//! Any SQL over live tables and topics, by DataFusion.
