@@ -369,7 +369,7 @@ mod tests {
     #[test]
     fn keys_go_there_and_back() {
         assert_eq!(task(&key("CSAS_O_1", (2, 17))), Some(("CSAS_O_1", (2, 17))));
-        for other in [&b"mark\0q"[..], b"mark\0q\0x\01", b"holder\0q", b""] {
+        for other in [&b"mark\0q"[..], b"mark\0q\0x\x001", b"holder\0q", b""] {
             assert_eq!(task(other), None);
         }
     }

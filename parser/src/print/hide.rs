@@ -125,7 +125,8 @@ fn values(text: &str) -> Vec<Range<usize>> {
     if let (Some((_, first)), Some((_, last))) = (quoted().next(), quoted().last())
         && !is_closed(text.get(last).unwrap_or(""))
     {
-        return vec![first.start..text.len()];
+        found.push(first.start..text.len());
+        return found;
     }
     let mut pieces = Pieces { text, at: 0 }.peekable();
     // The name before a `=`, and from where its value may begin.
