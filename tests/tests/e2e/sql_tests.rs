@@ -148,7 +148,7 @@ fn what_is_no_test_is_told() {
     write(folder.path(), "script.sql", "SHOW STREAMS;");
     for (arguments, code, words) in [
         (&["."][..], 1, "there is no test in the given paths; 1 files with SQL hold no --@test: NAME"),
-        (&["script.sql"], 1, "script.sql:1: a test begins with --@test: NAME"),
+        (&["script.sql"], 1, "script.sql: there is no test in this file: a test begins with a comment --@test: NAME"),
         (&["nowhere"], 1, "nowhere: no such file or folder"),
         (&[".", "--format", "rest"], 1, "not built yet"),
         (&[], 2, "required"),

@@ -42,7 +42,7 @@ fn a_start_that_cannot_be_says_why_in_one_line() {
         ("ksql.service.id=x\\u00zz", "line 1: \\u needs four hexadecimal digits"),
         ("tidemill.workers=1000000", "line 1: invalid value '1000000' of tidemill.workers: Value must be a whole number from 0 to 1024"),
         ("tidemill.state.cache.bytes=9223372036854775807", "from 1048576 to 1099511627776"),
-        ("listeners=https://0.0.0.0:8088", "TLS"),
+        ("listeners=https://0.0.0.0:8088", "https needs a key and a certificate: ssl.keystore.location"),
         ("listeners=nowhere", "is not an address with a port"),
     ] {
         std::fs::write(path("server.properties"), properties).expect("a file");

@@ -37,6 +37,9 @@ fn works(server: &ServerProcess, name: &str) {
     server.pull_until(&format!("SELECT c FROM {name}_t WHERE k = 'a';"), PATIENCE, |rows| rows == [json!([2])]);
 }
 
+/// How the guest's own topics and groups begin.
+const OWN: &str = "_confluent-ksql-guest";
+
 fn refused(server: &ServerProcess, sql: &str) -> (u16, Json) {
     let (status, text) = server.request("POST", "/ksql", Some(&json!({ "ksql": sql }))).expect("an answer");
     (status, serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}")))
@@ -59,12 +62,12 @@ fn locked_brokers_are_opened_by_javas_properties_and_denials_name_topic_and_oper
         broker.allow(user, &["--operation", "All", "--topic", "*", "--group", "*", "--transactional-id", "*", "--cluster"]);
     }
     // The guest may keep what the server needs for itself, and do as it likes with topics of one name.
-    broker.allow(GUEST, &["--operation", "All", "--topic", "_confluent-ksql-guest", "--group", "*", "--resource-pattern-type", "prefixed"]);
+    broker.allow(GUEST, &["--operation", "All", "--topic", OWN, "--group", OWN, "--resource-pattern-type", "prefixed"]);
+    broker.allow(GUEST, &["--operation", "Describe", "--topic", "__consumer_offsets"]);
     broker.allow(GUEST, &["--operation", "All", "--topic", "open", "--resource-pattern-type", "prefixed"]);
     broker.allow(GUEST, &["--operation", "Describe", "--operation", "DescribeConfigs", "--operation", "Write", "--topic", "unread"]);
     broker.allow(GUEST, &["--operation", "Describe", "--operation", "DescribeConfigs", "--operation", "Read", "--topic", "unwritten"]);
     broker.allow(GUEST, &["--operation", "Describe", "--operation", "DescribeConfigs", "--topic", "closed"]);
-    broker.allow(GUEST, &["--operation", "All", "--group", "*"]);
 
     let (plain, scram) = ("plain.PlainLoginModule", "scram.ScramLoginModule");
     let key = |name: &str| format!("ssl.keystore.location={}", authority.path(name).display());

@@ -33,11 +33,13 @@ fn a_name_and_a_password_go_with_each_request() {
 }
 
 #[test]
-fn https_is_refused_plainly() {
+fn https_at_a_port_without_tls_is_told_in_words() {
+    let world = World::new();
+    let url = world.url().replace("http://", "https://");
     let mut command = Command::new(tidemill_binary());
-    command.args(["shell", "https://localhost:1", "-e", "SHOW STREAMS;"]);
+    command.args(["shell", &url, "-e", "SHOW STREAMS;"]);
     let said = piped(command, "");
-    assert!(said.code == Some(1) && said.err.starts_with("https is not supported yet"), "{said:?}");
+    assert!(said.code == Some(1) && said.err.contains("does not speak TLS at this port"), "{said:?}");
     assert!(!said.err.contains("tidemill server"), "no advice that does not help: {}", said.err);
 }
 

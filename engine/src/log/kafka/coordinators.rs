@@ -18,7 +18,7 @@ use super::ffi::admin::metadata;
 use super::topics::request_timeout;
 
 /// Where brokers keep the offsets of groups.
-const OFFSETS_TOPIC: &str = "__consumer_offsets";
+pub(super) const OFFSETS_TOPIC: &str = "__consumer_offsets";
 /// How long the cluster may take to make that topic when the first group comes, seconds.
 const FIRST_GROUP_TIMEOUT_S: u64 = 30;
 /// Pause between two looks at whether it did, milliseconds.
