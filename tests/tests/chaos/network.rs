@@ -54,6 +54,7 @@ fn disturb(test: &'static str, exactly_once: bool, faults: &[Fault], each: usize
 }
 
 #[test]
+#[ignore = "runs with make chaos"]
 fn the_network_at_least_once() {
     disturb("the_network_at_least_once", false, &FAULTS, count(2, 84));
 }

@@ -159,6 +159,7 @@ fn die_at_each_point(test: &'static str, exactly_once: bool, each: usize) {
 }
 
 #[test]
+#[ignore = "runs with make chaos"]
 fn named_points_at_least_once() {
     die_at_each_point("named_points_at_least_once", false, count(1, 20));
 }
@@ -226,6 +227,7 @@ fn errors_in_commits_at_least_once() {
 }
 
 #[test]
+#[ignore = "runs with make chaos"]
 fn the_binary_that_users_get_has_no_points() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let faults = [("FAILPOINTS", "open.begin=return(exit);commit.begin=return(kill)")];

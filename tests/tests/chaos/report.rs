@@ -15,19 +15,6 @@ pub fn count(short: usize, long: usize) -> usize {
     }
 }
 
-/// The tests that run with every build. The others are run by `make chaos` alone: they have not passed often enough yet to hold
-/// everybody's changes up.
-pub const EVERY_BUILD: &[&str] = &[];
-
-/// Whether a test runs this time.
-pub fn runs(test: &str) -> bool {
-    let runs = EVERY_BUILD.contains(&test) || std::env::var_os("TIDEMILL_CHAOS_ROUNDS").is_some();
-    if !runs {
-        println!("{test} runs with `make chaos`");
-    }
-    runs
-}
-
 /// A test's choices, and the seed that they come from.
 pub fn seeded() -> (Random, u64) {
     let given = std::env::var("TIDEMILL_CHAOS_SEED").ok().and_then(|text| text.parse().ok());
