@@ -276,20 +276,31 @@ impl ServerProcess {
 
     /// Rows of a pull query.
     pub fn pull(&self, sql: &str) -> Vec<Json> {
-        let (status, text) = self.request("POST", "/query-stream", Some(&json!({"sql": sql}))).expect("the server answers");
-        assert_eq!(status, 200, "{sql}\n{text}");
-        text.lines().skip(1).map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+        self.pull_restored(sql).unwrap_or_else(|text| panic!("{sql}\n{text}"))
     }
 
-    /// Repeats a pull query until the rows satisfy a condition.
+    /// Rows of a pull query, or why there are none yet: large state comes back from its changelogs while the server is up.
+    ///
+    /// # Panics
+    /// Where the query fails for another reason.
+    fn pull_restored(&self, sql: &str) -> Result<Vec<Json>, String> {
+        let (status, text) = self.request("POST", "/query-stream", Some(&json!({"sql": sql}))).expect("the server answers");
+        if status == 503 && text.contains("is being restored") {
+            return Err(text);
+        }
+        assert_eq!(status, 200, "{sql}\n{text}");
+        Ok(text.lines().skip(1).map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect())
+    }
+
+    /// Repeats a pull query until the table is restored and the rows satisfy a condition.
     pub fn pull_until(&self, sql: &str, timeout: Duration, done: impl Fn(&[Json]) -> bool) -> Vec<Json> {
         let started = Instant::now();
         loop {
-            let rows = self.pull(sql);
-            if done(&rows) {
-                return rows;
+            let rows = self.pull_restored(sql);
+            match rows {
+                Ok(rows) if done(&rows) => return rows,
+                rows => assert!(started.elapsed() < timeout, "{sql} still gives {rows:?}\n{}", self.log()),
             }
-            assert!(started.elapsed() < timeout, "{sql} still gives {rows:?}\n{}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
     }

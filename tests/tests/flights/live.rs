@@ -65,7 +65,11 @@ fn on_kafka_tables_equal_the_batch() {
     // As before from the changelog topics alone.
     assert_eq!(server.terminate(), Some(0));
     std::fs::remove_dir_all(&data).expect("the data folder can be removed");
-    compare(&ServerProcess::start(&data, &["--bootstrap-servers", &bootstrap]), delays, days);
+    let server = ServerProcess::start(&data, &["--bootstrap-servers", &bootstrap]);
+    for table in ["delays_per_hour", "cancellations_per_day"] {
+        server.pull_until(&format!("SELECT flights FROM {table};"), PATIENCE, |rows| !rows.is_empty());
+    }
+    compare(&server, delays, days);
 }
 
 /// Runs the example's producer, as its users do.
