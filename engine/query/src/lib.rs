@@ -1,0 +1,1 @@
+//! Any SQL over live tables and topics, by DataFusion.
