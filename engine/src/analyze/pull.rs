@@ -11,6 +11,7 @@ use super::scope::is_window_bound;
 use super::typing::{self, Place};
 use crate::catalog::{Source, SourceKind};
 use crate::plan::NamedExpr;
+use crate::row::Window;
 use crate::types::{Column, Schema, SqlType, Value, text::parse_timestamp};
 
 /// Alternatives of a WHERE clause that are followed; beyond, the table is scanned.
@@ -105,6 +106,11 @@ impl WindowBounds {
             BinaryOp::LessOrEqual => at_most(ms),
             _ => {}
         }
+    }
+
+    /// Whether a window lies within.
+    pub fn admits(&self, window: Window) -> bool {
+        (self.start_from..=self.start_to).contains(&window.start) && (self.end_from..=self.end_to).contains(&window.end)
     }
 
     /// The windows of both.

@@ -24,7 +24,7 @@ mod push_row;
 mod queries;
 mod readonly;
 mod settle;
-mod stream_scan;
+pub(crate) mod stream_scan;
 mod supervise;
 mod tombstone;
 mod topic_name;

@@ -8,10 +8,10 @@ use super::pull_rows::{Chunk, PullRows, Source};
 use super::{Engine, EngineError, PersistentQuery, SessionProperties};
 use crate::analyze::{self, KeyConstraint, Lookup, PullPlan, PullQuery, WindowBounds};
 use crate::expr::{self, Compiled, Env, Eval, Scope};
-use crate::operators::materialized::MaterializedReader;
-use crate::row::{Row, Window};
+use crate::operators::materialized::{MaterializedReader, Snapshots};
+use crate::row::Row;
 use crate::runtime::QueryState;
-use crate::state::StoreReader;
+use crate::state::{self, KeyRange, StoreReader};
 use crate::types::Value;
 use crate::types::codec;
 
@@ -75,6 +75,8 @@ pub(super) struct TablePull {
     reader: Arc<MaterializedReader>,
     /// Readers of the table's stores in each partition.
     partitions: Vec<Vec<StoreReader>>,
+    /// The same as they were when the first range was read, for those ranges.
+    snapshots: Option<Vec<Snapshots>>,
     predicate: Option<Eval<bool>>,
     items: Vec<Compiled>,
     /// What is still to be read, the next last.
@@ -87,7 +89,9 @@ pub(super) struct TablePull {
 enum Part {
     /// One key, in the store of its partition.
     Key(Vec<u8>),
-    /// A range of one partition, in one of the stores that hold its keys.
+    /// The windows of one key: a range of one partition, in one of the stores that hold its keys.
+    Windows { partition: usize, store: usize, from: Vec<u8>, to: Option<Vec<u8>>, windows: WindowBounds },
+    /// Many keys of one partition, in one of the stores that hold them, as of the moment of the snapshot.
     Range { partition: usize, store: usize, from: Vec<u8>, to: Option<Vec<u8>>, windows: WindowBounds },
 }
 
@@ -107,7 +111,7 @@ impl TablePull {
         };
         let items = plan.items.iter().map(|item| compile(&item.expr)).collect::<Result<_, _>>()?;
         let parts = parts(plan, partitions.len(), reader.key_stores());
-        Ok(TablePull { left: plan.limit, reader, partitions, predicate, items, parts })
+        Ok(TablePull { left: plan.limit, reader, partitions, snapshots: None, predicate, items, parts })
     }
 
     /// From now on reading fails with [`crate::state::StateError::Busy`] where it would have to wait.
@@ -122,8 +126,13 @@ impl TablePull {
             let Some(part) = self.parts.pop() else { break };
             match part {
                 Part::Key(key) => self.look_up(&key, chunk)?,
-                Part::Range { partition, store, from, to, windows } => {
+                Part::Windows { partition, store, from, to, windows } => {
                     if let Some(from) = self.scan((partition, store), &from, to.as_deref(), windows, chunk)? {
+                        self.parts.push(Part::Windows { partition, store, from, to, windows });
+                    }
+                }
+                Part::Range { partition, store, from, to, windows } => {
+                    if let Some(from) = self.scan_snapshot((partition, store), &from, to.as_deref(), windows, chunk)? {
                         self.parts.push(Part::Range { partition, store, from, to, windows });
                     }
                 }
@@ -160,7 +169,7 @@ impl TablePull {
         let mut next = None;
         let left = &mut self.left;
         self.reader.scan(store, from, to, stores, &mut |key, row| {
-            if row.meta.window.is_none_or(|w| admits(windows, w)) {
+            if row.meta.window.is_none_or(|w| windows.admits(w)) {
                 *left = take(*left, self.predicate.as_ref(), &self.items, &row, chunk);
             }
             if chunk.is_full() {
@@ -173,11 +182,46 @@ impl TablePull {
     }
 }
 
+impl TablePull {
+    /// As [`Self::scan`], of the table as it was when the first range was read: a scan of any length holds nobody back, and
+    /// nothing is kept for it but what changed since the last commit.
+    fn scan_snapshot(
+        &mut self,
+        (partition, store): (usize, usize),
+        from: &[u8],
+        to: Option<&[u8]>,
+        windows: WindowBounds,
+        chunk: &mut Chunk,
+    ) -> Result<Option<Vec<u8>>, EngineError> {
+        if self.snapshots.is_none() {
+            let range: KeyRange = (from.to_vec(), to.map(<[u8]>::to_vec));
+            let wanted: Vec<_> = self.partitions.iter().flatten().map(|store| (store.clone(), vec![range.clone()])).collect();
+            let mut taken = state::take_snapshots(&wanted)?.into_iter();
+            self.snapshots = Some(self.partitions.iter().map(|stores| Snapshots(taken.by_ref().take(stores.len()).collect())).collect());
+        }
+        let Some(stores) = self.snapshots.as_ref().and_then(|partitions| partitions.get(partition)) else { return Ok(None) };
+        let mut next = None;
+        let (left, predicate, items) = (&mut self.left, self.predicate.as_ref(), &self.items);
+        self.reader.scan_snapshot(store, from, to, stores, windows, &mut Row::default(), &mut |key, row| {
+            *left = take(*left, predicate, items, row, chunk);
+            if chunk.is_full() {
+                // The smallest key behind this one.
+                next = Some([key, &[0]].concat());
+            }
+            next.is_none() && *left != Some(0)
+        })?;
+        Ok(next)
+    }
+}
+
 /// What a plan asks to be read, the first last.
 fn parts(plan: &PullPlan, partitions: usize, key_stores: usize) -> Vec<Part> {
+    let all = move || (0..partitions).flat_map(move |partition| (0..key_stores).map(move |store| (partition, store)));
+    let windows_of_key = |from: Vec<u8>, to: Option<Vec<u8>>, windows: WindowBounds| {
+        all().map(move |(partition, store)| Part::Windows { partition, store, from: from.clone(), to: to.clone(), windows })
+    };
     let ranges = |from: Vec<u8>, to: Option<Vec<u8>>, windows: WindowBounds| {
-        let all = (0..partitions).flat_map(move |partition| (0..key_stores).map(move |store| (partition, store)));
-        all.map(move |(partition, store)| Part::Range { partition, store, from: from.clone(), to: to.clone(), windows })
+        all().map(move |(partition, store)| Part::Range { partition, store, from: from.clone(), to: to.clone(), windows })
     };
     let encode = |key: &[Value]| {
         let mut bytes = Vec::new();
@@ -189,7 +233,7 @@ fn parts(plan: &PullPlan, partitions: usize, key_stores: usize) -> Vec<Part> {
             let of_key = |constraint: &KeyConstraint| -> Vec<Part> {
                 let key = encode(&constraint.key);
                 match codec::prefix_end(&key) {
-                    end if plan.windowed => ranges(key, end, constraint.windows).collect(),
+                    end if plan.windowed => windows_of_key(key, end, constraint.windows).collect(),
                     _ => vec![Part::Key(key)],
                 }
             };
@@ -226,8 +270,4 @@ fn take(left: Option<u64>, predicate: Option<&Eval<bool>>, items: &[Compiled], r
     // An expression that fails is null, as in a persistent query.
     chunk.push(items.iter().map(|item| item.eval_value(&env).unwrap_or_default()).collect());
     left.map(|left| left.saturating_sub(1))
-}
-
-fn admits(bounds: WindowBounds, window: Window) -> bool {
-    (bounds.start_from..=bounds.start_to).contains(&window.start) && (bounds.end_from..=bounds.end_to).contains(&window.end)
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tidemill_parser::ast::Query;
 
 use super::pull_rows::{Chunk, PullRows, Source};
-use super::{Engine, EngineError};
-use crate::analyze::{OutputColumn, PlannedQuery};
+use super::{Engine, EngineError, SessionProperties};
+use crate::analyze::{self, OutputColumn, PlannedQuery};
 use crate::clock::Clock;
 use crate::log::{Log, LogError, LogReader, Offset, OffsetSpec, Subscription, TopicPartition};
 use crate::operators::{self, BuildEnv, Collector, NotYet, TaskGraph, TaskSpec, Unread, end_chunk, process_from};
@@ -42,14 +43,19 @@ impl Collector for Gathered {
     }
 }
 
-/// A scan under way.
-pub(super) struct StreamScan {
-    log: Arc<dyn Log>,
+/// What partitions are read with.
+pub(crate) struct ScanParts {
+    pub log: Arc<dyn Log>,
     clock: Arc<dyn Clock>,
     processing_log: Arc<dyn ProcessingLog>,
     registry: Arc<dyn SchemaRegistry>,
     plan: QueryPlan,
     spec: TaskSpec,
+}
+
+/// A scan under way.
+pub(super) struct StreamScan {
+    parts: ScanParts,
     gathered: Arc<Gathered>,
     /// Partitions still to be read, the next last, with where they begin and end.
     partitions: Vec<(TopicPartition, Offset, Offset)>,
@@ -59,7 +65,7 @@ pub(super) struct StreamScan {
 }
 
 /// One partition that is being read.
-struct PartitionScan {
+pub(crate) struct PartitionScan {
     partition: TopicPartition,
     position: Offset,
     end: Offset,
@@ -99,18 +105,35 @@ impl Engine {
         let bounds = begins.into_iter().zip(ends);
         let partitions = partitions.into_iter().zip(bounds).map(|(partition, (begin, end))| (partition, begin, end)).rev().collect();
         let scan = StreamScan {
-            log: self.log.clone(),
-            clock: self.clock.clone(),
-            processing_log: self.runtime.parts().processing_log.clone(),
-            registry: self.registry.clone(),
-            plan: planned.plan,
-            spec,
+            parts: self.scan_parts(planned.plan, spec),
             gathered: Arc::new(Gathered { rows: Mutex::default(), slots }),
             partitions,
             current: None,
             left: limit,
         };
         Ok(PullRows { columns, from_stream: true, source: Source::Stream(Box::new(scan)) })
+    }
+}
+
+impl Engine {
+    /// Plans a query that nobody keeps, as far as its steps.
+    pub(crate) fn plan_transient(&self, query: &Query, session: &SessionProperties) -> Result<PlannedQuery, EngineError> {
+        let catalog = self.catalog();
+        let topics = self.topic_lookup();
+        let id = super::push::transient_id(query);
+        Ok(analyze::push_query(query, "", &self.context(&catalog, session, &topics), &id)?)
+    }
+
+    /// What partitions of the plan's topic are read with.
+    pub(crate) fn scan_parts(&self, plan: QueryPlan, spec: TaskSpec) -> ScanParts {
+        ScanParts {
+            log: self.log.clone(),
+            clock: self.clock.clone(),
+            processing_log: self.runtime.parts().processing_log.clone(),
+            registry: self.registry.clone(),
+            plan,
+            spec,
+        }
     }
 }
 
@@ -135,7 +158,7 @@ impl StreamScan {
                 None => {
                     let Some((partition, begin, end)) = self.partitions.pop() else { return Ok(()) };
                     if begin < end {
-                        self.current = Some(self.open(partition, begin, end)?);
+                        self.current = Some(self.parts.open(partition, begin, end, self.gathered.clone())?);
                     }
                 }
             }
@@ -146,15 +169,19 @@ impl StreamScan {
         let nothing_left = || self.current.is_none() && self.partitions.is_empty() && self.gathered.rows.lock().is_empty();
         self.left == Some(0) || nothing_left()
     }
+}
 
-    fn open(&self, partition: TopicPartition, position: Offset, end: Offset) -> Result<PartitionScan, EngineError> {
+impl ScanParts {
+    /// Begins to read a partition; its rows go to `rows`.
+    pub(crate) fn open(
+        &self,
+        partition: TopicPartition,
+        position: Offset,
+        end: Offset,
+        rows: Arc<dyn Collector>,
+    ) -> Result<PartitionScan, EngineError> {
         let query: Arc<str> = self.plan.query_id.as_str().into();
-        let env = BuildEnv {
-            query_id: query.clone(),
-            topics: Vec::new(),
-            collector: Some(self.gathered.clone()),
-            registry: self.registry.clone(),
-        };
+        let env = BuildEnv { query_id: query.clone(), topics: Vec::new(), collector: Some(rows), registry: self.registry.clone() };
         let graph = operators::build(&self.plan, &self.spec, &env).map_err(|e| EngineError::internal(e.0))?;
         let state = StateDb::in_memory();
         let mut stores = Vec::new();
@@ -175,7 +202,7 @@ impl StreamScan {
 
 impl PartitionScan {
     /// Reads the next batch, waiting for it; false: the end is reached.
-    fn read(&mut self) -> Result<bool, EngineError> {
+    pub(crate) fn read(&mut self) -> Result<bool, EngineError> {
         let began = Instant::now();
         while self.position < self.end {
             match self.reader.poll() {

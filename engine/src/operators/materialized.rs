@@ -4,11 +4,13 @@
 use super::FatalError;
 use super::builder::split;
 use super::derive::Stage;
-use super::table_lookup::TableLookup;
+use super::table_lookup::{Stores, TableLookup};
+use crate::analyze::WindowBounds;
 use crate::plan::{QueryPlan, Step, StepKind};
-use crate::row::Row;
-use crate::state::{HeldStores, StateError, StoreReader};
+use crate::row::{Row, Window};
+use crate::state::{HeldStores, StateError, StoreReader, StoreSnapshot};
 use crate::task::StoreIndex;
+use crate::types::codec;
 
 /// Reads a query's table from its stores.
 pub struct MaterializedReader {
@@ -88,7 +90,7 @@ impl MaterializedReader {
         reader.range(from, to, &mut |key, value| {
             let row = match single {
                 Some(table) => table.row(key, value).map_err(StateError::Storage),
-                None => self.unless_seen(key, earlier, partition),
+                None => HeldStores::hold(partition).and_then(|mut stores| self.unless_seen(key, earlier, &mut stores)),
             };
             match row {
                 Ok(Some(row)) => f(key, row),
@@ -102,21 +104,91 @@ impl MaterializedReader {
         failed.map_or(Ok(()), Err)
     }
 
+    /// As [`Self::scan`], of the stores as they were at one moment; only rows of some windows. Rows are read into `row`, from
+    /// which `f` takes what it wants.
+    ///
+    /// # Errors
+    /// As of [`Self::get`].
+    #[expect(clippy::too_many_arguments, reason = "a range, what it is read from, and what is wanted of it")]
+    pub fn scan_snapshot(
+        &self,
+        store: usize,
+        from: &[u8],
+        to: Option<&[u8]>,
+        partition: &Snapshots,
+        windows: WindowBounds,
+        row: &mut Row,
+        f: &mut dyn FnMut(&[u8], &Row) -> bool,
+    ) -> Result<(), StateError> {
+        let key_stores = self.table.key_stores();
+        let missing = || StateError::Storage("a store of the table is missing".into());
+        let store_of_keys = key_stores.get(store).and_then(|store| partition.0.get(store.0)).ok_or_else(missing)?;
+        let earlier = key_stores.get(..store).unwrap_or_default();
+        let mut failed = None;
+        store_of_keys.scan(from, to, &mut |key, value| {
+            if windows != WindowBounds::ALL && !window_of(key).is_none_or(|window| windows.admits(window)) {
+                return true;
+            }
+            let read = match &self.table {
+                TableLookup::Stored { table, .. } => table.read(key, value, row).map_err(StateError::Storage),
+                TableLookup::Joined { .. } => self.unless_seen(key, earlier, &mut &*partition).map(|found| match found {
+                    Some(found) => {
+                        *row = found;
+                        true
+                    }
+                    None => false,
+                }),
+            };
+            match read {
+                Ok(true) => f(key, row),
+                Ok(false) => true,
+                Err(error) => {
+                    failed = Some(error);
+                    false
+                }
+            }
+        })?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Says which value columns of the rows are needed (slot by slot, without the key); others may come out as null.
+    pub fn want_only(&mut self, wanted: Vec<bool>) {
+        self.table.want_only(wanted);
+    }
+
     /// The row of a key that no earlier store of keys has.
-    fn unless_seen(&self, key: &[u8], earlier: &[StoreIndex], partition: &[StoreReader]) -> Result<Option<Row>, StateError> {
-        let mut stores = HeldStores::hold(partition)?;
+    fn unless_seen(&self, key: &[u8], earlier: &[StoreIndex], stores: &mut impl Stores) -> Result<Option<Row>, StateError> {
         for store in earlier {
-            if stores.get(store.0, key, |value| value.is_some())? {
+            if stores.get(*store, key, |value| value.is_some())? {
                 return Ok(None);
             }
         }
-        self.read(key, &mut stores)
+        self.read(key, stores)
     }
 
-    fn read(&self, key: &[u8], stores: &mut HeldStores<'_>) -> Result<Option<Row>, StateError> {
+    fn read(&self, key: &[u8], stores: &mut impl Stores) -> Result<Option<Row>, StateError> {
         let Some(mut row) = self.table.row(key, stores).map_err(|e| StateError::Storage(e.0))? else { return Ok(None) };
         Ok(self.stages.iter().all(|stage| stage.apply(&mut row)).then_some(row))
     }
+}
+
+/// The stores of one partition as they were at one moment.
+pub struct Snapshots(pub Vec<StoreSnapshot>);
+
+impl Stores for &Snapshots {
+    fn get<R>(&mut self, store: StoreIndex, key: &[u8], f: impl FnOnce(Option<&[u8]>) -> R) -> Result<R, StateError> {
+        match self.0.get(store.0) {
+            Some(snapshot) => snapshot.get(key, f),
+            None => Err(StateError::Storage(format!("the task has no store number {}", store.0))),
+        }
+    }
+}
+
+/// The window in a windowed key's last bytes.
+fn window_of(key: &[u8]) -> Option<Window> {
+    let (rest, end) = key.split_last_chunk()?;
+    let (_, start) = rest.split_last_chunk()?;
+    Some(Window { start: codec::from_ordered(*start), end: codec::from_ordered(*end) })
 }
 
 /// The join of tables that a plan ends in, with the filters and projections behind it; the plan's root where it ends in

@@ -3,11 +3,13 @@
 use super::frozen::FrozenRange;
 use super::overlay::{Entry, OverlayRange};
 use super::scan::Direction;
+use super::snapshot::CopiedRange;
 
 /// One layer's entries in order of their keys.
 pub(super) enum LayerRange<'a> {
     Active(OverlayRange<'a>),
     Frozen(FrozenRange<'a>),
+    Copied(CopiedRange<'a>),
 }
 
 impl<'a> LayerRange<'a> {
@@ -19,6 +21,8 @@ impl<'a> LayerRange<'a> {
             (LayerRange::Active(range), Direction::Back) => range.next_back(),
             (LayerRange::Frozen(range), Direction::Forward) => range.next(),
             (LayerRange::Frozen(range), Direction::Back) => range.next_back(),
+            (LayerRange::Copied(range), Direction::Forward) => range.next(),
+            (LayerRange::Copied(range), Direction::Back) => range.next_back(),
         }
     }
 }

@@ -25,6 +25,7 @@ pub(crate) mod rocks;
 mod scan;
 #[cfg(test)]
 pub(crate) mod simulated;
+mod snapshot;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ pub use db::{StateDb, StateLimits};
 pub(crate) use expiry::window_start;
 pub use frozen::FrozenOverlay;
 pub use reader::{HeldStores, StoreReader};
+pub use snapshot::{KeyRange, StoreSnapshot, take as take_snapshots};
 pub use store::Store;
 pub use writer::StateWriter;
 

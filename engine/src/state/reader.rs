@@ -83,6 +83,16 @@ impl StoreReader {
         self.shared.read_within(self.patience).ok_or(StateError::Busy)
     }
 
+    /// How long it may wait for a chunk.
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// The layers, unless they can't be had for so long.
+    pub(super) fn layers_within(&self, patience: Duration) -> Option<ReadGuard<'_, StoreLayers>> {
+        self.shared.read_within(patience.min(self.patience))
+    }
+
     /// The layers, with the ordered index that a range needs.
     fn indexed(&self) -> Result<ReadGuard<'_, StoreLayers>, StateError> {
         loop {

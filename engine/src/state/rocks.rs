@@ -17,7 +17,7 @@ use rocksdb::{
     ReadOptions, WriteBatch, WriteBufferManager, WriteOptions,
 };
 
-use super::backing::Backing;
+use super::backing::{Backing, BackingSnapshot};
 use super::batch::BatchPart;
 use super::damage::{self, is_damage, is_damage_at_open};
 use super::expiry::{RetentionSnapshot, RetentionTable};
@@ -351,6 +351,10 @@ impl Backing for RocksBacking {
         self.0.scan_back(Family::State, from, to, f)
     }
 
+    fn snapshot(&self) -> Result<Arc<dyn BackingSnapshot>, StateError> {
+        Ok(Arc::new(Moment::new(self.0.clone(), |rocks| rocks.db.snapshot())))
+    }
+
     fn write(&self, part: &BatchPart<'_>) -> Result<(), StateError> {
         let mut batch = WriteBatch::default();
         fill(&mut batch, self.0.family(Family::State)?, part);
@@ -383,6 +387,46 @@ impl Backing for RocksBacking {
 
     fn delete_range(&self, from: &[u8], to: &[u8]) -> Result<(), StateError> {
         self.0.delete_range(Family::State, from, to)
+    }
+}
+
+/// Bytes that a walk over a snapshot reads ahead.
+const READ_AHEAD_BYTES: usize = 256 << 10;
+
+type HeldSnapshot<'a> = rocksdb::Snapshot<'a>;
+
+self_cell::self_cell!(
+    /// The state as it was at one moment, with the database that holds it.
+    struct Moment {
+        owner: Arc<Rocks>,
+        #[covariant]
+        dependent: HeldSnapshot,
+    }
+);
+
+impl BackingSnapshot for Moment {
+    fn get(&self, key: &[u8], f: &mut dyn FnMut(Option<&[u8]>)) -> Result<(), StateError> {
+        let family = self.borrow_owner().family(Family::State)?;
+        let found = self.borrow_dependent().get_pinned_cf(family, key).map_err(|error| self.borrow_owner().failed(error))?;
+        f(found.as_deref());
+        Ok(())
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], f: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), StateError> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(to);
+        // A walk over everything would leave nothing in the cache of what tasks and look-ups need.
+        options.fill_cache(false);
+        options.set_readahead_size(READ_AHEAD_BYTES);
+        let mut iterator = self.borrow_dependent().raw_iterator_cf_opt(self.borrow_owner().family(Family::State)?, options);
+        iterator.seek(from);
+        while let Some((key, value)) = iterator.item() {
+            if !f(key, value) {
+                return Ok(());
+            }
+            iterator.next();
+        }
+        iterator.status().map_err(|error| self.borrow_owner().failed(error))
     }
 }
 

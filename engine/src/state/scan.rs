@@ -8,7 +8,7 @@ use super::merge::{LayerRange, Layers};
 use crate::types::codec::{prefix_end, to_ordered};
 
 /// Takes entries one by one until it returns false.
-type EntryVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> bool + 'a;
+pub(super) type EntryVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> bool + 'a;
 
 impl StoreLayers {
     /// Shows the entries of one key whose windows start between `first` and `last`, in order, until `f` returns false. The
@@ -108,7 +108,7 @@ fn windows_until(key: &[u8], last: i64) -> Option<Vec<u8>> {
 }
 
 /// Whether a window has not expired.
-fn is_visible(bound: i64, key: &[u8]) -> bool {
+pub(super) fn is_visible(bound: i64, key: &[u8]) -> bool {
     bound == i64::MIN || window_end(key).is_none_or(|end| end >= bound)
 }
 
@@ -121,7 +121,7 @@ pub(super) enum Direction {
 
 /// How far the overlays were shown.
 #[derive(Debug, PartialEq, Eq)]
-enum Shown {
+pub(super) enum Shown {
     /// All that comes before the limit.
     All,
     /// They have a newer entry (or a delete) of the limit itself, which was shown.
@@ -131,14 +131,14 @@ enum Shown {
 }
 
 /// What lies above the backing.
-struct Merged<'a> {
-    layers: Layers<'a>,
-    direction: Direction,
+pub(super) struct Merged<'a> {
+    pub layers: Layers<'a>,
+    pub direction: Direction,
 }
 
 impl Merged<'_> {
     /// Shows what comes before a limit (`None`: all that is left), and what lies at it.
-    fn show(&mut self, limit: Option<&[u8]>, f: &mut EntryVisitor<'_>) -> Shown {
+    pub fn show(&mut self, limit: Option<&[u8]>, f: &mut EntryVisitor<'_>) -> Shown {
         while let Some(key) = self.layers.peek() {
             let is_behind = |limit: &[u8]| match self.direction {
                 Direction::Forward => key > limit,

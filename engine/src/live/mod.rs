@@ -1,0 +1,10 @@
+//! What queries over whole tables and topics read: the rows of a table as they were at one moment, and a topic's records from
+//! one offset to another. The package `query` stands on this; nothing here knows of Arrow or DataFusion.
+
+mod moment;
+mod table;
+mod topic;
+
+pub use moment::{Moment, TableSnapshot, take};
+pub use table::{Cursor, LiveTable};
+pub use topic::{LiveTopic, PartitionBounds, PartitionRead};

@@ -1,0 +1,140 @@
+//! A table that is kept in stores, as a query over all of its rows sees it.
+
+use std::sync::Arc;
+
+use super::TableSnapshot;
+use crate::analyze::WindowBounds;
+use crate::catalog::{Source, SourceKind};
+use crate::engine::{Engine, EngineError};
+use crate::operators::materialized::{self, MaterializedReader};
+use crate::row::Row;
+use crate::state::{KeyRange, StoreReader};
+use crate::types::{Value, codec};
+
+/// Reads a table. Made for one query; cheap.
+pub struct LiveTable {
+    pub source: Arc<Source>,
+    reader: MaterializedReader,
+    /// Readers of the table's stores in each partition.
+    pub(super) partitions: Vec<Vec<StoreReader>>,
+}
+
+/// Where the reading of one partition stands.
+pub struct Cursor {
+    partition: usize,
+    windows: WindowBounds,
+    /// What is still to be read, the next last: a store that holds keys, and a range of them.
+    parts: Vec<(usize, KeyRange)>,
+    row: Row,
+}
+
+impl Engine {
+    /// A table to be read as a whole.
+    ///
+    /// # Errors
+    /// It is no table, or is kept in no store.
+    pub fn live_table(&self, name: &str) -> Result<LiveTable, EngineError> {
+        let catalog = self.catalog();
+        let source = catalog.source(name).filter(|source| source.kind == SourceKind::Table);
+        let source = source.ok_or_else(|| EngineError::user(format!("{name} is not a table")))?.clone();
+        let not_kept = || {
+            EngineError::user(format!(
+                "The `{name}` table isn't queryable. To derive a queryable table, you can do 'CREATE TABLE QUERYABLE_{name} AS SELECT * FROM {name}'."
+            ))
+        };
+        let query_id = source.created_by.as_deref().ok_or_else(not_kept)?;
+        let persistent = self
+            .queries()
+            .get(query_id)
+            .ok_or_else(|| EngineError::user(format!("The table {name} can't be queried: its query {query_id} has been terminated.")))?;
+        self.check_restored(&persistent, name)?;
+        let reader = materialized::reader(&persistent.plan).ok_or_else(not_kept)?;
+        let partitions = self.runtime().partition_readers(query_id, reader.stores());
+        Ok(LiveTable { source, reader, partitions })
+    }
+}
+
+impl LiveTable {
+    /// Says which value columns are read (without the key); others come out as null.
+    pub fn want_only(&mut self, wanted: Vec<bool>) {
+        self.reader.want_only(wanted);
+    }
+
+    /// The keys that begin with these values of key columns, the first first.
+    pub fn keys_that_begin_with(values: &[Value]) -> KeyRange {
+        let mut from = Vec::new();
+        codec::encode_key(values, &mut from);
+        let to = codec::prefix_end(&from);
+        (from, to)
+    }
+
+    /// The keys whose first column lies between two values; `true` beside an end means that it belongs to the range.
+    pub fn keys_between(from: Option<(&Value, bool)>, to: Option<(&Value, bool)>) -> KeyRange {
+        let encode = |value: &Value| {
+            let mut bytes = Vec::new();
+            codec::encode_key(std::slice::from_ref(value), &mut bytes);
+            bytes
+        };
+        let from = match from {
+            None => Vec::new(),
+            Some((value, true)) => encode(value),
+            Some((value, false)) => {
+                let from = encode(value);
+                codec::prefix_end(&from).unwrap_or(from)
+            }
+        };
+        let to = to.and_then(|(value, inclusive)| {
+            let to = encode(value);
+            if inclusive { codec::prefix_end(&to) } else { Some(to) }
+        });
+        (from, to)
+    }
+
+    /// Begins to read one partition: some ranges of keys (none: all keys) that do not overlap, and some windows.
+    pub fn cursor(&self, partition: usize, ranges: &[KeyRange], windows: WindowBounds) -> Cursor {
+        let all = [(Vec::new(), None)];
+        let ranges = if ranges.is_empty() { &all } else { ranges };
+        let stores = 0..self.reader.key_stores();
+        let mut parts: Vec<(usize, KeyRange)> = stores.flat_map(|store| ranges.iter().map(move |range| (store, range.clone()))).collect();
+        parts.reverse();
+        Cursor { partition, windows, parts, row: Row::default() }
+    }
+
+    /// Shows the next rows to `f`, until it returns false or nothing is left, which the cursor then says.
+    ///
+    /// # Errors
+    /// An entry can't be read.
+    pub fn read(&self, snapshot: &TableSnapshot, cursor: &mut Cursor, f: &mut dyn FnMut(&Row) -> bool) -> Result<(), EngineError> {
+        let Some(stores) = snapshot.partitions.get(cursor.partition) else {
+            cursor.parts.clear();
+            return Ok(());
+        };
+        while let Some((store, (from, to))) = cursor.parts.pop() {
+            let mut next = None;
+            self.reader.scan_snapshot(store, &from, to.as_deref(), stores, cursor.windows, &mut cursor.row, &mut |key, row| {
+                if !f(row) {
+                    // The smallest key behind this one.
+                    next = Some([key, &[0]].concat());
+                }
+                next.is_none()
+            })?;
+            if let Some(from) = next {
+                cursor.parts.push((store, (from, to)));
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Partitions that it has.
+    pub fn partition_count(&self) -> usize {
+        self.partitions.len()
+    }
+}
+
+impl Cursor {
+    /// Whether nothing is left.
+    pub fn is_done(&self) -> bool {
+        self.parts.is_empty()
+    }
+}
