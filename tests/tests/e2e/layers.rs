@@ -1,12 +1,13 @@
-//! Dependencies point one way: `cli → server → engine → parser`.
+//! Dependencies point one way: `cli → server → query → engine → parser`.
 
 use std::path::Path;
 
 /// What each package may use of the others.
-const ALLOWED: [(&str, &[&str]); 4] = [
+const ALLOWED: [(&str, &[&str]); 5] = [
     ("parser", &[]),
     ("engine", &["tidemill-parser"]),
-    ("server", &["tidemill-engine", "tidemill-parser"]),
+    ("engine/query", &["tidemill-engine", "tidemill-parser"]),
+    ("server", &["tidemill-query", "tidemill-engine", "tidemill-parser"]),
     ("cli", &["tidemill-server", "tidemill-engine", "tidemill-parser"]),
 ];
 

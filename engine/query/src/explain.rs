@@ -1,0 +1,61 @@
+//! EXPLAIN of a query: its operators, one a line, each indented below the one that takes its rows; after EXPLAIN ANALYZE with
+//! the rows, bytes and time that running it took.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::error::Result;
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
+use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::StreamExt;
+
+use crate::dialect::Explain;
+use crate::service::Planned;
+
+/// The plan as an answer of one column.
+pub(crate) async fn explain(plan: &Planned, kind: Explain) -> Result<RecordBatch> {
+    if kind == Explain::Analyze {
+        let mut stream = execute_stream(plan.physical.clone(), plan.state.task_ctx())?;
+        while let Some(batch) = stream.next().await {
+            batch?;
+        }
+    }
+    let mut lines = Vec::new();
+    show(&plan.physical, 0, kind == Explain::Analyze, &mut lines);
+    let schema = Arc::new(Schema::new(vec![Field::new("PLAN", DataType::Utf8, true)]));
+    let column: ArrayRef = Arc::new(StringArray::from(lines));
+    Ok(RecordBatch::try_new(schema, vec![column])?)
+}
+
+fn show(node: &Arc<dyn ExecutionPlan>, depth: usize, measured: bool, lines: &mut Vec<String>) {
+    // Operators that only pass batches on say nothing of the query.
+    let passes = matches!(node.name(), "CooperativeExec");
+    if !passes {
+        let text = DisplayableExecutionPlan::new(&**node).one_line().to_string();
+        let metrics = if measured { node.metrics().map(|metrics| measures(&metrics)).unwrap_or_default() } else { String::new() };
+        lines.push(format!("{}> {}{metrics}", "  ".repeat(depth), text.trim_end()));
+    }
+    for child in node.children() {
+        show(child, if passes { depth } else { depth + 1 }, measured, lines);
+    }
+}
+
+fn measures(metrics: &MetricsSet) -> String {
+    let metrics = metrics.aggregate_by_name();
+    let mut shown = Vec::new();
+    if let Some(rows) = metrics.output_rows() {
+        shown.push(format!("rows: {rows}"));
+    }
+    if let Some(bytes) = metrics.sum_by_name("output_bytes") {
+        shown.push(format!("bytes: {}", bytes.as_usize()));
+    }
+    if let Some(spilled) = metrics.spilled_bytes().filter(|bytes| *bytes > 0) {
+        shown.push(format!("spilled bytes: {spilled}"));
+    }
+    if let Some(nanoseconds) = metrics.elapsed_compute() {
+        shown.push(format!("time: {}.{:03} ms", nanoseconds / 1_000_000, nanoseconds / 1_000 % 1_000));
+    }
+    if shown.is_empty() { String::new() } else { format!(" | {}", shown.join(", ")) }
+}

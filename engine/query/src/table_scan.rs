@@ -1,0 +1,190 @@
+//! The rows of a table as they were at the query's moment, partition by partition.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::Result;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use tidemill_engine::analyze::WindowBounds;
+use tidemill_engine::catalog::Source;
+use tidemill_engine::live::{Cursor, LiveTable};
+use tidemill_engine::state::KeyRange;
+use tidemill_engine::types::Column;
+
+use crate::batch::BatchBuilder;
+use crate::bounds::Bounds;
+use crate::error::QueryError;
+use crate::moment::SharedMoment;
+use crate::stream::{self, Batches};
+use crate::table::Role;
+
+/// See the module.
+pub(crate) struct TableScan {
+    table: Arc<LiveTable>,
+    moment: Arc<SharedMoment>,
+    /// What the moment knows the table by.
+    index: usize,
+    columns: Arc<[(Column, Role)]>,
+    schema: SchemaRef,
+    ranges: Arc<[KeyRange]>,
+    windows: WindowBounds,
+    /// No row can be what is asked for.
+    is_empty: bool,
+    limit: Option<usize>,
+    batch_rows: usize,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl TableScan {
+    pub fn new(
+        source: &Source,
+        moment: Arc<SharedMoment>,
+        columns: Vec<(Column, Role)>,
+        schema: SchemaRef,
+        bounds: Bounds,
+        limit: Option<usize>,
+        batch_rows: usize,
+    ) -> Result<Self, QueryError> {
+        let mut table = moment.engine.live_table(&source.name)?;
+        let keys = source.schema.key.len();
+        let mut wanted = vec![false; source.schema.value.len()];
+        for (_, role) in &columns {
+            if let Role::Slot(slot) = role
+                && let Some(wanted) = slot.checked_sub(keys).and_then(|index| wanted.get_mut(index))
+            {
+                *wanted = true;
+            }
+        }
+        table.want_only(wanted);
+        let table = Arc::new(table);
+        let (ranges, is_empty) = bounds.key_ranges();
+        let index = moment.add(table.clone(), ranges.clone());
+        let properties = properties(&schema, table.partition_count());
+        Ok(TableScan {
+            table,
+            moment,
+            index,
+            columns: columns.into(),
+            schema,
+            ranges: ranges.into(),
+            windows: bounds.windows(),
+            is_empty,
+            limit,
+            batch_rows,
+            properties,
+            metrics: ExecutionPlanMetricsSet::new(),
+        })
+    }
+}
+
+/// What is known of the rows of a scan.
+pub(crate) fn properties(schema: &SchemaRef, partitions: usize) -> Arc<PlanProperties> {
+    Arc::new(PlanProperties::new(
+        EquivalenceProperties::new(schema.clone()),
+        Partitioning::UnknownPartitioning(partitions.max(1)),
+        EmissionType::Incremental,
+        Boundedness::Bounded,
+    ))
+}
+
+impl fmt::Debug for TableScan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TableScan({})", self.table.source.name)
+    }
+}
+
+impl DisplayAs for TableScan {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns: Vec<&str> = self.columns.iter().map(|(column, _)| column.name.as_str()).collect();
+        write!(f, "TableScan: {}, columns=[{}]", self.table.source.name, columns.join(", "))?;
+        match self.ranges.len() {
+            0 => {}
+            count => write!(f, ", key ranges={count}")?,
+        }
+        if self.windows != WindowBounds::ALL {
+            f.write_str(", windows bounded")?;
+        }
+        match self.limit {
+            Some(limit) => write!(f, ", limit={limit}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ExecutionPlan for TableScan {
+    fn name(&self) -> &str {
+        "TableScan"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(&self, _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let reading = Reading {
+            table: self.table.clone(),
+            moment: self.moment.clone(),
+            index: self.index,
+            columns: self.columns.clone(),
+            schema: self.schema.clone(),
+            cursor: self.table.cursor(partition, &self.ranges, self.windows),
+            left: if self.is_empty { Some(0) } else { self.limit },
+            batch_rows: self.batch_rows,
+        };
+        Ok(stream::of(self.schema.clone(), reading, BaselineMetrics::new(&self.metrics, partition)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
+
+/// One partition under way.
+struct Reading {
+    table: Arc<LiveTable>,
+    moment: Arc<SharedMoment>,
+    index: usize,
+    columns: Arc<[(Column, Role)]>,
+    schema: SchemaRef,
+    cursor: Cursor,
+    /// Rows that the limit still allows; `None`: without limit.
+    left: Option<usize>,
+    batch_rows: usize,
+}
+
+impl Batches for Reading {
+    fn next(&mut self) -> Result<Option<RecordBatch>, QueryError> {
+        if self.cursor.is_done() || self.left == Some(0) {
+            return Ok(None);
+        }
+        let snapshot = self.moment.snapshot(self.index)?;
+        let most = self.left.map_or(self.batch_rows, |left| left.min(self.batch_rows));
+        let mut batch = BatchBuilder::new(self.schema.clone(), self.columns.clone(), most);
+        self.table.read(&snapshot, &mut self.cursor, &mut |row| batch.push(row))?;
+        self.left = self.left.map(|left| left.saturating_sub(batch.rows()));
+        match batch.rows() {
+            0 => Ok(None),
+            _ => Ok(Some(batch.finish().map_err(|error| QueryError::internal(error.to_string()))?)),
+        }
+    }
+}
