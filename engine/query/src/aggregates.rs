@@ -186,7 +186,8 @@ impl Accumulator for Accumulated {
     }
 }
 
-fn scalar(value: &Value, sql_type: &SqlType) -> Result<ScalarValue> {
+/// A value as DataFusion's.
+pub(crate) fn scalar(value: &Value, sql_type: &SqlType) -> Result<ScalarValue> {
     let mut builder = ColumnBuilder::new(sql_type, 1);
     builder.push(value);
     ScalarValue::try_from_array(&builder.finish()?, 0)

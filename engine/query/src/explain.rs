@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::Result;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::metrics::MetricsSet;
@@ -24,9 +24,13 @@ pub(crate) async fn explain(plan: &Planned, kind: Explain) -> Result<RecordBatch
     }
     let mut lines = Vec::new();
     show(&plan.physical, 0, kind == Explain::Analyze, &mut lines);
-    let schema = Arc::new(Schema::new(vec![Field::new("PLAN", DataType::Utf8, true)]));
     let column: ArrayRef = Arc::new(StringArray::from(lines));
-    Ok(RecordBatch::try_new(schema, vec![column])?)
+    Ok(RecordBatch::try_new(schema(), vec![column])?)
+}
+
+/// What the answer consists of.
+pub(crate) fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new("PLAN", DataType::Utf8, true)]))
 }
 
 fn show(node: &Arc<dyn ExecutionPlan>, depth: usize, measured: bool, lines: &mut Vec<String>) {

@@ -19,6 +19,7 @@ use tidemill_parser::did_you_mean;
 use crate::dialect::{Parsed, call, span_of, text};
 use crate::error::QueryError;
 use crate::functions;
+use crate::special;
 use crate::table::visible_columns;
 
 /// A query in DataFusion's words.
@@ -137,6 +138,12 @@ impl VisitorMut for Rewriter<'_> {
 
 impl Rewriter<'_> {
     fn rewritten(&mut self, expr: &mut Expr) -> Result<Option<Expr>, QueryError> {
+        if let Some(mut call) = special::call_of(expr) {
+            if let Expr::Function(function) = &mut call {
+                short_numbers(function);
+            }
+            return Ok(Some(call));
+        }
         match expr {
             Expr::BinaryOp { left, op: BinaryOperator::Arrow, right } => match &mut **right {
                 Expr::Identifier(field) => Ok(Some(call("get_field", vec![take(left), text(field.value.clone())]))),
@@ -180,33 +187,12 @@ impl Rewriter<'_> {
                 let number = expr.clone();
                 Ok(Some(cast(number, DataType::Double(ast::ExactNumberInfo::None))))
             }
-            Expr::Function(function) => self.function(function),
+            Expr::Function(function) => {
+                short_numbers(function);
+                Ok(None)
+            }
             _ => Ok(None),
         }
-    }
-
-    /// A call of the dialect's functions.
-    fn function(&mut self, function: &mut Function) -> Result<Option<Expr>, QueryError> {
-        let [part] = function.name.0.as_slice() else { return Ok(None) };
-        let Some(name) = part.as_ident().map(|ident| ident.value.clone()) else { return Ok(None) };
-        if registry::scalar(&name).is_none() && !matches!(name.as_str(), "make_array" | "named_struct") {
-            return Ok(None);
-        }
-        let FunctionArguments::List(list) = &mut function.args else { return Ok(None) };
-        let mut args: Vec<&mut Expr> = Vec::new();
-        for arg in &mut list.args {
-            match arg {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) => args.push(arg),
-                _ => return Ok(None),
-            }
-        }
-        for arg in args {
-            // A whole number is an INTEGER where it fits one, as in the dialect.
-            if is_short_number(arg) {
-                *arg = cast(arg.clone(), DataType::Int(None));
-            }
-        }
-        Ok(None)
     }
 
     /// A call with a lambda or a unit of time, as a call of a function that is made for it: before anything within is
@@ -301,6 +287,20 @@ impl Rewriter<'_> {
     }
 }
 
+/// A whole number that a function of the dialect is called with is an INTEGER where it fits one, as in the dialect.
+fn short_numbers(function: &mut Function) {
+    let [part] = function.name.0.as_slice() else { return };
+    let Some(name) = part.as_ident() else { return };
+    if registry::scalar(&name.value).is_none() && !matches!(name.value.as_str(), "make_array" | "named_struct") {
+        return;
+    }
+    for arg in special::args_of(function).into_iter().flatten() {
+        if is_short_number(arg) {
+            *arg = cast(take(arg), DataType::Int(None));
+        }
+    }
+}
+
 fn all_of(name: &Ident) -> SelectItem {
     SelectItem::QualifiedWildcard(
         SelectItemQualifiedWildcardKind::ObjectName(ObjectName::from(vec![name.clone()])),
@@ -316,6 +316,22 @@ fn name_of(factor: &TableFactor) -> Option<&String> {
     }
 }
 
+/// Stands before the name of a field while the expression around it is looked through: it is no column.
+const FIELD: char = '\0';
+
+/// `f` of `s->f` and of `s->f[1]`.
+fn field_behind_arrow(expr: &mut Expr) -> Option<&mut Ident> {
+    let Expr::BinaryOp { op: BinaryOperator::Arrow, right, .. } = expr else { return None };
+    match &mut **right {
+        Expr::Identifier(field) => Some(field),
+        Expr::CompoundFieldAccess { root, .. } => match &mut **root {
+            Expr::Identifier(field) => Some(field),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Makes columns in a lambda's body that are not its own parameters arguments of the call.
 struct FreeColumns<'a> {
     bound: Vec<String>,
@@ -325,8 +341,19 @@ struct FreeColumns<'a> {
 impl VisitorMut for FreeColumns<'_> {
     type Break = QueryError;
 
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<QueryError> {
+        if let Some(field) = field_behind_arrow(expr) {
+            field.value.insert(0, FIELD);
+        }
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<QueryError> {
+        if let Some(field) = field_behind_arrow(expr) {
+            field.value = field.value.trim_start_matches(FIELD).to_owned();
+        }
         match expr {
+            Expr::Identifier(name) if name.value.starts_with(FIELD) => {}
             Expr::Identifier(name) if self.bound.contains(&name.value) || name.quote_style.is_none() && is_unit(&name.value) => {}
             Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
                 let argument = Ident::new(functions::argument(self.given.len()));

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
@@ -19,11 +20,12 @@ use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use tidemill_engine::Engine;
 use tidemill_engine::engine::SessionProperties;
-use tidemill_engine::types::{Column, Value};
+use tidemill_engine::types::{Column, SqlType, Value};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
+use crate::aggregates::scalar;
 use crate::catalog::{self, CATALOG, SCHEMA};
 use crate::cooperation::Yielding;
 use crate::dialect::{self, Explain};
@@ -32,16 +34,20 @@ use crate::explain;
 use crate::moment::SharedMoment;
 use crate::rewrite;
 use crate::types::sql_type;
-use crate::{aggregates, functions, values};
+use crate::{aggregates, functions, parameters, values};
 
 /// Threads that read stores and topics for queries.
 const READING_THREADS: usize = 16;
+/// Stack of a thread, of which only what is used takes memory: planning goes down as deep as a query nests.
+const STACK_BYTES: usize = 32 << 20;
 /// Batches that wait for a client.
 const WAITING_BATCHES: usize = 2;
 /// Bytes that all queries may spill.
 const MAX_SPILLED_BYTES: u64 = 16 << 30;
 /// Consumers of memory that a message names.
 const NAMED_CONSUMERS: usize = 3;
+/// Parameters of a query.
+const MAX_PARAMETERS: usize = 65_535;
 
 /// What queries may take.
 #[derive(Debug, Clone)]
@@ -79,9 +85,30 @@ impl Drop for Ready {
     }
 }
 
+/// What is asked.
+#[derive(Debug, Clone, Default)]
+pub struct Question {
+    pub text: String,
+    /// What stands for `$1` and so on, with its type.
+    pub parameters: Vec<(SqlType, Value)>,
+    pub session: SessionProperties,
+}
+
+/// What is known of a query before it is run.
+#[derive(Debug, Clone)]
+pub struct Described {
+    /// The types of `$1` and so on; `None`: the query allows any.
+    pub parameters: Vec<Option<SqlType>>,
+    pub columns: Vec<Column>,
+    pub schema: SchemaRef,
+}
+
 /// An answer under way. Dropping it ends the query.
 pub struct Answer {
+    /// Its columns, in the dialect's types.
     pub columns: Vec<Column>,
+    /// The same in Arrow's: the batches have these types, the names stand here.
+    pub schema: SchemaRef,
     batches: mpsc::Receiver<Result<RecordBatch, QueryError>>,
     running: AbortHandle,
 }
@@ -114,7 +141,32 @@ impl QueryService {
     ///
     /// # Errors
     /// It is wrong, with the place where. What goes wrong later comes out of the answer.
-    pub async fn ask(&self, text: &str, session: SessionProperties) -> Result<Answer, QueryError> {
+    pub async fn ask(&self, question: Question) -> Result<Answer, QueryError> {
+        let service = self.0.clone();
+        let ready = self.made_ready().await?;
+        let (planned, plan) = oneshot::channel();
+        let (sender, batches) = mpsc::channel(WAITING_BATCHES);
+        let asked = service.asked(ready, question);
+        let running = ready.runtime()?.spawn(asked.run(planned, sender)).abort_handle();
+        // Ends the query where its client leaves before it is planned.
+        let mut answer = Answer { columns: Vec::new(), schema: Arc::new(Schema::empty()), batches, running };
+        (answer.columns, answer.schema) = plan.await.map_err(|_| QueryError::internal("planning the query broke off"))??;
+        Ok(answer)
+    }
+
+    /// Says what a query's parameters and columns are, without running it. Parameters that are given say their types.
+    ///
+    /// # Errors
+    /// It is wrong, with the place where.
+    pub async fn describe(&self, question: Question) -> Result<Described, QueryError> {
+        let service = self.0.clone();
+        let ready = self.made_ready().await?;
+        let asked = service.asked(ready, question);
+        let running = ready.runtime()?.spawn(asked.describe());
+        running.await.map_err(|_| QueryError::internal("planning the query broke off"))?
+    }
+
+    async fn made_ready(&self) -> Result<&Ready, QueryError> {
         let service = &self.0;
         if service.ready.get().is_none() {
             // That takes a moment.
@@ -122,27 +174,27 @@ impl QueryService {
             let made = tokio::task::spawn_blocking(move || making.ready().map(|_| ())).await;
             made.map_err(|error| QueryError::internal(format!("making the session broke off: {error}")))??;
         }
-        let ready = service.ready()?;
-        let runtime = ready.runtime.as_ref().ok_or_else(|| QueryError::internal("the service ends"))?;
-        let (planned, plan) = oneshot::channel();
-        let (sender, batches) = mpsc::channel(WAITING_BATCHES);
-        let asked = Asked {
-            engine: service.engine.clone(),
-            base: ready.session.clone(),
-            text: text.to_owned(),
-            session,
-            settings: service.settings.clone(),
-            deadline: Instant::now() + service.settings.timeout,
-        };
-        let running = runtime.spawn(asked.run(planned, sender)).abort_handle();
-        // Ends the query where its client leaves before it is planned.
-        let mut answer = Answer { columns: Vec::new(), batches, running };
-        answer.columns = plan.await.map_err(|_| QueryError::internal("planning the query broke off"))??;
-        Ok(answer)
+        service.ready()
+    }
+}
+
+impl Ready {
+    fn runtime(&self) -> Result<&Runtime, QueryError> {
+        self.runtime.as_ref().ok_or_else(|| QueryError::internal("the service ends"))
     }
 }
 
 impl Service {
+    fn asked(&self, ready: &Ready, question: Question) -> Asked {
+        Asked {
+            engine: self.engine.clone(),
+            base: ready.session.clone(),
+            question,
+            deadline: Instant::now() + self.settings.timeout,
+            settings: self.settings.clone(),
+        }
+    }
+
     fn ready(&self) -> Result<&Ready, QueryError> {
         self.ready.get_or_init(|| self.make_ready()).as_ref().map_err(Clone::clone)
     }
@@ -153,6 +205,7 @@ impl Service {
             .worker_threads(threads)
             .max_blocking_threads(READING_THREADS)
             .thread_name("query")
+            .thread_stack_size(STACK_BYTES)
             .enable_time()
             .build()
             .map_err(|error| QueryError::internal(format!("no threads for queries: {error}")))?;
@@ -198,11 +251,13 @@ impl Service {
 struct Asked {
     engine: Arc<Engine>,
     base: SessionState,
-    text: String,
-    session: SessionProperties,
+    question: Question,
     settings: Settings,
     deadline: Instant,
 }
+
+/// What an answer's rows consist of.
+type Columns = (Vec<Column>, SchemaRef);
 
 /// A query that can be run.
 pub(crate) struct Planned {
@@ -213,13 +268,13 @@ pub(crate) struct Planned {
 }
 
 impl Asked {
-    async fn run(self, planned: oneshot::Sender<Result<Vec<Column>, QueryError>>, rows: mpsc::Sender<Result<RecordBatch, QueryError>>) {
+    async fn run(self, planned: oneshot::Sender<Result<Columns, QueryError>>, rows: mpsc::Sender<Result<RecordBatch, QueryError>>) {
         let deadline = tokio::time::Instant::from_std(self.deadline);
         let limit = self.settings.memory_bytes;
         let plan = match tokio::time::timeout_at(deadline, self.plan()).await {
             Ok(Ok(plan)) => plan,
             Ok(Err(error)) => {
-                let _ = planned.send(Err(error.quoting(&self.text)));
+                let _ = planned.send(Err(error.quoting(&self.question.text)));
                 return;
             }
             Err(_) => {
@@ -232,8 +287,8 @@ impl Asked {
                 let explained = tokio::time::timeout_at(deadline, explain::explain(&plan, explain)).await;
                 match explained {
                     Ok(Ok(batch)) => {
-                        let columns = columns(&batch.schema());
-                        let _ = planned.send(Ok(columns));
+                        let schema = batch.schema();
+                        let _ = planned.send(Ok((columns(&schema), schema)));
                         let _ = rows.send(Ok(batch)).await;
                     }
                     Ok(Err(error)) => drop(planned.send(Err(told(&error, limit)))),
@@ -249,7 +304,7 @@ impl Asked {
                 }
             },
         };
-        if planned.send(Ok(named_columns(&plan))).is_err() {
+        if planned.send(Ok(named_columns(&plan.physical.schema(), &plan.logical))).is_err() {
             return;
         }
         loop {
@@ -280,42 +335,111 @@ impl Asked {
         ))
     }
 
-    async fn plan(&self) -> Result<Planned, QueryError> {
+    async fn describe(self) -> Result<Described, QueryError> {
+        let described = async {
+            let logical = self.logical().await?;
+            let limit = self.settings.memory_bytes;
+            let types = logical.plan.get_parameter_types().map_err(|error| told(&error, limit))?;
+            let count = types.keys().filter_map(|name| name.strip_prefix('$')?.parse::<usize>().ok()).max().unwrap_or(0);
+            if count > MAX_PARAMETERS {
+                return Err(QueryError::user(format!("${count} is out of range: a query has up to {MAX_PARAMETERS} parameters")));
+            }
+            let parameter = |index: usize| types.get(&format!("${}", index + 1)).and_then(Option::as_ref).map(sql_type);
+            let parameters = (0..count.max(self.question.parameters.len())).map(parameter).collect();
+            let (columns, schema) = match logical.explain {
+                Some(_) => (columns(&explain::schema()), explain::schema()),
+                None => named_columns(logical.plan.schema().as_arrow(), &logical.plan),
+            };
+            Ok(Described { parameters, columns, schema })
+        };
+        let deadline = tokio::time::Instant::from_std(self.deadline);
+        let described = tokio::time::timeout_at(deadline, described).await.unwrap_or_else(|_| Err(self.too_long()));
+        described.map_err(|error| error.quoting(&self.question.text))
+    }
+
+    async fn logical(&self) -> Result<Logical, QueryError> {
         let limit = self.settings.memory_bytes;
-        let parsed = dialect::parse(&self.text)?;
+        let Question { text, parameters, session } = &self.question;
+        if parameters.len() > MAX_PARAMETERS {
+            return Err(QueryError::user(format!("{} parameters are given; {MAX_PARAMETERS} are allowed", parameters.len())));
+        }
+        let parsed = dialect::parse(text)?;
         let (explain, all_columns) = (parsed.explain, parsed.names_pseudo_columns);
         let catalog = self.engine.catalog();
         let rewritten = rewrite::rewrite(parsed, &catalog)?;
         let moment = Arc::new(SharedMoment::new(self.engine.clone()));
-        let list = catalog::of(&catalog, &moment, &self.session, all_columns);
+        let list = catalog::of(&catalog, &moment, session, all_columns);
         // Not built anew: the names that DataFusion's functions have besides would take the dialect's places again.
         let mut state = self.base.clone();
         state.register_catalog_list(list);
         for function in rewritten.functions {
             state.register_udf(function).map_err(|error| told(&error, limit))?;
         }
-        let statement = datafusion::sql::parser::Statement::Statement(Box::new(ast::Statement::Query(rewritten.query)));
-        let logical = state.statement_to_plan(statement).await.map_err(|error| told(&error, limit))?;
+        let mut statement = ast::Statement::Query(rewritten.query);
+        if !parameters.is_empty() {
+            let types = parameters.iter().map(|(sql_type, _)| parameters::type_of(sql_type)).collect::<Result<_, _>>()?;
+            statement = ast::Statement::Prepare { name: ast::Ident::new("asked"), data_types: types, statement: Box::new(statement) };
+        }
+        let statement = datafusion::sql::parser::Statement::Statement(Box::new(statement));
+        let mut plan = state.statement_to_plan(statement).await.map_err(|error| told(&error, limit))?;
+        let mut types = Vec::new();
+        if let LogicalPlan::Statement(datafusion::logical_expr::Statement::Prepare(prepared)) = plan {
+            plan = Arc::unwrap_or_clone(prepared.input);
+            types = prepared.fields;
+        }
         let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        only_queries.verify_plan(&logical).map_err(|error| told(&error, limit))?;
-        let physical = state.create_physical_plan(&logical).await.map_err(|error| told(&error, limit))?;
-        Ok(Planned { state, logical, physical, explain })
+        only_queries.verify_plan(&plan).map_err(|error| told(&error, limit))?;
+        Ok(Logical { state, plan, types, explain })
+    }
+
+    async fn plan(&self) -> Result<Planned, QueryError> {
+        let limit = self.settings.memory_bytes;
+        let Logical { state, plan, types, explain } = self.logical().await?;
+        let wanted = plan.get_parameter_types().map_err(|error| told(&error, limit))?;
+        let given = self.question.parameters.len();
+        if let Some(name) = wanted.keys().find(|name| name.strip_prefix('$').and_then(|n| n.parse().ok()).is_none_or(|n: usize| n > given))
+        {
+            return Err(QueryError::user(format!("No value is given for the parameter {name}")));
+        }
+        let plan = match given {
+            0 => plan,
+            _ => {
+                let given = self.question.parameters.iter().zip(&types);
+                let values = given.map(|((sql_type, value), field)| scalar(value, sql_type)?.cast_to(field.data_type()));
+                let values = values.collect::<Result<Vec<_>, _>>();
+                let bound = values.and_then(|values| plan.with_param_values(values));
+                bound.map_err(|error| told(&error, limit))?
+            }
+        };
+        let physical = state.create_physical_plan(&plan).await.map_err(|error| told(&error, limit))?;
+        Ok(Planned { state, logical: plan, physical, explain })
     }
 }
 
-fn columns(schema: &arrow::datatypes::Schema) -> Vec<Column> {
+/// A query that has a meaning.
+struct Logical {
+    state: SessionState,
+    plan: LogicalPlan,
+    /// Those of the parameters that were given.
+    types: Vec<FieldRef>,
+    explain: Option<Explain>,
+}
+
+fn columns(schema: &Schema) -> Vec<Column> {
     schema.fields().iter().map(|field| Column::new(field.name(), sql_type(field.data_type()))).collect()
 }
 
 /// The columns of the answer. Those of several sources that have one name bear their source's before it.
-fn named_columns(plan: &Planned) -> Vec<Column> {
-    let mut columns = columns(&plan.physical.schema());
+fn named_columns(schema: &Schema, plan: &LogicalPlan) -> Columns {
+    let mut columns = columns(schema);
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-    for (column, (qualifier, _)) in columns.iter_mut().zip(plan.logical.schema().iter()) {
+    for (column, (qualifier, _)) in columns.iter_mut().zip(plan.schema().iter()) {
         let is_twice = names.iter().filter(|name| **name == column.name).count() > 1;
         if let (true, Some(qualifier)) = (is_twice, qualifier) {
             column.name = format!("{}_{}", qualifier.table(), column.name);
         }
     }
-    columns
+    let fields = schema.fields().iter().zip(&columns);
+    let fields: Vec<_> = fields.map(|(field, column)| field.as_ref().clone().with_name(&column.name)).collect();
+    (columns, Arc::new(Schema::new(fields)))
 }
