@@ -5,6 +5,7 @@ mod client;
 mod conformance;
 mod connector;
 mod datagen;
+mod doctor;
 mod logging;
 mod run;
 mod server;
@@ -30,6 +31,8 @@ struct Cli {
 enum Command {
     /// Run queries and answer over HTTP
     Server(server::ServerArgs),
+    /// Look at a data folder and its topics: what is sound, what a start would restore, what is left over
+    Doctor(doctor::DoctorArgs),
     /// Run scripts, on a server or in process
     Run(run::RunArgs),
     /// Run tests: statements, rows in, assertions on what comes out
@@ -54,6 +57,7 @@ fn main() {
     };
     let code = match cli.command {
         Command::Server(args) => server::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Test(args) => testing::run(&args),
         Command::Datagen(args) => client_runtime.block_on(datagen::run(args)),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tidemill_parser::ast::{AlterSource, CreateSource, DataType, Ident, SpannedStatement, Statement};
 
 use super::command::{Action, CommandOutcome};
+use super::leftovers::Intent;
 use super::topic_name::check_topic_name;
 use super::{CommandState, Engine, EngineError, LogAway, SessionProperties};
 use crate::analyze::{self, Action as SourceAction};
@@ -80,7 +81,12 @@ impl Engine {
         let Some(mut commands) = self.commands.try_lock_for(STATEMENT_PATIENCE) else {
             return Err(EngineError::external("Another statement is still being carried out. Nothing was done; try again later."));
         };
+        // No statement goes into a topic that is not the one that the others are in.
+        self.check_command_log(&mut commands)?;
         self.catch_up(&mut commands)?;
+        if let Some(problem) = commands.log.problem() {
+            return Err(EngineError::external(problem));
+        }
         commands.given = closed(&statement.text);
         commands.deleted = None;
         let mut outcome = self.carry_out(&mut commands, statement, session, &known.recalling())?;
@@ -88,6 +94,7 @@ impl Engine {
         drop(commands);
         if let Some(format) = deleted {
             outcome.warnings.extend(self.delete_subjects(&format));
+            self.is_done(&format.topic);
         }
         Ok(outcome)
     }
@@ -156,7 +163,9 @@ impl Engine {
         });
         let query_id = query.as_ref().map(|q| q.query_id.clone());
         let source = Source { created_by: query_id.clone(), ..source };
+        let topic = source.format.topic.clone();
         let sequence_number = self.append_and_apply(commands, &statement_text, session, Action::PutSource(Box::new(source), query))?;
+        self.is_done(&topic);
         Ok(CommandOutcome {
             statement_text,
             command_id: format!("{}/`{name}`/create", kind.lower()),
@@ -214,11 +223,20 @@ impl Engine {
         if let Some(retention) = settings.retention_ms {
             config.insert("retention.ms".to_owned(), retention.to_string());
         }
-        let spec = TopicSpec { name: source.format.topic.clone(), partitions: settings.partitions, replicas: settings.replicas, config };
+        let topic = &source.format.topic;
+        let spec = TopicSpec { name: topic.clone(), partitions: settings.partitions, replicas: settings.replicas, config };
+        self.intend(topic, &Intent::Make { source: source.name.clone(), made: None })?;
         match self.log.create_topic(&spec) {
-            Ok(()) | Err(LogError::TopicExists(_)) => Ok(()),
-            Err(error) => Err(error.into()),
+            Ok(()) => {}
+            // It is somebody else's.
+            Err(LogError::TopicExists(_)) => {
+                self.is_done(topic);
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
         }
+        let made = self.log.identify(&[topic])?.first().copied().flatten();
+        self.intend(topic, &Intent::Make { source: source.name.clone(), made })
     }
 
     fn alter_source(

@@ -72,6 +72,9 @@ impl Engine {
             shared.map_err(|error| EngineError { code: Some(ErrorKind::Request), ..error })?;
         }
         outcome.message = format!("Source `{name}` (topic: {topic}) was dropped.");
+        if drop.delete_topic {
+            self.intend_deletion(source)?;
+        }
         outcome.sequence_number =
             Some(self.append_and_apply(commands, &outcome.statement_text, session, Action::DropSource { name: name.clone() })?);
         if drop.delete_topic {
@@ -79,7 +82,9 @@ impl Engine {
             match self.log.delete_topic(&topic) {
                 Ok(()) | Err(crate::log::LogError::UnknownTopic(_)) => commands.deleted = Some(source.format.clone()),
                 // The source is gone all the same: what is left is said.
-                Err(error) => outcome.warnings.push(format!("The topic {topic} was not deleted, and is still there: {error}")),
+                Err(error) => outcome
+                    .warnings
+                    .push(format!("The topic {topic} was not deleted, and is still there until the next start of the server: {error}")),
             }
             points::reach(Point::DropDone);
         }

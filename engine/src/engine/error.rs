@@ -129,7 +129,7 @@ impl From<StartError> for EngineError {
             StartError::Log(error) => error.into(),
             StartError::State(error) => error.into(),
             StartError::NotCopartitioned(message) | StartError::ReadTwice(message) => EngineError::user(message),
-            StartError::StillEnding(_) | StartError::Abandoned => EngineError::user(error.to_string()),
+            StartError::StillEnding(_) | StartError::Abandoned | StartError::Swapped(_) => EngineError::user(error.to_string()),
             StartError::CalledOff | StartError::NoThread(_) => EngineError::external(error.to_string()),
             StartError::Plan(error) => EngineError::internal(error.0),
         }

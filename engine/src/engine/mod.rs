@@ -8,6 +8,7 @@ mod command;
 mod command_log;
 mod config;
 mod ddl;
+pub mod doctor;
 mod drop;
 mod error;
 mod explain;
@@ -15,6 +16,9 @@ mod flow;
 mod insert;
 mod inserting;
 mod json_row;
+mod leftovers;
+#[cfg(test)]
+mod leftovers_tests;
 mod open;
 mod persistent;
 mod pull;
@@ -76,6 +80,8 @@ pub struct Engine {
     readonly_topics: readonly::ReadonlyTopics,
     /// Held while a statement changes something.
     commands: Mutex<CommandState>,
+    /// What is wrong with the command log; read without the lock above.
+    command_problem: Mutex<Option<String>>,
     /// Commands that were carried out; read without the lock, which a statement may hold for as long as the log is away.
     carried_out: AtomicUsize,
     inserts: insert::Inserter,
@@ -86,14 +92,20 @@ pub struct Engine {
     deposed: OnceLock<String>,
 }
 
-/// The command log and how many commands it holds.
+/// The command log, and what it is needed for now.
 struct CommandState {
     log: CommandLog,
-    count: usize,
     /// The statement that is being carried out, in its author's words.
     given: String,
     /// The topic that it deleted.
     deleted: Option<TopicFormat>,
+}
+
+impl CommandState {
+    /// How many commands there were.
+    fn count(&self) -> usize {
+        self.log.count()
+    }
 }
 
 /// Properties that hold for one statement: the engine's defaults, then the session's, by name without the
@@ -257,21 +269,16 @@ impl Engine {
     ) -> Result<i64, EngineError> {
         let given = Some(std::mem::take(&mut commands.given)).filter(|given| given != statement && !given.is_empty());
         let command = Command { version: COMMAND_VERSION, statement: statement.to_owned(), properties: session.0.clone(), given, action };
+        let number = command::sequence_number(commands.count());
         match commands.log.append(&command, self.clock.now_ms()) {
-            Ok(()) => commands.log.note(true),
-            Err(error) if error.blame == Blame::External => {
-                commands.log.note(false);
-                return Err(EngineError::external(format!(
-                    "{}. If the statement was written to the command topic before that, it is carried out once the log is back; else \
-                     nothing of it was done",
-                    error.message
-                )));
-            }
-            Err(error) => return Err(error),
+            Ok(()) => Ok(number),
+            Err(error) if error.blame == Blame::External => Err(EngineError::external(format!(
+                "{}. If the statement was written to the command topic before that, it is carried out once the log is back; else nothing \
+                 of it was done",
+                error.message
+            ))),
+            Err(error) => Err(error),
         }
-        let number = command::sequence_number(commands.count);
-        commands.count += 1;
-        Ok(number)
     }
 
     /// The statements that the command log holds, first to last, in their authors' words; but for the one that declares the
@@ -280,10 +287,16 @@ impl Engine {
     /// # Errors
     /// The log is away.
     pub fn past_statements(&self) -> Result<Vec<String>, EngineError> {
-        let commands: Vec<Command> = self.commands.lock().log.read_all()?;
-        let declared_here = |command: &Command| matches!(&command.action, Action::PutSource(source, _) if Some(&source.name) == self.config.processing_log_stream.as_ref());
-        let skipped = usize::from(commands.first().is_some_and(declared_here));
-        Ok(commands.into_iter().skip(skipped).map(|command| command.given.unwrap_or(command.statement)).collect())
+        let past = self.commands.lock().log.past()?;
+        let stream = self.config.processing_log_stream.as_ref();
+        let skipped = usize::from(past.first().is_some_and(|first| first.declares.is_some() && first.declares.as_ref() == stream));
+        Ok(past.into_iter().skip(skipped).map(|statement| statement.given).collect())
+    }
+
+    /// What is wrong with the command log, what that means and the way out; `None`: nothing. Statements that change something are
+    /// refused where something is.
+    pub fn command_log_problem(&self) -> Option<String> {
+        self.command_problem.lock().clone()
     }
 
     /// Keeps a statement in the command log that changed nothing there.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
 
-use super::command::{Action, COMMAND_VERSION, Command};
-use super::command_log::{self, CommandLog};
+use super::command::{Action, Command};
+use super::command_log::{self, CommandLog, Opened};
 use super::insert::Inserter;
 use super::queries::{QueryKind, QueryRegistry};
 use super::readonly::ReadonlyTopics;
@@ -121,9 +121,7 @@ impl Engine {
             max_rows_per_record: crate::pace::MAX_ROWS_PER_RECORD,
         };
         let runtime = Runtime::start(parts, runtime_config).map_err(|e| EngineError::internal(format!("worker threads: {e}")))?;
-        command_log::ensure_topic(&*log, &config)?;
-        let mut command_log = CommandLog::open(log.clone(), &config)?;
-        let commands: Vec<Command> = command_log.read_new()?;
+        let Opened { log: command_log, commands } = CommandLog::open(log.clone(), &runtime.parts().state, &config)?;
         points::reach(Point::OpenCommands);
         let engine = Arc::new(Engine {
             inserts: Inserter::new(log.clone()),
@@ -135,8 +133,9 @@ impl Engine {
             catalog: RwLock::new(Arc::new(Catalog::default())),
             queries: QueryRegistry::default(),
             readonly_topics: ReadonlyTopics::new(&config.readonly_topics)?,
-            carried_out: AtomicUsize::new(commands.len()),
-            commands: Mutex::new(CommandState { log: command_log, count: commands.len(), given: String::new(), deleted: None }),
+            carried_out: AtomicUsize::new(command_log.count()),
+            command_problem: Mutex::new(command_log.problem()),
+            commands: Mutex::new(CommandState { log: command_log, given: String::new(), deleted: None }),
             supervisor: Supervisor::default(),
             claim,
             deposed: OnceLock::new(),
@@ -144,6 +143,7 @@ impl Engine {
         });
         engine.replay(commands)?;
         points::reach(Point::OpenReplayed);
+        engine.clear_leftovers();
         engine.declare_processing_log()?;
         let supervised = engine.supervisor.start(Arc::downgrade(&engine));
         supervised.map_err(|e| EngineError::internal(format!("a thread for supervision: {e}")))?;
@@ -153,7 +153,6 @@ impl Engine {
     fn replay(self: &Arc<Self>, commands: Vec<Command>) -> Result<(), EngineError> {
         let mut pending = IndexMap::new();
         for command in commands {
-            check_version(&command)?;
             let session = SessionProperties(command.properties);
             self.apply(command.action, &session, &mut Mode::Replay(&mut pending))?;
         }
@@ -178,9 +177,23 @@ impl Engine {
     ) -> Result<i64, EngineError> {
         let number = self.append(commands, statement, session, action.clone())?;
         let applied = self.apply(action, session, &mut Mode::Live);
-        self.carried_out.store(commands.count, Ordering::Release);
+        self.carried_out.store(commands.count(), Ordering::Release);
         points::reach(Point::CommandApplied);
         applied.map(|()| number)
+    }
+
+    /// Looks at the command topic, which may have been deleted or written to by others: heals it where that can be.
+    ///
+    /// # Errors
+    /// The log does not answer.
+    pub(super) fn check_command_log(&self, commands: &mut CommandState) -> Result<(), EngineError> {
+        let checked = commands.log.check();
+        self.note_command_log(commands);
+        checked
+    }
+
+    fn note_command_log(&self, commands: &CommandState) {
+        *self.command_problem.lock() = commands.log.problem();
     }
 
     /// Carries out what was written to the command log though its append failed: whoever asked for it was told that this may
@@ -189,12 +202,12 @@ impl Engine {
         if !commands.log.is_uncertain() {
             return Ok(());
         }
-        for command in commands.log.read_new::<Command>()? {
-            check_version(&command)?;
+        let new = commands.log.read_new();
+        self.note_command_log(commands);
+        for command in new? {
             tracing::info!(statement = command.statement, "carrying out a statement that was written when the log went away");
-            commands.count += 1;
             let applied = self.apply(command.action, &SessionProperties(command.properties), &mut Mode::Live);
-            self.carried_out.store(commands.count, Ordering::Release);
+            self.carried_out.store(commands.count(), Ordering::Release);
             applied?;
         }
         Ok(())
@@ -294,11 +307,15 @@ impl Engine {
                     }
                     match query {
                         _ if paused => self.runtime.pause(id),
-                        Some(query) if matches!(query.state(), QueryState::Failed(_)) => {
-                            query.care.ask();
-                            self.supervisor.kick();
-                        }
-                        _ => self.runtime.resume(id),
+                        Some(query) => match query.state() {
+                            QueryState::Failed(failure) => {
+                                query.care.accept(failure.swapped);
+                                query.care.ask();
+                                self.supervisor.kick();
+                            }
+                            _ => self.runtime.resume(id),
+                        },
+                        None => self.runtime.resume(id),
                     }
                 }
             }
@@ -309,7 +326,7 @@ impl Engine {
     fn declare_processing_log(self: &Arc<Self>) -> Result<(), EngineError> {
         let Some(topic) = &self.config.processing_log_topic else { return Ok(()) };
         let Some(stream) = &self.config.processing_log_stream else { return Ok(()) };
-        if self.commands.lock().count > 0 || self.catalog().source(stream).is_some() {
+        if self.commands.lock().count() > 0 || self.command_log_problem().is_some() || self.catalog().source(stream).is_some() {
             return Ok(());
         }
         let text = format!("CREATE STREAM `{stream}` ({}) WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='JSON');", stream_columns());
@@ -326,16 +343,6 @@ fn open_own_registry(config: &EngineConfig, log: &Arc<dyn Log>, clock: &Arc<dyn 
     let RegistryChoice::Own { topic } = &config.registry else { return Ok(None) };
     let topic = topic.clone().unwrap_or_else(|| config.schema_topic());
     Ok(Some(Arc::new(OwnRegistry::open(log.clone(), clock.clone(), &topic, config.command_topic_replicas)?)))
-}
-
-fn check_version(command: &Command) -> Result<(), EngineError> {
-    if command.version <= COMMAND_VERSION {
-        return Ok(());
-    }
-    Err(EngineError::internal(format!(
-        "the command log was written by a later version (commands of version {}, this one reads up to {COMMAND_VERSION})",
-        command.version
-    )))
 }
 
 /// Waits for a log that may be starting as well.

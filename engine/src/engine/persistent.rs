@@ -46,9 +46,10 @@ impl Engine {
         }
         self.ensure_topic(&source)?;
         points::reach(Point::CreateTopicMade);
-        let statement_text = source.statement.clone();
+        let (statement_text, topic) = (source.statement.clone(), source.format.topic.clone());
         let action = Action::StartQuery { plan: Arc::new(plan), sink: Some(Box::new(source)), replaces };
         let sequence_number = self.append_and_apply(commands, &statement_text, session, action)?;
+        self.is_done(&topic);
         points::reach(Point::CreateDone);
         Ok(CommandOutcome { warnings, ..query_created(kind, name, id, statement_text, sequence_number) })
     }
@@ -229,7 +230,7 @@ impl Engine {
     }
 
     pub(super) fn next_query_number(&self, commands: &CommandState) -> i64 {
-        query_number(commands.count)
+        query_number(commands.count())
     }
 
     /// As [`Self::next_query_number`] while no statement is under way; for those who only want to show it.

@@ -73,7 +73,8 @@ impl Changelog {
         self.send(writer, &[], Some(&end), now_ms)
     }
 
-    fn send(&mut self, writer: &mut dyn LogWriter, key: &[u8], value: Option<&[u8]>, now_ms: i64) -> Result<(), LogError> {
+    /// Sends an entry.
+    pub(super) fn send(&mut self, writer: &mut dyn LogWriter, key: &[u8], value: Option<&[u8]>, now_ms: i64) -> Result<(), LogError> {
         let partition: PartitionId = self.partition.partition;
         writer.send(self.handle, OutRecord { partition, timestamp: now_ms, key: Some(key), value, headers: &[] })?;
         self.position.0 += 1;

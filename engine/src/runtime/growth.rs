@@ -35,7 +35,7 @@ enum Growth {
 
 /// For how long a topic must be missing until that is believed, milliseconds: a broker that starts may not know of its topics
 /// yet.
-const MISSING_PATIENCE_MS: i64 = 10_000;
+pub(super) const MISSING_PATIENCE_MS: i64 = 10_000;
 
 /// Decides for one sub-topology; `partitions_of` knows the topics as they are now.
 fn decide(running: &Running, partitions_of: &dyn Fn(&str) -> Option<u32>) -> Growth {

@@ -16,6 +16,9 @@ mod failure_tests;
 mod growth;
 #[cfg(test)]
 mod hostile_tests;
+mod identity;
+#[cfg(test)]
+mod identity_tests;
 mod input;
 #[cfg(test)]
 mod input_tests;
@@ -29,6 +32,7 @@ mod not_yet_tests;
 mod order;
 mod pen;
 mod query_handle;
+mod refill;
 mod restore;
 mod restorers;
 #[cfg(test)]
@@ -59,13 +63,14 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounde
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
-use crate::log::Log;
+use crate::log::{Log, LogError};
 use crate::operators;
 use crate::plan::QueryPlan;
 use crate::processing_log::ProcessingLog;
 use crate::registry::SchemaRegistry;
 use crate::state::{StateDb, StoreReader};
 
+pub use identity::{KnownTopic, KnownTopics, Role, all_known_topics, examine_topic};
 use marks::Marks;
 use pen::Fence;
 pub use pen::Guarantee;
@@ -150,6 +155,10 @@ struct RunningQuery {
     start: Arc<StartQuery>,
     /// Its sub-topologies, in the order of the plan.
     running: Vec<growth::Running>,
+    /// The topics that it runs with.
+    topics: KnownTopics,
+    /// Since when another of its topics has been missing, milliseconds since the epoch.
+    lost_since_ms: Option<i64>,
     /// Since when a topic that it reads has been missing, milliseconds since the epoch.
     missing_since_ms: Option<i64>,
     /// Readers of the query's stores, by store name, one for each partition.
@@ -365,12 +374,21 @@ impl Runtime {
         if let Err(error) = self.parts.state.drop_query(query) {
             tracing::warn!(query, %error, "state of a dropped query remains");
         }
+        let mut remains = false;
         for topic in internal_topics {
-            if let Err(error) = self.parts.log.delete_topic(topic) {
-                tracing::warn!(query, topic, %error, "internal topic of a dropped query remains");
+            match self.parts.log.delete_topic(topic) {
+                Ok(()) | Err(LogError::UnknownTopic(_)) => {}
+                Err(error) => {
+                    remains = true;
+                    tracing::warn!(query, topic, %error, "internal topic of a dropped query remains; the next start deletes it");
+                }
             }
         }
         self.marks.forget(&*self.parts.log, query, self.parts.clock.now_ms());
+        // What is remembered of them is how the next start finds them.
+        if !remains && let Err(error) = identity::forget_topics(&self.parts.state, query) {
+            tracing::warn!(query, %error, "the topics of a dropped query stay in mind");
+        }
         if let Err(error) = self.parts.log.delete_group(&self.group(query)) {
             tracing::debug!(query, %error, "consumer group of a dropped query remains");
         }
@@ -380,13 +398,12 @@ impl Runtime {
     /// Names of the topics that a query keeps to itself: repartition topics and changelogs.
     pub fn internal_topics(&self, plan: &QueryPlan) -> Vec<String> {
         let Ok(specs) = operators::split(plan) else { return Vec::new() };
-        let group = self.group(&plan.query_id);
         let mut topics = Vec::new();
         for spec in specs {
             topics.extend(spec.sinks.iter().filter(|s| s.is_repartition).map(|s| s.topic.clone()));
             if !self.parts.log.is_atomic() {
-                topics.extend(spec.keeps_order.then(|| start::order_topic(&group, spec.id)));
-                topics.extend(spec.stores.iter().filter(|s| s.changelog).map(|s| format!("{group}-{}-changelog", s.name)));
+                topics.extend(spec.keeps_order.then(|| start::order_topic(&self.group(&plan.query_id), spec.id)));
+                topics.extend(spec.stores.iter().filter(|s| s.changelog).map(|s| self.changelog_name(&plan.query_id, &s.name)));
             }
         }
         topics

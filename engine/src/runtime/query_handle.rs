@@ -22,6 +22,8 @@ pub struct QueryFailure {
     pub cause: FailureCause,
     /// A topic that is not there: when it comes back, it is another one of the same name.
     pub gone: Option<String>,
+    /// A topic that is another one than before; a RESUME says to go on with it.
+    pub swapped: Option<String>,
 }
 
 /// What is to change before it can go on.
@@ -37,11 +39,16 @@ pub enum FailureCause {
 
 impl QueryFailure {
     pub fn outside(reason: impl Into<String>) -> Self {
-        QueryFailure { reason: reason.into(), cause: FailureCause::Outside, gone: None }
+        QueryFailure { reason: reason.into(), cause: FailureCause::Outside, gone: None, swapped: None }
+    }
+
+    /// Whether it says that this topic was missed: readers tell that by their reason alone.
+    pub fn misses(&self, topic: &str) -> bool {
+        self.reason.contains(&format!("topic '{topic}'")) && self.reason.contains("has gone")
     }
 
     pub fn lasting(reason: impl Into<String>) -> Self {
-        QueryFailure { reason: reason.into(), cause: FailureCause::Lasting, gone: None }
+        QueryFailure { reason: reason.into(), cause: FailureCause::Lasting, gone: None, swapped: None }
     }
 }
 

@@ -10,14 +10,16 @@ use crossbeam_channel::{Sender, bounded};
 
 use super::changelog::{Changelog, number_place};
 use super::growth::{self, Running};
+use super::identity::{Identified, KnownTopics, Swapped};
 use super::input::Input;
 use super::pen::Guarantee;
 use super::query_handle::{FailureCause, QueryFailure, QueryHandle};
+use super::refill;
 use super::restore::{self, Positions, RestoredChangelog, Watch};
 use super::task_runner::{FIRST_LOOK, SourceReads, Task, TaskId};
 use super::worker::Message;
 use super::{RunningQuery, Runtime};
-use crate::log::{LogError, Offset, OffsetSpec, PartitionId, Subscription, TopicHandle, TopicPartition, TopicSpec};
+use crate::log::{GroupOffsets, LogError, Offset, OffsetSpec, PartitionId, Subscription, TopicHandle, TopicPartition, TopicSpec};
 use crate::operators::{self, BuildEnv, Collector, Origins, SourceSpec, TaskSpec};
 use crate::pace::Pace;
 use crate::plan::QueryPlan;
@@ -53,6 +55,8 @@ pub struct StartQuery {
     pub ran_before: bool,
     /// Topics that went and came back since it ran: whatever is remembered of them was another topic's.
     pub made_anew: BTreeSet<String>,
+    /// Topics of which it is known that they are others than those that it ran with.
+    pub accepts: BTreeSet<String>,
     /// Its partitions came while it ran: all of them are read from their first record.
     pub reads_new_partitions: bool,
     /// What single bad records do to it.
@@ -74,6 +78,7 @@ impl StartQuery {
             resets_tables: false,
             ran_before: false,
             made_anew: BTreeSet::new(),
+            accepts: BTreeSet::new(),
             reads_new_partitions: false,
             policy: RecordPolicy::default(),
             guarantee: Guarantee::default(),
@@ -98,6 +103,9 @@ pub enum StartError {
     /// One topic is read from two places at once.
     #[error("{0}")]
     ReadTwice(String),
+    /// A topic is not the one that the query knows.
+    #[error("{0}")]
+    Swapped(Swapped),
     /// A query of this name has been told to end, and is still busy.
     #[error("query {0} was told to end and is still busy with a record or waits for the log: try again in a moment")]
     StillEnding(String),
@@ -116,6 +124,7 @@ impl From<StartError> for QueryFailure {
         let cause = match &error {
             StartError::Log(LogError::Retriable(_)) | StartError::StillEnding(_) => FailureCause::LogAway,
             StartError::Abandoned
+            | StartError::Swapped(_)
             | StartError::Plan(_)
             | StartError::ReadTwice(_)
             | StartError::State(StateError::Corrupt { .. } | StateError::Damaged { .. }) => FailureCause::Lasting,
@@ -126,7 +135,11 @@ impl From<StartError> for QueryFailure {
             | StartError::NoThread(_) => FailureCause::Outside,
         };
         // A topic that is unknown now need not have gone: a broker that starts does not know its topics yet.
-        QueryFailure { reason: error.to_string(), cause, gone: None }
+        let swapped = match &error {
+            StartError::Swapped(swapped) => Some(swapped.topic.clone()),
+            _ => None,
+        };
+        QueryFailure { reason: error.to_string(), cause, gone: None, swapped }
     }
 }
 
@@ -140,6 +153,8 @@ pub(super) struct Prepared {
     /// Where its tasks write down in which order they read.
     order: Option<(String, TopicHandle)>,
     changelogs: Vec<Option<(String, TopicHandle)>>,
+    /// Changelogs that were made anew and are filled from the state.
+    refill: BTreeSet<String>,
     /// The topics of the sinks and changelogs.
     writes: Arc<[String]>,
     /// What the query's group has committed of the sources.
@@ -170,16 +185,23 @@ impl Runtime {
         let (lease, gone) = bounded(0);
         let handle = QueryHandle::new(query.clone());
         handle.set_paused(start.paused);
-        let mut prepared = Vec::new();
-        for mut spec in operators::split(&start.plan)? {
+        let mut specs = operators::split(&start.plan)?;
+        for spec in &mut specs {
             // Nothing of a transaction that was aborted is ever met again.
             spec.keeps_order &= start.guarantee == Guarantee::AtLeastOnce;
-            prepared.push(self.prepare(&query, spec, start.collector.is_some())?);
+        }
+        let ephemeral = start.collector.is_some();
+        let identified = if ephemeral { Identified::default() } else { self.identify(&start, &specs)? };
+        let start = StartQuery { made_anew: identified.made_anew.clone(), ..start };
+        let mut prepared = Vec::new();
+        for spec in specs {
+            let own = self.prepare(&query, spec, ephemeral)?;
+            prepared.push(Prepared { refill: identified.refill.clone(), ..own });
         }
         if start.collector.is_none()
             && let Some(records) = self.backlog(&query, &prepared)?
         {
-            return self.start_later(start, handle, prepared, (lease, gone), records);
+            return self.start_later(start, handle, (prepared, identified), (lease, gone), records);
         }
         let mut stores = Readers::default();
         let mut tasks = Vec::new();
@@ -193,6 +215,7 @@ impl Runtime {
         if self.is_abandoned.load(Ordering::Acquire) {
             return Err(StartError::Abandoned);
         }
+        let topics = if ephemeral { KnownTopics::new() } else { self.remember(&query, identified)? };
         let is_new = tasks.iter().any(|(_, task)| task.dirty);
         let offsets = tasks.iter().filter(|_| is_new).flat_map(|(_, task)| task.positions()).collect();
         self.parts.log.begin_group(&self.group(&query), offsets);
@@ -204,7 +227,20 @@ impl Runtime {
         if self.is_abandoned.load(Ordering::Acquire) {
             return Err(StartError::Abandoned);
         }
-        queries.insert(query, RunningQuery { handle: handle.clone(), start, running, missing_since_ms: None, stores, lease, gone });
+        queries.insert(
+            query,
+            RunningQuery {
+                handle: handle.clone(),
+                start,
+                running,
+                topics,
+                missing_since_ms: None,
+                lost_since_ms: None,
+                stores,
+                lease,
+                gone,
+            },
+        );
         drop(queries);
         for (key, task) in tasks {
             let _ = self.worker_of(key).send(Message::Add(key, Box::new(task)));
@@ -246,7 +282,7 @@ impl Runtime {
         let mut found = Vec::with_capacity(spec.stores.len());
         for store in &spec.stores {
             let has_one = store.changelog && !ephemeral && !log.is_atomic();
-            let name = has_one.then(|| format!("{}-{}-changelog", self.group(query), store.name));
+            let name = has_one.then(|| self.changelog_name(query, &store.name));
             let topic = match name.as_deref().map(|name| log.topic(name)) {
                 Some(Ok(topic)) => Some(topic),
                 Some(Err(LogError::UnknownTopic(_))) | None => None,
@@ -313,7 +349,8 @@ impl Runtime {
         let topics = topics.chain(order.as_ref().map(|(name, _)| (name.as_str(), partitions)));
         let marked = if spec.stores.is_empty() { self.marks.of_all(query, spec.id) } else { Positions::new() };
         let committed = if ephemeral { Positions::new() } else { self.committed(query, marked, topics)? };
-        Ok(Prepared { writes, spec, partitions, source_partitions, sinks, order, changelogs, committed, remark })
+        let refill = BTreeSet::new();
+        Ok(Prepared { writes, spec, partitions, source_partitions, sinks, order, changelogs, refill, committed, remark })
     }
 
     /// How far a query has read topics, whether it reads all of their partitions or not: by its marks where these are not in
@@ -365,9 +402,14 @@ impl Runtime {
             stores.push(state.open_store(&key, spec)?);
             topics.push(changelog.as_ref().map(|(topic, _)| TopicPartition { topic: topic.as_str().into(), partition }));
         }
-        let positions = state.positions(&handle.id)?;
+        let mut positions = state.positions(&handle.id)?;
         let mut batch = StateBatch::default();
         let place = number_place(sub.spec.id, partition);
+        // Of a task that has committed, the state is whole without a changelog that was made anew.
+        let is_refilled = positions.contains_key(&place) && topics.iter().flatten().any(|topic| sub.refill.contains(&*topic.topic));
+        if is_refilled {
+            positions.extend(topics.iter().flatten().map(|topic| (topic.clone(), Offset(0))));
+        }
         let watch = Watch { handle, is_ending: &self.is_ending };
         let restored = restore::restore(&*self.parts.log, &state, &mut stores, &topics, &positions, &place, &mut batch, &watch)?;
         let has_changelogs = topics.iter().any(Option::is_some);
@@ -413,6 +455,14 @@ impl Runtime {
             anew.for_each(|(lane, _)| origins.begin_anew(lane));
             if self.parts.log.gaps() > 0 {
                 origins.begin_all_anew(lanes.len());
+            }
+        }
+        if is_refilled {
+            let lanes = lanes.iter().map(|(lane, _)| lane.clone()).zip(offsets.iter().copied());
+            let inputs: GroupOffsets = lanes.chain(origins.positions()).collect();
+            refill::refill(&*self.parts.log, &mut stores, &mut changelogs, restored.number, &inputs, self.parts.clock.now_ms())?;
+            for changelog in changelogs.iter().flatten() {
+                batch.set_position(&state, &handle.id, &changelog.partition, changelog.position);
             }
         }
         if has_changelogs {

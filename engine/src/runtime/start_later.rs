@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender};
 use parking_lot::Mutex;
 
 use super::growth::Running;
+use super::identity::{Identified, KnownTopics};
 use super::query_handle::{QueryFailure, QueryHandle, QueryState};
 use super::restore::Positions;
 use super::restorers::Job;
@@ -27,6 +28,8 @@ struct Starting {
     start: Arc<StartQuery>,
     handle: Arc<QueryHandle>,
     prepared: Vec<Prepared>,
+    /// Its topics, until they are remembered.
+    identified: Mutex<Option<Identified>>,
     lease: Sender<Infallible>,
     made: Mutex<Made>,
 }
@@ -72,7 +75,7 @@ impl Runtime {
         self: &Arc<Self>,
         start: StartQuery,
         handle: Arc<QueryHandle>,
-        prepared: Vec<Prepared>,
+        (prepared, identified): (Vec<Prepared>, Identified),
         (lease, gone): (Sender<Infallible>, Receiver<Infallible>),
         records: u64,
     ) -> Result<Arc<QueryHandle>, StartError> {
@@ -85,7 +88,9 @@ impl Runtime {
             handle: handle.clone(),
             start: start.clone(),
             running,
+            topics: KnownTopics::new(),
             missing_since_ms: None,
+            lost_since_ms: None,
             stores: Readers::default(),
             lease: lease.clone(),
             gone,
@@ -96,7 +101,8 @@ impl Runtime {
             places.extend(numbers.map(|partition| (index, partition)));
         }
         let made = Mutex::new(Made { left: places.len(), tasks: Vec::new() });
-        let starting = Arc::new(Starting { start, handle: handle.clone(), prepared, lease, made });
+        let identified = Mutex::new(Some(identified));
+        let starting = Arc::new(Starting { start, handle: handle.clone(), prepared, identified, lease, made });
         let job = |place: (usize, PartitionId)| {
             let (runtime, starting) = (Arc::downgrade(self), starting.clone());
             let work = move || {
@@ -160,6 +166,14 @@ impl Runtime {
     /// All partitions are whole: the query's tasks begin.
     fn finish_start(&self, starting: &Starting, mut tasks: Vec<((usize, PartitionId), u64, Task, Readers)>) {
         let handle = &starting.handle;
+        let topics = match starting.identified.lock().take().map(|identified| self.remember(&handle.id, identified)) {
+            Some(Ok(topics)) => topics,
+            None => KnownTopics::new(),
+            Some(Err(error)) => {
+                self.fail_start(starting, error.into());
+                return;
+            }
+        };
         tasks.sort_by_key(|(place, ..)| *place);
         let is_new = tasks.iter().any(|(_, _, task, _)| task.dirty);
         let offsets = tasks.iter().filter(|_| is_new).flat_map(|(_, _, task, _)| task.positions()).collect();
@@ -169,6 +183,7 @@ impl Runtime {
             let mut queries = self.queries.lock();
             // It may have been told to end meanwhile.
             let Some(query) = queries.get_mut(&handle.id).filter(|query| Arc::ptr_eq(&query.handle, handle)) else { return };
+            query.topics = topics;
             for (_, _, _, readers) in &mut tasks {
                 for (store, own) in readers.drain() {
                     query.stores.entry(store).or_default().extend(own);

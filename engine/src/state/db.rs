@@ -113,6 +113,18 @@ impl StateDb {
         Ok(StateDb::new(backing, Some(rocks), retention, limits, ids))
     }
 
+    /// Opens the state in a data folder to look at it: nothing can be written, and whoever uses the folder goes on.
+    ///
+    /// # Errors
+    /// `Unusable` where it is not there or can't be read.
+    pub fn open_to_look(data_folder: &Path, limits: StateLimits) -> Result<Self, StateError> {
+        let retention = RetentionTable::default();
+        let rocks = Arc::new(Rocks::open_to_look(data_folder, &limits, &retention)?);
+        let backing: Arc<dyn Backing> = Arc::new(RocksBacking(rocks.clone()));
+        let ids = read_ids(&*backing)?;
+        Ok(StateDb::new(backing, Some(rocks), retention, limits, ids))
+    }
+
     fn new(backing: Arc<dyn Backing>, rocks: Option<Arc<Rocks>>, retention: RetentionTable, limits: StateLimits, ids: StoreIds) -> Self {
         let (overlay_bytes, ids) = (AtomicUsize::new(0), Mutex::new(ids));
         let (writer, open) = (OnceLock::new(), Mutex::default());

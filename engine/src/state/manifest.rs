@@ -40,9 +40,14 @@ pub(super) fn damage(folder: &Path) -> Option<String> {
 impl ManifestNote {
     /// Of a database that was just opened.
     pub fn new(folder: &Path) -> Self {
-        let note = ManifestNote { folder: folder.to_owned(), name: current(folder).unwrap_or_default(), length: AtomicU64::new(0) };
+        let note = ManifestNote::of_another(folder);
         note.update();
         note
+    }
+
+    /// Of a database that is only looked at: nothing is noted until it is written.
+    pub fn of_another(folder: &Path) -> Self {
+        ManifestNote { folder: folder.to_owned(), name: current(folder).unwrap_or_default(), length: AtomicU64::new(0) }
     }
 
     /// Notes the length where it has changed. A look at a file, mostly.

@@ -18,6 +18,7 @@ mod layers;
 mod manifest;
 mod memory;
 mod merge;
+mod notes;
 mod overlay;
 mod reader;
 mod records;
@@ -42,6 +43,7 @@ pub use db::{StateDb, StateLimits};
 #[cfg(test)]
 pub(crate) use expiry::window_start;
 pub use frozen::FrozenOverlay;
+pub(crate) use notes::NoteChanges;
 pub use reader::{HeldStores, StoreReader};
 pub use snapshot::{KeyRange, StoreSnapshot, take as take_snapshots};
 pub use store::Store;

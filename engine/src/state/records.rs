@@ -10,6 +10,7 @@ const OWN_ID: [u8; 4] = [0; 4];
 const STORE_ID: u8 = b'i';
 const NEXT_ID: u8 = b'n';
 const POSITION: u8 = b'p';
+const NOTE: u8 = b't';
 
 /// Key of the next store id to give away.
 pub(super) fn next_id_key() -> Vec<u8> {
@@ -59,6 +60,11 @@ pub(super) fn parse_position(prefix: &[u8], key: &[u8], value: &[u8]) -> Result<
     let partition = rest.try_into().map(i32::from_be_bytes).map_err(|_| corrupt())?;
     let offset = value.try_into().map(i64::from_be_bytes).map_err(|_| corrupt())?;
     Ok((TopicPartition { topic: topic.into(), partition }, Offset(offset)))
+}
+
+/// Key of a note, and what all notes begin with whose keys begin so.
+pub(super) fn note_key(key: &[u8]) -> Vec<u8> {
+    [&OWN_ID[..], &[NOTE], key].concat()
 }
 
 /// Names are far below the 64 KiB that a length of two bytes allows; the parser and Kafka see to that.

@@ -83,26 +83,7 @@ impl Rocks {
             return Err(StateError::Damaged { path: folder.display().to_string(), reason });
         }
         std::fs::create_dir_all(&folder).map_err(|error| unusable(error.to_string()))?;
-        // An LRU cache of this size has shards smaller than a filter block, which would then be read for every get.
-        let cache = Cache::new_hyper_clock_cache(limits.block_cache_bytes, 0);
-        let buffers = WriteBufferManager::new_write_buffer_manager(limits.write_buffer_bytes, false);
-        let mut options = Options::default();
-        options.create_if_missing(true);
-        options.create_missing_column_families(true);
-        options.set_max_background_jobs(BACKGROUND_JOBS);
-        options.set_max_open_files(MAX_OPEN_FILES);
-        options.set_max_total_wal_size(MAX_WAL_BYTES);
-        options.set_bytes_per_sync(1 << 20);
-        options.set_wal_bytes_per_sync(1 << 20);
-        options.set_keep_log_file_num(2);
-        options.set_log_level(LogLevel::Warn);
-        options.set_stats_dump_period_sec(0);
-        options.set_write_buffer_manager(&buffers);
-        let families = [
-            ColumnFamilyDescriptor::new(Family::State.name(), state_options(&cache, retention)),
-            ColumnFamilyDescriptor::new(Family::Log.name(), log_options(&cache)),
-            ColumnFamilyDescriptor::new(Family::Meta.name(), meta_options(&cache)),
-        ];
+        let (options, families) = settings(limits, retention);
         let db = DB::open_cf_descriptors(&options, &folder, families).map_err(|error| {
             let reason = error.to_string();
             // The error's kind doesn't tell a held lock from any other I/O error.
@@ -150,6 +131,25 @@ impl Rocks {
             damage::note(&self.folder, &reason);
         }
         StateError::Damaged { path, reason }
+    }
+
+    /// Opens the database for reading, as it is now, whoever else has it open.
+    pub fn open_to_look(data_folder: &Path, limits: &StateLimits, retention: &RetentionTable) -> Result<Self, StateError> {
+        let folder = data_folder.join(FOLDER);
+        let damaged = |reason: String| StateError::Damaged { path: folder.display().to_string(), reason };
+        if let Some(reason) = damage::noted(&folder).or_else(|| manifest::damage(&folder)) {
+            return Err(damaged(reason));
+        }
+        let (options, families) = settings(limits, retention);
+        let db = DB::open_cf_descriptors_read_only(&options, &folder, families, false).map_err(|error| {
+            if is_damage_at_open(&error) {
+                return damaged(error.to_string());
+            }
+            StateError::Unusable { path: data_folder.display().to_string(), reason: error.to_string() }
+        })?;
+        let manifest = ManifestNote::of_another(&folder);
+        // What is found is said, not noted.
+        Ok(Rocks { db, fsync: false, folder, manifest, is_damaged: AtomicBool::new(true) })
     }
 
     /// A column family's handle.
@@ -278,6 +278,31 @@ impl Rocks {
         batch.delete_range_cf(self.family(family)?, from, to);
         self.write(batch)
     }
+}
+
+/// What the database is opened with.
+fn settings(limits: &StateLimits, retention: &RetentionTable) -> (Options, Vec<ColumnFamilyDescriptor>) {
+    // An LRU cache of this size has shards smaller than a filter block, which would then be read for every get.
+    let cache = Cache::new_hyper_clock_cache(limits.block_cache_bytes, 0);
+    let buffers = WriteBufferManager::new_write_buffer_manager(limits.write_buffer_bytes, false);
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_max_background_jobs(BACKGROUND_JOBS);
+    options.set_max_open_files(MAX_OPEN_FILES);
+    options.set_max_total_wal_size(MAX_WAL_BYTES);
+    options.set_bytes_per_sync(1 << 20);
+    options.set_wal_bytes_per_sync(1 << 20);
+    options.set_keep_log_file_num(2);
+    options.set_log_level(LogLevel::Warn);
+    options.set_stats_dump_period_sec(0);
+    options.set_write_buffer_manager(&buffers);
+    let families = vec![
+        ColumnFamilyDescriptor::new(Family::State.name(), state_options(&cache, retention)),
+        ColumnFamilyDescriptor::new(Family::Log.name(), log_options(&cache)),
+        ColumnFamilyDescriptor::new(Family::Meta.name(), meta_options(&cache)),
+    ];
+    (options, families)
 }
 
 fn table_options(cache: &Cache) -> BlockBasedOptions {

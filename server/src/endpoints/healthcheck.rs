@@ -32,16 +32,17 @@ struct Part {
 pub async fn healthcheck(app: Arc<App>) -> Reply {
     let log = app.health.log_answers(&app.engine).await;
     let server_state = if app.is_closing() { "TERMINATED" } else { "READY" };
-    health(log, server_state)
+    health(log, app.engine.command_log_problem().is_none(), server_state)
 }
 
 /// While the server waits for its log.
 pub fn health_while_starting() -> Reply {
-    health(false, "INITIALIZING")
+    health(false, true, "INITIALIZING")
 }
 
-fn health(log: bool, server_state: &'static str) -> Reply {
+/// `statements`: whether statements that change something are taken.
+fn health(log: bool, statements: bool, server_state: &'static str) -> Reply {
     let part = |is_healthy| Part { is_healthy };
-    let details = Details { metastore: part(true), kafka: part(log), command_runner: part(true) };
-    reply::json(&Health { is_healthy: log, details, server_state })
+    let details = Details { metastore: part(true), kafka: part(log), command_runner: part(statements) };
+    reply::json(&Health { is_healthy: log && statements, details, server_state })
 }

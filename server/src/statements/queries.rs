@@ -32,7 +32,7 @@ pub fn running_state_name(state: &QueryState, is_away: bool) -> &'static str {
 pub fn remarks<'a>(engine: &'a Engine, queries: impl IntoIterator<Item = &'a PersistentQuery>) -> Vec<String> {
     let about = queries.into_iter().flat_map(|query| engine.remarks(query));
     let outage = engine.log().outage().map(|outage| format!("{outage}. Queries go on where they are once it is back."));
-    outage.into_iter().chain(about).collect()
+    engine.command_log_problem().into_iter().chain(outage).chain(about).collect()
 }
 
 /// A persistent query as lists show it.

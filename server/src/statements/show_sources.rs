@@ -6,11 +6,16 @@ use crate::app::App;
 use crate::entities::{Common, KsqlEntity, ListedSource, SourceList};
 
 pub fn streams(app: &App, text: String) -> KsqlEntity {
-    KsqlEntity::Streams(SourceList { sources: listed(app, SourceKind::Stream), common: Common::new(text) })
+    KsqlEntity::Streams(SourceList { sources: listed(app, SourceKind::Stream), common: common(app, text) })
 }
 
 pub fn tables(app: &App, text: String) -> KsqlEntity {
-    KsqlEntity::Tables(SourceList { sources: listed(app, SourceKind::Table), common: Common::new(text) })
+    KsqlEntity::Tables(SourceList { sources: listed(app, SourceKind::Table), common: common(app, text) })
+}
+
+/// With what is wrong with the command log: what is listed may not be all.
+fn common(app: &App, text: String) -> Common {
+    Common::with_warnings(text, app.engine.command_log_problem())
 }
 
 fn listed(app: &App, kind: SourceKind) -> Vec<ListedSource> {

@@ -11,6 +11,7 @@ mod formats;
 mod grown;
 mod harness;
 mod heals;
+mod identity;
 mod kill;
 mod kill_joins;
 mod locks;

@@ -31,6 +31,8 @@ struct Lifecycle {
     ending: Option<Ending>,
     attempts: Attempts,
     missing: Missing,
+    /// Topics of which somebody knows that they are others than before, and wants to go on.
+    accepted: BTreeSet<String>,
 }
 
 /// See the module.
@@ -68,6 +70,17 @@ impl Care {
         self.lifecycle.lock().attempts.ask();
     }
 
+    /// Somebody wants it to be tried now, and was told of a topic that is another one than before.
+    pub fn accept(&self, topic: Option<String>) {
+        self.lifecycle.lock().accepted.extend(topic);
+    }
+
+    /// Topics that may be others than those that it ran with: somebody said so, or they were seen to be missing.
+    pub fn accepts(&self) -> BTreeSet<String> {
+        let lifecycle = self.lifecycle.lock();
+        lifecycle.accepted.iter().chain(lifecycle.missing.seen()).cloned().collect()
+    }
+
     /// What is to become of it, now that it is seen as failed; and whether that is new.
     pub fn failed(&self, cause: FailureCause, now_ms: i64, backoff: Backoff) -> (Decision, bool) {
         let attempts = &mut self.lifecycle.lock().attempts;
@@ -78,6 +91,11 @@ impl Care {
     /// Somebody looked at the topics that it reads: these are not there.
     pub fn note_missing(&self, topics: Vec<String>, now_ms: i64) {
         self.lifecycle.lock().missing.look(topics, now_ms);
+    }
+
+    /// It ended since these were not there.
+    pub fn note_seen_missing(&self, topics: impl IntoIterator<Item = String>) {
+        self.lifecycle.lock().missing.see(topics);
     }
 
     /// Topics that it read have gone for certain: when they come back, they are others of the same name.
@@ -118,6 +136,7 @@ impl Care {
         lifecycle.is_starting = false;
         if has_run {
             lifecycle.missing = Missing::default();
+            lifecycle.accepted.clear();
             lifecycle.attempts.runs();
         }
         self.changed.notify_all();

@@ -18,6 +18,8 @@ pub struct Missing {
     since: BTreeMap<String, i64>,
     looked_ms: Option<i64>,
     gone: BTreeSet<String>,
+    /// Not there in one look at least.
+    seen: BTreeSet<String>,
 }
 
 impl Missing {
@@ -26,6 +28,7 @@ impl Missing {
         let age_ms = self.looked_ms.map_or(0, |looked| now_ms.saturating_sub(looked));
         let before = std::mem::take(&mut self.since);
         for topic in missing {
+            self.seen.insert(topic.clone());
             let known = before.get(&topic).filter(|_| (0..=MAX_GAP_MS).contains(&age_ms));
             let since = known.copied().unwrap_or(now_ms);
             if now_ms.saturating_sub(since) >= PATIENCE_MS {
@@ -44,7 +47,20 @@ impl Missing {
 
     /// Others have made sure of it.
     pub fn believe(&mut self, topics: impl IntoIterator<Item = String>) {
-        self.gone.extend(topics);
+        for topic in topics {
+            self.seen.insert(topic.clone());
+            self.gone.insert(topic);
+        }
+    }
+
+    /// These were not there, at one moment at least.
+    pub fn see(&mut self, topics: impl IntoIterator<Item = String>) {
+        self.seen.extend(topics);
+    }
+
+    /// Topics that were not there in one look at least: where another topic has the name now, by its id, this is why.
+    pub fn seen(&self) -> &BTreeSet<String> {
+        &self.seen
     }
 
     /// Topics that were really not there at any time: when they come back, they are others of the same name.

@@ -148,6 +148,10 @@ impl Engine {
             let QueryState::Failed(failure) = query.state() else { continue };
             let now_ms = self.clock.now_ms();
             let (decision, is_new) = query.care.failed(failure.cause, now_ms, self.config.query_retry);
+            if is_new {
+                let topics = query.source_topics(&self.catalog()).into_iter();
+                query.care.note_seen_missing(topics.filter(|topic| failure.misses(topic)));
+            }
             query.care.note_gone(failure.gone);
             if is_new || query.care.look_is_due(now_ms) {
                 self.look_for_topics(&query);
@@ -156,17 +160,23 @@ impl Engine {
                 self.try_again(&query);
             }
         }
-        if self.supervisor.topics_are_due(self.clock.now_ms(), self.config.metadata_max_age_ms)
-            && let Err(error) = self.follow_topics()
-        {
-            tracing::debug!(%error, "topics can't be looked at; trying again");
+        if self.supervisor.topics_are_due(self.clock.now_ms(), self.config.metadata_max_age_ms) {
+            if let Err(error) = self.follow_topics() {
+                tracing::debug!(%error, "topics can't be looked at; trying again");
+            }
+            if let Some(mut commands) = self.commands.try_lock()
+                && let Err(error) = self.check_command_log(&mut commands)
+            {
+                tracing::warn!(reason = error.message, "the command topic can't be looked at; trying again");
+            }
         }
     }
 
-    /// Notes which topics of a failed query are not there. An answer of another kind is none.
+    /// Notes which of the topics that a failed query reads or writes are not there. An answer of another kind is none.
     fn look_for_topics(&self, query: &PersistentQuery) {
         let mut missing = Vec::new();
-        for topic in query.source_topics(&self.catalog()) {
+        let sink = Some(query.sink_topic.clone()).filter(|topic| !topic.is_empty());
+        for topic in query.source_topics(&self.catalog()).into_iter().chain(sink) {
             match self.log.topic(&topic) {
                 Ok(_) => {}
                 Err(LogError::UnknownTopic(_)) => missing.push(topic),
@@ -199,6 +209,13 @@ impl Engine {
     fn follow_topics(&self) -> Result<(), LogError> {
         let partitions: HashMap<String, u32> = self.log.list_topics()?.into_iter().map(|topic| (topic.name, topic.partitions)).collect();
         self.runtime.follow_topics(&|topic| partitions.get(topic).copied(), self.clock.now_ms());
+        // What was deleted or made anew is healed, or told of, by a start.
+        for id in self.runtime.check_topics(self.clock.now_ms())? {
+            if let Some(query) = self.queries.get(&id) {
+                query.care.ask();
+            }
+            self.supervisor.kick();
+        }
         Ok(())
     }
 
@@ -242,6 +259,7 @@ impl Engine {
         let start = StartQuery {
             ran_before: query.care.has_run(),
             made_anew: query.care.gone(),
+            accepts: query.care.accepts(),
             policy: session.record_policy(),
             guarantee: session.guarantee(),
             paused: query.care.is_paused(),

@@ -219,7 +219,16 @@ impl Log for KafkaLog {
     }
 
     fn identify(&self, names: &[&str]) -> Result<Vec<Option<TopicIdentity>>, LogError> {
-        self.shared.topics.identify(names)
+        match self.shared.topics.identify(names) {
+            // A broker that can't tell ids still tells what is there.
+            Err(error @ LogError::Fatal(_)) => {
+                tracing::warn!(%error, "topics can't be told apart by their ids");
+                let identity =
+                    |name: &&str| Ok(self.describe_topic(name)?.map(|info| TopicIdentity { id: None, partitions: info.partitions }));
+                names.iter().map(identity).collect()
+            }
+            answer => answer,
+        }
     }
 
     fn denied(&self, topic: &str, wanted: &[Operation]) -> Vec<Operation> {

@@ -1,0 +1,191 @@
+//! Topics that are deleted or made anew under a query, and between two of its lives.
+
+use std::collections::BTreeSet;
+
+use super::lab::{Lab, start};
+use super::{QueryState, StartError, StartQuery};
+use crate::log::{Log, TopicSpec};
+
+const COUNT: &str = "CREATE STREAM S (K STRING KEY, V STRING) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');
+                     CREATE TABLE C WITH (KAFKA_TOPIC='C') AS SELECT K, COUNT(*) AS N FROM S GROUP BY K;";
+const BY_VALUE: &str = "CREATE STREAM S (K STRING KEY, V STRING) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');
+                        CREATE TABLE C WITH (KAFKA_TOPIC='C') AS SELECT V, COUNT(*) AS N FROM S GROUP BY V;";
+
+/// A lab whose query has counted these.
+fn counted(script: &str, records: usize) -> (Lab, std::sync::Arc<crate::plan::QueryPlan>) {
+    let mut lab = Lab::new(false);
+    lab.topic("s");
+    lab.topic("C");
+    let plan = lab.plan(script);
+    let handle = lab.start(&plan);
+    for _ in 0..records {
+        lab.append("s", "a", r#"{"V": "x"}"#);
+    }
+    let wanted = i64::try_from(records).unwrap();
+    lab.work_until(|lab| lab.committed(&handle.id, "s") == Some(wanted) && last(lab) == Some(wanted));
+    // The marks as well.
+    assert!(lab.runtime.handle(&handle.id).is_some());
+    lab.work();
+    (lab, plan)
+}
+
+/// The count that was written last.
+fn last(lab: &Lab) -> Option<i64> {
+    let value: serde_json::Value = serde_json::from_str(lab.values("C").last()?).ok()?;
+    value["N"].as_i64()
+}
+
+fn remake(lab: &Lab, topic: &str, partitions: u32) {
+    lab.log.delete_topic(topic).unwrap();
+    lab.log.create_topic(&TopicSpec { name: topic.to_owned(), partitions, replicas: 1, config: Default::default() }).unwrap();
+}
+
+/// What a start after a restart says.
+fn refusal(lab: &mut Lab, plan: &std::sync::Arc<crate::plan::QueryPlan>) -> String {
+    lab.restart();
+    match lab.runtime.start_query(start(plan, None)) {
+        Err(error @ StartError::Swapped(_)) => error.to_string(),
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("it starts"),
+    }
+}
+
+fn accepting(plan: &std::sync::Arc<crate::plan::QueryPlan>, topic: &str) -> StartQuery {
+    StartQuery { accepts: BTreeSet::from([topic.to_owned()]), ..start(plan, None) }
+}
+
+#[test]
+fn a_changelog_that_has_gone_is_filled_from_the_state() {
+    for is_made_anew in [false, true] {
+        let (mut lab, plan) = counted(COUNT, 5);
+        let changelog = lab.changelog(&plan.query_id);
+        if is_made_anew {
+            remake(&lab, &changelog, 1);
+        } else {
+            lab.log.delete_topic(&changelog).unwrap();
+        }
+        lab.restart();
+        lab.start(&plan);
+        let info = lab.log.describe_topic(&changelog).unwrap().unwrap();
+        assert_eq!(info.config.get("cleanup.policy").map(String::as_str), Some("compact"));
+        lab.append("s", "a", r#"{"V": "x"}"#);
+        lab.work_until(|lab| last(lab) == Some(6));
+        lab.work();
+        // It is whole: a server without any state gets all from it.
+        let mut other = Lab::new(false);
+        other.log = lab.log.clone();
+        let parts = super::RuntimeParts { log: std::sync::Arc::new(lab.log.clone()), ..other.parts() };
+        let (runtime, mut workers) = super::Runtime::by_hand(parts, super::lab::config());
+        (other.runtime, other.worker) = (runtime, workers.pop());
+        other.start(&plan);
+        other.append("s", "a", r#"{"V": "x"}"#);
+        other.work_until(|lab| last(lab) == Some(7));
+    }
+}
+
+#[test]
+fn a_start_that_dies_while_a_changelog_is_filled_fills_it_again() {
+    let (mut lab, plan) = counted(COUNT, 5);
+    let changelog = lab.changelog(&plan.query_id);
+    lab.log.delete_topic(&changelog).unwrap();
+    // Made, and not filled.
+    lab.log.create_topic(&TopicSpec { name: changelog.clone(), partitions: 1, replicas: 1, config: Default::default() }).unwrap();
+    lab.append(&changelog, "half", "filled");
+    lab.restart();
+    lab.start(&plan);
+    lab.append("s", "a", r#"{"V": "x"}"#);
+    lab.work_until(|lab| last(lab) == Some(6));
+    assert!(!lab.values(&changelog).contains(&"filled".to_owned()));
+}
+
+#[test]
+fn a_source_that_was_made_anew_is_read_when_somebody_says_so() {
+    let (mut lab, plan) = counted(COUNT, 3);
+    remake(&lab, "s", 1);
+    // More than were committed: their offsets fit.
+    for _ in 0..10 {
+        lab.append("s", "a", r#"{"V": "x"}"#);
+    }
+    let said = refusal(&mut lab, &plan);
+    assert!(said.contains("topic 's', which the query reads, was deleted and made anew") && said.contains("RESUME"), "{said}");
+    lab.runtime.start_query(accepting(&plan, "s")).unwrap();
+    lab.work_until(|lab| last(lab) == Some(13));
+    // It is known from then on.
+    lab.restart();
+    lab.start(&plan);
+    lab.append("s", "a", r#"{"V": "x"}"#);
+    lab.work_until(|lab| last(lab) == Some(14));
+}
+
+#[test]
+fn a_sink_that_was_made_anew_stops_the_query() {
+    let (mut lab, plan) = counted(COUNT, 3);
+    remake(&lab, "C", 2);
+    let said = refusal(&mut lab, &plan);
+    assert!(said.contains("topic 'C', which the query writes, was deleted and made anew") && said.contains("2 partitions"), "{said}");
+    lab.runtime.start_query(accepting(&plan, "C")).unwrap();
+    lab.append("s", "a", r#"{"V": "x"}"#);
+    lab.work_until(|lab| last(lab) == Some(4));
+}
+
+#[test]
+fn a_repartition_topic_that_has_gone_stops_the_query() {
+    for partitions in [None, Some(1), Some(2)] {
+        let (mut lab, plan) = counted(BY_VALUE, 3);
+        let topics = lab.runtime.internal_topics(&plan);
+        let repartition = topics.iter().find(|topic| !topic.ends_with("-changelog")).unwrap().clone();
+        match partitions {
+            Some(partitions) => remake(&lab, &repartition, partitions),
+            None => lab.log.delete_topic(&repartition).unwrap(),
+        }
+        let said = refusal(&mut lab, &plan);
+        assert!(said.contains(&repartition) && said.contains("keeps to itself") && said.contains("RESUME"), "{said}");
+        lab.runtime.start_query(accepting(&plan, &repartition)).unwrap();
+        assert_eq!(lab.log.describe_topic(&repartition).unwrap().unwrap().partitions, 1);
+        lab.append("s", "a", r#"{"V": "x"}"#);
+        lab.work_until(|lab| last(lab) == Some(4));
+    }
+}
+
+#[test]
+fn what_changes_under_a_query_ends_it() {
+    for topic in ["s", "C", "changelog", "repartition"] {
+        for is_made_anew in [false, true] {
+            let (lab, plan) = counted(BY_VALUE, 3);
+            let internal = lab.runtime.internal_topics(&plan);
+            let name = match topic {
+                "changelog" => internal.iter().find(|name| name.ends_with("-changelog")).unwrap().clone(),
+                "repartition" => internal.iter().find(|name| !name.ends_with("-changelog")).unwrap().clone(),
+                other => other.to_owned(),
+            };
+            let handle = lab.runtime.handle(&plan.query_id).unwrap();
+            assert_eq!(lab.runtime.check_topics(0).unwrap(), Vec::<String>::new());
+            if is_made_anew {
+                remake(&lab, &name, 1);
+                assert_eq!(lab.runtime.check_topics(0).unwrap(), [plan.query_id.clone()], "{name}");
+            } else {
+                lab.log.delete_topic(&name).unwrap();
+                assert!(lab.runtime.check_topics(0).unwrap().is_empty(), "one look is not enough: a broker may be starting");
+                // Sources are looked at elsewhere.
+                let expected = if topic == "s" { Vec::new() } else { vec![plan.query_id.clone()] };
+                assert_eq!(lab.runtime.check_topics(10_000).unwrap(), expected, "{name}");
+            }
+            match handle.state() {
+                QueryState::Failed(failure) => assert!(failure.reason.contains(&name), "{}", failure.reason),
+                state => assert!(topic == "s" && !is_made_anew, "{state:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_query_that_is_gone_is_forgotten() {
+    let (lab, plan) = counted(COUNT, 1);
+    let known = || super::all_known_topics(&lab.parts().state).unwrap();
+    assert_eq!(known()[&plan.query_id].len(), 3);
+    lab.runtime.stop_soon(&plan.query_id);
+    let mut lab_worker = lab;
+    lab_worker.work();
+    lab_worker.runtime.forget(&plan.query_id, &lab_worker.runtime.internal_topics(&plan));
+    assert!(super::all_known_topics(&lab_worker.parts().state).unwrap().is_empty());
+}
