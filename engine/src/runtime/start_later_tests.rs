@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use super::lab::{Lab, config, start};
 use super::{QueryHandle, QueryState, Runtime, RuntimeParts};
 use crate::log::Log;
-use crate::log::simulated::FaultPlan;
 use crate::operators::materialized;
 use crate::plan::QueryPlan;
 use crate::state::StateDb;
@@ -62,14 +61,15 @@ fn new_process(lab: &Lab) -> (RuntimeParts, Arc<Runtime>) {
 fn a_large_state_is_restored_beside_queries_that_run() {
     let (lab, [large, small]) = left_behind();
     let (_, runtime) = new_process(&lab);
-    // The log gives the large one's state so slowly that the other is up before.
-    lab.log.set_poll_records(1);
+    // The large one's state does not come before the other is up.
+    lab.log.hold(Some(lab.changelog(&large.query_id)));
     let restoring: Arc<QueryHandle> = runtime.start_query(start(&large, None)).unwrap();
     assert!(restoring.restoring().is_some() && restoring.state() == QueryState::Restoring);
     assert!(restoring.remarks().iter().any(|remark| remark.starts_with("its state is being restored: ")), "{:?}", restoring.remarks());
     let running = runtime.start_query(start(&small, None)).unwrap();
     assert_eq!(running.restoring(), None);
     assert_eq!(rows(&runtime, &small), 1);
+    lab.log.hold(None);
     wait_for("it never runs", || restoring.state() == QueryState::Running);
     assert_eq!(restoring.restoring(), None);
     assert_eq!(rows(&runtime, &large), 1_000);
@@ -83,7 +83,7 @@ fn a_large_state_is_restored_beside_queries_that_run() {
 fn a_restore_is_called_off_and_goes_on_where_it_was() {
     let (lab, [large, _]) = left_behind();
     let (parts, runtime) = new_process(&lab);
-    lab.log.set_faults(FaultPlan { seed: 1, poll: 0.999, ..FaultPlan::default() });
+    lab.log.hold(Some(lab.changelog(&large.query_id)));
     let handle = runtime.start_query(start(&large, None)).unwrap();
     // Nobody reads what is not whole.
     assert_eq!(rows(&runtime, &large), 0);
@@ -94,7 +94,7 @@ fn a_restore_is_called_off_and_goes_on_where_it_was() {
     runtime.shutdown();
     assert_ne!(again.state(), QueryState::Running);
     drop(runtime);
-    lab.log.set_faults(FaultPlan::default());
+    lab.log.hold(None);
     let runtime = Runtime::start(parts, config()).unwrap();
     let handle = runtime.start_query(start(&large, None)).unwrap();
     wait_for("it never runs", || handle.state() == QueryState::Running);
@@ -106,10 +106,10 @@ fn a_restore_is_called_off_and_goes_on_where_it_was() {
 fn a_restore_that_fails_says_why() {
     let (lab, [large, _]) = left_behind();
     let (_, runtime) = new_process(&lab);
-    lab.log.set_faults(FaultPlan { seed: 1, poll: 0.999, ..FaultPlan::default() });
+    lab.log.hold(Some(lab.changelog(&large.query_id)));
     let handle = runtime.start_query(start(&large, None)).unwrap();
     lab.log.delete_topic(&lab.changelog(&large.query_id)).unwrap();
-    lab.log.set_faults(FaultPlan::default());
+    lab.log.hold(None);
     wait_for("it does not fail", || matches!(handle.state(), QueryState::Failed(_)));
     assert_eq!(handle.restoring(), None);
     runtime.shutdown();

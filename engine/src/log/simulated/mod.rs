@@ -76,6 +76,8 @@ struct LogState {
     is_dead: bool,
     /// A send to this topic panics.
     panic_on: Option<String>,
+    /// Nothing of this topic comes out of `poll`.
+    held: Option<String>,
 }
 
 /// What becomes of the state of a commit.
@@ -100,6 +102,7 @@ impl SimulatedLog {
             transactions: Transactions::default(),
             is_dead: false,
             panic_on: None,
+            held: None,
         };
         SimulatedLog { shared: Arc::new(Shared { atomic: options.atomic, state: Mutex::new(state) }) }
     }
@@ -171,6 +174,15 @@ impl SimulatedLog {
     /// From now on, a send to this topic panics (`None`: to no topic).
     pub fn set_panic_on(&self, topic: Option<String>) {
         self.shared.state.lock().panic_on = topic;
+    }
+
+    /// From now on, nothing of this topic comes out of a `poll`, until it is let go of (`None`).
+    pub fn hold(&self, topic: Option<String>) {
+        let mut state = self.shared.state.lock();
+        let held = std::mem::replace(&mut state.held, topic);
+        let woken = held.map(|topic| state.arm_down(&topic)).unwrap_or_default();
+        drop(state);
+        wake(woken);
     }
 
     /// Whether the process has died within a commit; every call fails then.

@@ -84,7 +84,9 @@ impl LogReader for SimulatedReader {
         for _ in 0..sources {
             let source = self.turn % sources;
             self.turn = source + 1;
-            if !wanted(source) {
+            let is_held =
+                log.held.as_deref().is_some_and(|held| self.state.partitions().get(source).is_some_and(|read| *read.topic == *held));
+            if is_held || !wanted(source) {
                 continue;
             }
             if let Some(batch) = self.read(&log, source, limit)? {
