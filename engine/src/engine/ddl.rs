@@ -39,6 +39,12 @@ impl Engine {
             return Err(EngineError::external(format!("{reason}. This server runs nothing any more: end it")));
         }
         self.check_log()?;
+        if !self.runtime.tenure().lasts(self.clock.instant()) {
+            return Err(EngineError::external(
+                "This server was away from its group for so long that another may have taken its place. Nothing was done; try again in a \
+                 moment.",
+            ));
+        }
         if let Statement::DropSource(drop) = &statement.statement {
             self.check_subjects_answer(drop)?;
         }

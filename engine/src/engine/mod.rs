@@ -35,7 +35,7 @@ mod topic_name;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, RwLock};
@@ -90,6 +90,8 @@ pub struct Engine {
     claim: Box<dyn Claim>,
     /// Another does, and why that is known: this one runs nothing any more.
     deposed: OnceLock<String>,
+    /// It is not known whether another does.
+    is_unsure: AtomicBool,
 }
 
 /// The command log, and what it is needed for now.

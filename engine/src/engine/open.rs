@@ -1,6 +1,6 @@
 //! Opening an engine: log, state, runtime, then the command log replayed.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -139,6 +139,7 @@ impl Engine {
             supervisor: Supervisor::default(),
             claim,
             deposed: OnceLock::new(),
+            is_unsure: AtomicBool::new(false),
             config,
         });
         engine.replay(commands)?;

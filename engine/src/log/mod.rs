@@ -278,10 +278,25 @@ pub struct ClaimRequest<'a> {
     pub instance: &'a str,
 }
 
-/// A held claim, as long as it lives.
+/// What is known of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    Held,
+    /// Another server may have begun: nothing must be written until that is known.
+    Unsure,
+    /// Another server has begun, and how that is known.
+    Lost(String),
+}
+
+/// A claim, as long as it lives.
 pub trait Claim: Send + Sync {
-    /// Why it is no longer held, if so. To be asked again and again: asking keeps it.
-    fn lost(&self) -> Option<String>;
+    /// How it stands. To be asked again and again, from one thread: asking keeps it.
+    fn standing(&self) -> Standing;
+
+    /// How long a claim that is held is sure to be held after the answer; `None`: for ever.
+    fn sure_for(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// A claim on what nobody else can reach.
@@ -289,8 +304,8 @@ pub trait Claim: Send + Sync {
 pub struct AlwaysHeld;
 
 impl Claim for AlwaysHeld {
-    fn lost(&self) -> Option<String> {
-        None
+    fn standing(&self) -> Standing {
+        Standing::Held
     }
 }
 

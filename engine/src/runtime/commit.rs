@@ -16,6 +16,8 @@ use super::marks::{Marked, Marks};
 use super::pen::Guarantee;
 use super::schedule::TaskKey;
 use super::task_runner::{Pending, Task};
+use super::tenure::Tenure;
+use crate::clock::Clock;
 use crate::log::{Commit, GroupOffsets, LogError, LogWriter, Offset};
 use crate::points::{self, Point};
 use crate::state::{FrozenOverlay, StateBatch, StateDb, Store};
@@ -54,6 +56,8 @@ pub(super) struct Desk<'a> {
     pub worker: usize,
     /// By a transaction: all or nothing.
     pub by_transaction: bool,
+    pub tenure: &'a Tenure,
+    pub clock: &'a dyn Clock,
 }
 
 /// What a commit that succeeded gives back.
@@ -107,6 +111,10 @@ pub(super) fn commit(
     if !desk.by_transaction && parts.iter().any(|part| matches!(part, Part::ToMark(_))) {
         // A restart does not read the input before a mark again: first everything must be there that came of it.
         writer.flush()?;
+    }
+    if !desk.tenure.lasts(desk.clock.instant()) {
+        // Marks from here could stand behind those of a successor.
+        return Err(LogError::Retriable("it is not known whether the service is still this server's".into()).into());
     }
     let mut batch = StateBatch::default();
     let mut offsets = Vec::with_capacity(tasks.len());

@@ -48,6 +48,7 @@ mod start_later;
 mod start_later_tests;
 mod sync;
 mod task_runner;
+mod tenure;
 #[cfg(test)]
 mod time_tests;
 mod worker;
@@ -80,6 +81,7 @@ use restorers::Restorers;
 pub use start::{StartError, StartQuery, check_start};
 pub use sync::{SyncError, SyncParts, SyncQuery};
 pub use task_runner::TaskId;
+pub(crate) use tenure::Tenure;
 pub(crate) use worker::panic_text;
 use worker::{Message, Place, Worker};
 
@@ -142,6 +144,7 @@ pub struct Runtime {
     restorers: Restorers,
     /// Another process has taken this one's transactions over, and why that is known.
     fence: Fence,
+    tenure: Tenure,
     marks: Arc<Marks>,
 }
 
@@ -193,12 +196,14 @@ impl Runtime {
 
     fn build(parts: RuntimeParts, config: RuntimeConfig, restorers: Restorers) -> (Arc<Self>, Vec<Worker>) {
         let (is_abandoned, fence) = (Arc::<AtomicBool>::default(), Fence::default());
+        let tenure = Tenure::new(parts.clock.instant());
         let count = config.workers.max(1);
         let marks = Arc::new(Marks::new(&config.internal_prefix, config.replicas, count, session(&*parts.clock)));
         let (senders, workers) = (0..count)
             .map(|index| {
                 let (sender, inbox) = unbounded();
-                let place = Place { index, marks: marks.clone(), is_abandoned: is_abandoned.clone(), fence: fence.clone() };
+                let (marks, is_abandoned) = (marks.clone(), is_abandoned.clone());
+                let place = Place { index, marks, is_abandoned, fence: fence.clone(), tenure: tenure.clone() };
                 (sender, Worker::new(inbox, &parts, &config, place))
             })
             .unzip();
@@ -218,6 +223,7 @@ impl Runtime {
             is_ending,
             restorers,
             fence,
+            tenure,
             marks,
         };
         (Arc::new(runtime), workers)
@@ -332,6 +338,11 @@ impl Runtime {
         for running in abandoned {
             running.handle.set_state(QueryState::Stopped);
         }
+    }
+
+    /// Nothing is written while it does not last.
+    pub(crate) fn tenure(&self) -> &Tenure {
+        &self.tenure
     }
 
     /// Why another process has taken this one's place in transactions, if so: nothing is written here any more.

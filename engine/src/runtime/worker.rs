@@ -26,7 +26,7 @@ use super::query_handle::{QueryFailure, QueryState};
 use super::schedule::Schedule;
 pub(super) use super::schedule::TaskKey;
 use super::task_runner::{Task, TaskError, Turn};
-use super::{RuntimeConfig, RuntimeParts};
+use super::{RuntimeConfig, RuntimeParts, Tenure};
 use crate::clock::Clock;
 use crate::log::{Log, LogError, LogWriter};
 use crate::points::{self, Point};
@@ -39,8 +39,9 @@ const MAX_BACKOFF: Duration = Duration::from_secs(10);
 const PURGE_INTERVAL: Duration = Duration::from_secs(10);
 /// How long an idle worker sleeps at the most.
 const MAX_SLEEP: Duration = Duration::from_secs(3600);
-/// How long a worker waits for the state of earlier commits to be written before it looks again.
-const STATE_PAUSE: Duration = Duration::from_millis(20);
+/// How long a worker waits for the state of earlier commits to be written, or until it is known whether the service is still this
+/// server's, before it looks again.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What a worker is told.
 pub(super) enum Message {
@@ -89,6 +90,7 @@ pub(super) struct Place {
     /// Nothing is committed any more.
     pub is_abandoned: Arc<AtomicBool>,
     pub fence: Fence,
+    pub tenure: Tenure,
 }
 
 pub(super) struct Worker {
@@ -175,8 +177,8 @@ impl Worker {
             }
         }
         let now = self.clock.instant();
-        if self.state.is_behind() {
-            return Step::Idle(now + STATE_PAUSE);
+        if self.state.is_behind() || !self.place.tenure.lasts(now) {
+            return Step::Idle(now + PAUSE);
         }
         if let Some(key) = self.schedule.next(now) {
             self.give_turn(key);

@@ -125,6 +125,13 @@ impl Arena {
         }
     }
 
+    /// From now on servers are replaced that go on afterwards.
+    pub fn expect_zombies(&mut self) {
+        if self.guarantee != Guarantee::ExactlyOnce {
+            self.guarantee = Guarantee::BesideZombies;
+        }
+    }
+
     pub fn seconds(&self) -> f64 {
         self.started.elapsed().as_secs_f64()
     }

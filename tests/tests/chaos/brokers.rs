@@ -63,5 +63,11 @@ fn bounce(test: &'static str, exactly_once: bool, bounces: usize) {
 #[test]
 #[ignore = "runs with make chaos"]
 fn the_broker_goes_and_comes_at_least_once() {
-    bounce("the_broker_goes_and_comes_at_least_once", false, count(5, 100));
+    bounce("the_broker_goes_and_comes_at_least_once", false, count(2, 20));
+}
+
+#[test]
+#[ignore = "runs with make chaos"]
+fn the_broker_goes_and_comes_exactly_once() {
+    bounce("the_broker_goes_and_comes_exactly_once", true, count(3, 100));
 }

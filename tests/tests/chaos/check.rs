@@ -7,6 +7,8 @@ use super::model::{Expected, Sink, Steps, versions};
 /// How much longer than the commit interval it may take from a commit to the next one, milliseconds: the commit itself, and a
 /// machine that is busy with a broker.
 const COMMIT_SLACK_MS: i64 = 2_500;
+/// Of a time in which nothing of a key came, no more than this counts, milliseconds: the server was dead, or the broker stood still.
+const SILENCE_MS: i64 = 500;
 
 /// A record of a sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub enum Guarantee {
     AtLeastOnce {
         interval_ms: i64,
     },
+    /// The same, and servers that were replaced send what they had under way when their successors have begun.
+    BesideZombies,
 }
 
 /// What holds true of a history, and what does not.
@@ -90,32 +94,37 @@ pub fn check(expected: &Expected, history: &History, guarantee: Guarantee) -> Ve
 /// Records that came again; the steps one after the other, in their order.
 fn exactly(steps: &[i64], seen: &[&Seen], guarantee: Guarantee) -> Result<usize, String> {
     let place: HashMap<i64, usize> = steps.iter().enumerate().map(|(index, step)| (*step, index)).collect();
-    // When each step was first taken.
+    // When each step was first taken, silence left out.
     let mut first_ms: Vec<i64> = Vec::new();
+    let mut last_taken_ms = seen.first().map_or(0, |first| first.taken_ms);
     let (mut next, mut repeats) = (0, 0);
     // Since when the records of the run at hand were sent for the first time.
     let mut run_ms: Option<i64> = None;
     for record in seen {
         let index = *place.get(&record.step).ok_or_else(|| format!("{} is in no input", record.step))?;
-        if index > next {
+        if index > next && (guarantee != Guarantee::BesideZombies || index > first_ms.len()) {
             return Err(format!("{} comes where {} should: lost, or out of order", record.step, steps[next]));
         }
         if index == first_ms.len() {
-            first_ms.push(record.taken_ms);
+            let since = (record.taken_ms - last_taken_ms).clamp(0, SILENCE_MS);
+            first_ms.push(first_ms.last().map_or(0, |last| last + since));
+            last_taken_ms = record.taken_ms;
             run_ms = None;
         } else {
-            let Guarantee::AtLeastOnce { interval_ms } = guarantee else {
-                return Err(format!("{} comes again behind {}", record.step, steps[next.saturating_sub(1)]));
-            };
             if index != next {
                 // It went back to here: all that was sent since was sent within one commit interval.
                 run_ms = Some(first_ms[index]);
             }
             let sent = run_ms.map_or(0, |since| first_ms.last().copied().unwrap_or(since) - since);
-            if sent > interval_ms + COMMIT_SLACK_MS {
-                return Err(format!("{} comes again with what was sent {sent} ms before: more than a commit interval", record.step));
+            match guarantee {
+                Guarantee::ExactlyOnce => {
+                    return Err(format!("{} comes again behind {}", record.step, steps[next.saturating_sub(1)]));
+                }
+                Guarantee::AtLeastOnce { interval_ms } if sent > interval_ms + COMMIT_SLACK_MS => {
+                    return Err(format!("{} comes again with what was sent {sent} ms before: more than a commit interval", record.step));
+                }
+                Guarantee::AtLeastOnce { .. } | Guarantee::BesideZombies => repeats += 1,
             }
-            repeats += 1;
         }
         next = index + 1;
     }
@@ -133,7 +142,8 @@ fn rising(left: i64, right: i64, seen: &[&Seen], guarantee: Guarantee) -> Result
     let mut repeats = 0;
     for record in &seen[1..] {
         let (l, r) = versions(record.step);
-        let rises = (l - last.0, r - last.1);
+        let before = if guarantee == Guarantee::BesideZombies { high } else { last };
+        let rises = (l - before.0, r - before.1);
         if !matches!(rises, (1, 0) | (0, 1)) {
             let goes_back = l <= high.0 && r <= high.1;
             if guarantee == Guarantee::ExactlyOnce || !goes_back {

@@ -1,6 +1,7 @@
 //! A disk that is full, and one that can't be written: queries wait, it is said why, and they go on when there is room.
 
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use tidemill_tests::broker;
 use tidemill_tests::server::ServerProcess;
 
 use super::arena::{Arena, PATIENCE, turn};
+use super::corrupt::files;
 use super::report::{Row, count, seeded, tail};
 
 /// What the log says of it, and when it is over.
@@ -16,6 +18,8 @@ const SAID: &str = "state can't be written";
 const OVER: &str = "state can be written again";
 /// The disk of the test, MiB.
 const DISK_MB: usize = 96;
+/// What a write-ahead log may still have of what it has reserved.
+const RESERVE_BYTES: u64 = 64 << 10;
 
 fn wait_until_said(server: &mut ServerProcess, what: &str, times: usize) {
     let began = Instant::now();
@@ -75,6 +79,21 @@ impl Disk<'_> {
         while std::io::Write::write_all(&mut file, &zeros).is_ok() {}
     }
 
+    /// Takes back what files of the write-ahead log have reserved beyond their end, which would let writes through for minutes.
+    fn take_reserved(&self, data: &Path) {
+        let logs = files(data).into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+        for file in logs.filter_map(|path| fs::OpenOptions::new().write(true).open(path).ok()) {
+            // What is being written at this moment is let alone.
+            let from = file.metadata().map_or(0, |metadata| metadata.len()) + RESERVE_BYTES;
+            let (from, length) = (libc::off_t::try_from(from).expect("an offset"), libc::off_t::from(i32::MAX));
+            // SAFETY: the descriptor is open.
+            #[allow(unsafe_code)]
+            unsafe {
+                libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE, from, length);
+            }
+        }
+    }
+
     fn make_room(&self) {
         fs::remove_file(self.0.join("ballast")).expect("the ballast goes");
     }
@@ -110,6 +129,7 @@ fn a_full_disk() {
     for _ in 0..planned {
         load.wait_for(random.between(100, 600) as i64);
         let said = server.log().matches(SAID).count();
+        disk.take_reserved(&path);
         disk.fill();
         wait_until_said(&mut server, SAID, said + 1);
         hit += 1;

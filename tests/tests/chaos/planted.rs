@@ -93,6 +93,28 @@ fn planted_faults_are_found() {
 }
 
 #[test]
+fn what_a_zombie_sends_late_is_told_from_losses() {
+    let expected = expected(&inputs());
+    for sink in Sink::ALL.into_iter().filter(|sink| *sink != Sink::Pairs) {
+        for seed in 0..50 {
+            let mut random = Random::new(seed);
+            let whole = in_order(&expected);
+            let at = neighbours(&whole[&sink], &mut random);
+            let found = |change: &dyn Fn(&mut Vec<Seen>)| {
+                let mut history = whole.clone();
+                change(history.get_mut(&sink).expect("a sink"));
+                !check(&expected, &history, Guarantee::BesideZombies).wrong.is_empty()
+            };
+            assert!(!found(&|seen| seen.insert(at + 1, seen[at - 1].clone())), "{sink:?}: an older row behind a newer one");
+            assert!(found(&|seen| drop(seen.remove(at))), "{sink:?}: a loss");
+            assert!(found(&|seen| seen.swap(at, at + 1)), "{sink:?}: a reorder");
+            let last = |seen: &[Seen]| seen.iter().rposition(|row| row.key == seen[at].key).expect("its last row");
+            assert!(found(&|seen| seen.insert(last(seen) + 1, seen[at - 1].clone())), "{sink:?}: an older row at the end");
+        }
+    }
+}
+
+#[test]
 fn the_ends_and_strangers_are_found() {
     let expected = expected(&inputs());
     for sink in Sink::ALL {

@@ -13,7 +13,7 @@ use tidemill_engine::state::StateBatch;
 use tidemill_tests::broker;
 use tidemill_tests::server::ServerProcess;
 
-use crate::support::{PATIENCE, Waiting, handle, log_on, new_topic, partition};
+use crate::support::{PATIENCE, Waiting, handle, killed_under_load, log_on, new_topic, partition};
 
 const PARTITIONS: u32 = 3;
 const IDS: i64 = 13;
@@ -130,23 +130,7 @@ fn kill_9_repeats_nothing_and_loses_nothing() {
     create(&server, &clicks);
     let queries = server.running_queries();
     assert_eq!(queries.len(), 6, "{queries:?}");
-    let stop = AtomicBool::new(false);
-    let (server, count) = std::thread::scope(|scope| {
-        let mut server = server;
-        let clicking = scope.spawn(|| click(&log, &clicks, &stop));
-        for (ran_ms, wipe) in KILLS {
-            std::thread::sleep(Duration::from_millis(ran_ms));
-            server.kill();
-            if wipe {
-                std::fs::remove_dir_all(&data).expect("the data folder can be removed");
-            }
-            server = start();
-            println!("killed after {ran_ms} ms{}: back in {:?}", if wipe { " and wiped" } else { "" }, server.started_in);
-            assert_eq!(server.running_queries(), queries, "{}", server.log());
-        }
-        stop.store(true, Ordering::Release);
-        (server, clicking.join().expect("no panic"))
-    });
+    let (server, count) = killed_under_load(server, &KILLS, &data, &start, |stop| click(&log, &clicks, stop));
     check_exact(&log, &clicks, count);
     // Those beside them lose nothing, and their state is exact as well.
     server.pull_until("SELECT id, c FROM counts_al;", PATIENCE, |rows| {

@@ -12,7 +12,7 @@ use tidemill_engine::state::StateBatch;
 use tidemill_tests::broker;
 use tidemill_tests::server::ServerProcess;
 
-use crate::support::{PATIENCE, Waiting, handle, log_on, new_topic, partition};
+use crate::support::{PATIENCE, Waiting, handle, killed_under_load, log_on, new_topic, partition};
 
 const PARTITIONS: u32 = 3;
 /// Keys of the clicks.
@@ -63,23 +63,7 @@ fn kill_9_loses_nothing() {
     let queries = server.running_queries();
     assert_eq!(queries.len(), 4, "{queries:?}");
 
-    let stop = AtomicBool::new(false);
-    let (mut server, count) = std::thread::scope(|scope| {
-        let mut server = server;
-        let clicking = scope.spawn(|| click(&log, &clicks, &stop));
-        for (ran_ms, wipe) in KILLS {
-            std::thread::sleep(Duration::from_millis(ran_ms));
-            server.kill();
-            if wipe {
-                std::fs::remove_dir_all(&data).expect("the data folder can be removed");
-            }
-            server = start();
-            println!("killed after {ran_ms} ms{}: back in {:?}", if wipe { " and wiped" } else { "" }, server.started_in);
-            assert_eq!(server.running_queries(), queries, "{}", server.log());
-        }
-        stop.store(true, Ordering::Release);
-        (server, clicking.join().expect("no panic"))
-    });
+    let (mut server, count) = killed_under_load(server, &KILLS, &data, &start, |stop| click(&log, &clicks, stop));
     let tables = settled(&server, count);
     check_even(&log, &clicks, count);
 

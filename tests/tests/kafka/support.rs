@@ -1,7 +1,8 @@
 //! What the Kafka tests share: a log, topics of their own names, readers that wait.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use tidemill_engine::log::{
 };
 use tidemill_engine::state::StateBatch;
 use tidemill_tests::broker;
+use tidemill_tests::server::ServerProcess;
 
 /// How long a test waits for what must come.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -44,6 +46,34 @@ pub fn new_topic(log: &dyn Log, name: &str, partitions: u32) -> String {
 
 pub fn partition(topic: &str, partition: i32) -> TopicPartition {
     TopicPartition { topic: topic.into(), partition }
+}
+
+/// Kills a server again and again, each time after it has run so many milliseconds, and where it says so removes its data folder as
+/// well; starts it again, with the same queries running. The load goes on meanwhile, until its flag says stop: what it returns.
+pub fn killed_under_load<T: Send>(
+    server: ServerProcess,
+    kills: &[(u64, bool)],
+    data: &Path,
+    start: impl Fn() -> ServerProcess,
+    load: impl FnOnce(&AtomicBool) -> T + Send,
+) -> (ServerProcess, T) {
+    let (queries, stop) = (server.running_queries(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let mut server = server;
+        let loading = scope.spawn(|| load(&stop));
+        for (ran_ms, wipe) in kills {
+            std::thread::sleep(Duration::from_millis(*ran_ms));
+            server.kill();
+            if *wipe {
+                std::fs::remove_dir_all(data).expect("the data folder can be removed");
+            }
+            server = start();
+            println!("killed after {ran_ms} ms{}: back in {:?}", if *wipe { " and wiped" } else { "" }, server.started_in);
+            assert_eq!(server.running_queries(), queries, "{}", server.log());
+        }
+        stop.store(true, Ordering::Release);
+        (server, loading.join().expect("no panic"))
+    })
 }
 
 /// Wakes a test's thread.

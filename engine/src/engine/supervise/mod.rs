@@ -12,6 +12,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -24,7 +25,7 @@ pub use retry::Backoff;
 use retry::{Decision, decide};
 
 use super::{Engine, PersistentQuery, SessionProperties};
-use crate::log::LogError;
+use crate::log::{LogError, Standing};
 use crate::runtime::{FailureCause, QueryFailure, QueryHandle, QueryState, StartError, StartQuery, panic_text};
 
 /// How often the queries are looked at.
@@ -131,7 +132,7 @@ impl Signal {
 impl Engine {
     /// Looks at every query once. The engine's own thread does so all the time; tests need not wait for it.
     pub fn supervise(self: &Arc<Self>) {
-        if self.is_deposed() {
+        if self.deposed.get().is_some() {
             return;
         }
         // Nothing can be started before the log is back, and what can be asked of it would only wait.
@@ -186,23 +187,46 @@ impl Engine {
         query.care.note_missing(missing, self.clock.now_ms());
     }
 
-    fn check_claim(self: &Arc<Self>) {
-        self.is_deposed();
-    }
-
     /// Whether another server runs the service. Where that is found, nothing runs here any more: the other has begun where
     /// this one committed last.
-    fn is_deposed(&self) -> bool {
+    fn check_claim(self: &Arc<Self>) {
         if self.deposed.get().is_some() {
-            return true;
+            return;
         }
-        let Some(reason) = self.claim.lost().or_else(|| self.runtime.fenced()) else { return false };
+        let Some(reason) = self.runtime.fenced().or_else(|| self.ask_claim()) else { return };
         if self.deposed.set(reason.clone()).is_ok() {
             tracing::error!("{reason}. All queries are stopped here");
         }
         // What they have not committed is the other's to do: a commit from here would come in among its own.
         self.runtime.abandon();
-        true
+    }
+
+    /// Asks how the claim stands, and lets the workers know; who else runs the service, if somebody does.
+    fn ask_claim(&self) -> Option<String> {
+        let began = self.clock.instant();
+        match self.claim.standing() {
+            Standing::Held => {
+                self.runtime.tenure().extend(began, self.claim.sure_for());
+                if self.is_unsure.swap(false, Ordering::AcqRel) {
+                    tracing::info!("the service is still this server's: queries go on");
+                }
+                None
+            }
+            Standing::Unsure => {
+                self.runtime.tenure().suspend();
+                if !self.is_unsure.swap(true, Ordering::AcqRel) {
+                    tracing::warn!(
+                        "this server was away from its group for so long that another may have taken its place: queries wait until that \
+                         is known"
+                    );
+                }
+                None
+            }
+            Standing::Lost(reason) => {
+                self.runtime.tenure().suspend();
+                Some(reason)
+            }
+        }
     }
 
     /// Lets the queries follow topics that have grown.

@@ -7,17 +7,23 @@
 //!
 //! Nobody waits for the group to rebalance: brokers take three seconds for the first member. Two servers that start at the
 //! same time therefore both begin; the one that gets no partition then ends what it began.
+//!
+//! A server that was stopped or cut off for longer than its session finds out before it writes again. Since its membership may
+//! have ended, another server may have begun, and come back it would be a member like the other, and might even get the partition.
+//! So it is *unsure*, and writes nothing, until it has seen itself in the group, alone; where it sees another there, that one has
+//! the service, and it leaves.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, ClientContext};
 
 use super::properties::{ClientProperties, Role};
-use crate::log::{Claim, ClaimRequest, LogError};
+use crate::log::{Claim, ClaimRequest, LogError, Standing};
 
 /// How long a member that has died stays in the group, milliseconds. The shortest that brokers allow by default.
 const SESSION_MS: u64 = 6_000;
@@ -28,8 +34,12 @@ const OTHER_PATIENCE: Duration = Duration::from_millis(SESSION_MS + 4_000);
 const LOOK_PAUSE: Duration = Duration::from_millis(250);
 /// How long one look may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Without the partition for so long, the server asks who has it.
-const PARTITION_PATIENCE: Duration = Duration::from_secs(5);
+/// Without the partition for so long, the server asks who has it: longer than a server that has left by itself may keep it.
+const PARTITION_PATIENCE: Duration = Duration::from_millis(SESSION_MS + 6_000);
+/// How long membership is sure behind a look: what is left of a session where the heartbeat before that look was the last one.
+const SURE_FOR: Duration = Duration::from_millis(SESSION_MS - HEARTBEAT_MS - 1_000);
+/// A server that had left the group has to see itself alone in it for so long: another that found nobody is about to join.
+const ALONE_FOR: Duration = Duration::from_secs(1);
 /// The group is polled by a thread that may be long at something else; membership does not hang on that.
 const POLL_INTERVAL_MS: &str = "86400000";
 /// Records of the command topic that are skipped in one look; nobody needs them.
@@ -66,7 +76,11 @@ const ADVICE: &str = "two servers with one service id would run every query twic
                       name here";
 
 /// Says nothing by itself: an outage is told once, by `health`.
-struct Quiet;
+#[derive(Default)]
+struct Quiet {
+    /// The membership ended without this server's doing, and it is about to join anew.
+    has_been_out: AtomicBool,
+}
 
 impl ClientContext for Quiet {
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, line: &str) {
@@ -78,7 +92,13 @@ impl ClientContext for Quiet {
     }
 }
 
-impl ConsumerContext for Quiet {}
+impl ConsumerContext for Quiet {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, _: &Rebalance<'_>) {
+        if consumer.assignment_lost() {
+            self.has_been_out.store(true, Ordering::Release);
+        }
+    }
+}
 
 /// A client that is a member of the group.
 struct Membership(Option<BaseConsumer<Quiet>>);
@@ -101,11 +121,44 @@ impl std::ops::Deref for Membership {
 
 /// A held claim. Dropping it leaves the group to the session's end, so that a quick restart finds its place.
 pub(super) struct KafkaClaim {
-    consumer: Membership,
+    /// `None`: given up.
+    membership: Mutex<Option<Membership>>,
     group: String,
     instance: String,
     service: String,
-    without_since: Mutex<Option<Instant>>,
+    looks: Mutex<Looks>,
+}
+
+/// What earlier looks have found.
+#[derive(Default)]
+struct Looks {
+    last: Option<Instant>,
+    without_since: Option<Instant>,
+    doubt: Option<Doubt>,
+    lost: Option<String>,
+}
+
+/// The membership may have ended in the meantime.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Doubt {
+    was_out: bool,
+    alone_since: Option<Instant>,
+}
+
+impl Doubt {
+    /// What a look at the group's members says; `None`: another is there.
+    fn look(&mut self, is_member: bool, others: usize, now: Instant) -> Option<Standing> {
+        if others > 0 {
+            return None;
+        }
+        if !is_member {
+            (self.was_out, self.alone_since) = (true, None);
+            return Some(Standing::Unsure);
+        }
+        let alone_since = *self.alone_since.get_or_insert(now);
+        let is_sure = !self.was_out || now.saturating_duration_since(alone_since) >= ALONE_FOR;
+        Some(if is_sure { Standing::Held } else { Standing::Unsure })
+    }
 }
 
 impl KafkaClaim {
@@ -127,24 +180,30 @@ impl KafkaClaim {
             .set("max.poll.interval.ms", POLL_INTERVAL_MS)
             .set("auto.offset.reset", "latest")
             .set("enable.auto.commit", "false")
-            .create_with_context(Quiet)
+            .create_with_context(Quiet::default())
             .map_err(|error| LogError::Fatal(format!("Kafka client for group '{}': {error}", request.group)))?;
         let claim = KafkaClaim {
-            consumer: Membership(Some(consumer)),
+            membership: Mutex::new(None),
             group: request.group.to_owned(),
             instance: request.instance.to_owned(),
             service: request.service.to_owned(),
-            without_since: Mutex::new(None),
+            looks: Mutex::default(),
         };
-        claim.wait_for_others(request, waiting)?;
-        claim.consumer.subscribe(&[request.topic]).map_err(|error| LogError::Fatal(format!("joining group '{}': {error}", claim.group)))?;
+        claim.wait_for_others(&consumer, request, waiting)?;
+        consumer.subscribe(&[request.topic]).map_err(|error| LogError::Fatal(format!("joining group '{}': {error}", claim.group)))?;
+        *claim.membership.lock() = Some(Membership(Some(consumer)));
         Ok(claim)
     }
 
-    fn wait_for_others(&self, request: &ClaimRequest<'_>, waiting: &mut dyn FnMut(&str)) -> Result<(), LogError> {
+    fn wait_for_others(
+        &self,
+        consumer: &BaseConsumer<Quiet>,
+        request: &ClaimRequest<'_>,
+        waiting: &mut dyn FnMut(&str),
+    ) -> Result<(), LogError> {
         let deadline = Instant::now() + OTHER_PATIENCE;
         loop {
-            let members = self.members()?;
+            let members = self.members(consumer)?;
             let Some(other) = others(&members, &self.instance).first().map(|other| taken(request, other)) else { return Ok(()) };
             if Instant::now() > deadline {
                 return Err(LogError::Fatal(format!("{other}; {ADVICE}")));
@@ -155,10 +214,10 @@ impl KafkaClaim {
         }
     }
 
-    fn members(&self) -> Result<Vec<Member>, LogError> {
+    fn members(&self, consumer: &BaseConsumer<Quiet>) -> Result<Vec<Member>, LogError> {
         let deadline = Instant::now() + LOOK_TIMEOUT;
         loop {
-            match self.consumer.fetch_group_list(Some(&self.group), LOOK_TIMEOUT) {
+            match consumer.fetch_group_list(Some(&self.group), LOOK_TIMEOUT) {
                 Ok(list) => {
                     let members = list.groups().iter().filter(|group| group.name() == self.group).flat_map(|group| group.members());
                     let member = |member: &rdkafka::groups::GroupMemberInfo| Member {
@@ -176,38 +235,115 @@ impl KafkaClaim {
     }
 }
 
-impl Claim for KafkaClaim {
-    fn lost(&self) -> Option<String> {
+impl KafkaClaim {
+    fn is_member(&self, members: &[Member]) -> bool {
+        members.iter().any(|member| member.id.starts_with(&format!("{}-", self.instance)))
+    }
+
+    /// Names another member.
+    fn other(&self, members: &[Member]) -> Option<String> {
+        let request = ClaimRequest { service: &self.service, group: &self.group, topic: "", instance: &self.instance };
+        others(members, &self.instance).first().map(|other| format!("{}; {ADVICE}", taken(&request, other)))
+    }
+
+    /// Looks once; an error says who has the service.
+    fn look(&self, consumer: &BaseConsumer<Quiet>, looks: &mut Looks) -> Result<Standing, String> {
+        let now = Instant::now();
+        if looks.last.replace(now).is_some_and(|last| now.saturating_duration_since(last) > SURE_FOR) {
+            // Before the client is polled, which may join again.
+            looks.doubt.get_or_insert_default();
+        }
+        let standing = self.settle(consumer, looks)?;
         for _ in 0..MAX_SKIPPED {
-            if self.consumer.poll(Duration::ZERO).is_none() {
+            if consumer.poll(Duration::ZERO).is_none() {
                 break;
             }
         }
-        if let Some((_, reason)) = self.consumer.client().fatal_error() {
-            return Some(format!("another server has taken the place of this one in group '{}' ({reason}); {ADVICE}", self.group));
+        if let Some((_, reason)) = consumer.client().fatal_error() {
+            return Err(format!("another server has taken the place of this one in group '{}' ({reason}); {ADVICE}", self.group));
         }
-        let mut without_since = self.without_since.lock();
-        if self.consumer.assignment().is_ok_and(|assignment| assignment.count() > 0) {
-            *without_since = None;
-            return None;
+        if consumer.context().has_been_out.swap(false, Ordering::AcqRel) {
+            looks.doubt.get_or_insert_default();
+            return self.settle(consumer, looks);
         }
-        if without_since.get_or_insert_with(Instant::now).elapsed() < PARTITION_PATIENCE {
-            return None;
+        if standing == Standing::Unsure {
+            return Ok(standing);
         }
-        *without_since = None;
-        let members = self.members().ok()?;
-        let is_member = members.iter().any(|member| member.id.starts_with(&format!("{}-", self.instance)));
-        let request = ClaimRequest { service: &self.service, group: &self.group, topic: "", instance: &self.instance };
-        let other = others(&members, &self.instance).first().map(|other| taken(&request, other))?;
-        // Not in the group, it may only not have come back to it yet: the other has the partition all the same.
-        tracing::debug!(target: "kafka", is_member, "{other}");
-        Some(format!("{other}; {ADVICE}"))
+        if consumer.assignment().is_ok_and(|assignment| assignment.count() > 0) {
+            looks.without_since = None;
+            return Ok(Standing::Held);
+        }
+        if looks.without_since.get_or_insert(now).elapsed() >= PARTITION_PATIENCE {
+            looks.without_since = None;
+            // Not in the group, it may only not have come back to it yet: the other has the partition all the same.
+            if let Some(other) = self.members(consumer).ok().and_then(|members| self.other(&members)) {
+                return Err(other);
+            }
+        }
+        Ok(Standing::Held)
+    }
+
+    /// Settles a doubt, as far as can be.
+    fn settle(&self, consumer: &BaseConsumer<Quiet>, looks: &mut Looks) -> Result<Standing, String> {
+        let Some(doubt) = &mut looks.doubt else { return Ok(Standing::Held) };
+        // The brokers are away.
+        let Ok(members) = self.members(consumer) else { return Ok(Standing::Unsure) };
+        let is_member = self.is_member(&members);
+        let standing = doubt.look(is_member, others(&members, &self.instance).len(), Instant::now());
+        tracing::debug!(target: "kafka", is_member, ?standing, "whether the service is still this server's");
+        match standing {
+            None => Err(self.other(&members).unwrap_or_default()),
+            Some(Standing::Held) => {
+                looks.doubt = None;
+                Ok(Standing::Held)
+            }
+            Some(standing) => Ok(standing),
+        }
+    }
+}
+
+impl Claim for KafkaClaim {
+    fn standing(&self) -> Standing {
+        let mut looks = self.looks.lock();
+        if let Some(reason) = &looks.lost {
+            return Standing::Lost(reason.clone());
+        }
+        let mut membership = self.membership.lock();
+        let found = match &*membership {
+            Some(consumer) => self.look(consumer, &mut looks),
+            None => Ok(Standing::Held),
+        };
+        found.unwrap_or_else(|reason| {
+            // Else it stays a member, and may keep the other from the partition.
+            *membership = None;
+            looks.lost = Some(reason.clone());
+            Standing::Lost(reason)
+        })
+    }
+
+    fn sure_for(&self) -> Option<Duration> {
+        Some(SURE_FOR)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_was_out_of_the_group_goes_on_once_it_is_alone_in_it() {
+        let now = Instant::now();
+        let mut doubt = Doubt::default();
+        assert_eq!(doubt.look(true, 0, now), Some(Standing::Held), "it never was out");
+        assert_eq!(doubt.look(true, 1, now), None, "another has begun");
+        let mut doubt = Doubt::default();
+        assert_eq!(doubt.look(false, 0, now), Some(Standing::Unsure));
+        assert_eq!(doubt.look(true, 0, now), Some(Standing::Unsure), "another may be about to join");
+        assert_eq!(doubt.look(true, 0, now + ALONE_FOR / 2), Some(Standing::Unsure));
+        let mut joined = doubt;
+        assert_eq!(joined.look(true, 1, now + ALONE_FOR), None);
+        assert_eq!(doubt.look(true, 0, now + ALONE_FOR), Some(Standing::Held));
+    }
 
     #[test]
     fn a_server_knows_itself_in_the_group() {

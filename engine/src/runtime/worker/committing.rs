@@ -27,10 +27,14 @@ impl Worker {
 
     /// Commits every task that has moved, of one guarantee. Where it fails, all of them go back to their last commit.
     pub(super) fn commit(&mut self, guarantee: Guarantee) {
-        self.pens.of(guarantee).dirty = false;
         if self.place.is_abandoned.load(Ordering::Acquire) {
             return self.abandon();
         }
+        if !self.place.tenure.lasts(self.clock.instant()) {
+            // Another server may have gone on from the last commit.
+            return;
+        }
+        self.pens.of(guarantee).dirty = false;
         if !self.before_commit(guarantee) {
             return;
         }
@@ -40,7 +44,8 @@ impl Worker {
         };
         let mut at_hand = None;
         let (marks, worker) = (self.place.marks.clone(), self.place.index);
-        let desk = Desk { state: &self.state, marks: &marks, worker, by_transaction: guarantee == Guarantee::ExactlyOnce };
+        let (by_transaction, tenure) = (guarantee == Guarantee::ExactlyOnce, self.place.tenure.clone());
+        let desk = Desk { state: &self.state, marks: &marks, worker, by_transaction, tenure: &tenure, clock: &*self.clock };
         let mut moved: Vec<(TaskKey, &mut Task)> =
             self.tasks.iter_mut().filter(|(_, task)| task.dirty && task.guarantee == guarantee).map(|(key, task)| (*key, task)).collect();
         match catch_unwind(AssertUnwindSafe(|| commit::commit(writer, &desk, &mut moved, &mut at_hand))) {
