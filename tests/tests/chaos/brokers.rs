@@ -50,9 +50,9 @@ fn bounce(test: &'static str, exactly_once: bool, bounces: usize) {
     let mut verdict = arena.verdict(&server);
     resumed.sort();
     let slowest = resumed.last().copied().unwrap_or_default();
-    // A share of one in a hundred may take longer.
+    // A share of one in a hundred may take longer; a few say nothing of that.
     let late = resumed.iter().filter(|took| **took > RESUMES_WITHIN).count();
-    if late > bounces / 100 {
+    if late > bounces.div_ceil(100) {
         verdict.wrong.push(format!("{late} times the queries took more than {RESUMES_WITHIN:?} to go on"));
     }
     let note = format!("{clicks} clicks; slowest to go on {:.1} s", slowest.as_secs_f64());
@@ -61,13 +61,11 @@ fn bounce(test: &'static str, exactly_once: bool, bounces: usize) {
 }
 
 #[test]
-#[ignore = "runs with make chaos"]
 fn the_broker_goes_and_comes_at_least_once() {
     bounce("the_broker_goes_and_comes_at_least_once", false, count(2, 20));
 }
 
 #[test]
-#[ignore = "runs with make chaos"]
 fn the_broker_goes_and_comes_exactly_once() {
     bounce("the_broker_goes_and_comes_exactly_once", true, count(3, 100));
 }

@@ -48,7 +48,6 @@ fn damage(path: &Path, random: &mut Random) -> String {
 }
 
 #[test]
-#[ignore = "runs with make chaos"]
 fn damaged_files() {
     let test = "damaged_files";
     let Some(mut turn) = turn(test) else { return };

@@ -31,13 +31,12 @@ fn wait_until_said(server: &mut ServerProcess, what: &str, times: usize) {
 }
 
 #[test]
-#[ignore = "runs with make chaos"]
 fn writes_that_fail() {
     let test = "writes_that_fail";
     let Some(mut turn) = turn(test) else { return };
     let arena = Arena::new(test, &mut turn, false);
     let (mut random, seed) = seeded();
-    let planned = count(5, 50);
+    let planned = count(3, 50);
     // Some writes go through, then some fail.
     let turns: Vec<String> =
         (0..planned).map(|_| format!("{}*off->{}*return(Input/output error)", random.between(5, 30), random.between(1, 4))).collect();
@@ -106,7 +105,6 @@ impl Drop for Disk<'_> {
 }
 
 #[test]
-#[ignore = "runs with make chaos"]
 fn a_full_disk() {
     let test = "a_full_disk";
     let Some(mut turn) = turn(test) else { return };
@@ -117,7 +115,7 @@ fn a_full_disk() {
         Err(reason) => return broker::skipped(test, &format!("needs a small disk of its own (root): {reason}")),
     };
     let (mut random, seed) = seeded();
-    let planned = count(5, 50);
+    let planned = count(2, 50);
     // The server's log, which the harness keeps beside the folder, is elsewhere.
     fs::create_dir(path.join("data")).expect("a folder");
     std::os::unix::fs::symlink(path.join("data"), arena.path("on-disk")).expect("a link");

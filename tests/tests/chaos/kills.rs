@@ -55,13 +55,11 @@ fn kill_at_random(test: &'static str, exactly_once: bool, kills: usize) {
 }
 
 #[test]
-#[ignore = "runs with make chaos"]
 fn kill_9_at_least_once() {
     kill_at_random("kill_9_at_least_once", false, count(10, 300));
 }
 
 #[test]
-#[ignore = "runs with make chaos"]
 fn kill_9_exactly_once() {
     kill_at_random("kill_9_exactly_once", true, count(20, 1_000));
 }

@@ -1,8 +1,8 @@
 //! Faults on a real Apache Kafka: kills, named points, networks, brokers, disks. Whatever happens, what readers of committed
 //! records see is compared with a model that is computed apart, and each test shows that its faults happened.
 //!
-//! `make chaos` runs the counts of `docs/reliability.md` (`TIDEMILL_CHAOS_ROUNDS` is the factor; without it, short rounds). With
-//! every build only the checker and the proxy are tested. `TIDEMILL_CHAOS_SEED` repeats a test's choices; what the machine makes
+//! `make chaos` runs the counts of `docs/reliability.md` (`TIDEMILL_CHAOS_ROUNDS` is the factor). Without it, with every build, these
+//! are short rounds: 30 kills and a few of each other fault. `TIDEMILL_CHAOS_SEED` repeats a test's choices; what the machine makes
 //! of them in time differs, of course.
 
 mod arena;

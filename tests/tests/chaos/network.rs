@@ -54,7 +54,6 @@ fn disturb(test: &'static str, exactly_once: bool, faults: &[Fault], each: usize
 }
 
 #[test]
-#[ignore = "runs with make chaos"]
 fn the_network_at_least_once() {
     disturb("the_network_at_least_once", false, &FAULTS, count(1, 20));
 }
@@ -63,7 +62,6 @@ fn the_network_at_least_once() {
 const TRANSACTION_FAULTS: [Fault; 2] = [Fault::EndTxnSlow(1_500), Fault::EndTxnAnswerLost];
 
 #[test]
-#[ignore = "runs with make chaos"]
 fn the_network_exactly_once() {
     let faults: Vec<Fault> = FAULTS.into_iter().chain(TRANSACTION_FAULTS).collect();
     disturb("the_network_exactly_once", true, &faults, count(1, 63));

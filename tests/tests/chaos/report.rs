@@ -7,12 +7,14 @@ use tidemill_engine::clock::{Clock, SystemClock};
 use super::check::Verdict;
 use super::random::Random;
 
+/// The factor of a long round's counts; `None`: this is the short round of a build.
+pub fn factor() -> Option<f64> {
+    std::env::var("TIDEMILL_CHAOS_ROUNDS").ok().and_then(|text| text.parse().ok())
+}
+
 /// How many of something: in a build's short round, and for `make chaos`, times `TIDEMILL_CHAOS_ROUNDS`.
 pub fn count(short: usize, long: usize) -> usize {
-    match std::env::var("TIDEMILL_CHAOS_ROUNDS").ok().and_then(|text| text.parse::<f64>().ok()) {
-        Some(factor) => ((long as f64 * factor).round() as usize).max(1),
-        None => short,
-    }
+    factor().map_or(short, |factor| ((long as f64 * factor).round() as usize).max(1))
 }
 
 /// A test's choices, and the seed that they come from.

@@ -24,13 +24,18 @@ impl Role {
     }
 }
 
+/// See [`COMMON`]; milliseconds.
+const SOCKET_TIMEOUT_MS: &str = "15000";
+
 /// Defaults of every client. Reconnects quickly: a broker that returns should be noticed within a second or two. The fast
-/// interval is what the first record to a topic waits for, 100 ms by default.
+/// interval is what the first record to a topic waits for, 100 ms by default. An answer that does not come, because half of a
+/// connection is gone, is waited for by all that is to be sent behind it: librdkafka gives it up after a minute.
 const COMMON: &[(&str, &str)] = &[
     ("client.id", "tidemill"),
     ("reconnect.backoff.ms", "50"),
     ("reconnect.backoff.max.ms", "1000"),
     ("socket.keepalive.enable", "true"),
+    ("socket.timeout.ms", SOCKET_TIMEOUT_MS),
     ("topic.metadata.refresh.interval.ms", "60000"),
     ("topic.metadata.refresh.fast.interval.ms", "10"),
 ];
@@ -196,7 +201,8 @@ impl ClientProperties {
         let timeout_ms = number(&config, "transaction.timeout.ms").unwrap_or(TRANSACTION_TIMEOUT_MS);
         // No record may take longer than its transaction.
         let message_ms = number(&config, "message.timeout.ms").unwrap_or(timeout_ms).min(timeout_ms);
-        let socket_ms = number(&config, "socket.timeout.ms").unwrap_or(TRANSACTION_SOCKET_TIMEOUT_MS);
+        let asked = ["producer.socket.timeout.ms", "socket.timeout.ms"].iter().find_map(|name| self.user.get(*name));
+        let socket_ms = asked.and_then(|value| value.parse().ok()).unwrap_or(TRANSACTION_SOCKET_TIMEOUT_MS);
         let socket_ms = socket_ms.min(timeout_ms.saturating_sub(100)).max(1);
         config.insert("transactional.id".into(), id.to_owned());
         config.insert("transaction.timeout.ms".into(), timeout_ms.to_string());
