@@ -132,6 +132,12 @@ impl Client {
         }
     }
 
+    /// `GET /running-queries`.
+    pub async fn running_queries(&self) -> Result<Json, ClientError> {
+        let response = self.send(Method::GET, "/running-queries", None).await?;
+        parse(&self.body(response).await?)
+    }
+
     /// `GET /is_valid_property`: refused where a session can't set it.
     pub async fn check_property(&self, name: &str) -> Result<(), ClientError> {
         // A name with anything else is none, and must not become another path.

@@ -14,6 +14,7 @@ pub mod pace;
 pub mod plan;
 pub mod points;
 pub mod processing_log;
+pub mod profile;
 pub mod registry;
 pub mod row;
 pub mod runtime;

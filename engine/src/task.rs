@@ -10,6 +10,7 @@ use crate::log::{Batch, LogError, LogWriter, OutRecord, TopicHandle};
 use crate::operators::{FatalError, Origins};
 use crate::pace::{Halt, Pace};
 use crate::processing_log::{ProcessingError, ProcessingErrorKind, ProcessingLog};
+use crate::profile::Profile;
 use crate::row::{Header, Headers, Row, RowBuffers};
 use crate::state::Store;
 
@@ -77,6 +78,8 @@ pub struct TaskContext {
     pub buffers: RowBuffers,
     /// What the record at hand has set off.
     pub pace: Pace,
+    /// Which records are timed.
+    pub profile: Profile,
     /// Where the record at hand comes from, and what was read of repartition topics.
     pub origins: Origins,
 }
@@ -110,6 +113,7 @@ impl TaskContext {
             carried: Carried::default(),
             buffers: RowBuffers::default(),
             pace: Pace::default(),
+            profile: Profile::default(),
             origins: Origins::default(),
         }
     }

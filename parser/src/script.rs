@@ -9,7 +9,7 @@ use crate::dialect::KsqlDialect;
 use crate::error::{Fault, ParseError};
 use crate::grammar::Grammar;
 use crate::lexer::{Offsets, lex};
-use crate::tokens::{near_token, span_of, sql_span};
+use crate::tokens::{is_word, near_token, span_of, sql_span};
 
 /// Which statements are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,6 +60,19 @@ impl RawStatement {
         }
         let end = Span { start: self.span.end, end: self.span.end };
         Err(Fault::syntax(end, "missing ';' at '<EOF>'").hint("A statement ends with a semicolon.").locate(&self.script))
+    }
+
+    /// Whether it begins as a query of SQL does, or as EXPLAIN of one, and is no push query. Whether it follows the grammar is
+    /// another matter: what the dialect can't read of this kind may be SQL beyond the dialect.
+    pub fn may_be_sql(&self) -> bool {
+        let begins = |token: &Token| *token == Token::LParen || ["SELECT", "WITH", "VALUES"].iter().any(|word| is_word(token, word));
+        let mut tokens = self.tokens.iter().map(|token| &token.token);
+        let starts = match tokens.next() {
+            Some(explain) if is_word(explain, "EXPLAIN") => tokens.next().is_some_and(|token| begins(token) || is_word(token, "ANALYZE")),
+            Some(token) => begins(token),
+            None => false,
+        };
+        starts && !self.tokens.iter().any(|token| is_word(&token.token, "EMIT"))
     }
 
     /// Gives explained statements their texts.

@@ -1,11 +1,12 @@
 //! What all endpoints share.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 use tidemill_engine::engine::Engine;
+use tidemill_query::{QueryService, Settings};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::blocking::Blocking;
@@ -18,6 +19,7 @@ use crate::limits::Limits;
 use crate::metrics::{Lags, Requests};
 use crate::net::OpenConnections;
 use crate::pages::Pages;
+use crate::query::KnownLookUps;
 
 /// Statuses of commands that are remembered for `GET /status`; the oldest go first.
 const MAX_STATUSES: usize = 10_000;
@@ -44,6 +46,10 @@ pub struct App {
     pub requests: Requests,
     pub lags: Lags,
     pub connections: OpenConnections,
+    /// Answers what the dialect's pull queries can't say.
+    pub queries: QueryService,
+    /// Key look-ups that were asked for before.
+    pub known: KnownLookUps,
     /// Where there is one.
     pub connect: Option<Connect>,
     /// One for each push query and PRINT that may still begin.
@@ -62,6 +68,12 @@ impl App {
         let limits = Arc::new(Limits::new(&config));
         let cluster_id = engine.log().cluster_id();
         let pages = Pages::new(&config, &host);
+        let settings = Settings {
+            memory_bytes: config.number("tidemill.query.memory.bytes"),
+            timeout: Duration::from_millis(u64::try_from(config.number("tidemill.query.timeout.ms")).unwrap_or(u64::MAX)),
+            spill_folder: engine.config().data_dir.join("query-spill"),
+        };
+        let queries = QueryService::new(engine.clone(), settings);
         App {
             cluster_id,
             engine,
@@ -76,6 +88,8 @@ impl App {
             requests: Requests::default(),
             lags: Lags::default(),
             connections,
+            queries,
+            known: KnownLookUps::default(),
             connect,
             push_permits,
             statuses: Mutex::default(),

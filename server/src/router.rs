@@ -149,13 +149,14 @@ async fn get(app: Arc<App>, path: &[&str], headers: &HeaderMap) -> Reply {
         ["v1", "metadata", "id"] => endpoints::metadata_id(&app),
         ["chc", "ready" | "live"] => endpoints::chc(),
         ["metrics"] => endpoints::metrics(app).await,
+        ["running-queries"] => endpoints::running_queries(&app),
         path if is_known(path) => reply::not_found(),
         path => unknown(&format!("/{}", path.join("/"))),
     }
 }
 
 /// What the paths of endpoints begin with, those of the schema registry left out.
-pub const ENDPOINTS: [&str; 15] = [
+pub const ENDPOINTS: [&str; 16] = [
     "info",
     "healthcheck",
     "clusterStatus",
@@ -164,6 +165,7 @@ pub const ENDPOINTS: [&str; 15] = [
     "v1",
     "chc",
     "metrics",
+    "running-queries",
     "ksql",
     "query",
     "query-stream",

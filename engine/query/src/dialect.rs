@@ -38,12 +38,20 @@ fn is_word(token: &Token, text: &str) -> bool {
     matches!(token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(text))
 }
 
+/// What a text is, before anything of it is looked up.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    pub explain: Option<Explain>,
+    pub has_limit: bool,
+}
+
 /// Whether a text follows the grammar of queries.
 ///
 /// # Errors
 /// Where it does not.
-pub fn check(text: &str) -> Result<(), QueryError> {
-    parse(text).map(|_| ())
+pub fn check(text: &str) -> Result<Shape, QueryError> {
+    let parsed = parse(text)?;
+    Ok(Shape { explain: parsed.explain, has_limit: parsed.query.limit_clause.is_some() || parsed.query.fetch.is_some() })
 }
 
 /// Reads a query.

@@ -103,6 +103,7 @@ pub(crate) fn told(error: &DataFusionError, memory_bytes: usize) -> QueryError {
         DataFusionError::Execution(message) => QueryError::user(plain(message)),
         DataFusionError::ArrowError(inner, _) => QueryError::user(inner.to_string()),
         DataFusionError::SQL(inner, _) => QueryError::user(inner.to_string()),
+        DataFusionError::Internal(message) if of_function(message).is_some() => QueryError::user(plain(message)),
         DataFusionError::Internal(message) => QueryError::internal(format!("The query could not be planned: {}", plain(message))),
         other => QueryError::user(plain(&other.strip_backtrace())),
     };
@@ -144,9 +145,77 @@ fn schema_error(error: &SchemaError) -> String {
     }
 }
 
+/// What is said of a function that is not there, or not for such arguments.
+fn of_function(message: &str) -> Option<String> {
+    if let Some(rest) = message.strip_prefix("Invalid function '") {
+        let mut names = rest.split('\'').step_by(2);
+        let (name, near) = (names.next()?, names.next());
+        let hint = near.filter(|near| !near.is_empty()).map(|near| format!(" Did you mean '{}'?", near.to_uppercase()));
+        return Some(format!("Can't find any functions with the name '{}'.{}", name.to_uppercase(), hint.unwrap_or_default()));
+    }
+    let (_, call) = message.split_once("No function matches the given name and argument types '")?;
+    let (name, arguments) = call.split_once("'").map_or(call, |(call, _)| call).split_once('(')?;
+    let arguments = arguments.trim_end_matches(')');
+    Some(format!("Function '{}' does not accept parameters ({arguments}).", name.to_uppercase()))
+}
+
+/// Arrow's names of types, and the dialect's.
+const TYPES: [(&str, &str); 9] = [
+    ("Utf8View", "STRING"),
+    ("LargeUtf8", "STRING"),
+    ("Utf8", "STRING"),
+    ("Int64", "BIGINT"),
+    ("Int32", "INTEGER"),
+    ("Float64", "DOUBLE"),
+    ("Boolean", "BOOLEAN"),
+    ("Date32", "DATE"),
+    ("Binary", "BYTES"),
+];
+
+/// With the dialect's names of types, where Arrow's stand as words.
+fn with_own_types(message: &str) -> String {
+    let mut shown = String::with_capacity(message.len());
+    let mut rest = message;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric()) {
+        let (before, word) = rest.split_at(start);
+        let end = word.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(word.len());
+        let (word, behind) = word.split_at(end);
+        shown.push_str(before);
+        shown.push_str(TYPES.iter().find(|(arrow, _)| *arrow == word).map_or(word, |(_, own)| own));
+        rest = behind;
+    }
+    shown + rest
+}
+
 /// Without what DataFusion puts before and behind its messages.
 fn plain(message: &str) -> String {
+    if let Some(said) = of_function(message) {
+        return with_own_types(&said);
+    }
     let message = message.split("\n\nbacktrace:").next().unwrap_or(message);
     let message = message.trim_start_matches("Error during planning: ").trim_start_matches("Execution error: ");
-    message.replace("tidemill.public.", "")
+    with_own_types(&message.replace("tidemill.public.", ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_in_the_words_of_the_dialect() {
+        for (given, expected) in [
+            ("Invalid function 'lenn'.\nDid you mean 'len'?", "Can't find any functions with the name 'LENN'. Did you mean 'LEN'?"),
+            (
+                "Internal error: Function 'sum' failed. No function matches the given name and argument types 'sum(Utf8)'. You might need …",
+                "Function 'SUM' does not accept parameters (STRING).",
+            ),
+            (
+                "Cannot coerce arithmetic expression Utf8 + Int64 to valid types",
+                "Cannot coerce arithmetic expression STRING + BIGINT to valid types",
+            ),
+            ("Column Int64x and my_Utf8", "Column Int64x and my_Utf8"),
+        ] {
+            assert_eq!(plain(given), expected);
+        }
+    }
 }

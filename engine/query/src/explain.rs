@@ -1,5 +1,5 @@
-//! EXPLAIN of a query: its operators, one a line, each indented below the one that takes its rows; after EXPLAIN ANALYZE with
-//! the rows, bytes and time that running it took.
+//! EXPLAIN of a query: its operators, one a line, each indented below the one that takes its rows, as plans of continuous queries
+//! are written; after EXPLAIN ANALYZE with the rows, bytes and time that running it took.
 
 use std::sync::Arc;
 
@@ -38,8 +38,10 @@ fn show(node: &Arc<dyn ExecutionPlan>, depth: usize, measured: bool, lines: &mut
     let passes = matches!(node.name(), "CooperativeExec");
     if !passes {
         let text = DisplayableExecutionPlan::new(&**node).one_line().to_string();
+        let (name, detail) = text.trim_end().split_once(':').unwrap_or((text.trim_end(), ""));
+        let detail = if detail.is_empty() { String::new() } else { format!(" | {}", detail.trim_start()) };
         let metrics = if measured { node.metrics().map(|metrics| measures(&metrics)).unwrap_or_default() } else { String::new() };
-        lines.push(format!("{}> {}{metrics}", "  ".repeat(depth), text.trim_end()));
+        lines.push(format!("{} > [ {} ]{detail}{metrics}", "\t\t".repeat(depth), words(name)));
     }
     for child in node.children() {
         show(child, if passes { depth } else { depth + 1 }, measured, lines);
@@ -50,16 +52,28 @@ fn measures(metrics: &MetricsSet) -> String {
     let metrics = metrics.aggregate_by_name();
     let mut shown = Vec::new();
     if let Some(rows) = metrics.output_rows() {
-        shown.push(format!("rows: {rows}"));
+        shown.push(format!("Rows: {rows}"));
     }
     if let Some(bytes) = metrics.sum_by_name("output_bytes") {
-        shown.push(format!("bytes: {}", bytes.as_usize()));
+        shown.push(format!("Bytes: {}", bytes.as_usize()));
     }
     if let Some(spilled) = metrics.spilled_bytes().filter(|bytes| *bytes > 0) {
-        shown.push(format!("spilled bytes: {spilled}"));
+        shown.push(format!("Spilled bytes: {spilled}"));
     }
     if let Some(nanoseconds) = metrics.elapsed_compute() {
-        shown.push(format!("time: {}.{:03} ms", nanoseconds / 1_000_000, nanoseconds / 1_000 % 1_000));
+        shown.push(format!("Time: {}.{:03} ms", nanoseconds / 1_000_000, nanoseconds / 1_000 % 1_000));
     }
-    if shown.is_empty() { String::new() } else { format!(" | {}", shown.join(", ")) }
+    if shown.is_empty() { String::new() } else { format!(" | {}", shown.join(" | ")) }
+}
+
+/// `TableScan` as `TABLE_SCAN`, `SortExec` as `SORT`: operators are written as in the plans of continuous queries.
+fn words(name: &str) -> String {
+    let mut words = String::with_capacity(name.len() + 8);
+    for (index, letter) in name.strip_suffix("Exec").unwrap_or(name).char_indices() {
+        if index > 0 && letter.is_uppercase() {
+            words.push('_');
+        }
+        words.extend(letter.to_uppercase());
+    }
+    words
 }

@@ -20,6 +20,7 @@ mod functions;
 mod moment;
 mod parameters;
 mod rewrite;
+mod running;
 mod service;
 mod special;
 mod stream;
@@ -32,9 +33,10 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-pub use dialect::check;
+pub use dialect::{Explain, Shape, check};
 pub use error::{QueryError, QueryErrorKind};
 pub use functions::is_function;
+pub use running::RunningQuery;
 pub use service::{Answer, Described, QueryService, Question, Settings};
 pub use types::{arrow_type, sql_type};
 pub use values::rows;

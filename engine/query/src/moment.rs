@@ -9,10 +9,12 @@ use tidemill_engine::live::{self, LiveTable, TableSnapshot};
 use tidemill_engine::state::KeyRange;
 
 use crate::error::QueryError;
+use crate::running::Progress;
 
 /// See the module.
 pub(crate) struct SharedMoment {
     pub engine: Arc<Engine>,
+    pub progress: Arc<Progress>,
     state: Mutex<State>,
 }
 
@@ -30,8 +32,8 @@ impl std::fmt::Debug for SharedMoment {
 }
 
 impl SharedMoment {
-    pub fn new(engine: Arc<Engine>) -> Self {
-        SharedMoment { engine, state: Mutex::default() }
+    pub fn new(engine: Arc<Engine>, progress: Arc<Progress>) -> Self {
+        SharedMoment { engine, progress, state: Mutex::default() }
     }
 
     /// A table will be read; what to ask [`Self::snapshot`] for.

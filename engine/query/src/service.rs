@@ -33,6 +33,7 @@ use crate::error::{QueryError, told};
 use crate::explain;
 use crate::moment::SharedMoment;
 use crate::rewrite;
+use crate::running::{Running, RunningQuery, UnderWay};
 use crate::types::sql_type;
 use crate::{aggregates, functions, parameters, values};
 
@@ -42,6 +43,9 @@ const READING_THREADS: usize = 16;
 const STACK_BYTES: usize = 32 << 20;
 /// Batches that wait for a client.
 const WAITING_BATCHES: usize = 2;
+/// The part of the memory that one sort keeps for merging, and how much that is at most.
+const MERGING_SHARE: usize = 32;
+const MAX_MERGING_BYTES: usize = 8 << 20;
 /// Bytes that all queries may spill.
 const MAX_SPILLED_BYTES: u64 = 16 << 30;
 /// Consumers of memory that a message names.
@@ -67,6 +71,7 @@ pub struct QueryService(Arc<Service>);
 struct Service {
     engine: Arc<Engine>,
     settings: Settings,
+    running: Arc<Running>,
     ready: OnceLock<Result<Ready, QueryError>>,
 }
 
@@ -134,7 +139,7 @@ impl Answer {
 
 impl QueryService {
     pub fn new(engine: Arc<Engine>, settings: Settings) -> Self {
-        QueryService(Arc::new(Service { engine, settings, ready: OnceLock::new() }))
+        QueryService(Arc::new(Service { engine, settings, running: Arc::default(), ready: OnceLock::new() }))
     }
 
     /// Runs a query.
@@ -166,6 +171,11 @@ impl QueryService {
         running.await.map_err(|_| QueryError::internal("planning the query broke off"))?
     }
 
+    /// The queries that are under way, the oldest first.
+    pub fn running(&self) -> Vec<RunningQuery> {
+        self.0.running.all()
+    }
+
     async fn made_ready(&self) -> Result<&Ready, QueryError> {
         let service = &self.0;
         if service.ready.get().is_none() {
@@ -189,6 +199,7 @@ impl Service {
         Asked {
             engine: self.engine.clone(),
             base: ready.session.clone(),
+            under_way: UnderWay::begin(&self.running, &question.text),
             question,
             deadline: Instant::now() + self.settings.timeout,
             settings: self.settings.clone(),
@@ -231,6 +242,8 @@ impl Service {
         options.sql_parser.map_string_types_to_utf8view = false;
         options.sql_parser.collect_spans = true;
         options.execution.enforce_batch_size_in_joins = true;
+        // What a sort keeps for merging what it has spilled; each thread's.
+        options.execution.sort_spill_reservation_bytes = (self.settings.memory_bytes / MERGING_SHARE).min(MAX_MERGING_BYTES);
         let mut session = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(environment)
@@ -254,6 +267,7 @@ struct Asked {
     question: Question,
     settings: Settings,
     deadline: Instant,
+    under_way: UnderWay,
 }
 
 /// What an answer's rows consist of.
@@ -367,7 +381,7 @@ impl Asked {
         let (explain, all_columns) = (parsed.explain, parsed.names_pseudo_columns);
         let catalog = self.engine.catalog();
         let rewritten = rewrite::rewrite(parsed, &catalog)?;
-        let moment = Arc::new(SharedMoment::new(self.engine.clone()));
+        let moment = Arc::new(SharedMoment::new(self.engine.clone(), self.under_way.progress()));
         let list = catalog::of(&catalog, &moment, session, all_columns);
         // Not built anew: the names that DataFusion's functions have besides would take the dialect's places again.
         let mut state = self.base.clone();

@@ -66,6 +66,7 @@ impl TableScan {
         table.want_only(wanted);
         let table = Arc::new(table);
         let (ranges, is_empty) = bounds.key_ranges();
+        moment.progress.will_read_table();
         let index = moment.add(table.clone(), ranges.clone());
         let properties = properties(&schema, table.partition_count());
         Ok(TableScan {
@@ -181,6 +182,7 @@ impl Batches for Reading {
         let most = self.left.map_or(self.batch_rows, |left| left.min(self.batch_rows));
         let mut batch = BatchBuilder::new(self.schema.clone(), self.columns.clone(), most);
         self.table.read(&snapshot, &mut self.cursor, &mut |row| batch.push(row))?;
+        self.moment.progress.has_read(batch.rows());
         self.left = self.left.map(|left| left.saturating_sub(batch.rows()));
         match batch.rows() {
             0 => Ok(None),

@@ -111,6 +111,21 @@ fn nonsense_is_refused_in_bounded_time() {
 }
 
 #[test]
+fn a_query_ends_with_who_asked() {
+    let world = world();
+    let million = "generate_series(1, 1000000)";
+    let sql = format!("SELECT COUNT(*) FROM {million} AS a(v) CROSS JOIN {million} AS b(v) WHERE a.v + b.v < 0");
+    let answer = world.runtime.block_on(world.service.ask(Question { text: sql.clone(), ..Question::default() })).expect("begins");
+    assert!(world.service.running().iter().any(|query| query.text == sql));
+    drop(answer);
+    let began = std::time::Instant::now();
+    while !world.service.running().is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(60), "it goes on without anybody");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
 fn parameters_stand_for_values() {
     let world = world();
     let describe = |sql: &str| {

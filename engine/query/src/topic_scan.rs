@@ -25,6 +25,7 @@ use crate::batch::BatchBuilder;
 use crate::bounds::Bounds;
 use crate::error::QueryError;
 use crate::moment::SharedMoment;
+use crate::running::Progress;
 use crate::stream::{self, Batches};
 use crate::table::Role;
 use crate::table_scan::properties;
@@ -32,6 +33,7 @@ use crate::table_scan::properties;
 /// See the module.
 pub(crate) struct TopicScan {
     topic: Arc<LiveTopic>,
+    progress: Arc<Progress>,
     partitions: Vec<PartitionBounds>,
     columns: Arc<[(Column, Role)]>,
     schema: SchemaRef,
@@ -69,7 +71,20 @@ impl TopicScan {
             begin < end && (bounds.partition.from..=bounds.partition.to).contains(&number)
         });
         let properties = properties(&schema, partitions.len());
-        Ok(TopicScan { topic, partitions, columns, schema, limit, batch_rows, properties, metrics: ExecutionPlanMetricsSet::new() })
+        let records = partitions.iter().map(|(_, begin, end)| end.0 - begin.0).sum::<i64>();
+        moment.progress.will_read(u64::try_from(records).unwrap_or_default());
+        let progress = moment.progress.clone();
+        Ok(TopicScan {
+            topic,
+            progress,
+            partitions,
+            columns,
+            schema,
+            limit,
+            batch_rows,
+            properties,
+            metrics: ExecutionPlanMetricsSet::new(),
+        })
     }
 
     /// Records that are to be read at most.
@@ -120,7 +135,7 @@ impl ExecutionPlan for TopicScan {
             Some(bounds) => State::Closed(bounds.clone()),
             None => State::Done,
         };
-        let reading = Reading { topic: self.topic.clone(), state, rows, left: self.limit };
+        let reading = Reading { topic: self.topic.clone(), progress: self.progress.clone(), state, rows, left: self.limit };
         Ok(stream::of(self.schema.clone(), reading, BaselineMetrics::new(&self.metrics, partition)))
     }
 
@@ -149,6 +164,7 @@ impl Collector for Rows {
 /// One partition under way.
 struct Reading {
     topic: Arc<LiveTopic>,
+    progress: Arc<Progress>,
     state: State,
     rows: Arc<Rows>,
     /// Rows that the limit still allows; `None`: without limit.
@@ -179,6 +195,7 @@ impl Batches for Reading {
             let mut batch = self.rows.batch.lock();
             if is_done || batch.as_ref().is_some_and(BatchBuilder::is_full) {
                 let Some(batch) = batch.take().filter(|batch| batch.rows() > 0) else { return Ok(None) };
+                self.progress.has_read(batch.rows());
                 self.left = self.left.map(|left| left.saturating_sub(batch.rows()));
                 return Ok(Some(batch.finish().map_err(|error| QueryError::internal(error.to_string()))?));
             }

@@ -1,5 +1,7 @@
 //! EXPLAIN: a statement planned and not run.
 
+use std::sync::Arc;
+
 use tidemill_parser::ast::{SpannedStatement, Statement};
 
 use super::ddl::closed;
@@ -8,6 +10,7 @@ use super::{Engine, EngineError, SessionProperties};
 use crate::analyze;
 use crate::catalog::{SourceKind, WindowType};
 use crate::plan::QueryPlan;
+use crate::state::{self, StoreCount};
 use crate::types::Schema;
 
 /// What would run.
@@ -22,7 +25,32 @@ pub struct Explained {
     pub is_persistent: bool,
 }
 
+/// Entries of a store that are counted one by one, in each partition.
+const MAX_COUNTED: u64 = 100_000;
+
 impl Engine {
+    /// How much each store of a query holds, the partitions together. Blocks.
+    ///
+    /// # Errors
+    /// The storage can't be read, or a task is busy for too long.
+    pub fn store_counts(&self, query: &str) -> Result<Vec<(Arc<str>, StoreCount)>, EngineError> {
+        let mut counts = Vec::new();
+        for (name, readers) in self.runtime.store_readers(query) {
+            let mut all = StoreCount { entries: 0, bytes: 0, is_exact: true };
+            for reader in readers {
+                let snapshots = state::take_snapshots(&[(reader, Vec::new())])?;
+                for snapshot in snapshots {
+                    let count = snapshot.count(MAX_COUNTED)?;
+                    all.entries = all.entries.saturating_add(count.entries);
+                    all.bytes = all.bytes.saturating_add(count.bytes);
+                    all.is_exact &= count.is_exact;
+                }
+            }
+            counts.push((name, all));
+        }
+        Ok(counts)
+    }
+
     /// Plans a statement that runs a query. A pull query is explained as the push query of the same text.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use tidemill_parser::ast::Query;
 use super::pull_rows::{Chunk, PullRows, Source};
 use super::{Engine, EngineError, PersistentQuery, SessionProperties};
 use crate::analyze::{self, KeyConstraint, Lookup, PullPlan, PullQuery, WindowBounds};
+use crate::catalog::Catalog;
 use crate::expr::{self, Compiled, Env, Eval, Scope};
 use crate::operators::materialized::{MaterializedReader, Snapshots};
 use crate::row::Row;
@@ -26,26 +27,77 @@ impl Engine {
         let id = super::push::transient_id(query);
         match analyze::pull_query(query, statement, &self.context(&catalog, session, &topics), &id)? {
             PullQuery::Stream(planned) => self.scan_stream(*planned, query.limit),
-            PullQuery::Table(plan) => {
-                let source = catalog.source(&plan.source).ok_or_else(|| EngineError::internal("the table has gone"))?;
-                let query_id = source.created_by.as_deref().ok_or_else(|| not_materialized(&plan.source))?;
-                let persistent = self.queries.get(query_id).ok_or_else(|| {
-                    EngineError::user(format!("The table {} can't be queried: its query {query_id} has been terminated.", plan.source))
-                })?;
-                self.check_restored(&persistent, &plan.source)?;
-                let reader = persistent.materialized().ok_or_else(|| not_materialized(&plan.source))?;
-                let partitions = self.runtime.partition_readers(query_id, reader.stores());
-                if let (true, QueryState::Failed(failure)) = (partitions.is_empty(), persistent.state()) {
-                    let (table, reason) = (&plan.source, failure.reason.trim_end_matches('.').to_owned());
-                    return Err(EngineError::external(format!(
-                        "The table {table} can't be queried: its query {query_id} failed: {reason}."
-                    )));
-                }
-                let columns = plan.columns.clone();
-                let pull = TablePull::new(&plan, reader, partitions)?;
-                Ok(PullRows { columns, from_stream: false, source: Source::Table(Box::new(pull)) })
-            }
+            PullQuery::Table(plan) => self.look_up(&PlannedLookUp::new(*plan, catalog)?),
         }
+    }
+
+    /// Plans a pull query over a table once, to be asked again and again.
+    ///
+    /// # Errors
+    /// The statement is wrong, or reads a stream.
+    pub fn plan_look_up(&self, query: &Query, statement: &str, session: &SessionProperties) -> Result<PlannedLookUp, EngineError> {
+        let catalog = self.catalog();
+        let topics = self.topic_lookup();
+        let id = super::push::transient_id(query);
+        match analyze::pull_query(query, statement, &self.context(&catalog, session, &topics), &id)? {
+            PullQuery::Table(plan) => PlannedLookUp::new(*plan, catalog),
+            PullQuery::Stream(_) => Err(EngineError::internal("a stream is read, and not looked up")),
+        }
+    }
+
+    /// Whether what was planned still means the same: nothing was created, altered or dropped since.
+    pub fn is_current(&self, planned: &PlannedLookUp) -> bool {
+        Arc::ptr_eq(&planned.catalog, &self.catalog())
+    }
+
+    /// Answers a pull query that was planned.
+    ///
+    /// # Errors
+    /// The table can't be looked up.
+    pub fn look_up(&self, planned: &PlannedLookUp) -> Result<PullRows, EngineError> {
+        let plan = &planned.plan;
+        let source = planned.catalog.source(&plan.source).ok_or_else(|| EngineError::internal("the table has gone"))?;
+        let query_id = source.created_by.as_deref().ok_or_else(|| not_materialized(&plan.source))?;
+        let persistent = self.queries.get(query_id).ok_or_else(|| {
+            EngineError::user(format!("The table {} can't be queried: its query {query_id} has been terminated.", plan.source))
+        })?;
+        self.check_restored(&persistent, &plan.source)?;
+        let reader = persistent.materialized().ok_or_else(|| not_materialized(&plan.source))?;
+        let partitions = self.runtime.partition_readers(query_id, reader.stores());
+        if let (true, QueryState::Failed(failure)) = (partitions.is_empty(), persistent.state()) {
+            let (table, reason) = (&plan.source, failure.reason.trim_end_matches('.').to_owned());
+            return Err(EngineError::external(format!("The table {table} can't be queried: its query {query_id} failed: {reason}.")));
+        }
+        let pull = TablePull::new(planned, reader, partitions);
+        Ok(PullRows { columns: plan.columns.clone(), from_stream: false, source: Source::Table(Box::new(pull)) })
+    }
+}
+
+/// A pull query over a table, with its expressions compiled.
+pub struct PlannedLookUp {
+    plan: PullPlan,
+    /// What it was planned with.
+    catalog: Arc<Catalog>,
+    predicate: Option<Arc<Eval<bool>>>,
+    items: Arc<[Compiled]>,
+}
+
+impl PlannedLookUp {
+    fn new(plan: PullPlan, catalog: Arc<Catalog>) -> Result<Self, EngineError> {
+        let scope = Scope::new(&plan.schema, plan.windowed);
+        let compile = |text: &str| {
+            let parsed = tidemill_parser::parse_expression(text)?;
+            expr::compile(&parsed, &scope).map_err(|e| EngineError::user(e.to_string()))
+        };
+        let predicate = match &plan.predicate {
+            Some(text) => {
+                let parsed = tidemill_parser::parse_expression(text)?;
+                Some(Arc::new(expr::compile_predicate(&parsed, &scope).map_err(|e| EngineError::user(e.to_string()))?))
+            }
+            None => None,
+        };
+        let items = plan.items.iter().map(|item| compile(&item.expr)).collect::<Result<_, _>>()?;
+        Ok(PlannedLookUp { plan, catalog, predicate, items })
     }
 }
 
@@ -77,8 +129,8 @@ pub(super) struct TablePull {
     partitions: Vec<Vec<StoreReader>>,
     /// The same as they were when the first range was read, for those ranges.
     snapshots: Option<Vec<Snapshots>>,
-    predicate: Option<Eval<bool>>,
-    items: Vec<Compiled>,
+    predicate: Option<Arc<Eval<bool>>>,
+    items: Arc<[Compiled]>,
     /// What is still to be read, the next last.
     parts: Vec<Part>,
     /// Rows that the limit still allows; `None`: without limit.
@@ -96,22 +148,10 @@ enum Part {
 }
 
 impl TablePull {
-    fn new(plan: &PullPlan, reader: Arc<MaterializedReader>, partitions: Vec<Vec<StoreReader>>) -> Result<Self, EngineError> {
-        let scope = Scope::new(&plan.schema, plan.windowed);
-        let compile = |text: &str| {
-            let parsed = tidemill_parser::parse_expression(text)?;
-            expr::compile(&parsed, &scope).map_err(|e| EngineError::user(e.to_string()))
-        };
-        let predicate = match &plan.predicate {
-            Some(text) => {
-                let parsed = tidemill_parser::parse_expression(text)?;
-                Some(expr::compile_predicate(&parsed, &scope).map_err(|e| EngineError::user(e.to_string()))?)
-            }
-            None => None,
-        };
-        let items = plan.items.iter().map(|item| compile(&item.expr)).collect::<Result<_, _>>()?;
+    fn new(planned: &PlannedLookUp, reader: Arc<MaterializedReader>, partitions: Vec<Vec<StoreReader>>) -> Self {
+        let PlannedLookUp { plan, predicate, items, .. } = planned;
         let parts = parts(plan, partitions.len(), reader.key_stores());
-        Ok(TablePull { left: plan.limit, reader, partitions, snapshots: None, predicate, items, parts })
+        TablePull { left: plan.limit, reader, partitions, snapshots: None, predicate: predicate.clone(), items: items.clone(), parts }
     }
 
     /// From now on reading fails with [`crate::state::StateError::Busy`] where it would have to wait.
@@ -149,7 +189,7 @@ impl TablePull {
     fn look_up(&mut self, key: &[u8], chunk: &mut Chunk) -> Result<(), EngineError> {
         for partition in &self.partitions {
             if let Some(row) = self.reader.get(key, partition)? {
-                self.left = take(self.left, self.predicate.as_ref(), &self.items, &row, chunk);
+                self.left = take(self.left, self.predicate.as_deref(), &self.items, &row, chunk);
                 break;
             }
         }
@@ -170,7 +210,7 @@ impl TablePull {
         let left = &mut self.left;
         self.reader.scan(store, from, to, stores, &mut |key, row| {
             if row.meta.window.is_none_or(|w| windows.admits(w)) {
-                *left = take(*left, self.predicate.as_ref(), &self.items, &row, chunk);
+                *left = take(*left, self.predicate.as_deref(), &self.items, &row, chunk);
             }
             if chunk.is_full() {
                 // The smallest key behind this one.
@@ -201,7 +241,7 @@ impl TablePull {
         }
         let Some(stores) = self.snapshots.as_ref().and_then(|partitions| partitions.get(partition)) else { return Ok(None) };
         let mut next = None;
-        let (left, predicate, items) = (&mut self.left, self.predicate.as_ref(), &self.items);
+        let (left, predicate, items) = (&mut self.left, self.predicate.as_deref(), &self.items);
         self.reader.scan_snapshot(store, from, to, stores, windows, &mut Row::default(), &mut |key, row| {
             *left = take(*left, predicate, items, row, chunk);
             if chunk.is_full() {

@@ -18,7 +18,7 @@ use crate::formats::register_plan;
 use crate::operators::Collector;
 use crate::row::Row;
 use crate::runtime::{QueryHandle, QueryState, Runtime, StartQuery};
-use crate::types::Column;
+use crate::types::{Column, Value};
 
 /// A running push query. Dropping it ends the query.
 pub struct PushQuery {
@@ -26,6 +26,8 @@ pub struct PushQuery {
     pub columns: Vec<Column>,
     /// Whether a row may be a tombstone.
     pub is_table: bool,
+    /// What it begins with.
+    first: std::vec::IntoIter<Vec<Value>>,
     rows: UnboundedReceiver<PushRow>,
     shared: Arc<Shared>,
     engine: Arc<Engine>,
@@ -94,6 +96,9 @@ impl Collector for Shared {
 impl PushQuery {
     /// The next row; waits for it. `None` after the last thing to come.
     pub async fn next(&mut self) -> Option<PushRow> {
+        if let Some(values) = self.first.next() {
+            return Some(PushRow::Row { values, tombstone: false });
+        }
         let row = self.rows.recv().await?;
         self.taken(&row);
         if !matches!(row, PushRow::Row { .. }) {
@@ -104,6 +109,9 @@ impl PushQuery {
 
     /// The next row if one is there.
     pub fn try_next(&mut self) -> Option<PushRow> {
+        if let Some(values) = self.first.next() {
+            return Some(PushRow::Row { values, tombstone: false });
+        }
         let row = self.rows.try_recv().ok()?;
         self.taken(&row);
         Some(row)
@@ -142,18 +150,23 @@ impl Engine {
         register_plan(&mut planned.plan, &*self.registry)?;
         let columns = planned.schema.value.clone();
         let schema = &planned.plan.root.schema;
-        let slots = columns.iter().filter_map(|c| schema.slot(&c.name)).collect();
+        let slots: Vec<usize> = columns.iter().filter_map(|c| schema.slot(&c.name)).collect();
+        let mut content = self.push_content(&mut planned, &slots, session)?;
+        if let Some(limit) = query.limit.and_then(|limit| usize::try_from(limit).ok()) {
+            content.rows.truncate(limit);
+        }
+        let first = u64::try_from(content.rows.len()).unwrap_or(u64::MAX);
         let (sender, rows) = unbounded_channel();
         let shared = Arc::new(Shared {
             sender: sender.clone(),
             flow: Flow::new(Running { runtime: self.runtime.clone(), id: id.clone() }),
             ended: AtomicBool::new(false),
-            delivered: AtomicU64::new(0),
+            delivered: AtomicU64::new(first),
             limit: query.limit,
             slots,
             kept: Kept::of(&columns, &planned.plan.root),
         });
-        if query.limit == Some(0) {
+        if query.limit.is_some_and(|limit| limit <= first) {
             shared.ended.store(true, Ordering::Release);
             let _ = sender.send(PushRow::LimitReached);
         }
@@ -164,6 +177,7 @@ impl Engine {
             resets_tables: plan.sources.len() == 1 && session.get("auto.offset.reset").is_some(),
             policy: session.record_policy(),
             collector: Some(shared.clone()),
+            begin_at: content.ends,
             ..StartQuery::new(plan.clone(), session.offset_reset())
         })?;
         let watcher: Arc<QueryHandle> = handle.clone();
@@ -188,7 +202,7 @@ impl Engine {
         };
         self.queries.add_push(info, Arc::new(Closer::new(sender)));
         let is_table = planned.kind == SourceKind::Table;
-        Ok(PushQuery { id, columns, is_table, rows, shared, engine: self.clone(), internal_topics })
+        Ok(PushQuery { id, columns, is_table, first: content.rows.into_iter(), rows, shared, engine: self.clone(), internal_topics })
     }
 }
 

@@ -29,6 +29,7 @@ use crate::formats::TimestampExtractor;
 use crate::formats::topic::{SlotUse, TopicReader, TopicWriter};
 use crate::plan::names;
 use crate::plan::{AggregateStep, NamedExpr, QueryPlan, Repartition, SourceStep, Step, StepKind, Windowing};
+use crate::profile::Measured;
 use crate::state::{StoreKind, StoreSpec};
 use crate::task::StoreIndex;
 use crate::types::Column;
@@ -139,8 +140,9 @@ pub(super) fn graph(plan: &QueryPlan, spec: &TaskSpec, part: &Part<'_>, env: &Bu
         };
         builder.push(Box::new(sink), last);
     }
-    let sources = builder.readers.into_iter().map(|(reader, to)| (reader, to.0, to.1)).collect();
-    Ok(TaskGraph { nodes: builder.nodes, sources, clocks: builder.clocks, coalesces: builder.coalesces })
+    let sources: Vec<_> = builder.readers.into_iter().map(|(reader, to)| (reader, to.0, to.1)).collect();
+    let reading = vec![Measured::default(); sources.len()];
+    Ok(TaskGraph { nodes: builder.nodes, sources, reading, clocks: builder.clocks, coalesces: builder.coalesces })
 }
 
 /// What rows come out of, to be joined to the next node.
@@ -171,7 +173,7 @@ impl Builder<'_> {
     /// Adds an operator with as many ports as there are inputs.
     fn push_behind(&mut self, operator: Box<dyn Operator>, inputs: &[Upstream]) -> Upstream {
         let index = self.nodes.len();
-        self.nodes.push(Node { operator, next: None });
+        self.nodes.push(Node::new(operator, None));
         for (input, port) in inputs.iter().zip(0..) {
             match input {
                 Upstream::Node(node) => self.nodes[*node].next = Some((index, Port(port))),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{FatalError, Node, Port, build as construct};
 use crate::log::{RecordRef, TopicHandle};
 use crate::plan::{QueryPlan, Step};
+use crate::profile::Measured;
 use crate::registry::SchemaRegistry;
 use crate::row::{Headers, Row};
 use crate::state::StoreSpec;
@@ -68,6 +69,8 @@ pub struct TaskGraph {
     pub nodes: Vec<Node>,
     /// For each source: how records become rows, and the node and port that takes them.
     pub sources: Vec<(Box<dyn RecordReader>, usize, Port)>,
+    /// For each source: what reading its records took.
+    pub reading: Vec<Measured>,
     /// For each source: what tells a record's event time before it is read; `None`: it is the record's own timestamp.
     pub clocks: Vec<Option<Box<dyn RecordClock>>>,
     /// Whether any node holds rows back until the commit.

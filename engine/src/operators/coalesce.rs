@@ -163,10 +163,8 @@ mod tests {
 
     fn run(limit: usize, steps: impl FnOnce(&mut Vec<Node>, &mut TaskContext)) -> Vec<[i64; 3]> {
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let mut nodes = vec![
-            Node { operator: Box::new(Coalesce::new(1, limit, true)), next: Some((1, Port(0))) },
-            Node { operator: Box::new(Seen(seen.clone())), next: None },
-        ];
+        let mut nodes =
+            vec![Node::new(Box::new(Coalesce::new(1, limit, true)), Some((1, Port(0)))), Node::new(Box::new(Seen(seen.clone())), None)];
         let mut cx = TaskContext::new(Vec::new(), Arc::new(SystemClock), Arc::new(NoProcessingLog), 0);
         steps(&mut nodes, &mut cx);
         std::mem::take(&mut *seen.lock())

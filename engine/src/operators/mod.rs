@@ -35,6 +35,7 @@ mod table_table_join;
 mod time_queue;
 mod times;
 
+use crate::profile::{Measured, Timing};
 use crate::row::Row;
 use crate::task::TaskContext;
 
@@ -69,6 +70,12 @@ pub trait Operator: Send {
     fn advance(&mut self, _timestamp: i64, _out: &mut Output<'_>) -> Result<(), FatalError> {
         Ok(())
     }
+    /// What it is called where its work is shown: `EXPLAIN ANALYZE`.
+    fn name(&self) -> &'static str {
+        let path = std::any::type_name::<Self>();
+        let path = path.split('<').next().unwrap_or(path);
+        path.rsplit("::").next().unwrap_or(path)
+    }
     /// Forgets what it holds besides its stores since the last commit: the input comes again.
     fn roll_back(&mut self) {}
 }
@@ -78,6 +85,14 @@ pub struct Node {
     pub operator: Box<dyn Operator>,
     /// The successor's index (always larger than the node's own) and its port; `None` for a sink.
     pub next: Option<(usize, Port)>,
+    /// What it has done.
+    pub measured: Measured,
+}
+
+impl Node {
+    pub fn new(operator: Box<dyn Operator>, next: Option<(usize, Port)>) -> Self {
+        Node { operator, next, measured: Measured::default() }
+    }
 }
 
 /// Where an operator puts its rows, and what it may use of its task.
@@ -104,8 +119,20 @@ impl Output<'_> {
 pub fn process_from(nodes: &mut [Node], base: usize, index: usize, port: Port, row: Row, cx: &mut TaskContext) -> Result<(), FatalError> {
     let (head, rest) = nodes.split_at_mut(index - base + 1);
     let node = &mut head[index - base];
+    node.measured.rows += 1;
     let mut output = Output { rest, base: index + 1, next: node.next, cx };
+    if output.cx.profile.is_timing() {
+        return timed(&mut *node.operator, &mut node.measured, port, row, &mut output);
+    }
     node.operator.process(port, row, &mut output)
+}
+
+#[cold]
+fn timed(operator: &mut dyn Operator, measured: &mut Measured, port: Port, row: Row, output: &mut Output<'_>) -> Result<(), FatalError> {
+    let timing = Timing::begin(&mut output.cx.profile, &*output.cx.clock);
+    let result = operator.process(port, row, output);
+    timing.end(&mut output.cx.profile, &*output.cx.clock, measured);
+    result
 }
 
 /// Tells every operator that a chunk has ended, sources first.

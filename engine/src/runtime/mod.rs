@@ -51,6 +51,7 @@ mod task_runner;
 mod tenure;
 #[cfg(test)]
 mod time_tests;
+mod work;
 mod worker;
 
 use std::collections::HashMap;
@@ -82,6 +83,7 @@ pub use start::{StartError, StartQuery, check_start};
 pub use sync::{SyncError, SyncParts, SyncQuery};
 pub use task_runner::TaskId;
 pub(crate) use tenure::Tenure;
+pub use work::OperatorWork;
 pub(crate) use worker::panic_text;
 use worker::{Message, Place, Worker};
 
@@ -253,6 +255,15 @@ impl Runtime {
         }
         let partitions = found.iter().map(|readers| readers.len()).min().unwrap_or(0);
         (0..partitions).map(|partition| found.iter().filter_map(|readers| readers.get(partition)).cloned().collect()).collect()
+    }
+
+    /// Readers of all of a query's stores, one for each partition, by name.
+    pub fn store_readers(&self, query: &str) -> Vec<(Arc<str>, Vec<StoreReader>)> {
+        let queries = self.queries.lock();
+        let stores = queries.get(query).into_iter().flat_map(|running| &running.stores);
+        let mut stores: Vec<_> = stores.map(|(name, readers)| (name.clone(), readers.clone())).collect();
+        stores.sort_by(|(a, _), (b, _)| a.cmp(b));
+        stores
     }
 
     /// Somebody wants to read a query's state: where it is still being restored, it goes first.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 
 use super::restore::{Progress, RestoreState};
+use super::work::Work;
 use crate::processing_log::ProcessingErrorKind;
 use crate::task::TaskCounts;
 
@@ -176,6 +177,8 @@ pub struct QueryHandle {
     waits: Mutex<BTreeMap<(usize, i32), String>>,
     /// How far its stores are restored.
     pub(super) restore: Progress,
+    /// What its operators have done.
+    pub work: Work,
 }
 
 /// Says why a task waits, for as long as it is held.
@@ -219,6 +222,7 @@ impl QueryHandle {
             remarks: Mutex::new(Vec::new()),
             waits: Mutex::default(),
             restore: Progress::default(),
+            work: Work::default(),
         })
     }
 

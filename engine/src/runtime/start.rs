@@ -50,6 +50,8 @@ pub struct StartQuery {
     pub reset: OffsetSpec,
     /// Whether that holds for tables, too: whoever looks at one from now on asked for it. Else they are read from the beginning.
     pub resets_tables: bool,
+    /// Partitions that begin at an offset of their own, whatever the others do.
+    pub begin_at: BTreeMap<TopicPartition, Offset>,
     /// It ran before in this process: partitions that have no committed offset came since, and are read from their first
     /// record.
     pub ran_before: bool,
@@ -76,6 +78,7 @@ impl StartQuery {
             plan,
             reset,
             resets_tables: false,
+            begin_at: BTreeMap::new(),
             ran_before: false,
             made_anew: BTreeSet::new(),
             accepts: BTreeSet::new(),
@@ -558,6 +561,10 @@ impl Runtime {
             };
             if let Some(offset) = known.filter(|_| !start.made_anew.contains(&*tp.topic)) {
                 offsets.push(offset);
+                continue;
+            }
+            if let Some(offset) = start.begin_at.get(tp) {
+                offsets.push(*offset);
                 continue;
             }
             let knows_topic = sub.committed.keys().any(|known| known.topic == tp.topic);

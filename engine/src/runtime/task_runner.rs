@@ -19,6 +19,7 @@ use crate::log::{LogError, LogWriter, Offset, OutRecord, TopicHandle, TopicParti
 use crate::operators::{FatalError, NotYet, TaskGraph, Unread, before_commit, end_chunk, process_from};
 use crate::pace::Halt;
 use crate::processing_log::{ProcessingError, ProcessingErrorKind};
+use crate::profile::Timing;
 use crate::registry::SchemaRegistry;
 use crate::row::Headers;
 use crate::state::FrozenOverlay;
@@ -318,7 +319,20 @@ impl Task {
         };
         self.cx.pace.begin();
         end_chunk(&mut self.graph.nodes, &mut self.cx)?;
+        if self.cx.profile.take_news() || matches!(turn, Turn::Idle) {
+            self.show_work();
+        }
         Ok(turn)
+    }
+
+    /// Lets others see what its operators have done.
+    fn show_work(&self) {
+        let done = self.graph.reading.iter().copied().chain(self.graph.nodes.iter().map(|node| node.measured));
+        self.handle.work.show((self.id.sub_topology, self.id.partition), done, || {
+            let topic = |source: usize| self.lanes.iter().find(|(_, sources)| sources.contains(&source)).map(|(lane, _)| &*lane.topic);
+            let sources = (0..self.graph.sources.len()).map(|source| format!("Source({})", topic(source).unwrap_or_default()));
+            sources.chain(self.graph.nodes.iter().map(|node| node.operator.name().to_owned())).collect()
+        });
     }
 
     /// Writes down how the next records are to be taken. It goes on when the topic brings that back.
@@ -363,6 +377,7 @@ impl Task {
             }
             let record = arrived.batch.record(index);
             self.cx.pace.begin();
+            self.cx.profile.begin_record();
             self.cx.origins.begin_record(lane, record.offset, expected);
             expected = record.offset;
             // Who reads it first must not have processed it when another has to wait.
@@ -377,7 +392,15 @@ impl Task {
             for source in sources {
                 let (reader, node, port) = &mut self.graph.sources[*source];
                 let headers = if self.wants_headers[*source] { Headers::OfRecord } else { Headers::None };
-                let row = match reader.read(record, headers, topic_partition.partition, &mut self.cx) {
+                let timing = self.cx.profile.is_timing().then(|| Timing::begin(&mut self.cx.profile, &*self.cx.clock));
+                let read = reader.read(record, headers, topic_partition.partition, &mut self.cx);
+                if let Some(measured) = self.graph.reading.get_mut(*source) {
+                    measured.rows += 1;
+                    if let Some(timing) = timing {
+                        timing.end(&mut self.cx.profile, &*self.cx.clock, measured);
+                    }
+                }
+                let row = match read {
                     Ok(row) => row,
                     Err(Unread::Fatal(error)) => return Err(error.into()),
                     Err(Unread::NotYet(why)) if sources.first() == Some(source) => {
@@ -404,6 +427,7 @@ impl Task {
             }
         }
         self.cx.record = None;
+        self.cx.profile.end_record();
         self.cx.origins.end_record();
         // A topic that is read twice is counted once.
         if let Some(Some(reads)) = sources.first().and_then(|source| self.reads.get_mut(*source)) {

@@ -364,6 +364,13 @@ pub(super) struct StoreLease {
     prefix: [u8; 8],
 }
 
+impl Db {
+    /// About how many bytes of files a range takes.
+    pub fn file_bytes(&self, from: &[u8], to: &[u8]) -> u64 {
+        self.rocks.as_ref().and_then(|rocks| rocks.size(Family::State, from, to).ok()).unwrap_or_default()
+    }
+}
+
 impl StoreLease {
     fn take(db: &Arc<Db>, prefix: [u8; 8]) -> Option<StoreLease> {
         db.open.lock().insert(prefix).then(|| StoreLease { db: db.clone(), prefix })

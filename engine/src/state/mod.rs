@@ -45,7 +45,7 @@ pub(crate) use expiry::window_start;
 pub use frozen::FrozenOverlay;
 pub(crate) use notes::NoteChanges;
 pub use reader::{HeldStores, StoreReader};
-pub use snapshot::{KeyRange, StoreSnapshot, take as take_snapshots};
+pub use snapshot::{KeyRange, StoreCount, StoreSnapshot, take as take_snapshots};
 pub use store::Store;
 pub use writer::StateWriter;
 

@@ -35,6 +35,16 @@ pub struct StoreSnapshot {
     expiry_bound: i64,
 }
 
+/// How much a store holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreCount {
+    pub entries: u64,
+    /// Of keys and values.
+    pub bytes: u64,
+    /// Whether all of it was counted; else these are estimates.
+    pub is_exact: bool,
+}
+
 /// Takes snapshots of several stores as of one moment, each for some ranges of keys (none: all keys).
 ///
 /// # Errors
@@ -146,6 +156,34 @@ impl StoreSnapshot {
             upper.show(None, &mut f);
         }
         Ok(())
+    }
+
+    /// How much it holds: counted up to so many entries, estimated from there on.
+    ///
+    /// # Errors
+    /// The storage can't be read.
+    pub fn count(&self, most: u64) -> Result<StoreCount, StateError> {
+        let mut count = StoreCount { entries: 0, bytes: 0, is_exact: true };
+        let mut last = Vec::new();
+        self.scan(&[], None, &mut |key, value| {
+            if count.entries >= most {
+                count.is_exact = false;
+                last.extend_from_slice(key);
+                return false;
+            }
+            count.entries += 1;
+            count.bytes += (key.len() + value.len()) as u64;
+            true
+        })?;
+        if !count.is_exact {
+            // As many as the files say: so much of them was counted.
+            let (begin, end) = (self.core.prefix, u64::from_be_bytes(self.core.prefix).wrapping_add(1).to_be_bytes());
+            let counted = self.core.db.file_bytes(&begin, &[begin.as_slice(), last.as_slice()].concat()).max(1);
+            let all = self.core.db.file_bytes(&begin, &end);
+            let scaled = |number: u64| u64::try_from(u128::from(number) * u128::from(all) / u128::from(counted)).unwrap_or(u64::MAX);
+            (count.entries, count.bytes) = (scaled(count.entries).max(count.entries), scaled(count.bytes).max(count.bytes));
+        }
+        Ok(count)
     }
 
     /// Bytes that were copied for it.

@@ -104,7 +104,7 @@ impl OverrideRules {
 
     fn prohibits(&self, name: &str) -> bool {
         let identity = matches!(name, "ksql.service.id" | "listeners")
-            || name.starts_with("tidemill.")
+            || name.starts_with("tidemill.") && property(name).is_none_or(|p| !matches!(p.role, Role::Session))
             || name.starts_with("ksql.properties.overrides.");
         identity || self.denied.contains(name) || self.allowed.as_ref().is_some_and(|allowed| !allowed.contains(name))
     }

@@ -13,6 +13,7 @@ mod metrics;
 mod peers;
 mod query;
 mod query_stream;
+mod running_queries;
 mod status;
 mod terminate;
 
@@ -29,6 +30,7 @@ pub use metrics::metrics;
 pub use peers::peers;
 pub use query::{DEFAULT as QUERY_DEFAULT, OFFERED as QUERY_OFFERED, query};
 pub use query_stream::{OFFERED as QUERY_STREAM_OFFERED, query_stream};
+pub use running_queries::running_queries;
 pub use status::{all_statuses, status};
 pub use terminate::terminate;
 

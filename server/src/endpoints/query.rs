@@ -36,7 +36,12 @@ pub async fn query(app: Arc<App>, body: &[u8], format: RowFormat, peer: SocketAd
     };
     let text = prepared.text;
     let (known, answered) = match prepared.statement {
-        Prepared::Pull(pull) => (query::knows_sources(&app, &pull), query::pull(app, pull, text, &request.properties, format).await),
+        Prepared::Pull(pull) => {
+            (query::knows_sources(&app, &pull), query::pull(app, pull, text, prepared.known_as, &request.properties, format).await)
+        }
+        Prepared::Known(known) => (true, query::known_look_up(app, known, format).await),
+        Prepared::Ask => (true, query::ask(app, text, &request.properties, format).await),
+        Prepared::Analyze(id) => (true, query::analyze(app, &id, &text, format).await),
         Prepared::Push(push) => (query::knows_sources(&app, &push), query::push(app, push, text, &request.properties, format, peer).await),
         Prepared::Print(print) => (false, query::print(app, print, text, PrintOptions::query()).await),
         Prepared::Other => {

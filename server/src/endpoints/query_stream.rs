@@ -30,7 +30,10 @@ pub async fn query_stream(app: Arc<App>, body: &[u8], format: RowFormat, peer: S
     };
     let text = prepared.text;
     let answered = match prepared.statement {
-        Prepared::Pull(pull) => query::pull(app, pull, text, &request.properties, format).await,
+        Prepared::Pull(pull) => query::pull(app, pull, text, prepared.known_as, &request.properties, format).await,
+        Prepared::Known(known) => query::known_look_up(app, known, format).await,
+        Prepared::Ask => query::ask(app, text, &request.properties, format).await,
+        Prepared::Analyze(id) => query::analyze(app, &id, &text, format).await,
         Prepared::Push(push) => query::push(app, push, text, &request.properties, format, peer).await,
         Prepared::Print(print) => query::print(app, print, text, PrintOptions::query_stream()).await,
         Prepared::Other => Err(ApiError::statement(

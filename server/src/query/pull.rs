@@ -10,7 +10,7 @@ use tidemill_engine::engine::{Blame, EngineError, PullRows};
 use tidemill_engine::types::Value;
 use tidemill_parser::ast::{BinaryOp, Expr, ExprKind, Query, Relation};
 
-use super::transient_id;
+use super::{Known, transient_id};
 use crate::app::App;
 use crate::blocking::Kind;
 use crate::error::{ApiError, ErrorCode};
@@ -28,7 +28,14 @@ const MAX_ROWS_AT_ONCE: usize = 256;
 
 /// # Errors
 /// The query or a property of it is refused.
-pub async fn pull(app: Arc<App>, query: Box<Query>, text: String, properties: &Settings, format: RowFormat) -> Result<Reply, ApiError> {
+pub async fn pull(
+    app: Arc<App>,
+    query: Box<Query>,
+    text: String,
+    known_as: Option<String>,
+    properties: &Settings,
+    format: RowFormat,
+) -> Result<Reply, ApiError> {
     let session = Session::for_pull(&app, properties, Settings::new()).map_err(|error| match error {
         invalid @ crate::config::OverrideError::Invalid { .. } => {
             ApiError::statement(ErrorCode::BAD_STATEMENT, invalid.message(), text.as_str())
@@ -39,22 +46,49 @@ pub async fn pull(app: Arc<App>, query: Box<Query>, text: String, properties: &S
     let permit = app.limits.pull()?;
     let limit = query.limit;
     let stream_id = transient_id(&query);
-    let begun = match is_key_lookup(&app, &query).then(|| look_up(&app, &query, &text, &session)) {
-        // One look into memory: cheaper than handing it to another thread.
-        Some(Ok(Some(begun))) => Ok(begun),
-        Some(Err(error)) => Err(error),
-        // Its task is at work, and may be for long where what it makes can't be sent.
-        Some(Ok(None)) | None => {
-            let (asked, text) = (app.clone(), text.clone());
-            let begun = move || begin(asked.engine.pull_query(&query, &text, session.properties())?);
-            app.blocking.run(Kind::Query, begun).await.map_err(broke_off)?
+    if is_key_lookup(&app, &query) {
+        let planned = app.engine.plan_look_up(&query, &text, session.properties());
+        let plan = planned.map_err(|error| ApiError::engine(error, &text))?;
+        let known = Arc::new(Known { plan, text, limit });
+        if let Some(sql) = known_as {
+            app.known.add(sql, known.clone());
         }
-    };
+        return looked_up(app, known, format, permit).await;
+    }
+    let asked = (app.clone(), text.clone());
+    let begun = move || begin(asked.0.engine.pull_query(&query, &asked.1, session.properties())?);
+    let begun = app.blocking.run(Kind::Query, begun).await.map_err(broke_off)?;
     let begun = begun.map_err(|error| ApiError::engine(error, &text))?;
     let query_id = if begun.rows.from_stream { stream_id } else { app.next_query_id() };
     answer(app, begun, query_id, limit, format, permit).map_err(|why| ApiError::statement(ErrorCode::BAD_STATEMENT, why, text))
 }
 
+/// A look-up that was asked for before.
+///
+/// # Errors
+/// The table can't be looked up now.
+pub async fn known_look_up(app: Arc<App>, known: Arc<Known>, format: RowFormat) -> Result<Reply, ApiError> {
+    let permit = app.limits.pull()?;
+    looked_up(app, known, format, permit).await
+}
+
+async fn looked_up(app: Arc<App>, known: Arc<Known>, format: RowFormat, permit: PullPermit) -> Result<Reply, ApiError> {
+    // One look into memory: cheaper than handing it to another thread.
+    let begun = match look_up(&app, &known) {
+        Ok(Some(begun)) => Ok(begun),
+        Err(error) => Err(error),
+        // Its task is at work, and may be for long where what it makes can't be sent.
+        Ok(None) => {
+            let asked = (app.clone(), known.clone());
+            let begun = move || begin(asked.0.engine.look_up(&asked.1.plan)?);
+            app.blocking.run(Kind::Query, begun).await.map_err(broke_off)?
+        }
+    };
+    let begun = begun.map_err(|error| ApiError::engine(error, &known.text))?;
+    let query_id = app.next_query_id();
+    let answered = answer(app, begun, query_id, known.limit, format, permit);
+    answered.map_err(|why| ApiError::statement(ErrorCode::BAD_STATEMENT, why, known.text.clone()))
+}
 fn broke_off(error: crate::blocking::Broken) -> ApiError {
     ApiError::statement(ErrorCode::SERVER_ERROR, format!("the query broke off: {error}"), "")
 }
@@ -71,8 +105,8 @@ fn begin(mut rows: PullRows) -> Result<Begun, EngineError> {
 }
 
 /// Looks a key up without waiting for anything; `None`: its store is not to be had now.
-fn look_up(app: &App, query: &Query, text: &str, session: &Session) -> Result<Option<Begun>, EngineError> {
-    match begin(app.engine.pull_query(query, text, session.properties())?.without_waiting()) {
+fn look_up(app: &App, known: &Known) -> Result<Option<Begun>, EngineError> {
+    match begin(app.engine.look_up(&known.plan)?.without_waiting()) {
         Ok(begun) if begun.rows.is_done() => Ok(Some(begun)),
         // There is more than a look-up should have to read.
         Ok(_) => Ok(None),
@@ -124,19 +158,8 @@ fn answer(
         (c.column.name.clone(), c.column.sql_type.clone(), is_key)
     });
     let header = Header::new(format, query_id, columns.collect())?;
-    let mut text = Vec::with_capacity(256);
-    format.header(&header, &mut text);
     let content_type = Some(format.content_type());
-    let writing = Writing {
-        format,
-        writer: header.row_writer(),
-        says_end: rows.from_stream,
-        limit,
-        count: 0,
-        header: Some(text),
-        rows: first.into_iter(),
-        step: Step::Rows,
-    };
+    let writing = Writing { says_end: rows.from_stream, limit, ..Writing::new(format, &header, first) };
     if rows.is_done() && writing.rows.len() <= MAX_ROWS_AT_ONCE {
         let chunks: VecDeque<Bytes> = Whole(writing).inspect(|chunk| permit.answered(chunk.len())).collect();
         return Ok(reply::chunks(StatusCode::OK, content_type, chunks));
@@ -176,7 +199,7 @@ impl Reading {
 }
 
 /// What comes after the rows.
-enum Step {
+pub(super) enum Step {
     Rows,
     Failed(ApiError),
     End,
@@ -184,7 +207,7 @@ enum Step {
 }
 
 /// Turns rows into the chunks of an answer.
-struct Writing {
+pub(super) struct Writing {
     format: RowFormat,
     writer: RowWriter,
     /// Whether it is said why the rows end (of streams only).
@@ -193,8 +216,8 @@ struct Writing {
     /// Rows that were written.
     count: u64,
     header: Option<Vec<u8>>,
-    rows: std::vec::IntoIter<Vec<Value>>,
-    step: Step,
+    pub rows: std::vec::IntoIter<Vec<Value>>,
+    pub step: Step,
 }
 
 /// An answer whose rows are all there.
@@ -209,8 +232,23 @@ impl Iterator for Whole {
 }
 
 impl Writing {
+    pub fn new(format: RowFormat, header: &Header, first: Vec<Vec<Value>>) -> Self {
+        let mut text = Vec::with_capacity(256);
+        format.header(header, &mut text);
+        Writing {
+            format,
+            writer: header.row_writer(),
+            says_end: false,
+            limit: None,
+            count: 0,
+            header: Some(text),
+            rows: first.into_iter(),
+            step: Step::Rows,
+        }
+    }
+
     /// The next chunk; `None` where more rows are needed first, or at the end. `all`: no rows come behind those at hand.
-    fn next(&mut self, all: bool) -> Option<Bytes> {
+    pub fn next(&mut self, all: bool) -> Option<Bytes> {
         let gathers = !self.says_end && self.format.is_older();
         let mut out = Vec::new();
         if let Some(header) = self.header.take() {

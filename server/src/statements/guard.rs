@@ -50,15 +50,24 @@ pub fn check_switches(app: &App, statement: &Statement, text: &str) -> Result<()
 /// # Errors
 /// The query uses one.
 pub fn check_query(app: &App, query: &Query, text: &str) -> Result<(), ApiError> {
-    let off = |property: &str, what: &str| {
-        let message = format!("{what} is switched off by {property}=false in the server's configuration.");
-        if app.config.flag(property) { Ok(()) } else { Err(ApiError::statement(ErrorCode::BAD_STATEMENT, message, text)) }
-    };
     match query.emit {
-        Some(Emit::Final) => off("ksql.suppress.enabled", "EMIT FINAL"),
-        None if query.limit.is_some() => off("ksql.query.pull.limit.clause.enabled", "LIMIT in pull queries"),
+        Some(Emit::Final) => switched_on(app, "ksql.suppress.enabled", "EMIT FINAL", text),
+        None => check_limit(app, query.limit.is_some(), text),
         _ => Ok(()),
     }
+}
+
+/// The same of a query that is answered at once, and may have a LIMIT.
+///
+/// # Errors
+/// It has one, and that is switched off.
+pub fn check_limit(app: &App, has_limit: bool, text: &str) -> Result<(), ApiError> {
+    if has_limit { switched_on(app, "ksql.query.pull.limit.clause.enabled", "LIMIT in pull queries", text) } else { Ok(()) }
+}
+
+fn switched_on(app: &App, property: &str, what: &str, text: &str) -> Result<(), ApiError> {
+    let message = format!("{what} is switched off by {property}=false in the server's configuration.");
+    if app.config.flag(property) { Ok(()) } else { Err(ApiError::statement(ErrorCode::BAD_STATEMENT, message, text)) }
 }
 
 /// What is answered to a statement that would change something while a file's statements run.

@@ -149,6 +149,15 @@ pub fn prepare(raw: &RawStatement, session: &Session) -> Result<SpannedStatement
     tidemill_parser::parse_statement(&substituted).map_err(|e| ApiError::parse(&e, substituted))
 }
 
+/// A statement's text with variables in their places.
+pub fn substituted(raw: &RawStatement, session: &Session) -> Result<String, ApiError> {
+    let text = closed(raw);
+    if !session.substitutes(&text) {
+        return Ok(text);
+    }
+    substitute(&text, session.variables()).map_err(|e| ApiError::parse(&e, text.as_str()))
+}
+
 /// Runs one statement, of a request or (without a caller) of the configuration's file.
 fn run_one(app: &App, session: &mut Session, caller: Option<&Caller>, spanned: &SpannedStatement) -> Result<Option<KsqlEntity>, ApiError> {
     let text = text_of(spanned);

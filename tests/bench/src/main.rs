@@ -3,6 +3,7 @@
 //! It starts an Apache Kafka of its own (or uses `--bootstrap-servers`), loads Nexmark once, runs every workload so many
 //! times in turn, then does the same on the embedded log, and prints medians as Markdown tables and JSON. A run whose output is not what it must be does not count.
 
+mod asking;
 mod check;
 mod codecs;
 mod cpu;
@@ -97,6 +98,9 @@ struct Arguments {
     /// Instead of all that: makes so many megabytes of state on Kafka, and measures how a server starts again on them.
     #[arg(long)]
     restart_mb: Option<u64>,
+    /// Instead of all that: SQL over a live table and a topic of so many rows, beside SQLite (with python3).
+    #[arg(long)]
+    asking: Option<u64>,
     /// Where the JSON goes; `-` for standard output.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -132,6 +136,10 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         let (_broker, bootstrap) = broker(arguments)?;
         let input = Input::load(Place::Kafka { bootstrap, in_process: false }, 0, arguments.property.iter().cloned().collect())?;
         println!("{}", restart::run(&input, megabytes)?);
+        return Ok(());
+    }
+    if let Some(rows) = arguments.asking {
+        println!("{}", asking::measure(rows, arguments.runs)?.table());
         return Ok(());
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod access;
+mod any_sql;
 mod clients;
 mod configuration;
 mod connect;
@@ -17,12 +18,14 @@ mod metrics;
 mod noted;
 mod processing_log;
 mod pull_joins;
+mod push_snapshot;
 mod queries_file;
 mod registry;
 mod registry_tls;
 mod rest;
 mod scripts;
 mod secrets;
+mod sql_property;
 mod sql_tests;
 mod starts;
 mod times;

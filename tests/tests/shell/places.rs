@@ -34,7 +34,7 @@ fn messages_say_what_is_wrong_once() {
         ("SELECT DISTINCT id FROM s EMIT CHANGES;", "SELECT DISTINCT is not supported", "reserved keyword"),
         ("DELETE FROM s;", "DELETE is not supported", "Did you mean 'SELECT'"),
         ("UPDATE s SET v = 1;", "UPDATE is not supported", "Did you mean"),
-        ("SELECT v FROM s ORDER BY v;", "ORDER BY is not supported", "Expecting"),
+        ("SELECT v FROM s ORDER BY v EMIT CHANGES;", "ORDER BY is not supported", "Expecting"),
         ("PRINT ss FROM BEGINNING;", "Did you mean 's'?", "permissions to list the topic. Topic"),
         ("CREATE STREAM a (id INT KEY) WITH (KAFKA_TOPIC='a', PARTITIONS=1, VALUE_FORMAT='XMAL');", "XMAL", "without configuring"),
     ] {

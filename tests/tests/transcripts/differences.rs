@@ -32,6 +32,16 @@ const DIFFERENCES: &[(&str, &[&str], &str)] = &[
         &["pull: SELECT * FROM ct WHERE lb IS NULL;", "pull: SELECT * FROM cse;"],
         "conditions with IS NULL, and scans of tables by session, are answered",
     ),
+    (
+        "12-pull-queries",
+        &[
+            "pull: SELECT k, COUNT(*) FROM ct GROUP BY k;",
+            "pull: SELECT COUNT(*) FROM ct;",
+            "pull on /query (2): SELECT COUNT(*) FROM ct;",
+            "pull: SELECT * FROM ct ORDER BY n;",
+        ],
+        "queries that join, group, aggregate or order are answered",
+    ),
     ("12-pull-queries", &["limit disabled"], "a property that holds for the whole server is refused in a request, not passed over"),
     (
         "14-push-queries",

@@ -3,6 +3,7 @@
 mod failure;
 mod interrupts;
 mod local;
+mod progress;
 mod query;
 mod statement;
 mod stream;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::failure::Failure;
+use super::progress::watched;
 use super::stream::{Event, bare, event};
 use super::{Limits, Session};
 use crate::client::{ClientError, Lines};
@@ -32,7 +33,7 @@ impl Session {
             }
         }
         let (client, properties, variables) = (self.client.clone(), self.properties.clone(), self.variables.clone());
-        let lines = self.limited(client.query(sql, &properties, &variables)).await?;
+        let lines = self.limited(watched(&client, sql, client.query(sql, &properties, &variables))).await?;
         self.screen.begin_section();
         let mut answer = Answer { lines, is_push: false, query_id: String::new(), rows: None, limits: self.limits };
         let end = answer.show(self).await;

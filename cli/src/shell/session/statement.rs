@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tidemill_parser::ast::Statement;
-use tidemill_parser::{RawStatement, Statements, split_script};
+use tidemill_parser::{ParseError, RawStatement, Statements, split_script};
 
 use super::failure::{Ending, Failure};
 use super::{MAX_SCRIPT_DEPTH, Session};
@@ -26,14 +26,23 @@ impl Session {
             return Ok(());
         }
         let text = self.substituted(&raw.text).map_err(in_statement)?;
-        let parsed = if text == raw.text {
-            raw.parse_as(Statements::Test).map_err(Failure::Parse)?
-        } else {
-            let put_in = split_script(&text);
-            put_in.first().unwrap_or(raw).parse_as(Statements::Test).map_err(Failure::Parse).map_err(in_statement)?
-        };
         // The server puts the variables in by itself.
         let sql = format!("{};", raw.text);
+        let parsed = if text == raw.text {
+            match raw.parse_as(Statements::Test) {
+                Ok(parsed) => parsed,
+                Err(error) if raw.may_be_sql() => return self.ask(&sql, error).await,
+                Err(error) => return Err(Failure::Parse(error)),
+            }
+        } else {
+            let put_in = split_script(&text);
+            let put_in = put_in.first().unwrap_or(raw);
+            match put_in.parse_as(Statements::Test) {
+                Ok(parsed) => parsed,
+                Err(_) if put_in.may_be_sql() => return self.pull(&sql).await,
+                Err(error) => return Err(in_statement(Failure::Parse(error))),
+            }
+        };
         match parsed.statement {
             Statement::SetProperty { name, value } => self.set(name, value).await,
             Statement::UnsetProperty { name } => self.unset(name.as_deref()),
@@ -50,6 +59,19 @@ impl Session {
             | Statement::AssertProcessingLog { .. }
             | Statement::Advance(_) => Err(Failure::Other(BELONGS_TO_TESTS.to_owned())),
             _ => self.send(&sql).await,
+        }
+    }
+
+    /// What the dialect can't read may be SQL beyond it, which the server knows. Where it is none either, the server says of it what
+    /// was found here, and the place in the script is known here.
+    async fn ask(&mut self, sql: &str, error: ParseError) -> Result<(), Failure> {
+        match self.pull(sql).await {
+            Err(Failure::Client(ClientError::Refused(reason))) if reason.contains(&error.message) && is_same_kind(&reason, &error) => {
+                Err(Failure::Parse(error))
+            }
+            // Nobody is asked what is wrong for certain.
+            Err(Failure::Client(ClientError::Unreachable { .. })) => Err(Failure::Parse(error)),
+            other => other,
         }
     }
 
@@ -127,6 +149,11 @@ impl Session {
         let properties = Settings::from_iter([(tidemill_parser::SUBSTITUTION_PROPERTY.to_owned(), "false".to_owned())]);
         self.limited(client.statements(&sql, &properties, &Settings::new())).await.map(|_| ())
     }
+}
+
+/// Whether what the server says is what the parser says here, from a text that begins elsewhere.
+fn is_same_kind(reason: &str, error: &ParseError) -> bool {
+    error.suggestion.as_ref().is_none_or(|suggestion| reason.contains(suggestion.as_str()))
 }
 
 /// An error whose places count from the statement's start.

@@ -1,6 +1,6 @@
 //! Properties that ksqlDB does not have.
 
-use super::{Kind, Property, server, unset};
+use super::{Kind, Property, server, session, unset};
 
 /// Bytes that no machine is expected to lend: a TiB.
 const MOST_MEMORY: i64 = 1 << 40;
@@ -33,6 +33,27 @@ pub static PROPERTIES: &[Property] = &[
         "268435456",
         Kind::Within { min: 0, max: MOST_MEMORY },
         "Changes that wait in memory for a commit, all state together, bytes.",
+    )
+    .hidden(),
+    server(
+        "tidemill.query.memory.bytes",
+        "268435456",
+        Kind::Within { min: 1 << 20, max: MOST_MEMORY },
+        "Memory that queries beyond key look-ups (joins, groups, orders) share, bytes; what does not fit goes to disk, or ends the query.",
+    )
+    .hidden(),
+    server(
+        "tidemill.query.timeout.ms",
+        "600000",
+        Kind::Within { min: 1, max: 31_536_000_000 },
+        "How long such a query may take, until its last row was sent, milliseconds.",
+    )
+    .hidden(),
+    session(
+        "tidemill.push.snapshot",
+        "false",
+        Kind::Bool,
+        "Whether a push query over a table begins with the rows that the table holds, one for each key.",
     )
     .hidden(),
     server(

@@ -1,0 +1,130 @@
+//! Queries that the dialect's pull queries can't say: joins, groups, orders, queries within queries. They go to the package
+//! `query`, whose batches become rows here, as the client takes them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream;
+use tidemill_engine::engine::{Blame, EngineError};
+use tidemill_engine::functions::registry;
+use tidemill_parser::ast::{Expr, ExprKind, Query, Relation, SelectItemKind};
+use tidemill_query::{Answer, QueryError, QueryErrorKind, Question};
+
+use super::pull::{Step, Writing};
+use crate::app::App;
+use crate::error::{ApiError, ErrorCode};
+use crate::limits::PullPermit;
+use crate::net::ReplyBody;
+use crate::reply::{self, Reply};
+use crate::request::Settings;
+use crate::rows::{Header, RowFormat};
+use crate::statements::{Session, guard};
+
+/// Properties that allow what such a query does.
+const SWITCHES: [(&str, &str); 3] = [
+    ("ksql.pull.queries.enable", "Pull queries are"),
+    ("ksql.query.pull.table.scan.enabled", "Reading whole tables is"),
+    ("ksql.query.pull.stream.enabled", "Reading streams in pull queries is"),
+];
+
+/// Whether a query without EMIT that the dialect can read is more than its pull queries can say.
+pub fn is_more_than_pull(query: &Query) -> bool {
+    // These have a meaning of the dialect's own, and none without EMIT.
+    if query.window.is_some() || query.partition_by.is_some() {
+        return false;
+    }
+    let is_join = match &query.from {
+        Relation::Join(join) => {
+            if join.within.is_some() {
+                return false;
+            }
+            true
+        }
+        Relation::Source { .. } => false,
+    };
+    let items = query.items.iter().filter_map(|item| match &item.kind {
+        SelectItemKind::Expr { expr, .. } => Some(expr),
+        _ => None,
+    });
+    is_join || query.group_by.is_some() || query.having.is_some() || items.chain(&query.selection).any(calls_more)
+}
+
+/// Whether an expression calls an aggregate, or a function that only other queries have.
+fn calls_more(expr: &Expr) -> bool {
+    let calls = match &expr.kind {
+        ExprKind::Call { name, .. } => {
+            let name = &name.name;
+            registry::aggregate(name).is_some()
+                || (registry::scalar(name).is_none() && registry::table(name).is_none() && tidemill_query::is_function(name))
+        }
+        _ => false,
+    };
+    calls || expr.children().into_iter().any(calls_more)
+}
+
+/// # Errors
+/// The query or a property of it is refused.
+pub async fn ask(app: Arc<App>, text: String, properties: &Settings, format: RowFormat) -> Result<Reply, ApiError> {
+    let session = Session::for_pull(&app, properties, Settings::new()).map_err(|error| match error {
+        invalid @ crate::config::OverrideError::Invalid { .. } => {
+            ApiError::statement(ErrorCode::BAD_STATEMENT, invalid.message(), text.as_str())
+        }
+        other => ApiError::overrides(&other, &text),
+    })?;
+    for (property, what) in SWITCHES {
+        if session.properties().get(property.trim_start_matches("ksql.")).is_some_and(|value| value.eq_ignore_ascii_case("false")) {
+            return Err(ApiError::statement(ErrorCode::BAD_STATEMENT, format!("{what} switched off by {property}=false."), text));
+        }
+    }
+    let shape = tidemill_query::check(&text).map_err(|error| api_error(error, &text))?;
+    guard::check_limit(&app, shape.has_limit, &text)?;
+    let permit = app.limits.pull()?;
+    let question = Question { text: text.clone(), session: session.properties().clone(), ..Question::default() };
+    let mut answer = app.queries.ask(question).await.map_err(|error| api_error(error, &text))?;
+    // What is wrong shows with the first rows mostly, when it can be told as such.
+    let first = answer.next_rows().await.transpose().map_err(|error| api_error(error, &text))?;
+    let columns = answer.columns.iter().map(|column| (column.name.clone(), column.sql_type.clone(), false));
+    let header = Header::new(format, app.next_query_id(), columns.collect());
+    let header = header.map_err(|why| ApiError::statement(ErrorCode::BAD_STATEMENT, why, text.as_str()))?;
+    let writing = Writing::new(format, &header, first.unwrap_or_default());
+    let sending = Sending { answer: Some(answer), writing, permit };
+    Ok(reply::stream(Some(format.content_type()), ReplyBody::stream(stream::unfold(sending, Sending::next))))
+}
+
+fn api_error(error: QueryError, text: &str) -> ApiError {
+    let QueryError { kind, message, span } = error;
+    let blame = match kind {
+        QueryErrorKind::User => Blame::User,
+        QueryErrorKind::External => Blame::External,
+        QueryErrorKind::Limit | QueryErrorKind::Internal => Blame::Internal,
+    };
+    ApiError::engine(EngineError { blame, span, ..EngineError::user(message) }, text)
+}
+
+/// An answer that is sent as it comes. Dropping it ends the query.
+struct Sending {
+    /// `None` once all was read, or reading failed.
+    answer: Option<Answer>,
+    writing: Writing,
+    permit: PullPermit,
+}
+
+impl Sending {
+    async fn next(mut self) -> Option<(Bytes, Self)> {
+        loop {
+            if let Some(chunk) = self.writing.next(self.answer.is_none()) {
+                self.permit.answered(chunk.len());
+                return Some((chunk, self));
+            }
+            let answer = self.answer.as_mut()?;
+            match answer.next_rows().await {
+                Some(Ok(rows)) => self.writing.rows = rows.into_iter(),
+                Some(Err(error)) => {
+                    self.answer = None;
+                    self.writing.step = Step::Failed(api_error(error, ""));
+                }
+                None => self.answer = None,
+            }
+        }
+    }
+}
