@@ -37,6 +37,9 @@ use crate::running::{Running, RunningQuery, UnderWay};
 use crate::types::sql_type;
 use crate::{aggregates, functions, parameters, values};
 
+/// Threads for each core. A query has as many at work as there are cores, but some joins don't give way for seconds: others must not
+/// have to wait for these.
+const THREADS_A_CORE: usize = 8;
 /// Threads that read stores and topics for queries.
 const READING_THREADS: usize = 16;
 /// Stack of a thread, of which only what is used takes memory: planning goes down as deep as a query nests.
@@ -213,7 +216,7 @@ impl Service {
     fn make_ready(&self) -> Result<Ready, QueryError> {
         let threads = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
+            .worker_threads(threads.saturating_mul(THREADS_A_CORE))
             .max_blocking_threads(READING_THREADS)
             .thread_name("query")
             .thread_stack_size(STACK_BYTES)

@@ -126,6 +126,23 @@ fn a_query_ends_with_who_asked() {
 }
 
 #[test]
+fn a_join_by_comparisons_gives_way() {
+    let world = world();
+    let sql = "SELECT a.v, b.v FROM generate_series(1, 4) AS a(v) JOIN generate_series(1, 3) AS b(v) ON a.v + 1 < b.v OR b.v * 4 = a.v ORDER BY 1, 2";
+    let expected = [[1, 3], [4, 1]].map(|row| row.map(Value::BigInt).to_vec());
+    assert_eq!(world.ask(sql).expect("answers").0, expected);
+    // Few pairs match, and many are looked at: who asks for something else meanwhile does not wait for them.
+    let long =
+        "SELECT COUNT(*) FROM generate_series(1, 1000000) AS a(v) CROSS JOIN generate_series(1, 1000000) AS b(v) WHERE a.v + b.v < 0";
+    let crossing = world.runtime.block_on(world.service.ask(Question { text: long.to_owned(), ..Question::default() })).expect("begins");
+    for _ in 0..5 {
+        assert_eq!(world.shown("SELECT 1").expect("answers"), "1");
+    }
+    assert!(world.service.running().iter().any(|query| query.text == long), "it was under way all the time");
+    drop(crossing);
+}
+
+#[test]
 fn parameters_stand_for_values() {
     let world = world();
     let describe = |sql: &str| {

@@ -211,15 +211,17 @@ fn a_query_whose_client_leaves_ends() {
 
 #[test]
 fn memory_has_a_limit_and_what_can_goes_to_disk() {
-    let (_folder, server) = with_limits("tidemill.query.memory.bytes=32000000\n");
+    let (_folder, server) = with_limits("tidemill.query.memory.bytes=64000000\n");
     // An order spills.
-    let numbered = "SELECT ROW_NUMBER() OVER (ORDER BY t) AS r FROM (SELECT 'some text that takes room ' || CAST(v AS STRING) AS t FROM generate_series(1, 700000) AS s(v)) x";
-    assert_eq!(server.pull(&format!("SELECT MAX(r), COUNT(*) FROM ({numbered}) y;")), [json!([700_000, 700_000])]);
+    let numbered = "SELECT ROW_NUMBER() OVER (ORDER BY t) AS r FROM (SELECT 'some text that takes room ' || CAST(v AS STRING) AS t FROM generate_series(1, 1500000) AS s(v)) x";
+    assert_eq!(server.pull(&format!("SELECT MAX(r), COUNT(*) FROM ({numbered}) y;")), [json!([1_500_000, 1_500_000])]);
+    let ran = server.pull(&format!("EXPLAIN ANALYZE SELECT MAX(r), COUNT(*) FROM ({numbered}) y;"));
+    assert!(ran.iter().any(|line| line.to_string().contains("Spilled bytes: ")), "{ran:?}");
     // The table of a join's side can't.
     let told = broken_off(
         &server,
-        "SELECT COUNT(*) FROM (SELECT v, 'some text' || CAST(v AS STRING) AS t FROM generate_series(1, 2000000) AS s(v)) a
-         JOIN (SELECT v, 'some text' || CAST(v AS STRING) AS t FROM generate_series(1, 2000000) AS s(v)) b ON a.t = b.t;",
+        "SELECT COUNT(*) FROM (SELECT v, 'some text' || CAST(v AS STRING) AS t FROM generate_series(1, 3000000) AS s(v)) a
+         JOIN (SELECT v, 'some text' || CAST(v AS STRING) AS t FROM generate_series(1, 3000000) AS s(v)) b ON a.t = b.t;",
     );
     assert!(told.contains("tidemill.query.memory.bytes"), "{told}");
     assert_eq!(server.pull("SELECT COUNT(*) FROM s;"), [json!([1])]);
