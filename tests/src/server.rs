@@ -255,7 +255,8 @@ impl ServerProcess {
     /// Statements that must succeed.
     pub fn ksql(&self, sql: &str) -> Json {
         let body = json!({"ksql": sql, "streamsProperties": {"ksql.streams.auto.offset.reset": "earliest"}});
-        let (status, text) = self.request("POST", "/ksql", Some(&body)).expect("the server answers");
+        let answer = self.request("POST", "/ksql", Some(&body));
+        let (status, text) = answer.unwrap_or_else(|error| panic!("{sql}: {error}\n{}", self.log()));
         assert_eq!(status, 200, "{sql}\n{text}");
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"))
     }
@@ -279,6 +280,12 @@ impl ServerProcess {
         ids
     }
 
+    /// Whether all persistent queries run.
+    pub fn all_run(&self) -> bool {
+        let answer = self.ksql("SHOW QUERIES;");
+        answer[0]["queries"].as_array().into_iter().flatten().all(|query| query["state"] == "RUNNING")
+    }
+
     /// Rows of a pull query.
     pub fn pull(&self, sql: &str) -> Vec<Json> {
         self.pull_restored(sql).unwrap_or_else(|text| panic!("{sql}\n{text}"))
@@ -289,7 +296,8 @@ impl ServerProcess {
     /// # Panics
     /// Where the query fails for another reason.
     fn pull_restored(&self, sql: &str) -> Result<Vec<Json>, String> {
-        let (status, text) = self.request("POST", "/query-stream", Some(&json!({"sql": sql}))).expect("the server answers");
+        let answer = self.request("POST", "/query-stream", Some(&json!({"sql": sql})));
+        let (status, text) = answer.unwrap_or_else(|error| panic!("{sql}: {error}\n{}", self.log()));
         if status == 503 && text.contains("is being restored") {
             return Err(text);
         }

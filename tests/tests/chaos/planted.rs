@@ -115,6 +115,20 @@ fn what_a_zombie_sends_late_is_told_from_losses() {
 }
 
 #[test]
+fn a_join_may_take_its_sides_in_another_order_the_second_time() {
+    let joined = |steps: &[(i64, i64)]| {
+        let seen = steps.iter().map(|(l, r)| Seen { key: "k".into(), step: step_of(*l, *r), taken_ms: 0 }).collect();
+        History::from([(Sink::Joined, seen)])
+    };
+    let expected = Expected::from([(Sink::Joined, [("k".to_owned(), Steps::Rising(3, 3))].into())]);
+    let wrong = |steps: &[(i64, i64)], guarantee| !check(&expected, &joined(steps), guarantee).wrong.is_empty();
+    let other_order = [(1, 1), (2, 2), (2, 3), (3, 2), (3, 3)];
+    assert!(!wrong(&[(1, 1), (1, 2), (2, 2), (2, 3), (3, 2), (3, 3)], AT_LEAST_ONCE));
+    assert!(wrong(&other_order, AT_LEAST_ONCE), "(2, 2) behind (1, 1)");
+    assert!(wrong(&[(1, 1), (1, 2), (2, 2), (2, 3), (3, 2), (3, 3)], Guarantee::ExactlyOnce));
+}
+
+#[test]
 fn the_ends_and_strangers_are_found() {
     let expected = expected(&inputs());
     for sink in Sink::ALL {
