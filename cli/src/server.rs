@@ -30,6 +30,9 @@ pub struct ServerArgs {
     /// Address to listen on [default: 127.0.0.1:8088]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
+    /// Address where PostgreSQL's protocol is spoken: psql, drivers, JDBC [default: none]
+    #[arg(long, value_name = "HOST:PORT")]
+    postgres: Option<String>,
     /// Folder of the state and of the embedded log [default: tidemill-data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -51,6 +54,7 @@ impl ServerArgs {
         let path = |path: &PathBuf| path.display().to_string();
         let flags = [
             ("listeners", "--listen", self.listen.clone()),
+            ("tidemill.postgres.listen", "--postgres", self.postgres.clone()),
             ("tidemill.data.dir", "--data-dir", self.data_dir.as_ref().map(path)),
             ("bootstrap.servers", "--bootstrap-servers", self.bootstrap_servers.clone()),
             ("ksql.queries.file", "--queries-file", self.queries_file.as_ref().map(path)),

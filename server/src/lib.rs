@@ -22,6 +22,7 @@ mod metrics;
 mod net;
 mod own_registry;
 mod pages;
+mod postgres;
 mod query;
 mod reload;
 mod reply;

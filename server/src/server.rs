@@ -14,6 +14,7 @@ use crate::connect::Connect;
 use crate::cors::Cors;
 use crate::front::Front;
 use crate::net::{BindError, Connections, bind};
+use crate::postgres::Port;
 use crate::reload::{Reloadable, Watching, watch};
 use crate::statements;
 
@@ -40,6 +41,8 @@ pub struct Server;
 pub struct Running {
     /// The first address that is listened on.
     pub addr: SocketAddr,
+    /// Where PostgreSQL's protocol is spoken.
+    pub postgres: Option<SocketAddr>,
     pub engine: Arc<Engine>,
     app: Arc<App>,
     connections: Connections,
@@ -65,16 +68,26 @@ impl Server {
         }
         let first = listeners.first().and_then(|(listener, secure)| Some((listener.local_addr().ok()?, *secure)));
         let (addr, secure) = first.ok_or_else(|| StartError::Broken("there is no address to listen on".to_owned()))?;
+        let postgres = match &config.postgres {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        let postgres_addr = postgres.as_ref().and_then(|listener| listener.local_addr().ok());
         // Whoever asks meanwhile is answered: the log may take its time.
         let connections = Connections::new(config.max_connections, config.idle_timeout);
         let front = Arc::new(Front::new(&config.engine.service_id, config.access.is_some()));
-        let listening = Arc::new(Listening::of(&listeners));
+        let listening = Arc::new(Listening::of(&listeners, postgres_addr, config.tls.is_some()));
         for warning in listening.warnings(&config) {
             tracing::warn!("{warning}");
         }
         for (listener, secure) in listeners {
             connections.serve(listener, front.clone(), config.tls.clone().filter(|_| secure));
         }
+        let postgres = postgres.map(|listener| {
+            let port = Port::new(config.tls.clone(), config.access.clone());
+            connections.serve_as(listener, port.clone());
+            port
+        });
         let certificates = config.tls.clone().map(|tls| tls as Arc<dyn Reloadable>);
         let access = config.access.clone();
         let watching = watch(access.iter().flat_map(|access| access.reloadable()).chain(certificates).collect());
@@ -100,6 +113,9 @@ impl Server {
             });
             ran.await.map_err(broken)??;
         }
+        if let Some(port) = postgres {
+            port.is_ready(app.clone());
+        }
         front.is_ready(Cors::new(Gate::new(app.clone(), access), &app.config));
         listening.say();
         let log = match &engine.config().log {
@@ -113,7 +129,7 @@ impl Server {
             engine.config().service_id,
             started.elapsed().as_millis()
         );
-        Ok(Running { addr, engine, app, connections, _watching: watching })
+        Ok(Running { addr, postgres: postgres_addr, engine, app, connections, _watching: watching })
     }
 }
 
@@ -134,29 +150,30 @@ impl Running {
 
 /// The addresses that are listened on, said once: when somebody may need them, not before a start that fails.
 struct Listening {
-    /// With whether what comes there is encrypted.
-    addresses: Vec<(SocketAddr, bool)>,
+    /// With what is spoken there, and whether it is encrypted.
+    addresses: Vec<(SocketAddr, &'static str, bool)>,
     said: Once,
 }
 
 impl Listening {
-    fn of(listeners: &[(TcpListener, bool)]) -> Self {
-        let addresses = listeners.iter().filter_map(|(listener, secure)| Some((listener.local_addr().ok()?, *secure))).collect();
+    fn of(listeners: &[(TcpListener, bool)], postgres: Option<SocketAddr>, encrypts: bool) -> Self {
+        let http = listeners.iter().filter_map(|(listener, secure)| Some((listener.local_addr().ok()?, scheme(*secure), *secure)));
+        let addresses = http.chain(postgres.map(|address| (address, "postgresql", encrypts))).collect();
         Listening { addresses, said: Once::new() }
     }
 
     fn say(&self) {
         self.said.call_once(|| {
-            for (address, secure) in &self.addresses {
-                tracing::info!("listening on {}://{address}", scheme(*secure));
+            for (address, scheme, _) in &self.addresses {
+                tracing::info!("listening on {scheme}://{address}");
             }
         });
     }
 
     /// What is open to whoever can reach it.
     fn warnings(&self, config: &ServerConfig) -> Vec<String> {
-        let reachable = self.addresses.iter().filter(|(address, _)| !address.ip().is_loopback());
-        let warned = reachable.filter_map(|(address, secure)| match (&config.access, secure) {
+        let reachable = self.addresses.iter().filter(|(address, ..)| !address.ip().is_loopback());
+        let warned = reachable.filter_map(|(address, _, secure)| match (&config.access, secure) {
             (None, _) => Some(format!(
                 "ANYBODY WHO CAN REACH {address} may read, change and end everything here: nobody is asked who it is. Set \
                  authentication.method (docs/security.md), or listen on 127.0.0.1 only"

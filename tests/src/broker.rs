@@ -293,7 +293,11 @@ pub fn own_behind_proxy(test: &str) -> Option<(Broker, Proxy)> {
     }
 }
 
-pub(crate) fn unavailable<T>(test: &str, error: &BrokerError) -> Option<T> {
+/// Says that a test did not run for want of what it needs.
+///
+/// # Panics
+/// It is there, and does not work.
+pub fn unavailable<T>(test: &str, error: &BrokerError) -> Option<T> {
     match error {
         BrokerError::Missing(reason) => {
             skipped(test, reason);

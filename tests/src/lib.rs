@@ -6,6 +6,7 @@ pub mod broker;
 pub mod certificates;
 pub mod fake_connect;
 pub mod flights;
+pub mod jdbc;
 pub mod kafka_connect;
 pub mod proxy;
 pub mod python;

@@ -168,17 +168,35 @@ impl Access {
     /// It is not let in.
     pub async fn by_header(&self, header: Option<&HeaderValue>) -> Result<Principal, Refusal> {
         let found = self.look(header).await;
-        if let Err(refusal) = &found {
-            let index = match refusal {
-                Refusal::Unauthenticated => 0,
-                Refusal::Forbidden(_) => 1,
-                Refusal::Busy => 2,
-            };
-            if let Some(count) = self.denied.get(index) {
-                count.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+        self.note(found.as_ref().err());
         found
+    }
+
+    /// Who it is, by a name and a password; a token may stand in the password's place. For protocols that have no more than
+    /// these two.
+    ///
+    /// # Errors
+    /// It is not let in.
+    pub async fn by_name(&self, name: &str, password: &str) -> Result<Principal, Refusal> {
+        let found = match self.by_password(name, password).await {
+            Err(Refusal::Unauthenticated) => self.by_token(password),
+            found => found,
+        };
+        self.note(found.as_ref().err());
+        found
+    }
+
+    /// Counts who was not let in.
+    fn note(&self, refusal: Option<&Refusal>) {
+        let index = match refusal {
+            None => return,
+            Some(Refusal::Unauthenticated) => 0,
+            Some(Refusal::Forbidden(_)) => 1,
+            Some(Refusal::Busy) => 2,
+        };
+        if let Some(count) = self.denied.get(index) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     async fn look(&self, header: Option<&HeaderValue>) -> Result<Principal, Refusal> {

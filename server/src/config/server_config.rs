@@ -34,6 +34,8 @@ pub struct ServerConfig {
     provided: BTreeSet<String>,
     /// Where to listen, at least one.
     pub listen: Vec<Listen>,
+    /// Where PostgreSQL's protocol is spoken, `host:port`; encrypted where `tls` says how.
+    pub postgres: Option<String>,
     /// How listeners encrypt; where one of them is to.
     pub tls: Option<Arc<Listening>>,
     /// Who may ask; `None`: everybody.
@@ -116,6 +118,7 @@ impl ServerConfig {
             );
         }
         Ok(ServerConfig {
+            postgres: read.some("tidemill.postgres.listen").map(|text| address("tidemill.postgres.listen", &text)).transpose()?,
             listen,
             tls,
             access,
@@ -286,6 +289,14 @@ impl Values<'_> {
 fn brokers(servers: &str) -> String {
     let bare = |server: &str| server.rsplit_once("://").map_or(server, |(_, rest)| rest).trim().to_owned();
     servers.split(',').map(|server| bare(server.trim())).filter(|server| !server.is_empty()).collect::<Vec<_>>().join(",")
+}
+
+/// `host:port`.
+fn address(name: &str, text: &str) -> Result<String, ConfigError> {
+    match text.trim().rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() && !host.is_empty() && !host.contains("//") => Ok(text.trim().to_owned()),
+        _ => Err(ConfigError(format!("{name}: '{text}' is not an address with a port, e.g. 127.0.0.1:5432"))),
+    }
 }
 
 /// `http://host:port`, `https://host:port` or `host:port`.

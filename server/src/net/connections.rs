@@ -23,7 +23,7 @@ use super::ReplyBody;
 use super::body::Counted;
 use super::handshake::handshake;
 use super::stream::Stream;
-use super::watched::{Overdue, Patience, Watch, Watched};
+use super::watched::{Overdue, Patience, UnderWay, Watch, Watched};
 use crate::tls::Listening;
 
 /// How long a client may take to send a request's head, from its first byte.
@@ -44,6 +44,42 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub trait Handler: Send + Sync + 'static {
     /// `peer` is who asks.
     fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> impl Future<Output = Response<ReplyBody>> + Send;
+}
+
+/// Serves connections in another protocol than HTTP.
+pub trait Protocol: Send + Sync + 'static {
+    /// Until the connection is over.
+    fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: Place) -> impl Future<Output = ()> + Send;
+}
+
+/// A connection's place among those that are open.
+pub struct Place {
+    watch: Arc<Watch>,
+    stop: watch::Receiver<bool>,
+}
+
+/// Why a connection has to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// The server ends.
+    Ends,
+    /// Others wait for a place, and it is idle.
+    Room,
+}
+
+impl Place {
+    /// Something is under way until what is returned is dropped: so long nobody asks for the place.
+    pub fn busy(&self) -> UnderWay {
+        self.watch.begin()
+    }
+
+    /// Waits until the connection has to go.
+    pub async fn has_to_leave(&mut self) -> Leave {
+        tokio::select! {
+            () = stopped(&mut self.stop) => Leave::Ends,
+            () = self.watch.asked_for_room() => Leave::Room,
+        }
+    }
 }
 
 /// Accepts connections until it is told to end.
@@ -151,8 +187,13 @@ impl Connections {
 
     /// Serves a listener in the background, encrypted where `tls` says how.
     pub fn serve<H: Handler>(&self, listener: TcpListener, handler: Arc<H>, tls: Option<Arc<Listening>>) {
-        let accepting = Accepting { listener, tls, open: self.open.clone(), patience: self.patience };
-        tokio::spawn(accepting.run(handler, self.stop.subscribe()));
+        self.serve_as(listener, Arc::new(Http { handler, tls }));
+    }
+
+    /// Serves a listener that speaks another protocol in the background.
+    pub fn serve_as<P: Protocol>(&self, listener: TcpListener, protocol: Arc<P>) {
+        let accepting = Accepting { listener, open: self.open.clone(), patience: self.patience };
+        tokio::spawn(accepting.run(protocol, self.stop.subscribe()));
     }
 
     /// Takes no more connections and requests, and waits until those under way are answered, at most `patience`.
@@ -164,16 +205,36 @@ impl Connections {
     }
 }
 
+/// HTTP, encrypted where `tls` says how.
+struct Http<H> {
+    handler: Arc<H>,
+    tls: Option<Arc<Listening>>,
+}
+
+impl<H: Handler> Protocol for Http<H> {
+    async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: Place) {
+        let Place { watch, mut stop } = place;
+        // What serves a connection is large, and there may be very many connections that say nothing.
+        let stream = match &self.tls {
+            None if begins(&stream, &watch, &mut stop).await => Some(Stream::Plain(stream)),
+            None => None,
+            Some(tls) => Box::pin(handshake(stream, peer, tls, &watch)).await,
+        };
+        if let Some(stream) = stream {
+            Box::pin(serve(stream, peer, self.handler.clone(), watch, stop)).await;
+        }
+    }
+}
+
 /// A port, and what is done with who comes there.
 struct Accepting {
     listener: TcpListener,
-    tls: Option<Arc<Listening>>,
     open: Open,
     patience: Patience,
 }
 
 impl Accepting {
-    async fn run<H: Handler>(self, handler: Arc<H>, mut stop: watch::Receiver<bool>) {
+    async fn run<P: Protocol>(self, protocol: Arc<P>, mut stop: watch::Receiver<bool>) {
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -192,21 +253,13 @@ impl Accepting {
                 () = stopped(&mut stop) => return,
             };
             let Ok(permit) = permit else { return };
-            let (handler, tls, mut stop) = (handler.clone(), self.tls.clone(), stop.clone());
+            let (protocol, stop) = (protocol.clone(), stop.clone());
             let watch = Watch::new(self.patience);
             let entered = self.open.add(watch.clone());
             tokio::spawn(async move {
                 // Rows go out when they are there.
                 let _ = stream.set_nodelay(true);
-                // What serves a connection is large, and there may be very many connections that say nothing.
-                let stream = match &tls {
-                    None if begins(&stream, &watch, &mut stop).await => Some(Stream::Plain(stream)),
-                    None => None,
-                    Some(tls) => Box::pin(handshake(stream, peer, tls, &watch)).await,
-                };
-                if let Some(stream) = stream {
-                    Box::pin(serve(stream, peer, handler, watch, stop)).await;
-                }
+                protocol.serve(stream, peer, Place { watch, stop }).await;
                 drop(entered);
                 drop(permit);
             });

@@ -8,6 +8,7 @@ mod stream;
 mod watched;
 
 pub use body::ReplyBody;
-pub use connections::{Connections, Handler, OpenConnections};
+pub use connections::{Connections, Handler, Leave, OpenConnections, Place, Protocol};
 pub use listen::{BindError, bind};
+pub use stream::Stream;
 pub use watched::RAW_QUOTE;

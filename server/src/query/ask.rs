@@ -62,23 +62,29 @@ fn calls_more(expr: &Expr) -> bool {
     calls || expr.children().into_iter().any(calls_more)
 }
 
+/// What such a query runs with, and its leave to run; for whatever protocol it comes by.
+///
 /// # Errors
 /// The query or a property of it is refused.
-pub async fn ask(app: Arc<App>, text: String, properties: &Settings, format: RowFormat) -> Result<Reply, ApiError> {
-    let session = Session::for_pull(&app, properties, Settings::new()).map_err(|error| match error {
-        invalid @ crate::config::OverrideError::Invalid { .. } => {
-            ApiError::statement(ErrorCode::BAD_STATEMENT, invalid.message(), text.as_str())
-        }
-        other => ApiError::overrides(&other, &text),
+pub fn permitted(app: &App, text: &str, properties: &Settings) -> Result<(Session, PullPermit), ApiError> {
+    let session = Session::for_pull(app, properties, Settings::new()).map_err(|error| match error {
+        invalid @ crate::config::OverrideError::Invalid { .. } => ApiError::statement(ErrorCode::BAD_STATEMENT, invalid.message(), text),
+        other => ApiError::overrides(&other, text),
     })?;
     for (property, what) in SWITCHES {
         if session.properties().get(property.trim_start_matches("ksql.")).is_some_and(|value| value.eq_ignore_ascii_case("false")) {
             return Err(ApiError::statement(ErrorCode::BAD_STATEMENT, format!("{what} switched off by {property}=false."), text));
         }
     }
-    let shape = tidemill_query::check(&text).map_err(|error| api_error(error, &text))?;
-    guard::check_limit(&app, shape.has_limit, &text)?;
-    let permit = app.limits.pull()?;
+    let shape = tidemill_query::check(text).map_err(|error| api_error(error.quoting(text), text))?;
+    guard::check_limit(app, shape.has_limit, text)?;
+    Ok((session, app.limits.pull()?))
+}
+
+/// # Errors
+/// As of [`permitted`].
+pub async fn ask(app: Arc<App>, text: String, properties: &Settings, format: RowFormat) -> Result<Reply, ApiError> {
+    let (session, permit) = permitted(&app, &text, properties)?;
     let question = Question { text: text.clone(), session: session.properties().clone(), ..Question::default() };
     let mut answer = app.queries.ask(question).await.map_err(|error| api_error(error, &text))?;
     // What is wrong shows with the first rows mostly, when it can be told as such.

@@ -21,7 +21,7 @@ use crate::request::Settings;
 use crate::statements::{self, SUBSTITUTION, Session};
 
 pub use analyze::analyze;
-pub use ask::ask;
+pub use ask::{ask, permitted};
 pub use known::{Known, KnownLookUps};
 pub use print::{PrintOptions, print};
 pub use pull::{known_look_up, pull};

@@ -39,6 +39,13 @@ impl Listening {
     pub fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(self.current.read().clone())
     }
+
+    /// For the next connection of a port where another protocol is spoken than HTTP.
+    pub fn acceptor_of(&self, protocol: &[u8]) -> TlsAcceptor {
+        let mut config = ServerConfig::clone(&self.current.read());
+        config.alpn_protocols = vec![protocol.to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    }
 }
 
 impl std::fmt::Debug for Listening {

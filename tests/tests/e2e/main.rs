@@ -16,6 +16,7 @@ mod kill_joins;
 mod layers;
 mod metrics;
 mod noted;
+mod postgres;
 mod processing_log;
 mod pull_joins;
 mod push_snapshot;

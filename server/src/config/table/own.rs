@@ -56,6 +56,13 @@ pub static PROPERTIES: &[Property] = &[
         "Whether a push query over a table begins with the rows that the table holds, one for each key.",
     )
     .hidden(),
+    unset(server(
+        "tidemill.postgres.listen",
+        "",
+        Kind::Text,
+        "Where PostgreSQL's protocol is spoken, host:port: psql, drivers, JDBC. Not spoken unless this is set; encrypted where a listener is https.",
+    ))
+    .hidden(),
     server(
         "tidemill.schema.registry.enabled",
         "true",
