@@ -86,7 +86,7 @@ impl Engine {
                  (WHERE) or columns, or for what the table holds without EMIT CHANGES."
             )));
         }
-        let rows = std::mem::take(&mut folded.rows.lock().0);
+        let rows = std::mem::take(&mut folded.rows.lock().by_key);
         Ok(Content { rows: rows.into_values().collect(), ends: partitions.into_iter().zip(ends).collect() })
     }
 }
@@ -113,12 +113,18 @@ fn key_width(root: &Step) -> usize {
     root.inputs().into_iter().next().unwrap_or(root).schema.key.len()
 }
 
+#[derive(Default)]
+struct Rows {
+    by_key: BTreeMap<Vec<u8>, Vec<Value>>,
+    /// That all of them take.
+    bytes: usize,
+}
+
 /// The last row of each key.
 struct Folded {
     key_width: usize,
     slots: Vec<usize>,
-    /// By encoded key, with the bytes that all take.
-    rows: Mutex<(BTreeMap<Vec<u8>, Vec<Value>>, usize)>,
+    rows: Mutex<Rows>,
     is_too_much: AtomicBool,
 }
 
@@ -132,7 +138,7 @@ impl Collector for Folded {
         let weight = |key: usize, values: &[Value]| {
             ENTRY_BYTES + key + values.iter().map(|value| size_of::<Value>() + value.heap_bytes()).sum::<usize>()
         };
-        let (rows, bytes) = &mut *self.rows.lock();
+        let Rows { by_key: rows, bytes } = &mut *self.rows.lock();
         let width = key.len();
         let old = if row.meta.has_value {
             let values: Vec<Value> = self.slots.iter().map(|slot| row.values.get(*slot).cloned().unwrap_or_default()).collect();

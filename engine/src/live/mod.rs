@@ -5,6 +5,13 @@ mod moment;
 mod table;
 mod topic;
 
+use crate::engine::EngineError;
+
 pub use moment::{Moment, TableSnapshot, take};
 pub use table::{Cursor, LiveTable};
 pub use topic::{LiveTopic, PartitionBounds, PartitionRead};
+
+/// Whoever asks has seen it a moment ago.
+fn is_gone(name: &str) -> EngineError {
+    EngineError::user(format!("{name} does not exist any more: it was dropped meanwhile."))
+}

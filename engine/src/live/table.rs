@@ -35,8 +35,10 @@ impl Engine {
     /// It is no table, or is kept in no store.
     pub fn live_table(&self, name: &str) -> Result<LiveTable, EngineError> {
         let catalog = self.catalog();
-        let source = catalog.source(name).filter(|source| source.kind == SourceKind::Table);
-        let source = source.ok_or_else(|| EngineError::user(format!("{name} is not a table")))?.clone();
+        let source = catalog.source(name).ok_or_else(|| super::is_gone(name))?.clone();
+        if source.kind != SourceKind::Table {
+            return Err(EngineError::user(format!("{name} is not a table")));
+        }
         let not_kept = || {
             EngineError::user(format!(
                 "The `{name}` table isn't queryable. To derive a queryable table, you can do 'CREATE TABLE QUERYABLE_{name} AS SELECT * FROM {name}'."

@@ -32,8 +32,10 @@ impl Engine {
     /// It is no stream, has no such column, or the log is away.
     pub fn live_topic(&self, name: &str, columns: &[String], session: &SessionProperties) -> Result<LiveTopic, EngineError> {
         let catalog = self.catalog();
-        let source = catalog.source(name).filter(|source| source.kind == SourceKind::Stream);
-        let source = source.ok_or_else(|| EngineError::user(format!("{name} is not a stream")))?.clone();
+        let source = catalog.source(name).ok_or_else(|| super::is_gone(name))?.clone();
+        if source.kind != SourceKind::Stream {
+            return Err(EngineError::user(format!("{name} is not a stream")));
+        }
         // A count of records needs none; each row has a time.
         let time = ["ROWTIME".to_owned()];
         let columns = if columns.is_empty() { &time } else { columns };
