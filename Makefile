@@ -2,10 +2,12 @@
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/tidemill/target
 TIDEMILL := $(CARGO_TARGET_DIR)/release/tidemill
 
+MDBOOK := $(HOME)/.cache/tidemill/mdbook/bin/mdbook
+
 # Where `make install` puts the binary.
 BINDIR ?= $(HOME)/.local/bin
 
-.PHONY: help build install demo test property chaos lint bench flights fuzz setup clean
+.PHONY: help build install demo test property chaos lint bench flights fuzz docs setup clean
 
 help: ## Lists what make can do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +54,12 @@ bench: build ## Measures on a real broker and on the embedded log (BENCH="--help
 
 fuzz: ## Fuzzes decoders, parser, analyzer and registry with libFuzzer (SECONDS=60 each)
 	@tests/fuzz/run.sh $(or $(SECONDS),60)
+
+docs: ## Builds the manual as a website (mdBook; built once into the cache)
+	@.ci/setup
+	@command -v $(MDBOOK) >/dev/null || cargo install mdbook --locked --version 0.4.52 --root $(HOME)/.cache/tidemill/mdbook
+	@$(MDBOOK) build docs --dest-dir $(CARGO_TARGET_DIR)/book
+	@echo "the manual is $(CARGO_TARGET_DIR)/book/index.html"
 
 clean: ## Removes the build output
 	@rm -rf $(CARGO_TARGET_DIR)

@@ -16,7 +16,7 @@ const MAX_BLOCKING_THREADS: usize = 64;
 const AFTER_HELP: &str = "\
 Environment variables stand over the file, flags over both. KSQL_KSQL_SERVICE_ID and TIDEMILL_KSQL_SERVICE_ID are
 ksql.service.id, as in ksqlDB's image; TIDEMILL_DATA_DIR is --data-dir. docs/configuration.md lists every property.
-What would promise something that is not there, such as exactly once on Kafka, stops the start.
+What would promise something that is not there, such as users without a file of them, stops the start.
 
 A queries file is compared with what ran before: statements that were added at its end run at the next start; a file that
 differs stops the start and says where.";

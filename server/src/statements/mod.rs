@@ -10,6 +10,8 @@ mod describe;
 mod describe_function;
 mod execution_plan;
 mod explain;
+#[cfg(test)]
+mod functions_manual;
 pub mod guard;
 mod insert;
 pub mod queries;

@@ -3,6 +3,7 @@
 mod abuse;
 mod access;
 mod any_sql;
+mod book;
 mod clients;
 mod configuration;
 mod connect;
