@@ -2,7 +2,8 @@
 //! was to be deleted with its stream, internal topics and state of a query that is gone. The data folder knows of each before
 //! it is begun, and the next start clears it up or finishes it.
 //!
-//! **Invariant:** nothing is deleted by its name alone. What is deleted is known by its id, or was made by us and is empty.
+//! **Invariant:** nothing is deleted by its name alone. What was made for a statement goes where it is empty; what was to be
+//! deleted, and what a query kept to itself, where its id is the one that it had then.
 
 use std::collections::BTreeSet;
 
@@ -48,11 +49,10 @@ pub fn remedy_unless(is_used: bool, intent: &Intent, now: Option<&TopicIdentity>
     let Some(now) = now.filter(|_| !is_used) else { return Remedy::Nothing };
     let is_it = |known: &Option<TopicIdentity>| known.is_some_and(|known| known.id.is_some() && known.may_be(now));
     match intent {
-        Intent::Make { made: Some(_), .. } | Intent::Delete { .. } => {
-            let (Intent::Make { made: known, .. } | Intent::Delete { topic: known, .. }) = intent;
-            if is_it(known) { Remedy::Delete } else { Remedy::Nothing }
-        }
-        Intent::Make { made: None, .. } => Remedy::DeleteIfEmpty,
+        Intent::Delete { topic: known, .. } if is_it(known) => Remedy::Delete,
+        Intent::Delete { .. } => Remedy::Nothing,
+        Intent::Make { made, .. } if made.is_none() || is_it(made) => Remedy::DeleteIfEmpty,
+        Intent::Make { .. } => Remedy::Nothing,
     }
 }
 
@@ -197,7 +197,7 @@ mod tests {
         for (intent, now, expected) in [
             (make(None), None, Remedy::Nothing),
             (make(None), Some(topic(1)), Remedy::DeleteIfEmpty),
-            (make(Some(topic(1))), Some(topic(1)), Remedy::Delete),
+            (make(Some(topic(1))), Some(topic(1)), Remedy::DeleteIfEmpty),
             (make(Some(topic(1))), Some(topic(2)), Remedy::Nothing),
             (delete(Some(topic(1))), Some(topic(1)), Remedy::Delete),
             (delete(Some(topic(1))), Some(topic(2)), Remedy::Nothing),
