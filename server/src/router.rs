@@ -1,7 +1,6 @@
 //! Which endpoint answers a request.
 //!
-//! A method or media type that an endpoint does not know is a plain 404 `Not Found`, as ksqlDB has it; a path that no
-//! endpoint has is a 404 with an error code.
+//! A path, method or media type that no endpoint knows is a plain 404 `Not Found`, as ksqlDB has it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,13 +43,16 @@ impl Handler for App {
     }
 }
 
-async fn route(app: Arc<App>, request: Request<Incoming>, peer: SocketAddr) -> Reply {
-    let (head, body) = request.into_parts();
-    let path = segments(head.uri.path());
+async fn route(app: Arc<App>, mut request: Request<Incoming>, peer: SocketAddr) -> Reply {
+    let path = segments(request.uri().path());
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     if app.is_closing() {
         return ApiError::generic(ErrorCode::SHUTTING_DOWN, "The server is shutting down").bare_reply();
     }
+    if path == ["ws", "query"] && *request.method() == Method::GET {
+        return endpoints::ws_query(app, &mut request, peer);
+    }
+    let (head, body) = request.into_parts();
     if own_registry::is_path(&path)
         && let Some(registry) = app.engine.own_registry().cloned()
     {
@@ -60,7 +62,7 @@ async fn route(app: Arc<App>, request: Request<Incoming>, peer: SocketAddr) -> R
         return get(app, &path, &head.headers).await;
     }
     if head.method != Method::POST || !is_posted(&path) {
-        return if is_known(&path) { reply::not_found() } else { unknown(head.uri.path()) };
+        return reply::not_found();
     }
     if let Err(error) = app.pages.check(&head.headers, head.uri.authority()) {
         tracing::warn!(%peer, path = head.uri.path(), "a web page's request was refused: {}", error.message());
@@ -92,7 +94,8 @@ async fn route(app: Arc<App>, request: Request<Incoming>, peer: SocketAddr) -> R
         Post::QueryStream(format) => endpoints::query_stream(app, &body, format, peer).await,
         Post::CloseQuery => endpoints::close_query(&app, &body),
         Post::Terminate => endpoints::terminate(app, &body, peer).await,
-        Post::Peers => endpoints::peers(&body),
+        Post::Heartbeat => endpoints::heartbeat(&app, &body),
+        Post::Lag => endpoints::lag(&app, &body),
         // Answered while its body comes.
         Post::Inserts(_) => reply::not_found(),
     }
@@ -106,7 +109,8 @@ enum Post {
     QueryStream(RowFormat),
     CloseQuery,
     Terminate,
-    Peers,
+    Heartbeat,
+    Lag,
     Inserts(AckForm),
 }
 
@@ -127,7 +131,8 @@ fn post_of(path: &[&str], headers: &HeaderMap) -> Option<Post> {
         ["close-query"] => Some(Post::CloseQuery),
         ["inserts-stream"] => negotiate(headers, &endpoints::INSERTS_OFFERED).map(Post::Inserts),
         ["ksql", "terminate"] => endpoints::takes_json(headers).then_some(Post::Terminate),
-        _ => Some(Post::Peers),
+        ["heartbeat"] => Some(Post::Heartbeat),
+        _ => Some(Post::Lag),
     }
 }
 
@@ -141,7 +146,7 @@ async fn get(app: Arc<App>, path: &[&str], headers: &HeaderMap) -> Reply {
     match path {
         ["info"] => endpoints::info(&app),
         ["healthcheck"] => endpoints::healthcheck(app).await,
-        ["clusterStatus"] => endpoints::cluster_status(),
+        ["clusterStatus"] => endpoints::cluster_status(app).await,
         ["status"] => endpoints::all_statuses(&app),
         ["status", kind, entity, action] => endpoints::status(&app, kind, entity, action),
         ["is_valid_property", name] => endpoints::is_valid_property(&app, name),
@@ -150,13 +155,12 @@ async fn get(app: Arc<App>, path: &[&str], headers: &HeaderMap) -> Reply {
         ["chc", "ready" | "live"] => endpoints::chc(),
         ["metrics"] => endpoints::metrics(app).await,
         ["running-queries"] => endpoints::running_queries(&app),
-        path if is_known(path) => reply::not_found(),
-        path => unknown(&format!("/{}", path.join("/"))),
+        _ => reply::not_found(),
     }
 }
 
 /// What the paths of endpoints begin with, those of the schema registry left out.
-pub const ENDPOINTS: [&str; 16] = [
+pub const ENDPOINTS: [&str; 17] = [
     "info",
     "healthcheck",
     "clusterStatus",
@@ -173,6 +177,7 @@ pub const ENDPOINTS: [&str; 16] = [
     "heartbeat",
     "lag",
     "inserts-stream",
+    "ws",
 ];
 
 /// Whether some endpoint begins so.
@@ -184,10 +189,6 @@ fn is_known(path: &[&str]) -> bool {
 fn endpoint_of(path: &str) -> &'static str {
     let first = path.split('/').find(|part| !part.is_empty()).unwrap_or_default();
     ENDPOINTS.iter().find(|known| **known == first).copied().unwrap_or_default()
-}
-
-fn unknown(path: &str) -> Reply {
-    ApiError::generic(ErrorCode::NOT_FOUND, format!("There is no endpoint {path}")).reply()
 }
 
 /// The parts of a path, decoded; doubled and trailing slashes don't count.

@@ -71,7 +71,7 @@ fn target(app: &App, line: &[u8]) -> Result<String, ApiError> {
     let mut object = match serde_json::from_slice(line) {
         Ok(Json::Object(object)) => object,
         Ok(_) => return Err(wrong("the first line is to be an object with 'target'".to_owned())),
-        Err(error) => return Err(wrong(error.to_string())),
+        Err(error) => return Err(wrong(format!("{error}: {}", beginning(line)))),
     };
     let properties = settings(&mut object, "properties")?;
     if !properties.is_empty() {
@@ -86,6 +86,13 @@ fn target(app: &App, line: &[u8]) -> Result<String, ApiError> {
         return Err(ApiError::bad_request("Inserting rows is switched off by ksql.insert.into.values.enabled=false"));
     }
     Ok(target)
+}
+
+/// What a line begins with, quoted.
+fn beginning(line: &[u8]) -> String {
+    const SHOWN: usize = 40;
+    let text = String::from_utf8_lossy(line);
+    format!("'{}'", text.chars().take(SHOWN).collect::<String>().escape_debug())
 }
 
 /// Lines of a body, as they come.

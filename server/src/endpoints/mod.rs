@@ -16,6 +16,7 @@ mod query_stream;
 mod running_queries;
 mod status;
 mod terminate;
+mod ws_query;
 
 pub use chc::chc;
 pub use close_query::close_query;
@@ -27,12 +28,13 @@ pub use is_valid_property::is_valid_property;
 pub use ksql::ksql;
 pub use metadata::{metadata, metadata_id};
 pub use metrics::metrics;
-pub use peers::peers;
+pub use peers::{heartbeat, lag};
 pub use query::{DEFAULT as QUERY_DEFAULT, OFFERED as QUERY_OFFERED, query};
 pub use query_stream::{OFFERED as QUERY_STREAM_OFFERED, query_stream};
 pub use running_queries::running_queries;
 pub use status::{all_statuses, status};
 pub use terminate::terminate;
+pub use ws_query::ws_query;
 
 use crate::accept::negotiate;
 use hyper::HeaderMap;

@@ -17,7 +17,7 @@ pub use queries::{
     OffsetsOfTopic, QueryDescription, QueryDescriptionEntity, QueryDescriptions, QueryErrorEntity, QueryList, RunningQuery, TaskMetadata,
     TopicPartitionEntity,
 };
-pub use schema::{Field, SchemaInfo};
+pub use schema::{Field, FieldKind, SchemaInfo};
 pub use sources::{
     ListedSource, PartitionOffsets, QueryOffsets, SourceDescription, SourceDescriptionEntity, SourceDescriptions, SourceList, Statistic,
     TopicOffsets,

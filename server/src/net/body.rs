@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -24,6 +25,12 @@ pub enum ReplyBody {
 impl ReplyBody {
     pub fn stream(stream: impl Stream<Item = Bytes> + Send + 'static) -> Self {
         ReplyBody::Stream(Box::pin(stream))
+    }
+
+    /// The next chunk, for who sends chunks otherwise than as an answer's body. Nothing is lost where waiting for it is given up.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        let frame = poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await;
+        frame.and_then(Result::ok).and_then(|frame| frame.into_data().ok())
     }
 }
 

@@ -10,6 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hyper::body::Incoming;
+use hyper::header::UPGRADE;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -56,6 +57,7 @@ pub trait Protocol: Send + Sync + 'static {
 pub struct Place {
     watch: Arc<Watch>,
     stop: watch::Receiver<bool>,
+    held: Arc<Held>,
 }
 
 /// Why a connection has to go.
@@ -156,6 +158,20 @@ impl Open {
     }
 }
 
+/// What an upgraded connection holds for as long as it is in use: its place among those that are open, and that something goes on
+/// in it. It goes with requests that ask for an upgrade.
+#[derive(Clone)]
+pub struct Kept {
+    _held: Arc<Held>,
+    _under_way: Arc<UnderWay>,
+}
+
+/// One of the connections that may be open.
+struct Held {
+    _entered: Entered,
+    _permit: OwnedSemaphorePermit,
+}
+
 /// A connection's place among those that are open.
 struct Entered {
     open: Open,
@@ -213,7 +229,7 @@ struct Http<H> {
 
 impl<H: Handler> Protocol for Http<H> {
     async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: Place) {
-        let Place { watch, mut stop } = place;
+        let Place { watch, mut stop, held } = place;
         // What serves a connection is large, and there may be very many connections that say nothing.
         let stream = match &self.tls {
             None if begins(&stream, &watch, &mut stop).await => Some(Stream::Plain(stream)),
@@ -221,7 +237,7 @@ impl<H: Handler> Protocol for Http<H> {
             Some(tls) => Box::pin(handshake(stream, peer, tls, &watch)).await,
         };
         if let Some(stream) = stream {
-            Box::pin(serve(stream, peer, self.handler.clone(), watch, stop)).await;
+            Box::pin(serve(stream, peer, self.handler.clone(), watch, held, stop)).await;
         }
     }
 }
@@ -255,13 +271,14 @@ impl Accepting {
             let Ok(permit) = permit else { return };
             let (protocol, stop) = (protocol.clone(), stop.clone());
             let watch = Watch::new(self.patience);
-            let entered = self.open.add(watch.clone());
+            let held = Arc::new(Held { _entered: self.open.add(watch.clone()), _permit: permit });
             tokio::spawn(async move {
                 // Rows go out when they are there.
                 let _ = stream.set_nodelay(true);
-                protocol.serve(stream, peer, Place { watch, stop }).await;
-                drop(entered);
-                drop(permit);
+                // Held to the end here, and beyond it by what the connection may have become.
+                let kept = held.clone();
+                protocol.serve(stream, peer, Place { watch, stop, held }).await;
+                drop(kept);
             });
         }
     }
@@ -283,7 +300,14 @@ async fn begins(stream: &TcpStream, watch: &Watch, stop: &mut watch::Receiver<bo
     }
 }
 
-async fn serve<H: Handler>(stream: Stream, peer: SocketAddr, handler: Arc<H>, watch: Arc<Watch>, mut stop: watch::Receiver<bool>) {
+async fn serve<H: Handler>(
+    stream: Stream,
+    peer: SocketAddr,
+    handler: Arc<H>,
+    watch: Arc<Watch>,
+    held: Arc<Held>,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -300,12 +324,15 @@ async fn serve<H: Handler>(stream: Stream, peer: SocketAddr, handler: Arc<H>, wa
         .keep_alive_timeout(HTTP2_KEEP_ALIVE_TIMEOUT);
     let service = service_fn({
         let watch = watch.clone();
-        move |request| {
+        move |mut request: Request<Incoming>| {
             let (handler, under_way) = (handler.clone(), watch.begin());
+            if request.headers().contains_key(UPGRADE) {
+                request.extensions_mut().insert(Kept { _held: held.clone(), _under_way: Arc::new(watch.begin()) });
+            }
             async move { Ok::<_, Infallible>(handler.handle(request, peer).await.map(|body| Counted::new(body, under_way))) }
         }
     });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(Watched::new(stream, watch.clone())), service));
+    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(Watched::new(stream, watch.clone())), service));
     let mut stopping = pin!(stopped(&mut stop));
     let mut asked_for_room = pin!(watch.asked_for_room());
     let mut alarm = pin!(tokio::time::sleep(Duration::ZERO));

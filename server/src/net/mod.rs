@@ -6,9 +6,11 @@ mod handshake;
 mod listen;
 mod stream;
 mod watched;
+mod websocket;
 
 pub use body::ReplyBody;
-pub use connections::{Connections, Handler, Leave, OpenConnections, Place, Protocol};
+pub use connections::{Connections, Handler, Kept, Leave, OpenConnections, Place, Protocol};
 pub use listen::{BindError, bind};
 pub use stream::Stream;
 pub use watched::RAW_QUOTE;
+pub use websocket::{Left, Socket, accept};

@@ -9,6 +9,7 @@ use tidemill_engine::types::{Column, SqlType, Value};
 
 use super::json::{RowWriter, string};
 use super::protobuf;
+use crate::entities::{Field, FieldKind, SchemaInfo};
 use crate::error::ApiError;
 use crate::reply::to_json;
 
@@ -23,6 +24,8 @@ pub enum RowFormat {
     KsqlV1,
     /// `application/vnd.ksql.v1+protobuf`: the same with the rows as messages in base64, and their schema in the header.
     KsqlV1Protobuf,
+    /// Of the WebSocket: each chunk is a frame, the columns first, then an object for each row.
+    Frames,
 }
 
 /// What stands before the rows.
@@ -74,7 +77,7 @@ impl RowFormat {
     /// Whether a push query's deleted rows are sent. In the newer forms a row is a bare array that could not say so, and
     /// ksqlDB sends nothing.
     pub fn shows_tombstones(self) -> bool {
-        self.is_older()
+        self.is_older() || self == RowFormat::Frames
     }
 
     pub fn content_type(self) -> HeaderValue {
@@ -83,6 +86,8 @@ impl RowFormat {
             RowFormat::JsonArray => "application/json",
             RowFormat::KsqlV1 => "application/vnd.ksql.v1+json",
             RowFormat::KsqlV1Protobuf => "application/vnd.ksql.v1+protobuf",
+            // Frames have none; what they hold is JSON.
+            RowFormat::Frames => "application/json",
         })
     }
 
@@ -99,6 +104,15 @@ impl RowFormat {
                     string(&header.proto_schema, out);
                 }
                 out.extend_from_slice(b"}}");
+            }
+            RowFormat::Frames => {
+                let field = |(name, sql_type, is_key): &(String, SqlType, bool)| Field {
+                    name: name.clone(),
+                    schema: SchemaInfo::from(sql_type),
+                    kind: is_key.then_some(FieldKind::Key),
+                    header_key: None,
+                };
+                out.extend_from_slice(&to_json(&header.columns.iter().map(field).collect::<Vec<_>>()));
             }
             RowFormat::Delimited | RowFormat::JsonArray => {
                 let line = HeaderLine {
@@ -128,7 +142,7 @@ impl RowFormat {
                 out.push(b',');
                 writer.row(values, out);
             }
-            RowFormat::KsqlV1 => {
+            RowFormat::KsqlV1 | RowFormat::Frames => {
                 out.extend_from_slice(b"{\"row\":{\"columns\":");
                 writer.row(values, out);
                 if tombstone {
@@ -170,6 +184,11 @@ impl RowFormat {
                 out.push(b',');
                 out.extend_from_slice(&json);
             }
+            RowFormat::Frames => {
+                out.extend_from_slice(b"{\"error\":");
+                string(error.message(), out);
+                out.push(b'}');
+            }
             RowFormat::KsqlV1 | RowFormat::KsqlV1Protobuf => {
                 out.extend_from_slice(b"{\"errorMessage\":");
                 out.extend_from_slice(&json);
@@ -190,7 +209,7 @@ impl RowFormat {
     /// What closes the answer.
     pub fn end(self) -> &'static [u8] {
         match self {
-            RowFormat::Delimited => b"",
+            RowFormat::Delimited | RowFormat::Frames => b"",
             RowFormat::JsonArray | RowFormat::KsqlV1 | RowFormat::KsqlV1Protobuf => b"]",
         }
     }

@@ -34,3 +34,4 @@ mod times;
 mod tls;
 mod tombstones;
 mod unheard;
+mod websocket;

@@ -14,6 +14,8 @@ pub struct Answer {
     pub chunks: Vec<Vec<u8>>,
     /// The answer had not ended when the client's patience did.
     pub still_open: bool,
+    /// How a WebSocket was closed: code and reason.
+    pub close: Option<(u64, String)>,
 }
 
 impl Answer {

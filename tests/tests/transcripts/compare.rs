@@ -56,6 +56,10 @@ pub fn compare(exchange: &Exchange, answer: &Answer, rules: &Rules) -> Vec<Strin
         address: rules.address.to_string(),
     };
     let expected = &exchange.expected;
+    if exchange.request.protocol == Protocol::WebSocket {
+        differences.socket(expected, answer);
+        return differences.found;
+    }
     if answer.status != expected.status {
         differences.note(format!("status {}, not {}: {}", answer.status, expected.status, shortened(&answer.text())));
         return differences.found;
@@ -109,6 +113,25 @@ impl Differences {
         }
     }
 
+    /// Frames of a WebSocket, and the code that it was closed with. A frame's reason is what the last frame says.
+    fn socket(&mut self, expected: &Expected, answer: &Answer) {
+        if (answer.status, answer.close.as_ref().map(|c| c.0)) != (expected.status, expected.close) {
+            self.note(format!("status {}, closed with {:?}; not {}, {:?}", answer.status, answer.close, expected.status, expected.close));
+        }
+        let texts: Vec<String> = answer.chunks.iter().map(|c| String::from_utf8_lossy(c).into_owned()).collect();
+        let reason = answer.close.as_ref().map_or("", |(_, reason)| reason.trim_end_matches("..."));
+        let said = texts
+            .last()
+            .and_then(|last| serde_json::from_str::<Json>(last).ok())
+            .and_then(|last| last["error"].as_str().map(str::to_owned));
+        if !said.as_deref().unwrap_or_default().starts_with(reason) {
+            self.note(format!("closed because of {reason:?}, but the last frame says {said:?}"));
+        }
+        let parsed =
+            |texts: &[String]| texts.iter().map(|t| exact::parse(t).unwrap_or_else(|| Json::String(t.clone()))).collect::<Vec<_>>();
+        self.list("", &parsed(expected.frames.as_deref().unwrap_or_default()), &parsed(&texts), false);
+    }
+
     fn document(&mut self, expected: &Json, ours: &str) {
         let Some(parsed) = exact::parse(ours) else {
             return self.note(format!("not JSON: {:?}", shortened(ours)));
@@ -125,7 +148,7 @@ impl Differences {
     fn stream(&mut self, expected: &str, ours: &str, rules: &Rules) {
         let (recorded, actual) = (parts(expected), parts(ours));
         let (recorded, actual) = match (recorded, actual) {
-            (Parts::Values(a), Parts::Values(b)) => (a, b),
+            (Parts::Values(a), Parts::Values(b)) => without_missed_acknowledgements(a, b),
             _ => {
                 let (a, b) = (normal_text(expected), normal_text(ours));
                 if a != b {
@@ -244,7 +267,7 @@ impl Differences {
         }
         let differs = |same: bool| (!same).then(|| format!("{:?}, not {:?}", shortened(ours), shortened(expected)));
         match key {
-            "message" | "errorMessage" | "ERRORMESSAGE" if !path.contains("commandStatus") => {
+            "message" | "error" | "errorMessage" | "ERRORMESSAGE" if !path.contains("commandStatus") => {
                 let missing = facts::missing(expected, ours, &self.request);
                 (!missing.is_empty())
                     .then(|| format!("says {:?}, lacks {} of {:?}", shortened(ours), missing.join(", "), shortened(expected)))
@@ -280,6 +303,16 @@ fn parts(text: &str) -> Parts {
     }
 }
 
+/// The acknowledgement of a row just before a bad one may be missing: the error ends the answer at once.
+fn without_missed_acknowledgements(recorded: Vec<Json>, mut ours: Vec<Json>) -> (Vec<Json>, Vec<Json>) {
+    let status = |value: Option<&Json>| value.and_then(|v| v.get("status")).and_then(Json::as_str).map(str::to_owned);
+    let ends_badly = status(recorded.last()).as_deref() == Some("error");
+    while ends_badly && ours.len() > recorded.len() && status(ours.get(ours.len() - 2)).as_deref() == Some("ok") {
+        ours.remove(ours.len() - 2);
+    }
+    (recorded, ours)
+}
+
 fn same_number(a: &str, b: &str) -> bool {
     let clock = |text: &str| text.parse::<i64>().is_ok_and(|n| n > WALL_CLOCK_MS && n < WALL_CLOCK_MS * 2);
     a == b || (clock(a) && clock(b))
@@ -310,14 +343,15 @@ mod tests {
             path: "/query-stream".to_owned(),
             headers: Vec::new(),
             body: Some(b"{\"sql\":\"SELECT nope FROM s;\"}".to_vec()),
+            parts: Vec::new(),
         };
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         let is_document = recorded.contains("@type");
         let body = if is_document { exact::parse(recorded) } else { None };
         let chunks = (!is_document).then(|| vec![recorded.to_owned()]);
-        let expected = Expected { status: 200, headers: headers.clone(), body, chunks, still_open: false };
+        let expected = Expected { status: 200, headers: headers.clone(), body, chunks, still_open: false, frames: None, close: None };
         let exchange = Exchange { name: String::new(), request, expected, meanwhile: Vec::new() };
-        let answer = Answer { status: 200, headers, chunks: vec![ours.as_bytes().to_vec()], still_open: false };
+        let answer = Answer { status: 200, headers, chunks: vec![ours.as_bytes().to_vec()], ..Answer::default() };
         let rules = Rules { any_row_order, address: ([127, 0, 0, 1], 1).into() };
         compare(&exchange, &answer, &rules)
     }

@@ -1,14 +1,20 @@
 //! Requests over cleartext HTTP/2 with prior knowledge, a connection each.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use futures::stream;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use crate::client::Answer;
 use crate::script::Request;
+
+/// Between two parts of a body, as they were recorded.
+const PART_PAUSE: Duration = Duration::from_millis(400);
 
 /// Sends a request and reads the answer for at most `patience`; each DATA frame is a chunk.
 pub async fn send(
@@ -24,8 +30,15 @@ pub async fn send(
     for (name, value) in &request.headers {
         builder = builder.header(name, value);
     }
-    let body = Full::new(Bytes::from(request.body.clone().unwrap_or_default()));
-    let response = tokio::time::timeout(patience, sender.send_request(builder.body(body)?)).await??;
+    let parts = if request.parts.is_empty() { vec![request.body.clone().unwrap_or_default()] } else { request.parts.clone() };
+    let body = StreamBody::new(stream::unfold((parts.into_iter(), true), |(mut parts, is_first)| async move {
+        let part = parts.next()?;
+        if !is_first {
+            tokio::time::sleep(PART_PAUSE).await;
+        }
+        Some((Ok::<_, Infallible>(Frame::data(Bytes::from(part))), (parts, false)))
+    }));
+    let response = tokio::time::timeout(patience, sender.send_request(builder.body(Box::pin(body))?)).await??;
     let mut answer = Answer { status: u64::from(response.status().as_u16()), ..Answer::default() };
     for (name, value) in response.headers() {
         answer.headers.push((name.as_str().to_owned(), value.to_str().unwrap_or_default().to_owned()));

@@ -13,6 +13,7 @@ mod h2;
 mod replay;
 mod script;
 mod text;
+mod ws;
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -22,8 +23,8 @@ use std::sync::Mutex;
 use replay::{Replayed, replay};
 use script::Protocol;
 
-/// HTTP/1.1 exchanges that must match, those that are listed as different on purpose aside. Raise it with every one won.
-const FLOOR: usize = 648;
+/// Exchanges that match neither what was recorded nor the list of differences, at most: a machine under load may be late with a few.
+const LATE: usize = 6;
 /// Files replayed at a time.
 const PARALLEL: usize = 2;
 
@@ -41,31 +42,36 @@ fn exchanges_match_those_recorded() {
     files.retain(|f| one.is_none_or(|part| name(f).contains(part)));
     let replayed = replay_all(&files);
     let (mut matched, mut all, mut on_purpose) = (0, 0, 0);
-    let mut in_vain = Vec::new();
-    say("transcripts: file, HTTP/1.1 exchanges that match, of others");
+    let (mut in_vain, mut unexplained) = (Vec::new(), Vec::new());
+    say("transcripts: file, exchanges that match over HTTP/1.1, over HTTP/2, WebSockets and HTTP/1.0");
     for (file, replayed) in &replayed {
         let count = |h1: bool, good: bool| {
             replayed.outcomes.iter().filter(|o| (o.protocol == Protocol::Http11) == h1 && (!good || o.reasons.is_empty())).count()
         };
-        for outcome in replayed.outcomes.iter().filter(|o| differences::reason(&name(file), &o.name).is_some()) {
-            on_purpose += 1;
-            if outcome.reasons.is_empty() {
-                in_vain.push(format!("{}: {}", name(file), outcome.name));
+        for outcome in &replayed.outcomes {
+            match (differences::difference(&name(file), &outcome.name), outcome.reasons.first()) {
+                (Some(difference), None) if !difference.may_match() => in_vain.push(format!("{}: {}", name(file), outcome.name)),
+                (None, Some(reason)) => unexplained.push(format!("{}: {}: {reason}", name(file), outcome.name)),
+                _ => {}
             }
+            on_purpose += usize::from(differences::difference(&name(file), &outcome.name).is_some());
         }
-        matched += count(true, true);
-        all += count(true, false);
         let (good, of, other, of_other) = (count(true, true), count(true, false), count(false, true), count(false, false));
+        matched += good + other;
+        all += of + of_other;
         say(&format!("  {:<28} {good:>3} of {of:>3}   {other:>3} of {of_other:>3}", name(file)));
         if wanted.is_some() {
             explain(&name(file), replayed);
         }
     }
-    say(&format!("transcripts: {matched} of {all} HTTP/1.1 exchanges match, {on_purpose} are different on purpose"));
+    say(&format!("transcripts: {matched} of {all} exchanges match, {on_purpose} are different on purpose"));
     assert_eq!(in_vain, Vec::<String>::new(), "listed as different on purpose, but the same");
     let names: Vec<String> = replayed.iter().map(|(file, _)| name(file)).collect();
     assert_eq!(on_purpose, differences::count(names.iter().map(String::as_str)), "a difference is listed that no file has");
-    assert!(one.is_some() || matched >= FLOOR, "{matched} exchanges match; there were {FLOOR}. TIDEMILL_TRANSCRIPTS=1 tells why");
+    for difference in &unexplained {
+        say(&format!("transcripts: differs: {difference}"));
+    }
+    assert!(unexplained.len() <= LATE, "{unexplained:#?}");
 }
 
 fn name(file: &Path) -> String {
@@ -96,7 +102,7 @@ fn explain(file: &str, replayed: &Replayed) {
         say(&format!("    ! {remark}"));
     }
     for outcome in replayed.outcomes.iter().filter(|o| !o.reasons.is_empty()) {
-        let on_purpose = differences::reason(file, &outcome.name).map(|reason| format!(" (on purpose: {reason})"));
+        let on_purpose = differences::difference(file, &outcome.name).map(|d| format!(" (on purpose: {})", d.reason));
         say(&format!("    - [{:?}] {}{}", outcome.protocol, outcome.name, on_purpose.unwrap_or_default()));
         for reason in &outcome.reasons {
             say(&format!("        {}", reason.replace('\n', "\\n")));

@@ -16,6 +16,7 @@ use crate::client::{self, Answer};
 use crate::compare::{Rules, compare};
 use crate::h2;
 use crate::script::{Exchange, Line, Meanwhile, Produced, Protocol, Request, Script};
+use crate::ws;
 
 /// How long an answer that ends may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -106,17 +107,13 @@ impl Replay<'_> {
 
     fn exchange(&mut self, exchange: &Exchange) {
         let mut reasons = Vec::new();
-        if exchange.request.protocol == Protocol::WebSocket {
-            reasons.push("the WebSocket is not built yet".to_owned());
-        } else {
-            let patience = if exchange.expected.still_open { OPEN_PATIENCE } else { PATIENCE };
-            match self.send(&exchange.request, patience, &exchange.meanwhile, &mut reasons) {
-                Ok(answer) => {
-                    let rules = Rules { any_row_order: self.any_row_order(exchange), address: self.server.addr };
-                    reasons.extend(compare(exchange, &answer, &rules));
-                }
-                Err(error) => reasons.push(format!("no answer: {error}")),
+        let patience = if exchange.expected.still_open { OPEN_PATIENCE } else { PATIENCE };
+        match self.send(&exchange.request, patience, &exchange.meanwhile, &mut reasons) {
+            Ok(answer) => {
+                let rules = Rules { any_row_order: self.any_row_order(exchange), address: self.server.addr };
+                reasons.extend(compare(exchange, &answer, &rules));
             }
+            Err(error) => reasons.push(format!("no answer: {error}")),
         }
         self.replayed.outcomes.push(Outcome { name: exchange.name.clone(), protocol: exchange.request.protocol, reasons });
     }
@@ -130,6 +127,7 @@ impl Replay<'_> {
         };
         match request.protocol {
             Protocol::Http2 => self.runtime.block_on(h2::send(address, request, patience, aside)).map_err(|e| e.to_string()),
+            Protocol::WebSocket => self.runtime.block_on(ws::send(address, request, patience)),
             _ => client::send(address, request, patience, aside).map_err(|e| e.to_string()),
         }
     }
@@ -206,6 +204,7 @@ fn act(address: SocketAddr, action: &Meanwhile, first: &[u8]) -> Option<String> 
         path: action.path.clone(),
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
         body: Some(body.into_bytes()),
+        parts: Vec::new(),
     };
     match client::send(address, &request, PATIENCE, |_| {}) {
         Ok(answer) if action.status.is_none_or(|status| status == answer.status) => None,
@@ -221,6 +220,7 @@ fn post(address: SocketAddr, path: &str, body: &Json) -> Answer {
         path: path.to_owned(),
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
         body: Some(body.to_string().into_bytes()),
+        parts: Vec::new(),
     };
     client::send(address, &request, PATIENCE, |_| {}).unwrap_or_default()
 }

@@ -13,6 +13,8 @@ pub struct Request {
     pub path: String,
     pub headers: Vec<(String, String)>,
     pub body: Option<Vec<u8>>,
+    /// The body's parts where they are sent one after the other.
+    pub parts: Vec<Vec<u8>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,10 @@ pub struct Expected {
     /// A body as it arrived.
     pub chunks: Option<Vec<String>>,
     pub still_open: bool,
+    /// Texts of a WebSocket.
+    pub frames: Option<Vec<String>>,
+    /// How a WebSocket was closed.
+    pub close: Option<u64>,
 }
 
 pub struct Exchange {
@@ -131,13 +137,31 @@ fn protocol(json: &Json) -> Protocol {
 }
 
 fn request(json: &Json, protocol: Protocol) -> Request {
+    let parts: Vec<Vec<u8>> = json["body_parts"].as_array().into_iter().flatten().map(|part| string(part).into_bytes()).collect();
     let body = match &json["body"] {
-        Json::Null => json["body_parts"].as_array().map(|parts| parts.iter().map(string).collect::<String>().into_bytes()),
+        Json::Null if !parts.is_empty() => Some(parts.concat()),
+        Json::Null => None,
         Json::String(text) => Some(text.clone().into_bytes()),
         Json::Object(object) if object.len() == 1 && object.contains_key("base64") => Some(base64(&string(&json["body"]["base64"]))),
         other => Some(repeated(&other.to_string()).into_bytes()),
     };
-    Request { protocol, method: string(&json["method"]), path: string(&json["path"]), headers: pairs(&json["headers"]), body }
+    let path = string(&json["path"]) + &query(&json["query"]);
+    // What was asked is looked at for names, wherever it stood.
+    let body = if protocol == Protocol::WebSocket { Some(json["query"].to_string().into_bytes()) } else { body };
+    Request { protocol, method: string(&json["method"]), path, headers: pairs(&json["headers"]), body, parts }
+}
+
+/// What follows the question mark: as it was sent, or parameters with JSON in them.
+fn query(json: &Json) -> String {
+    let escaped = |text: String| text.bytes().map(|b| format!("%{b:02X}")).collect::<String>();
+    match json {
+        Json::String(text) => format!("?{text}"),
+        Json::Object(parameters) => {
+            let parameters = parameters.iter().map(|(name, value)| format!("{name}={}", escaped(value.to_string())));
+            format!("?{}", parameters.collect::<Vec<_>>().join("&"))
+        }
+        _ => String::new(),
+    }
 }
 
 /// `<N times x>` stands for N letters x.
@@ -156,6 +180,8 @@ fn expected(json: &Json, quoted: &Json) -> Expected {
         headers: pairs(&json["headers"]),
         body: json.get("body").map(|_| quoted["body"].clone()),
         chunks,
+        frames: json["frames"].as_array().map(|frames| frames.iter().map(string).collect()),
+        close: json["close"]["code"].as_u64(),
         still_open: json["ended"].as_str().is_some_and(|e| e.starts_with("still open")),
     }
 }

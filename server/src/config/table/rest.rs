@@ -53,11 +53,11 @@ pub static PROPERTIES: &[Property] = &[
     inert("ssl.keystore.reload", "false", Kind::Bool, READ_AGAIN).hidden(),
     inert("ssl.keystore.watch.location", "", Kind::Text, READ_AGAIN).hidden(),
     // Several servers.
-    inert(
+    server(
         "ksql.heartbeat.enable",
         "false",
         Kind::Bool,
-        "Several servers are not built yet, and one has nobody to tell; /clusterStatus answers 404.",
+        "Whether /clusterStatus and /heartbeat are answered, of the one server that there is.",
     )
     .hidden(),
     inert("ksql.heartbeat.send.interval.ms", "100", MS, NO_PEERS).hidden(),
@@ -66,7 +66,13 @@ pub static PROPERTIES: &[Property] = &[
     inert("ksql.heartbeat.missed.threshold.ms", "3", MS, NO_PEERS).hidden(),
     inert("ksql.heartbeat.discover.interval.ms", "2000", MS, NO_PEERS).hidden(),
     inert("ksql.heartbeat.thread.pool.size", "3", COUNT, NO_PEERS).hidden(),
-    inert("ksql.lag.reporting.enable", "false", Kind::Bool, NO_PEERS).hidden(),
+    server(
+        "ksql.lag.reporting.enable",
+        "false",
+        Kind::Bool,
+        "Whether /lag is answered, with ksql.heartbeat.enable; there are no standbys to be behind.",
+    )
+    .hidden(),
     inert("ksql.lag.reporting.send.interval.ms", "5000", MS, NO_PEERS).hidden(),
     unset(inert("ksql.internal.listener", "", Kind::Text, NO_PEERS)).hidden(),
     inert("ksql.internal.http2.max.pool.size", "3000", COUNT, NO_PEERS).hidden(),
@@ -88,7 +94,12 @@ pub static PROPERTIES: &[Property] = &[
     inert("ksql.healthcheck.interval.ms", "5000", MS, "Each health check looks anew.").hidden(),
     inert("query.stream.disconnect.check", "1000", MS, "A client that hangs up is noticed at once.").hidden(),
     server("ksql.idle.connection.timeout.seconds", "86400", MS, "An idle connection is closed after this long; 0: never.").hidden(),
-    inert("ksql.websocket.connection.max.timeout.ms", "3600000", MS, "The WebSocket is not built yet."),
+    inert(
+        "ksql.websocket.connection.max.timeout.ms",
+        "3600000",
+        MS,
+        "A WebSocket is open for as long as its query runs and its client listens.",
+    ),
     inert("ksql.endpoint.migrate.query", "true", Kind::Bool, "/query and /query-stream share their code."),
     inert("ksql.logging.server.rate.limited.response.codes", "", Kind::Text, "Requests are not logged one by one.").hidden(),
     inert("ksql.logging.server.rate.limited.request.paths", "", Kind::Text, "Requests are not logged one by one.").hidden(),

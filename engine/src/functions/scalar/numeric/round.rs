@@ -11,6 +11,9 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
     description: "Rounds to the nearest whole number or to decimal places. A half goes towards positive infinity: 2.5 to 3, -2.5 to -2.",
     examples: &[example("ROUND(2.5E0)", "3"), example("ROUND(1.25E0, 1)", "1.3")],
     variants: &[
+        ScalarVariant::plain("An INT as a BIGINT.", &[param("val", ParamType::Int, "The number.")], BIGINT, |args| {
+            Ok(Value::BigInt(i64::from(args.get::<i32>(0)?)))
+        }),
         ScalarVariant::plain("A BIGINT as it is.", &[param("val", ParamType::BigInt, "The number.")], BIGINT, |args| Ok(args.take(0))),
         ScalarVariant::plain("A DOUBLE to a BIGINT.", &[param("val", ParamType::Double, "The number.")], BIGINT, whole),
         ScalarVariant::prepared(
