@@ -8,6 +8,7 @@ pub mod fake_connect;
 pub mod flights;
 pub mod jdbc;
 pub mod kafka_connect;
+pub mod libraries;
 pub mod proxy;
 pub mod python;
 pub mod registry_double;
