@@ -7,6 +7,7 @@ mod connector;
 mod datagen;
 mod doctor;
 mod logging;
+mod migrations;
 mod run;
 mod server;
 mod shell;
@@ -41,6 +42,8 @@ enum Command {
     Datagen(datagen::DatagenArgs),
     /// Type SQL, see tables
     Shell(shell::ShellArgs),
+    /// Apply versioned files of statements to a server, as ksql-migrations does
+    Migrations(migrations::MigrationsArgs),
     /// Add, list and remove users and tokens of a server
     User(user::UserArgs),
 }
@@ -62,6 +65,7 @@ fn main() {
         Command::Test(args) => testing::run(&args),
         Command::Datagen(args) => client_runtime.block_on(datagen::run(args)),
         Command::Shell(args) => client_runtime.block_on(shell::run(args)),
+        Command::Migrations(args) => client_runtime.block_on(migrations::run(args)),
         Command::User(args) => user::run(args),
     };
     std::process::exit(code);

@@ -17,6 +17,7 @@ mod kill_joins;
 mod layers;
 mod libraries;
 mod metrics;
+mod migrations;
 mod noted;
 mod postgres;
 mod processing_log;
