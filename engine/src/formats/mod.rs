@@ -19,7 +19,7 @@ pub mod schemas;
 mod timestamp;
 pub mod topic;
 mod unscaled;
-mod varint;
+pub(crate) mod varint;
 mod warnings;
 mod windowed_key;
 

@@ -1,12 +1,12 @@
 //! Numbers of seven bits a byte, the lowest first, each byte but the last with its highest bit set: as AVRO and PROTOBUF write
-//! lengths and whole numbers.
+//! lengths and whole numbers, and as the origins of records are written (`operators/origin.rs`).
 
 /// Bytes of the longest number of 64 bits.
 pub(super) const MAX_BYTES: usize = 10;
 
 /// Why no number begins at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The payload ends in it.
     Ends,
     /// It has more than ten bytes.
@@ -15,7 +15,7 @@ pub(super) enum Fault {
 
 /// The number that `bytes` begin with, and its length. Bits beyond 64 are cut off.
 #[inline]
-pub(super) fn read(bytes: &[u8]) -> Result<(u64, usize), Fault> {
+pub(crate) fn read(bytes: &[u8]) -> Result<(u64, usize), Fault> {
     // Most numbers take one byte, most of the others up to eight.
     if let Some(first) = bytes.first()
         && *first < 0x80
@@ -62,7 +62,7 @@ fn parted(value: u64) -> u64 {
 
 /// Appends a number.
 #[inline]
-pub(super) fn write(value: u64, out: &mut Vec<u8>) {
+pub(crate) fn write(value: u64, out: &mut Vec<u8>) {
     if value < 0x80 {
         return out.push(value as u8);
     }

@@ -15,10 +15,13 @@
 
 use std::sync::Arc;
 
+use crate::formats::varint;
 use crate::log::{Offset, TopicPartition};
 
 /// Stands at the end of a value that has an origin. No text in UTF-8 ends so.
-const MAGIC: [u8; 3] = [0xFF, 0x7D, 0xFE];
+const MAGIC: [u8; 3] = [0xFF, 0x7D, 0xFD];
+/// As earlier versions ended it, whose numbers were as long as they could be.
+const WIDE_MAGIC: [u8; 3] = [0xFF, 0x7D, 0xFE];
 /// Bits of a place that number the outputs of one record.
 const ORDINAL_BITS: u32 = 20;
 /// Outputs beyond so many are not told apart, and never passed over.
@@ -47,11 +50,11 @@ impl Origin {
         let flags = if self.fresh > 0 { IS_FRESH } else { 0 } | if is_null { IS_NULL } else { 0 };
         out.push(flags);
         out.push(self.lane);
-        out.extend_from_slice(&self.task.to_be_bytes());
-        out.extend_from_slice(&self.offset.to_be_bytes());
-        out.extend_from_slice(&self.ordinal.to_be_bytes());
+        for number in [u64::from(self.task.unsigned_abs()), self.offset.unsigned_abs(), u64::from(self.ordinal)] {
+            varint::write(number, out);
+        }
         if self.fresh > 0 {
-            out.extend_from_slice(&self.fresh.to_be_bytes());
+            varint::write(u64::from(self.fresh), out);
         }
         out.push(u8::try_from(out.len() - start).unwrap_or(u8::MAX));
         out.extend_from_slice(&MAGIC);
@@ -67,24 +70,39 @@ impl Origin {
 
     fn read(value: &[u8]) -> Option<(Option<&[u8]>, Origin)> {
         let (rest, magic) = value.split_last_chunk::<3>()?;
-        if *magic != MAGIC {
+        if *magic != MAGIC && *magic != WIDE_MAGIC {
             return None;
         }
         let (length, rest) = rest.split_last()?;
         let (own, tag) = rest.split_at_checked(rest.len().checked_sub(usize::from(*length))?)?;
+        let origin = if *magic == MAGIC { Origin::read_tag(tag)? } else { Origin::read_wide(tag)? };
+        let is_null = tag.first().is_some_and(|flags| flags & IS_NULL != 0);
+        Some(((!is_null).then_some(own), origin))
+    }
+
+    fn read_tag(tag: &[u8]) -> Option<Origin> {
+        let (&[flags, lane], mut tag) = tag.split_first_chunk::<2>()?;
+        let task = i32::try_from(take_number(&mut tag)?).ok()?;
+        let offset = i64::try_from(take_number(&mut tag)?).ok()?;
+        let ordinal = u32::try_from(take_number(&mut tag)?).ok()?;
+        let fresh = if flags & IS_FRESH == 0 { 0 } else { u32::try_from(take_number(&mut tag)?).ok()? };
+        tag.is_empty().then_some(Origin { task, lane, offset, ordinal, fresh })
+    }
+
+    /// What an earlier version wrote.
+    fn read_wide(tag: &[u8]) -> Option<Origin> {
         let (&[flags, lane], tag) = tag.split_first_chunk::<2>()?;
         let (task, tag) = tag.split_first_chunk::<4>()?;
         let (offset, tag) = tag.split_first_chunk::<8>()?;
         let (ordinal, tag) = tag.split_first_chunk::<4>()?;
         let fresh = if flags & IS_FRESH == 0 { 0 } else { u32::from_be_bytes(*tag.first_chunk::<4>()?) };
-        let origin = Origin {
+        Some(Origin {
             task: i32::from_be_bytes(*task),
             lane,
             offset: i64::from_be_bytes(*offset),
             ordinal: u32::from_be_bytes(*ordinal),
             fresh,
-        };
-        Some(((flags & IS_NULL == 0).then_some(own), origin))
+        })
     }
 
     /// A number that spreads the outputs.
@@ -96,6 +114,13 @@ impl Origin {
     fn place(&self) -> i64 {
         self.offset.saturating_mul(1 << ORDINAL_BITS).saturating_add(i64::from(self.ordinal.min(MAX_ORDINAL)))
     }
+}
+
+/// Takes a number off the front; `None`: there is none.
+fn take_number(bytes: &mut &[u8]) -> Option<u64> {
+    let (number, length) = varint::read(bytes).ok()?;
+    *bytes = bytes.get(length..)?;
+    Some(number)
 }
 
 /// What a task knows of origins: that of the record at hand, for what it writes, and the highest of what it has read.
@@ -115,6 +140,8 @@ pub struct Origins {
     at_hand: Option<(u8, i64)>,
     outputs: u32,
     highest: Highest,
+    /// As of the commit that is being made.
+    frozen: Highest,
     /// As of the last commit.
     committed: Highest,
 }
@@ -192,7 +219,16 @@ impl Origins {
                 seen.fresh = u32::try_from(value.0).unwrap_or_default();
             }
         }
-        Origins { is_on: true, writes: true, task, session: session.max(1), committed: highest.clone(), highest, ..Origins::default() }
+        Origins {
+            is_on: true,
+            writes: true,
+            task,
+            session: session.max(1),
+            committed: highest.clone(),
+            frozen: highest.clone(),
+            highest,
+            ..Origins::default()
+        }
     }
 
     /// Nothing that the task writes is ever written twice: only others' records may have origins.
@@ -206,6 +242,7 @@ impl Origins {
         self.highest.sources.retain(|(source, _)| is_read(&source.topic));
         self.highest.last = 0;
         self.committed = self.highest.clone();
+        self.frozen = self.highest.clone();
     }
 
     /// A record is about to be processed. `expected`: the lowest offset that can follow what came before it.
@@ -289,9 +326,17 @@ impl Origins {
         positions
     }
 
+    /// A commit takes what is known now.
+    pub fn freeze(&mut self) {
+        if self.highest != self.frozen {
+            self.frozen.clone_from(&self.highest);
+        }
+    }
+
+    /// The commit that took what was known then has succeeded.
     pub fn commit_succeeded(&mut self) {
-        if self.highest != self.committed {
-            self.committed.clone_from(&self.highest);
+        if self.frozen != self.committed {
+            self.committed.clone_from(&self.frozen);
         }
     }
 
@@ -320,8 +365,31 @@ mod tests {
                 assert_eq!(Origin::split(Some(&bytes[..bytes.len() - 1])).1, None);
             }
         }
-        for value in [Some(&b"plain"[..]), Some(b""), None, Some(&[9, 0xFF, 0x7D, 0xFE])] {
+        for value in [Some(&b"plain"[..]), Some(b""), None, Some(&[9, 0xFF, 0x7D, 0xFE]), Some(&[9, 0xFF, 0x7D, 0xFD])] {
             assert_eq!(Origin::split(value), (value, None));
+        }
+    }
+
+    #[test]
+    fn origins_are_short_and_those_of_earlier_versions_are_read() {
+        let own = Origin { task: 3, lane: 0, offset: 1_000_000, ordinal: 0, fresh: 0 };
+        let mut bytes = b"{}".to_vec();
+        own.append(false, &mut bytes);
+        assert!(bytes.len() <= 2 + 12, "{} bytes", bytes.len());
+        for (flags, value) in [(0, Some(&b"{}"[..])), (IS_NULL, None)] {
+            let mut wide = b"{}".to_vec();
+            wide.extend_from_slice(&[flags, 0, 0, 0, 0, 3]);
+            wide.extend_from_slice(&1_000_000_i64.to_be_bytes());
+            wide.extend_from_slice(&[0, 0, 0, 0, 18]);
+            wide.extend_from_slice(&WIDE_MAGIC);
+            assert_eq!(Origin::split(Some(&wide)), (value, Some(own)));
+        }
+        // Numbers that are none.
+        for tag in
+            [&[0xFF; 16][..], &[0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F, 0, 0], &[0, 0, 1, 1], &[0, 0, 1, 1, 0, 9]]
+        {
+            let bytes = [tag, &[u8::try_from(tag.len()).unwrap()], &MAGIC].concat();
+            assert_eq!(Origin::split(Some(&bytes)).1, None, "{tag:?}");
         }
     }
 
@@ -331,8 +399,9 @@ mod tests {
         let mut origins = Origins::new(0, 1, std::iter::empty());
         assert!([(5, 0), (5, 1), (6, 0)].iter().all(|(offset, ordinal)| origins.is_new(&topic, &origin(*offset, *ordinal, 0))));
         assert!(![(5, 0), (5, 1), (6, 0)].iter().any(|(offset, ordinal)| origins.is_new(&topic, &origin(*offset, *ordinal, 0))));
-        origins.commit_succeeded();
+        origins.freeze();
         assert!(origins.is_new(&topic, &origin(6, 1, 0)));
+        origins.commit_succeeded();
         origins.roll_back();
         assert!(origins.is_new(&topic, &origin(6, 1, 0)), "it was taken back");
         // Over a restart.
