@@ -35,8 +35,12 @@ pub enum Check {
     Joined,
     /// The count of each window that has closed, once.
     Final,
+    /// The count of each hopping window that has closed, once.
+    Hopped,
     /// The last count of each session is right; one record for each bid, and a deletion for each session that it extends.
     Sessions,
+    /// Bids that met their auction within 10 seconds.
+    Met,
     /// Bids that met their auction, and those that did not once that is certain. `exact`: all of them have come by the end
     /// of the input.
     LeftJoined { exact: bool },
@@ -112,7 +116,9 @@ impl Expected {
             Check::Counts { each: false, .. } => (1, None),
             Check::Joined => (self.joined.0, None),
             Check::Final => (self.windowed.closed().0, Some(self.windowed.closed().0)),
+            Check::Hopped => (self.windowed.hopped().0, Some(self.windowed.hopped().0)),
             Check::Sessions => (self.windowed.session_records, Some(self.windowed.session_records)),
+            Check::Met => (self.windowed.joined, Some(self.windowed.joined)),
             Check::LeftJoined { exact } => {
                 let all = self.windowed.met + self.windowed.alone();
                 (if exact { all } else { self.windowed.met }, exact.then_some(all))
@@ -139,14 +145,14 @@ impl Check {
                 }
                 Check::Filtered => add(&mut sum, mixed(&[id, field("AUCTION")?, field("PRICE")?])),
                 Check::Counts { .. } => drop(last.insert([id, key.get(8..16).map_or(0, big_endian)], field("N")?)),
-                Check::Final => add(&mut sum, mixed(&[id, key.get(8..16).map_or(0, big_endian)]).wrapping_mul(field("N")?)),
+                Check::Final | Check::Hopped => add(&mut sum, mixed(&[id, key.get(8..16).map_or(0, big_endian)]).wrapping_mul(field("N")?)),
                 // Deletions have no value; the start is the earlier bound.
                 Check::Sessions if value.is_empty() => {}
                 Check::Sessions => {
                     let bound = |at: usize| key.get(at..at + 8).map_or(0, big_endian);
                     last.insert([id, bound(8).min(bound(16))], field("N")?);
                 }
-                Check::LeftJoined { .. } => match field("SELLER") {
+                Check::Met | Check::LeftJoined { .. } => match field("SELLER") {
                     Ok(seller) if expected.auctions.get(&id).is_some_and(|(_, of, _)| *of == seller) => met += 1,
                     Ok(_) => return Err(format!("auction {id} has another seller")),
                     Err(_) => {}
@@ -175,12 +181,15 @@ impl Check {
                 }
             }
             Check::Final => expected.windowed.closed().1,
+            Check::Hopped => expected.windowed.hopped().1,
             Check::Sessions => {
                 for ([id, start], count) in last {
                     add(&mut sum, mixed(&[id, start]).wrapping_mul(count));
                 }
                 expected.windowed.session_counts
             }
+            Check::Met if met == expected.windowed.joined => 0,
+            Check::Met => return Err(format!("{met} bids with their auction instead of {}", expected.windowed.joined)),
             Check::LeftJoined { .. } if met == expected.windowed.met => 0,
             Check::LeftJoined { .. } => return Err(format!("{met} bids with their auction instead of {}", expected.windowed.met)),
             // The join at equal times may go either way.

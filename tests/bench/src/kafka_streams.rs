@@ -38,18 +38,35 @@ pub struct Topology {
     /// Of the bids and of the results.
     encoding: Encoding,
     check: Check,
+    /// With exactly once, committed as often as the queries that are.
+    is_once: bool,
 }
+
+/// One that reads and writes JSON.
+const fn json(name: &'static str, describe: &'static str, topology: &'static str, check: Check) -> Topology {
+    Topology { name, describe, topology, encoding: Encoding::Json, check, is_once: false }
+}
+
+const fn once(name: &'static str, topology: &'static str, check: Check) -> Topology {
+    let describe = "Kafka Streams: the same with exactly once, committed each 100 ms";
+    Topology { name, describe, topology, encoding: Encoding::Json, check, is_once: true }
+}
+
+const COUNTS: Check = Check::Counts { by: CountKey::Auction, each: true };
+const WINDOWED: Check = Check::Counts { by: CountKey::AuctionWindow, each: true };
+const REGROUPED: Check = Check::Counts { by: CountKey::BidderWindow, each: true };
 
 /// All of them.
 pub const TOPOLOGIES: &[Topology] = &[
-    Topology { name: "streams-q1", describe: "Kafka Streams: q1", topology: "q1", encoding: Encoding::Json, check: Check::Converted },
-    Topology { name: "streams-q2", describe: "Kafka Streams: q2", topology: "q2", encoding: Encoding::Json, check: Check::Filtered },
+    json("streams-q1", "Kafka Streams: q1", "q1", Check::Converted),
+    json("streams-q2", "Kafka Streams: q2", "q2", Check::Filtered),
     Topology {
         name: "streams-q1-avro",
         describe: "Kafka Streams: q1 from AVRO to AVRO, by generic records",
         topology: "q1-avro",
         encoding: Encoding::Avro,
         check: Check::Converted,
+        is_once: false,
     },
     Topology {
         name: "streams-q2-avro",
@@ -57,36 +74,27 @@ pub const TOPOLOGIES: &[Topology] = &[
         topology: "q2-avro",
         encoding: Encoding::Avro,
         check: Check::Filtered,
+        is_once: false,
     },
-    Topology {
-        name: "streams-count",
-        describe: "Kafka Streams: count by key, each change",
-        topology: "count",
-        encoding: Encoding::Json,
-        check: Check::Counts { by: CountKey::Auction, each: true },
-    },
-    Topology {
-        name: "streams-final",
-        describe: "Kafka Streams: tumbling count, final results alone",
-        topology: "final",
-        encoding: Encoding::Json,
-        check: Check::Final,
-    },
-    Topology {
-        name: "streams-session",
-        describe: "Kafka Streams: count in sessions",
-        topology: "session",
-        encoding: Encoding::Json,
-        check: Check::Sessions,
-    },
-    Topology {
-        name: "streams-left",
-        describe: "Kafka Streams: bids joined with their auctions in time, those without a match held",
-        topology: "left",
-        encoding: Encoding::Json,
+    json("streams-count", "Kafka Streams: count by key, each change", "count", COUNTS),
+    json("streams-wcount", "Kafka Streams: tumbling count by key, each change", "wcount", WINDOWED),
+    json("streams-q12", "Kafka Streams: tumbling count by bidder, each change, with its repartition", "q12", REGROUPED),
+    json("streams-final", "Kafka Streams: tumbling count, final results alone", "final", Check::Final),
+    json("streams-hop", "Kafka Streams: count in hopping windows, final results alone", "hop", Check::Hopped),
+    json("streams-session", "Kafka Streams: count in sessions", "session", Check::Sessions),
+    json("streams-join", "Kafka Streams: bids joined with their auctions within 10 seconds", "join", Check::Met),
+    json(
+        "streams-left",
+        "Kafka Streams: bids joined with their auctions in time, those without a match held",
+        "left",
         // It lets rows go by wall-clock time, too, so the last ones stay.
-        check: Check::LeftJoined { exact: false },
-    },
+        Check::LeftJoined { exact: false },
+    ),
+    once("streams-q1-once", "q1", Check::Converted),
+    once("streams-count-once", "count", COUNTS),
+    once("streams-wcount-once", "wcount", WINDOWED),
+    once("streams-q12-once", "q12", REGROUPED),
+    once("streams-join-once", "join", Check::Met),
 ];
 
 impl Workload for Topology {
@@ -119,6 +127,7 @@ impl Topology {
         let mut command = Command::new("java");
         command.args([HEAP, "-XX:+UseSerialGC", "-cp"]).arg(format!("{0}/target/classes:{0}/libs/*", project.display()));
         command.arg("tidemill.bench.Topologies").args([input.bootstrap()?, self.topology, sink, id]).arg(state.path());
+        command.arg(if self.is_once { "exactly_once_v2" } else { "at_least_once" });
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map(Running).map_err(text)?;
         let mut line = String::new();
         let output = child.0.stdout.take().ok_or("no output of Kafka Streams")?;
@@ -129,7 +138,9 @@ impl Topology {
         let process = Process::of(child.0.id());
         let (cpu, began) = (process.cpu(), Instant::now());
         let (least, most) = input.expected.records(self.check);
-        let done = wait_for(input, sink, least, most, || process.cpu())?;
+        // What ends a transaction counts as a record in a partition's end.
+        let mut done = wait_for(input, sink, least, most.filter(|_| !self.is_once), || process.cpu())?;
+        done.records = most.unwrap_or(done.records);
         drop(child);
         self.check.verify(self.encoding, input, sink, done.records)?;
         let (wall, cpu) = (done.at.duration_since(began), done.cpu.saturating_sub(cpu));

@@ -14,10 +14,16 @@ use crate::limits::Waiting;
 /// Names of the measurements that the goal compares.
 pub const KAFKA: &str = "bare Kafka, one hop";
 pub const FILTER: &str = "a filter of Tidemill, two hops";
+pub const FILTER_ONCE: &str = "a filter with exactly once, committed each 100 ms";
+/// The time between commits of that, milliseconds, and what may be added to it at the median.
+pub const ONCE_COMMIT_MS: u64 = 100;
+pub const ONCE_GOAL_MS: f64 = 10.0;
 /// Records a second.
-const RATE: u32 = 1_000;
+pub const RATE: u32 = 1_000;
 /// Before this nothing is counted, milliseconds: connections, first requests.
 const WARM_UP_MS: u64 = 1_500;
+/// How long the last records may take, milliseconds: longer than any commit interval that is measured.
+const LAST_MS: u64 = 3_000;
 /// How long a wait may take before the threads look whether they should end, milliseconds.
 const LOOK_MS: u64 = 50;
 
@@ -50,17 +56,25 @@ pub fn measure(input: &Input, copier: Copier, seconds: u64) -> Result<Latency, S
     let (from, to) = (format!("{copier:?}-in"), format!("{copier:?}-out"));
     input.create(&from)?;
     input.create(&to)?;
-    let latency = between(input.bootstrap()?, Some(&*input.log), copier, &from, &to, seconds)?;
+    let latency = between(input.bootstrap()?, Some(&*input.log), copier, &from, &to, seconds, RATE)?;
     input.delete(&from)?;
     input.delete(&to)?;
     Ok(latency)
 }
 
-/// As [`measure`], over topics that exist.
+/// As [`measure`], over topics that exist, with so many records a second.
 ///
 /// # Errors
 /// As there.
-pub fn between(bootstrap: &str, log: Option<&dyn Log>, copier: Copier, from: &str, to: &str, seconds: u64) -> Result<Latency, String> {
+pub fn between(
+    bootstrap: &str,
+    log: Option<&dyn Log>,
+    copier: Copier,
+    from: &str,
+    to: &str,
+    seconds: u64,
+    rate: u32,
+) -> Result<Latency, String> {
     let low = BTreeMap::from([("producer.linger.ms".to_owned(), "0".to_owned())]);
     let partitions = PARTITIONS as i32;
     let clock = Instant::now();
@@ -87,8 +101,8 @@ pub fn between(bootstrap: &str, log: Option<&dyn Log>, copier: Copier, from: &st
             Copier::Bare => Some(scope.spawn(|| bare_copy(bootstrap, &low, from, to, &done))),
             Copier::Log => Some(scope.spawn(|| log_copy(log.ok_or("no log")?, from, to, &done))),
         };
-        let produced = produce(bootstrap, &low, from, &clock, seconds);
-        std::thread::sleep(Duration::from_millis(500));
+        let produced = produce(bootstrap, &low, from, &clock, seconds, rate);
+        std::thread::sleep(Duration::from_millis(LAST_MS));
         done.store(true, Ordering::Release);
         produced?;
         if let Some(copying) = copying {
@@ -96,7 +110,7 @@ pub fn between(bootstrap: &str, log: Option<&dyn Log>, copier: Copier, from: &st
         }
         reader.join().map_err(|_| "the reader panicked")?
     })?;
-    let wanted = (seconds * u64::from(RATE)).saturating_sub(WARM_UP_MS * u64::from(RATE) / 1_000) as usize;
+    let wanted = (seconds * u64::from(rate)).saturating_sub(WARM_UP_MS * u64::from(rate) / 1_000) as usize;
     if samples.len() + samples.len() / 50 < wanted {
         return Err(format!("only {} of about {wanted} records came through", samples.len()));
     }
@@ -106,11 +120,18 @@ pub fn between(bootstrap: &str, log: Option<&dyn Log>, copier: Copier, from: &st
 }
 
 /// One record each interval, at its own time whatever the ones before took.
-fn produce(bootstrap: &str, properties: &BTreeMap<String, String>, topic: &str, clock: &Instant, seconds: u64) -> Result<(), String> {
+fn produce(
+    bootstrap: &str,
+    properties: &BTreeMap<String, String>,
+    topic: &str,
+    clock: &Instant,
+    seconds: u64,
+    rate: u32,
+) -> Result<(), String> {
     let producer = BareProducer::new(bootstrap, properties, topic).map_err(text)?;
     let began = Instant::now();
-    for number in 0..RATE * seconds as u32 {
-        let due = Duration::from_secs(1) / RATE * number;
+    for number in 0..rate * seconds as u32 {
+        let due = Duration::from_secs(1) / rate * number;
         if let Some(early) = due.checked_sub(began.elapsed()) {
             std::thread::sleep(early);
         }

@@ -6,6 +6,7 @@
 mod asking;
 mod check;
 mod codecs;
+mod commits;
 mod cpu;
 mod encoding;
 mod host;
@@ -74,7 +75,7 @@ struct Arguments {
     /// A running cluster instead of a broker of our own; its topics `bids` and `auctions` are loaded if they are not there.
     #[arg(long)]
     bootstrap_servers: Option<String>,
-    /// Run q1, q2, count, final, session and left by Kafka Streams on the same broker, too (fetches it with mvn).
+    /// Run q1, q2, count, wcount, q12, final, hop, session, join and left by Kafka Streams on the same broker, too (fetches it with mvn).
     #[arg(long)]
     kafka_streams: bool,
     /// Run the queries in this process instead of a server's.
@@ -101,6 +102,13 @@ struct Arguments {
     /// Instead of all that: SQL over a live table and a topic of so many rows, beside SQLite (with python3).
     #[arg(long)]
     asking: Option<u64>,
+    /// Instead of all that: so many queries with exactly once on one topic; how late committed readers see what they write, and
+    /// what that takes of the broker (for `--latency-seconds`).
+    #[arg(long, value_name = "QUERIES")]
+    commits: Option<usize>,
+    /// Milliseconds between these commits.
+    #[arg(long, default_value_t = 100)]
+    commit_ms: u64,
     /// Where the JSON goes; `-` for standard output.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -140,6 +148,13 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     }
     if let Some(rows) = arguments.asking {
         println!("{}", asking::measure(rows, arguments.runs)?.table());
+        return Ok(());
+    }
+    if let Some(queries) = arguments.commits {
+        let (broker, bootstrap) = broker(arguments)?;
+        let input = Input::load(Place::Kafka { bootstrap, in_process: false }, 0, arguments.property.iter().cloned().collect())?;
+        let broker = broker.as_ref().and_then(Broker::pid);
+        println!("{}", commits::run(&input, broker, queries, arguments.commit_ms, arguments.latency_seconds)?);
         return Ok(());
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -209,7 +224,8 @@ fn on_kafka(arguments: &Arguments, report: &mut Report) -> Result<(), String> {
         for (name, copier) in copiers {
             report.latencies.insert(name, latency::measure(&input, copier, seconds)?);
         }
-        report.latencies.insert(latency::FILTER, serving::filter(&input, seconds)?);
+        report.latencies.insert(latency::FILTER, serving::filter(&input, seconds, false)?);
+        report.latencies.insert(latency::FILTER_ONCE, serving::filter(&input, seconds, true)?);
     }
     let mut all: Vec<Box<dyn Workload>> = vec![
         Box::new(BareCopy),

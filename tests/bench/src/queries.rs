@@ -47,7 +47,8 @@ const EACH: &[(&str, &str)] = &[("auto.offset.reset", "earliest")];
 const ONCE: &[(&str, &str)] = &[("auto.offset.reset", "earliest"), ("processing.guarantee", "exactly_once_v2")];
 const ONCE_COMMIT_MS: u64 = 100;
 /// The queries that run so as well, and what they are called then.
-const ALSO_ONCE: &[(&str, &str)] = &[("q1", "q1-once"), ("count", "count-once"), ("wcount", "wcount-once"), ("q12", "q12-once")];
+const ALSO_ONCE: &[(&str, &str)] =
+    &[("q1", "q1-once"), ("count", "count-once"), ("wcount", "wcount-once"), ("q12", "q12-once"), ("join", "join-once")];
 const COALESCED: &[(&str, &str)] = &[("auto.offset.reset", "earliest"), ("cache.max.bytes.buffering", "10000000")];
 
 const fn goal(limit: &'static str, throughput: f64) -> Option<Goal> {
@@ -201,6 +202,17 @@ pub const QUERIES: &[Query] = &[
         goal: None,
     },
     Query {
+        name: "hop",
+        describe: "count by key in windows of 60 seconds that begin each second, final results alone",
+        drop: "DROP TABLE hopped DELETE TOPIC;",
+        sql: "CREATE TABLE hopped WITH (KAFKA_TOPIC='{sink}') AS SELECT auction_key, COUNT(*) AS n FROM bids
+              WINDOW HOPPING (SIZE 60 SECONDS, ADVANCE BY 1 SECOND, GRACE PERIOD 0 SECONDS) GROUP BY auction_key EMIT FINAL;",
+        properties: EACH,
+        encoding: Encoding::Json,
+        check: Check::Hopped,
+        goal: None,
+    },
+    Query {
         name: "session",
         describe: "count by key in sessions with a gap of 10 seconds, each change",
         drop: "DROP TABLE sessions DELETE TOPIC;",
@@ -209,6 +221,17 @@ pub const QUERIES: &[Query] = &[
         properties: EACH,
         encoding: Encoding::Json,
         check: Check::Sessions,
+        goal: None,
+    },
+    Query {
+        name: "join",
+        describe: "bids joined with their auctions within 10 seconds",
+        drop: "DROP STREAM joined DELETE TOPIC;",
+        sql: "CREATE STREAM joined WITH (KAFKA_TOPIC='{sink}') AS SELECT b.auction_key, b.price AS price, a.seller AS seller
+              FROM bids b JOIN auction_events a WITHIN 10 SECONDS GRACE PERIOD 10 SECONDS ON b.auction_key = a.id EMIT CHANGES;",
+        properties: EACH,
+        encoding: Encoding::Json,
+        check: Check::Met,
         goal: None,
     },
     Query {

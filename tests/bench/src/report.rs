@@ -152,6 +152,10 @@ impl Report {
                 let above = filter.p99 - bare.p99;
                 out += &format!("\nThe filter's p99 is {above:.2} ms above bare Kafka's (goal 5{}).\n", mark(above <= 5.0));
             }
+            if let Some(once) = self.latencies.get(crate::latency::FILTER_ONCE) {
+                let goal = crate::latency::ONCE_COMMIT_MS as f64 + crate::latency::ONCE_GOAL_MS;
+                out += &format!("\nWith exactly once the filter's p50 is {:.1} ms (goal {goal:.0}{}).\n", once.p50, mark(once.p50 <= goal));
+            }
         }
         if let Some(idle) = self.idle_cpu_ms {
             out += &format!("\nA reader that waits takes {idle:.1} ms of CPU a second.\n");

@@ -74,21 +74,22 @@ fn pulls(server: &Server, seconds: u64) -> Result<Pulls, String> {
     pull::measure(server.address, &process, &requests, ROW, seconds)
 }
 
-/// The latency of a filter between two topics of the real broker.
+/// The latency of a filter between two topics of the real broker; with exactly once, that of a committed read.
 ///
 /// # Errors
 /// What the server says, or that too few records came through.
-pub fn filter(input: &Input, seconds: u64) -> Result<Latency, String> {
+pub fn filter(input: &Input, seconds: u64, is_once: bool) -> Result<Latency, String> {
     let (from, to) = ("filter-in", "filter-out");
     input.create(from)?;
     input.create(to)?;
-    let server = Server::start(Some(input.bootstrap()?), "bench_latency_")?;
+    let server = Server::start_with(Some(input.bootstrap()?), "bench_latency_", is_once.then_some(latency::ONCE_COMMIT_MS))?;
+    let guarantee = if is_once { "exactly_once_v2" } else { "at_least_once" };
     server.execute(
         "CREATE STREAM sent (sent BIGINT, number BIGINT, price BIGINT) WITH (KAFKA_TOPIC='filter-in', VALUE_FORMAT='JSON');
          CREATE STREAM kept WITH (KAFKA_TOPIC='filter-out') AS SELECT sent, number FROM sent WHERE price = 17 EMIT CHANGES;",
-        &[("auto.offset.reset", "earliest")],
+        &[("auto.offset.reset", "earliest"), ("processing.guarantee", guarantee)],
     )?;
-    let latency = latency::between(input.bootstrap()?, None, Copier::Query, from, to, seconds);
+    let latency = latency::between(input.bootstrap()?, None, Copier::Query, from, to, seconds, latency::RATE);
     drop(server);
     for topic in input.log.list_topics().map_err(text)? {
         if topic.name == from || topic.name == to || topic.name.contains("bench_latency_") {

@@ -26,7 +26,7 @@ import org.apache.kafka.streams.kstream.Suppressed;
 import org.apache.kafka.streams.kstream.TimeWindows;
 import org.apache.kafka.streams.kstream.WindowedSerdes;
 
-/** The benchmark's q1, q2, count, final, session and left, with one update for each change, as Tidemill's and ksqlDB's are written. */
+/** The benchmark's q1, q2, count, wcount, q12, final, hop, session, join and left, with one update for each change, as Tidemill's and ksqlDB's are written. */
 public final class Topologies {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final BigDecimal RATE = new BigDecimal("0.908");
@@ -35,14 +35,16 @@ public final class Topologies {
 
     private Topologies() {}
 
-    /** Arguments: bootstrap servers, the topology, the output's topic, an application id, a folder for state. */
+    /** Arguments: bootstrap servers, the topology, the output's topic, an application id, a folder for state, the guarantee. */
     public static void main(String[] arguments) {
         Properties properties = new Properties();
         properties.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, arguments[0]);
         properties.put(StreamsConfig.APPLICATION_ID_CONFIG, arguments[3]);
         properties.put(StreamsConfig.STATE_DIR_CONFIG, arguments[4]);
         properties.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 2);
-        properties.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 2000);
+        boolean isOnce = arguments[5].equals(StreamsConfig.EXACTLY_ONCE_V2);
+        properties.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, arguments[5]);
+        properties.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, isOnce ? 100 : 2000);
         properties.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, 0);
         properties.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "earliest");
         KafkaStreams streams = new KafkaStreams(topology(arguments[1], arguments[2]).build(), properties);
@@ -74,6 +76,29 @@ public final class Topologies {
                 .toStream()
                 .mapValues(Counted::new)
                 .to(sink, Produced.with(Serdes.Long(), serde(Counted.class)));
+            case "wcount" -> source
+                .groupByKey(Grouped.with(Serdes.Long(), bids))
+                .windowedBy(TimeWindows.ofSizeAndGrace(TEN_SECONDS, Duration.ofDays(1)))
+                .count()
+                .toStream()
+                .mapValues(Counted::new)
+                .to(sink, Produced.with(WindowedSerdes.timeWindowedSerdeFrom(Long.class, TEN_SECONDS.toMillis()), serde(Counted.class)));
+            case "q12" -> source
+                .groupBy((key, bid) -> bid.bidder, Grouped.with(Serdes.Long(), bids))
+                .windowedBy(TimeWindows.ofSizeAndGrace(TEN_SECONDS, Duration.ofDays(1)))
+                .count()
+                .toStream()
+                .mapValues(Counted::new)
+                .to(sink, Produced.with(WindowedSerdes.timeWindowedSerdeFrom(Long.class, TEN_SECONDS.toMillis()), serde(Counted.class)));
+            case "join" -> {
+                Serde<Auction> auctions = serde(Auction.class);
+                source
+                    .join(builder.stream("auctions", Consumed.with(Serdes.Long(), auctions)),
+                        (bid, auction) -> new Joined(bid.price, auction.seller),
+                        JoinWindows.ofTimeDifferenceAndGrace(TEN_SECONDS, TEN_SECONDS),
+                        StreamJoined.with(Serdes.Long(), bids, auctions))
+                    .to(sink, Produced.with(Serdes.Long(), serde(Joined.class)));
+            }
             case "final" -> source
                 .groupByKey(Grouped.with(Serdes.Long(), bids))
                 .windowedBy(TimeWindows.ofSizeAndGrace(TEN_SECONDS, Duration.ZERO))
@@ -82,6 +107,14 @@ public final class Topologies {
                 .toStream()
                 .mapValues(Counted::new)
                 .to(sink, Produced.with(WindowedSerdes.timeWindowedSerdeFrom(Long.class, TEN_SECONDS.toMillis()), serde(Counted.class)));
+            case "hop" -> source
+                .groupByKey(Grouped.with(Serdes.Long(), bids))
+                .windowedBy(TimeWindows.ofSizeAndGrace(Duration.ofSeconds(60), Duration.ZERO).advanceBy(Duration.ofSeconds(1)))
+                .count()
+                .suppress(Suppressed.untilWindowCloses(Suppressed.BufferConfig.unbounded()))
+                .toStream()
+                .mapValues(Counted::new)
+                .to(sink, Produced.with(WindowedSerdes.timeWindowedSerdeFrom(Long.class, 60_000), serde(Counted.class)));
             case "session" -> source
                 .groupByKey(Grouped.with(Serdes.Long(), bids))
                 .windowedBy(SessionWindows.ofInactivityGapAndGrace(TEN_SECONDS, Duration.ofMinutes(1)))
