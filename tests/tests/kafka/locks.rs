@@ -155,5 +155,27 @@ fn locked_brokers_are_opened_by_javas_properties_and_denials_name_topic_and_oper
     let (status, error) = refused(&guest, "CREATE STREAM c (k STRING KEY) WITH (KAFKA_TOPIC='unseen', VALUE_FORMAT='JSON');");
     assert!(status == 403 && error["message"].as_str().is_some_and(|m| m.contains("Describe on topic(s): [unseen]")), "{error}");
     works(&guest, "open_still");
+
+    // Transactional ids have rights of their own. Without them the query that needs them fails, alone, and says what to grant.
+    once(&guest, "open_once", "open");
+    logs(&guest, "grant WRITE and DESCRIBE on transactional ids with the prefix '_confluent-ksql-guest_transaction'");
+    works(&guest, "open_beside");
     assert_eq!(guest.terminate(), Some(0));
+}
+
+/// A query with exactly once.
+fn once(server: &ServerProcess, table: &str, of: &str) {
+    let sql = format!("CREATE TABLE {table} WITH (KAFKA_TOPIC='{table}') AS SELECT k, COUNT(*) AS c FROM {of} GROUP BY k;");
+    let properties = json!({"processing.guarantee": "exactly_once_v2", "auto.offset.reset": "earliest"});
+    let (status, text) = server.request("POST", "/ksql", Some(&json!({"ksql": sql, "streamsProperties": properties}))).expect("an answer");
+    assert_eq!(status, 200, "{text}");
+}
+
+/// Waits for words in the server's log.
+fn logs(server: &ServerProcess, words: &str) {
+    let began = std::time::Instant::now();
+    while !server.log().contains(words) {
+        assert!(began.elapsed() < PATIENCE, "{}", server.log());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
 }

@@ -64,7 +64,10 @@ impl Transaction {
         let producer = Producer::new(Client::producer(&properties, &shared.health)?);
         points::log(Point::TransactionalIdBefore)?;
         let began = Instant::now();
-        producer.init_transactions(INIT_TIMEOUT).map_err(|failure| explain(failure, &self.id.name, &timeout_ms))?;
+        producer.init_transactions(INIT_TIMEOUT).map_err(|failure| {
+            // Where it can do nothing any more, the reason is told apart.
+            explain(producer.fatal().unwrap_or(failure), &self.id.name, &timeout_ms)
+        })?;
         tracing::debug!(target: "kafka", id = &*self.id.name, elapsed_ms = began.elapsed().as_millis(), "took a transactional id");
         points::log(Point::TransactionalIdAfter)?;
         Ok(producer)
