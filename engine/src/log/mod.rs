@@ -3,6 +3,7 @@
 //!
 //! I/O is paid by the batch: a [`Batch`] is whatever has arrived in one partition, shared by every reader of it.
 
+mod delivery;
 pub mod embedded;
 mod identity;
 pub mod kafka;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use crate::row::Header;
 use crate::state::StateBatch;
 
+pub use delivery::Delivery;
 pub use identity::{TopicId, TopicIdentity};
 pub use transaction::TransactionalId;
 pub use whole::read_whole;
@@ -247,6 +249,22 @@ pub trait LogWriter: Send {
     /// # Errors
     /// Nothing of the commit may be relied on: the caller goes back to the last one.
     fn commit(&mut self, commit: Commit) -> Result<(), LogError>;
+    /// Commits as [`Self::commit`] does, but does not wait for it. Until [`Self::commit_ended`] says how it ended nothing else may
+    /// be asked of this writer; another one that goes on meanwhile is told to [`Self::follow`] what this one has on its way. A log
+    /// that can't do that commits at once.
+    ///
+    /// # Errors
+    /// As for [`Self::commit`].
+    fn begin_commit(&mut self, commit: Commit) -> Result<Delivery, LogError> {
+        self.commit(commit).map(|()| Delivery::done())
+    }
+    /// What this writer sends from now on comes behind what another has on its way, in each partition.
+    fn follow(&mut self, _delivery: Delivery) {}
+    /// How the commit ended that has begun, as [`Self::commit`] says it; told once. `None`: it has not yet. That is not said to
+    /// who `waits`.
+    fn commit_ended(&mut self, _waits: bool) -> Option<Result<(), LogError>> {
+        Some(Ok(()))
+    }
     /// Why what was sent since the last commit can't be committed, where a send has failed of an earlier one: to be asked before a
     /// writer is thrown away, for that may be the matter of another task.
     fn verdict(&mut self) -> Option<LogError> {
@@ -371,6 +389,13 @@ pub trait Log: Send + Sync {
     /// does not allow it.
     fn transactional_writer(&self, id: &TransactionalId) -> Result<Box<dyn LogWriter>, LogError> {
         Err(LogError::Fatal(format!("the {} log has no transactions ({})", self.kind(), id.name)))
+    }
+    /// As [`Self::transactional_writer`], several at once.
+    ///
+    /// # Errors
+    /// As there; then there is none.
+    fn transactional_writers(&self, ids: &[TransactionalId]) -> Result<Vec<Box<dyn LogWriter>>, LogError> {
+        ids.iter().map(|id| self.transactional_writer(id)).collect()
     }
     /// Claims a service for one server. `waiting` is told why that takes a while, as long as it does.
     ///

@@ -27,6 +27,10 @@ pub(super) struct Changelog {
     pub position: Offset,
     /// The position behind the last commit that succeeded.
     committed: Offset,
+    /// Records that end transactions of this process, which stand somewhere behind the first records of these and are not
+    /// counted in `committed` yet; and how many of them are counted in `position`.
+    markers: i64,
+    counted: i64,
     /// Keys that stand in the topic with values of commits that did not come to their end.
     owed: Vec<Box<[u8]>>,
     /// What of it is needed, where it holds windows.
@@ -38,7 +42,7 @@ pub(super) struct Changelog {
 impl Changelog {
     /// A changelog whose next record has the offset `end`, and whose keys `owed` are put into the store again.
     pub(super) fn new(partition: TopicPartition, handle: TopicHandle, end: Offset, owed: Vec<Box<[u8]>>, head: Head) -> Self {
-        Changelog { partition, handle, position: end, committed: end, owed, head, bound: i64::MIN }
+        Changelog { partition, handle, position: end, committed: end, markers: 0, counted: 0, owed, head, bound: i64::MIN }
     }
 
     /// Sends a commit's changes.
@@ -89,13 +93,16 @@ impl Changelog {
         }
     }
 
-    /// A transaction ends in a record that nobody is given.
-    pub(super) fn pass_control_record(&mut self) {
-        self.position.0 += 1;
+    /// The records of a transaction are about to be sent. A transaction ends in a record that nobody is given. That of the one
+    /// before may still be on its way, so that it comes behind what is sent now; those of earlier ones are there.
+    pub(super) fn begin_transaction(&mut self) {
+        self.counted = (self.markers - 1).max(0);
+        self.position = Offset(self.committed.0 + self.counted);
     }
 
-    pub(super) fn commit_succeeded(&mut self) {
+    pub(super) fn commit_succeeded(&mut self, by_transaction: bool) {
         self.committed = self.position;
+        self.markers += i64::from(by_transaction) - std::mem::take(&mut self.counted);
         self.owed.clear();
         self.head.commit_succeeded(self.bound, self.committed);
     }
@@ -108,7 +115,7 @@ impl Changelog {
     /// The commit of these changes failed. Some of its records may have been delivered: from the last commit on, all are read
     /// again, and its keys are owed.
     pub(super) fn roll_back(&mut self, sent: Option<&FrozenOverlay>) {
-        self.position = self.committed;
+        (self.position, self.counted) = (self.committed, 0);
         if let Some(sent) = sent {
             // What was owed before is among them.
             self.owed.clear();
@@ -229,6 +236,26 @@ mod tests {
         for length in (0..cut.len()).filter(|length| *length != 18) {
             assert_eq!(End::decode(&cut[..length]), None, "{length}");
         }
+    }
+
+    #[test]
+    fn positions_are_never_past_the_real_ones() {
+        let partition = TopicPartition { topic: "c".into(), partition: 0 };
+        let mut changelog = Changelog::new(partition, TopicHandle(0), Offset(10), Vec::new(), Head::default());
+        // What ends a transaction may come behind the first records of the next, and comes before those of the one after that.
+        let mut commit = |fails: bool| {
+            changelog.begin_transaction();
+            changelog.position.0 += 5;
+            let position = changelog.position;
+            if fails {
+                changelog.roll_back(None)
+            } else {
+                changelog.commit_succeeded(true)
+            }
+            position.0
+        };
+        assert_eq!([commit(false), commit(false), commit(false)], [15, 20, 26]);
+        assert_eq!([commit(true), commit(false), commit(false)], [32, 32, 38]);
     }
 
     #[test]

@@ -6,6 +6,9 @@
 //! exactly once all these records are one transaction. State itself includes each record once either way: it remembers the
 //! input positions that it stands for, in its database and at the end of each commit in its changelog (see
 //! [`super::changelog`]); tasks without state have their marks in a topic of the service (see [`super::marks`]).
+//!
+//! The end of a transaction is not waited for: tasks go on, into the next one, while [`InFlight`] is. It commits only when it is
+//! known that the one before it did, and goes back with it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +21,7 @@ use super::schedule::TaskKey;
 use super::task_runner::{Pending, Task};
 use super::tenure::Tenure;
 use crate::clock::Clock;
-use crate::log::{Commit, GroupOffsets, LogError, LogWriter, Offset};
+use crate::log::{Commit, Delivery, GroupOffsets, LogError, LogWriter, Offset};
 use crate::points::{self, Point};
 use crate::state::{FrozenOverlay, StateBatch, StateDb, Store};
 
@@ -60,11 +63,24 @@ pub(super) struct Desk<'a> {
     pub clock: &'a dyn Clock,
 }
 
-/// What a commit that succeeded gives back.
-pub(super) struct Committed {
+/// What a commit came to.
+pub(super) enum Done {
+    /// It has succeeded.
+    Committed {
+        writer: Box<dyn LogWriter>,
+        /// Tasks whose state their changelogs did not take: they are not part of the commit and must end.
+        refused: BTreeMap<TaskKey, String>,
+    },
+    /// It is under way, and has no such tasks.
+    InFlight(InFlight),
+}
+
+/// A commit whose end is awaited.
+pub(super) struct InFlight {
     pub writer: Box<dyn LogWriter>,
-    /// Tasks whose state their changelogs did not take: they are not part of the commit and must end.
-    pub refused: BTreeMap<TaskKey, String>,
+    /// Of all that it sent.
+    pub delivery: Delivery,
+    pub tasks: Vec<TaskKey>,
 }
 
 /// Why there was no commit.
@@ -89,7 +105,7 @@ enum Part {
     Refused(String),
 }
 
-/// Commits the tasks and gives the writer back. `at_hand` says which task is being looked at, should that panic.
+/// Commits the tasks and gives the writer back, or begins to. `at_hand` says which task is being looked at, should that panic.
 ///
 /// # Errors
 /// Nothing is committed, or it is not known what was: all tasks have to go back.
@@ -98,8 +114,7 @@ pub(super) fn commit(
     desk: &Desk<'_>,
     tasks: &mut [(TaskKey, &mut Task)],
     at_hand: &mut Option<TaskKey>,
-) -> Result<Committed, NotCommitted> {
-    let began = Instant::now();
+) -> Result<Done, NotCommitted> {
     points::log(Point::CommitBegin)?;
     let mut parts = Vec::with_capacity(tasks.len());
     for (key, task) in tasks.iter_mut() {
@@ -143,23 +158,36 @@ pub(super) fn commit(
         let error = LogError::Retriable("a query of the transaction could not go on".into());
         return Err(NotCommitted { error, refused });
     }
-    writer.commit(Commit { offsets, state: batch })?;
+    let commit = Commit { offsets, state: batch };
+    if desk.by_transaction {
+        let delivery = writer.begin_commit(commit)?;
+        // What they do from now on belongs to the next one.
+        tasks.iter_mut().for_each(|(_, task)| task.dirty = false);
+        return Ok(Done::InFlight(InFlight { writer, delivery, tasks: tasks.iter().map(|(key, _)| *key).collect() }));
+    }
+    writer.commit(commit)?;
     points::reach(Point::CommitDone);
     for (_, task) in tasks.iter_mut().filter(|(key, _)| !refused.contains_key(key)) {
-        if keeps_marks(task) {
-            let marked = Marked { number: task.commit_number, inputs: task.marked_positions() };
-            desk.marks.committed(desk.worker, (&task.id.query, task.id.sub_topology, task.id.partition), marked);
-        }
         task.dirty = false;
-        task.pending = None;
-        task.must_commit = false;
-        task.cx.origins.commit_succeeded();
-        task.changelogs.iter_mut().flatten().for_each(Changelog::commit_succeeded);
-        task.committed = task.positions().into_iter().map(|(_, offset)| offset).collect();
-        task.handle.metrics.committed(began.elapsed());
+        succeeded(task, desk.marks, desk.worker);
     }
     points::reach(Point::CommitEnd);
-    Ok(Committed { writer, refused })
+    Ok(Done::Committed { writer, refused })
+}
+
+/// A task's commit has succeeded.
+pub(super) fn succeeded(task: &mut Task, marks: &Marks, worker: usize) {
+    let Some(pending) = task.pending.take() else { return };
+    if keeps_marks(task) {
+        let marked = Marked { number: task.commit_number, inputs: pending.inputs };
+        marks.committed(worker, (&task.id.query, task.id.sub_topology, task.id.partition), marked);
+    }
+    task.must_commit = false;
+    task.cx.origins.commit_succeeded();
+    let by_transaction = task.guarantee == Guarantee::ExactlyOnce;
+    task.changelogs.iter_mut().flatten().for_each(|changelog| changelog.commit_succeeded(by_transaction));
+    task.committed = pending.positions;
+    task.handle.metrics.committed(pending.began.elapsed());
 }
 
 /// Whether the task has its marks in the service's topic.
@@ -181,13 +209,18 @@ fn owned(part: Result<Part, LogError>) -> Result<Part, LogError> {
 
 /// Freezes a task's stores and sends their changes to their changelogs.
 fn freeze(task: &mut Task, writer: &mut dyn LogWriter, desk: &Desk<'_>) -> Result<Part, LogError> {
-    let now_ms = task.cx.clock.now_ms();
+    let (now_ms, began) = (task.cx.clock.now_ms(), Instant::now());
     points::reach(Point::FreezeBefore);
     let frozen: Vec<_> = task.cx.stores.iter_mut().map(Store::freeze).collect();
     points::reach(Point::FreezeAfter);
     let positions = task.positions().into_iter().map(|(_, next)| next).collect();
-    task.pending = Some(Pending { frozen: frozen.clone(), positions, may_be_marked: false });
+    let inputs = task.marked_positions();
+    task.cx.origins.freeze();
+    task.pending = Some(Pending { frozen: frozen.clone(), positions, inputs: inputs.clone(), began, may_be_marked: false });
     task.commit_number += 1;
+    if desk.by_transaction {
+        task.changelogs.iter_mut().flatten().for_each(Changelog::begin_transaction);
+    }
     for (changelog, frozen) in task.changelogs.iter_mut().zip(&frozen) {
         if let (Some(changelog), Some(frozen)) = (changelog, frozen) {
             changelog.append(writer, frozen, now_ms).map_err(|error| changelog.refusal(error))?;
@@ -205,7 +238,6 @@ fn freeze(task: &mut Task, writer: &mut dyn LogWriter, desk: &Desk<'_>) -> Resul
     }
     let changelogs = task.changelogs.iter().flatten().count();
     if changelogs > 1 && !desk.by_transaction {
-        let inputs = task.marked_positions();
         end(task, writer, EndKind::Seal, &inputs)?;
         points::log(Point::SealAfter)?;
     }
@@ -216,7 +248,7 @@ fn freeze(task: &mut Task, writer: &mut dyn LogWriter, desk: &Desk<'_>) -> Resul
 /// Ends the commit in each of the task's changelogs, and remembers which input its state stands for; without any, says so in
 /// the service's topic.
 fn mark(task: &mut Task, writer: &mut dyn LogWriter, desk: &Desk<'_>, mut batch: StateBatch) -> Result<Part, LogError> {
-    let inputs = task.marked_positions();
+    let inputs = task.pending.as_ref().map_or_else(GroupOffsets::new, |pending| pending.inputs.clone());
     if let Some(group) = &task.group {
         writer.remembers(group, &inputs);
     }
@@ -234,9 +266,6 @@ fn mark(task: &mut Task, writer: &mut dyn LogWriter, desk: &Desk<'_>, mut batch:
     end(task, writer, EndKind::Mark, &inputs)?;
     points::log(Point::MarkAfter)?;
     for changelog in task.changelogs.iter_mut().flatten() {
-        if desk.by_transaction {
-            changelog.pass_control_record();
-        }
         batch.set_position(desk.state, &task.id.query, &changelog.partition, changelog.position);
     }
     let place = number_place(task.id.sub_topology, task.id.partition);
@@ -274,7 +303,8 @@ pub(super) fn roll_back(task: &mut Task) -> Result<(), String> {
         Some(pending) if pending.is_handed_over() => {
             task.committed = pending.positions;
             task.cx.origins.commit_succeeded();
-            task.changelogs.iter_mut().flatten().for_each(Changelog::commit_succeeded);
+            let by_transaction = task.guarantee == Guarantee::ExactlyOnce;
+            task.changelogs.iter_mut().flatten().for_each(|changelog| changelog.commit_succeeded(by_transaction));
             task.must_commit = false;
         }
         // What was sent by a transaction that was aborted is nowhere.

@@ -35,6 +35,10 @@ const CONFIG: &[(&str, &str)] = &[
     ("min.cleanable.dirty.ratio", "0.1"),
     ("message.timestamp.type", "CreateTime"),
 ];
+/// A worker's transactional ids: it uses them in turn.
+pub(super) const HANDS: usize = 2;
+/// Which of them.
+pub(super) type Hand = usize;
 /// Begins the keys of marks.
 const MARK: &[u8] = b"mark\0";
 
@@ -61,7 +65,7 @@ pub(super) struct Marks {
     opening: Mutex<Opening>,
     handle: OnceLock<TopicHandle>,
     known: Mutex<Known>,
-    /// By worker, once they may be used.
+    /// By number, once they may be used.
     transactional: Mutex<Vec<TransactionalId>>,
 }
 
@@ -88,8 +92,8 @@ struct Found {
     ids: BTreeSet<String>,
 }
 
-/// New writers, each for a worker.
-pub(super) type Writers = Vec<(usize, Box<dyn LogWriter>)>;
+/// New writers, each for one hand of a worker.
+pub(super) type Writers = Vec<(usize, Hand, Box<dyn LogWriter>)>;
 
 impl Marks {
     /// `prefix` begins the names of the service's internal topics.
@@ -121,9 +125,9 @@ impl Marks {
             let mut found = self.read(log, partitions)?;
             if !found.ids.is_empty() {
                 // Those of more workers than there are now are ended as well, and nobody uses them.
-                let own: BTreeSet<String> = (0..self.workers).map(|worker| self.id(worker)).collect();
-                for (index, id) in found.ids.difference(&own).enumerate() {
-                    drop(log.transactional_writer(&self.register(log, handle, partitions, id, index)?)?);
+                let own: BTreeSet<String> = (0..self.workers * HANDS).map(|number| self.id(number)).collect();
+                for id in found.ids.difference(&own) {
+                    drop(log.transactional_writer(&self.register(log, handle, partitions, id)?)?);
                 }
                 writers = self.begin(log, handle, partitions)?;
                 found = self.read(log, partitions)?;
@@ -139,7 +143,9 @@ impl Marks {
         if !opening.uncertain.is_empty() {
             // They end before anybody looks how they ended.
             for worker in &opening.uncertain {
-                writers.push((*worker, self.transactional_writer(log, *worker)?));
+                for hand in 0..HANDS {
+                    writers.push((*worker, hand, self.transactional_writer(log, *worker, hand)?));
+                }
             }
             self.learn(self.read(log, log.topic(&self.topic)?.1)?.marks);
             opening.uncertain.clear();
@@ -173,8 +179,8 @@ impl Marks {
     ///
     /// # Errors
     /// See [`Log::transactional_writer`].
-    pub fn transactional_writer(&self, log: &dyn Log, worker: usize) -> Result<Box<dyn LogWriter>, LogError> {
-        let id = self.transactional.lock().get(worker).cloned();
+    pub fn transactional_writer(&self, log: &dyn Log, worker: usize, hand: Hand) -> Result<Box<dyn LogWriter>, LogError> {
+        let id = self.transactional.lock().get(worker * HANDS + hand).cloned();
         log.transactional_writer(&id.ok_or_else(|| LogError::Fatal("no transactions were asked for".into()))?)
     }
 
@@ -238,8 +244,14 @@ impl Marks {
         }
     }
 
-    fn id(&self, worker: usize) -> String {
-        format!("{}{worker}", self.ids)
+    /// The id of a number; a worker has [`HANDS`] of them.
+    fn id(&self, number: usize) -> String {
+        format!("{}{number}", self.ids)
+    }
+
+    /// The number of an id. What is written down of it goes where every process looks, whatever the number of its workers.
+    fn number(&self, id: &str) -> usize {
+        id.strip_prefix(&self.ids).and_then(|number| number.parse().ok()).unwrap_or_default()
     }
 
     fn partition(&self, worker: usize) -> PartitionId {
@@ -248,26 +260,17 @@ impl Marks {
 
     /// Takes the ids of all workers, and what their last holders left open ends.
     fn begin(&self, log: &dyn Log, handle: TopicHandle, partitions: u32) -> Result<Writers, LogError> {
-        let (mut ids, mut writers) = (Vec::new(), Vec::new());
-        for worker in 0..self.workers {
-            let id = self.register(log, handle, partitions, &self.id(worker), worker)?;
-            writers.push((worker, log.transactional_writer(&id)?));
-            ids.push(id);
-        }
+        let all = 0..self.workers * HANDS;
+        let ids = all.map(|number| self.register(log, handle, partitions, &self.id(number))).collect::<Result<Vec<_>, _>>()?;
+        let made = log.transactional_writers(&ids)?.into_iter().enumerate();
+        let writers = made.map(|(number, writer)| (number / HANDS, number % HANDS, writer)).collect();
         *self.transactional.lock() = ids;
         Ok(writers)
     }
 
     /// Says that this process uses an id from now on, before it fences who did so before.
-    fn register(
-        &self,
-        log: &dyn Log,
-        handle: TopicHandle,
-        partitions: u32,
-        name: &str,
-        worker: usize,
-    ) -> Result<TransactionalId, LogError> {
-        let partition = self.partition(worker % partitions.max(1) as usize);
+    fn register(&self, log: &dyn Log, handle: TopicHandle, partitions: u32, name: &str) -> Result<TransactionalId, LogError> {
+        let partition = self.partition(self.number(name) % partitions.max(1) as usize);
         let place = TopicPartition { topic: self.topic.clone(), partition };
         let (key, value) = (TransactionalId::holder_key(name), self.session.to_be_bytes());
         let since = log.offsets(std::slice::from_ref(&place), OffsetSpec::Latest)?.first().copied().unwrap_or_default();
@@ -399,14 +402,14 @@ mod tests {
     fn what_an_earlier_life_left_open_ends_before_marks_are_read() {
         let log = log();
         let first = Marks::new("s", 1, 2, 1);
-        let (_, mut writer) = first.open(&log, true).unwrap().pop().unwrap();
+        let (.., mut writer) = first.open(&log, true).unwrap().pop().unwrap();
         first.send(&mut *writer, 1, ("q", 0, 0), &marked(1, 10), 1).unwrap();
         commit(&mut *writer);
         first.send(&mut *writer, 1, ("q", 0, 0), &marked(2, 20), 1).unwrap();
         writer.flush().unwrap();
         // The next life has fewer workers, and no query that needs transactions.
         let next = Marks::new("s", 1, 1, 2);
-        assert_eq!(next.open(&log, false).unwrap().len(), 1);
+        assert_eq!(next.open(&log, false).unwrap().len(), HANDS);
         assert_eq!(next.of("q", 0, 0), Some(marked(1, 10)));
         let end = |log: &SimulatedLog| log.offsets(&[TopicPartition { topic: "s_positions".into(), partition: 1 }], OffsetSpec::Latest);
         let before = end(&log).unwrap();

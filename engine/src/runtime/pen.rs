@@ -1,11 +1,19 @@
 //! What the tasks of one guarantee have in common on a worker: a writer, and when it last committed.
+//!
+//! With exactly once it is two writers in turn, each with a transactional id of its own: while the transaction of one ends, the
+//! tasks go on in that of the other. The second's records follow those of the first in each partition, and it commits only when
+//! it is known that the first has: what reads the one has read the other, in the order of writing.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::commit::CommitPolicy;
-use super::marks::Marks;
+use super::commit::{CommitPolicy, InFlight};
+use super::marks::{HANDS, Hand, Marks};
+use super::worker::TaskKey;
 use crate::log::{Log, LogError, LogWriter};
+
+/// How often an idle worker looks whether a commit has ended.
+const ENDING_PAUSE: Duration = Duration::from_millis(1);
 
 /// What a query is promised of its output (`processing.guarantee`). State includes each record once either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -35,52 +43,151 @@ pub(super) struct Pen {
     guarantee: Guarantee,
     /// Made when it is first needed, and again after it was thrown away.
     pub writer: Option<Box<dyn LogWriter>>,
+    /// Which of a worker's two transactional ids it has, and the writer of the other between two of its transactions.
+    hand: Hand,
+    other: Option<Box<dyn LogWriter>>,
+    /// The commit that is under way.
+    ending: Option<InFlight>,
     pub policy: CommitPolicy,
     pub last_commit: Instant,
     /// Some task has moved since.
     pub dirty: bool,
     /// What was sent since the last commit is taken back with any part of it.
     pub is_whole: bool,
-    /// A transaction may be open that nobody will commit: a new writer ends it, from this moment on.
-    pub to_renew: Option<Instant>,
+    /// Under which ids a transaction may be open that nobody will commit: a new writer ends it, from this moment on.
+    is_stale: [bool; HANDS],
+    renew_at: Instant,
 }
 
 impl Pen {
     pub fn new(guarantee: Guarantee, atomic_log: bool, interval: Duration, min: Duration, now: Instant) -> Self {
         let is_whole = atomic_log || guarantee == Guarantee::ExactlyOnce;
         let policy = CommitPolicy::new(atomic_log, guarantee, interval, min);
-        Pen { guarantee, writer: None, policy, last_commit: now, dirty: false, is_whole, to_renew: None }
+        Pen {
+            guarantee,
+            writer: None,
+            hand: 0,
+            other: None,
+            ending: None,
+            policy,
+            last_commit: now,
+            dirty: false,
+            is_whole,
+            is_stale: [false; HANDS],
+            renew_at: now,
+        }
     }
 
     /// The writer, which is given back when nothing went wrong with it.
     pub fn take(&mut self, log: &dyn Log, marks: &Marks, worker: usize) -> Result<Box<dyn LogWriter>, LogError> {
-        if let Some(writer) = self.writer.take() {
-            return Ok(writer);
+        // What was thrown away must not hold readers up, nor arrive late.
+        self.renew(log, marks, worker)?;
+        match (self.writer.take(), self.guarantee) {
+            (Some(writer), _) => Ok(writer),
+            (None, Guarantee::AtLeastOnce) => log.writer(),
+            (None, Guarantee::ExactlyOnce) => {
+                let mut writer = marks.transactional_writer(log, worker, self.hand)?;
+                self.follow(&mut *writer);
+                Ok(writer)
+            }
         }
-        let made = match self.guarantee {
-            Guarantee::AtLeastOnce => log.writer()?,
-            Guarantee::ExactlyOnce => marks.transactional_writer(log, worker)?,
-        };
-        self.to_renew = None;
-        Ok(made)
     }
 
-    /// Throws the writer away, with what was sent since the last commit.
+    /// The writer's records are to come behind those of the commit that is under way.
+    fn follow(&self, writer: &mut dyn LogWriter) {
+        if let Some(ending) = &self.ending {
+            writer.follow(ending.delivery.clone());
+        }
+    }
+
+    /// Ends what writers that were thrown away may have left open.
+    pub fn renew(&mut self, log: &dyn Log, marks: &Marks, worker: usize) -> Result<(), LogError> {
+        for hand in 0..HANDS {
+            if self.is_stale.get(hand) == Some(&true) {
+                let writer = marks.transactional_writer(log, worker, hand)?;
+                self.take_over(hand, writer);
+            }
+        }
+        Ok(())
+    }
+
+    /// Another writer has an id now. Whether one had it before.
+    pub fn take_over(&mut self, hand: Hand, writer: Box<dyn LogWriter>) -> bool {
+        if let Some(is_stale) = self.is_stale.get_mut(hand) {
+            *is_stale = false;
+        }
+        let place = if hand == self.hand { &mut self.writer } else { &mut self.other };
+        place.replace(writer).is_some()
+    }
+
+    /// Whether a writer that was thrown away may have left something open, and the time has come to look.
+    pub fn is_to_renew(&self, now: Instant) -> bool {
+        self.is_stale.contains(&true) && self.renew_at <= now
+    }
+
+    pub fn renew_later(&mut self, at: Instant) {
+        self.renew_at = at;
+    }
+
+    /// Throws the writer away, with what was sent since the last commit. Nothing is under way.
     pub fn discard(&mut self, now: Instant) {
         self.writer = None;
         if self.guarantee == Guarantee::ExactlyOnce {
-            self.to_renew = Some(now);
+            self.is_stale[self.hand % HANDS] = true;
+            self.renew_at = now;
         }
     }
 
+    /// A commit is under way: the other writer has its turn.
+    pub fn begin(&mut self, ending: InFlight) {
+        self.ending = Some(ending);
+        self.hand = (self.hand + 1) % HANDS;
+        self.writer = self.other.take();
+        if let Some(mut writer) = self.writer.take() {
+            self.follow(&mut *writer);
+            self.writer = Some(writer);
+        }
+    }
+
+    pub fn is_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    /// The tasks of the commit that was under way, and how it ended; `None`: nothing was, or it still is. Where it failed, what
+    /// was sent since has to be discarded, too.
+    pub fn ended(&mut self, waits: bool) -> Option<(Vec<TaskKey>, Result<(), LogError>)> {
+        let result = self.ending.as_mut()?.writer.commit_ended(waits)?;
+        let InFlight { writer, tasks, .. } = self.ending.take()?;
+        match &result {
+            Ok(()) => self.other = Some(writer),
+            Err(_) => self.is_stale[(self.hand + 1) % HANDS] = true,
+        }
+        Some((tasks, result))
+    }
+
+    /// Forgets everything.
+    pub fn put_down(&mut self) {
+        (self.writer, self.other, self.ending, self.dirty, self.is_stale) = (None, None, None, false, [false; HANDS]);
+    }
+
+    /// All writers that are between two commits.
+    pub fn take_all(&mut self) -> impl Iterator<Item = Box<dyn LogWriter>> {
+        [self.writer.take(), self.other.take()].into_iter().flatten()
+    }
+
+    /// Whether a commit may begin, and the time has come.
     pub fn is_due(&self, now: Instant, is_idle: bool) -> bool {
-        self.dirty && self.policy.is_due(now.saturating_duration_since(self.last_commit), is_idle)
+        self.dirty && self.ending.is_none() && self.policy.is_due(now.saturating_duration_since(self.last_commit), is_idle)
     }
 
     /// When an idle worker has to look at it again.
-    pub fn appointment(&self) -> Option<Instant> {
+    pub fn appointment(&self, now: Instant) -> Option<Instant> {
+        if self.ending.is_some() {
+            return Some(now + ENDING_PAUSE);
+        }
         let commit_at = self.dirty.then(|| self.last_commit + self.policy.when_idle.unwrap_or(self.policy.interval));
-        [commit_at, self.to_renew].into_iter().flatten().min()
+        let renew_at = self.is_stale.contains(&true).then_some(self.renew_at);
+        [commit_at, renew_at].into_iter().flatten().min()
     }
 
     /// Kept for a caller that has none.
@@ -109,11 +216,6 @@ impl Pens {
 
     pub fn each(&mut self) -> [&mut Pen; 2] {
         [&mut self.at_least_once, &mut self.exactly_once]
-    }
-
-    /// Those that have something to commit.
-    pub fn dirty(&mut self) -> Vec<Guarantee> {
-        Guarantee::ALL.into_iter().filter(|guarantee| self.of(*guarantee).dirty).collect()
     }
 }
 

@@ -42,6 +42,6 @@ pub(super) fn refill(
         ended.map_err(|error| changelog.refusal(error))?;
     }
     writer.commit(Commit { offsets: Vec::new(), state: StateBatch::default() })?;
-    changelogs.iter_mut().flatten().for_each(Changelog::commit_succeeded);
+    changelogs.iter_mut().flatten().for_each(|changelog| changelog.commit_succeeded(false));
     Ok(())
 }

@@ -262,9 +262,9 @@ impl Runtime {
                 let _ = self.fence.set(reason.clone());
             }
         })?;
-        for (index, writer) in writers {
+        for (index, hand, writer) in writers {
             if let Some(worker) = self.workers.get(index) {
-                let _ = worker.send(Message::Transactions(writer));
+                let _ = worker.send(Message::Transactions(hand, writer));
             }
         }
         Ok(())

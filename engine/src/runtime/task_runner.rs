@@ -15,7 +15,7 @@ use super::input::{Input, Next};
 use super::order::{self, Run};
 use super::pen::Guarantee;
 use super::query_handle::{QueryHandle, TopicReads, WaitNote};
-use crate::log::{LogError, LogWriter, Offset, OutRecord, TopicHandle, TopicPartition};
+use crate::log::{GroupOffsets, LogError, LogWriter, Offset, OutRecord, TopicHandle, TopicPartition};
 use crate::operators::{FatalError, NotYet, TaskGraph, Unread, before_commit, end_chunk, process_from};
 use crate::pace::Halt;
 use crate::processing_log::{ProcessingError, ProcessingErrorKind};
@@ -76,12 +76,16 @@ impl SourceReads {
     }
 }
 
-/// What a commit takes of a task.
+/// What a commit takes of a task. The task may go on meanwhile.
 pub(super) struct Pending {
     /// For each store, what changed.
     pub frozen: Vec<Option<Arc<FrozenOverlay>>>,
     /// The positions that the stores then stand for, in the order of the lanes.
     pub positions: Vec<Offset>,
+    /// What its marks say.
+    pub inputs: GroupOffsets,
+    /// When it began.
+    pub began: Instant,
     /// Marks of it are sent, and may have arrived even where the commit fails.
     pub may_be_marked: bool,
 }
@@ -130,7 +134,7 @@ pub(super) struct Task {
     pub pending: Option<Pending>,
     /// The number of the last commit, or of the last attempt.
     pub commit_number: CommitNumber,
-    /// Whether anything was processed since the last commit.
+    /// Whether anything was processed since the last commit began.
     pub dirty: bool,
     /// It went back behind a commit that may stand in its changelogs as whole: it has to commit where it is now before it
     /// goes on.
@@ -439,6 +443,11 @@ impl Task {
             self.dirty = true;
         }
         Ok(Processed { done, not_yet })
+    }
+
+    /// Whether it did anything that is not committed yet.
+    pub(super) fn has_moved(&self) -> bool {
+        self.dirty || self.pending.is_some()
     }
 
     /// Whether what it does has to be taken back where a commit fails. A push query without topics of its own has nothing

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::commit;
-use super::marks::Marks;
+use super::marks::{Hand, Marks};
 use super::pen::{Fence, Guarantee, Pen, Pens};
 use super::query_handle::{QueryFailure, QueryState};
 use super::schedule::Schedule;
@@ -47,7 +47,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(super) enum Message {
     Add(TaskKey, Box<Task>),
     /// Transactions may be made, by this writer.
-    Transactions(Box<dyn LogWriter>),
+    Transactions(Hand, Box<dyn LogWriter>),
     /// Something has arrived for a task.
     Wake(TaskKey),
     /// Drops a query's tasks after a last commit. Whoever wants to know when it is done holds the other end of their
@@ -176,6 +176,7 @@ impl Worker {
                 return Step::Ended;
             }
         }
+        self.look_at_commits();
         let now = self.clock.instant();
         if self.state.is_behind() || !self.place.tenure.lasts(now) {
             return Step::Idle(now + PAUSE);
@@ -193,7 +194,10 @@ impl Worker {
             return Step::Worked;
         }
         self.renew(now);
-        let appointments = self.pens.each().map(|pen| pen.appointment());
+        // What follows a commit that is under way may be sent by now.
+        let following = self.pens.each().into_iter().filter(|pen| pen.is_ending()).filter_map(|pen| pen.writer.as_mut());
+        following.for_each(|writer| writer.hint_idle());
+        let appointments = self.pens.each().map(|pen| pen.appointment(now));
         let appointments = appointments.into_iter().chain([Some(now + MAX_SLEEP), self.schedule.first_appointment()]);
         Step::Idle(appointments.flatten().min().unwrap_or(now))
     }
@@ -202,15 +206,15 @@ impl Worker {
     fn renew(&mut self, now: Instant) {
         let (log, place, backoff) = (self.log.clone(), &self.place, self.backoff);
         let pen = self.pens.of(Guarantee::ExactlyOnce);
-        if pen.to_renew.is_none_or(|at| at > now) {
+        if !pen.is_to_renew(now) {
             return;
         }
-        match pen.take(&*log, &place.marks, place.index) {
-            Ok(writer) => pen.give_back(writer),
+        match pen.renew(&*log, &place.marks, place.index) {
+            Ok(()) => {}
             Err(LogError::Fenced(reason)) => self.is_fenced(&reason),
             Err(error) => {
                 tracing::debug!(%error, "a transaction that was given up is still open");
-                pen.to_renew = Some(now + backoff.max(MIN_BACKOFF));
+                pen.renew_later(now + backoff.max(MIN_BACKOFF));
             }
         }
     }
@@ -227,10 +231,9 @@ impl Worker {
                 self.tasks.insert(key, *task);
                 self.schedule.wake(key);
             }
-            Message::Transactions(writer) => {
-                let pen = self.pens.of(Guarantee::ExactlyOnce);
-                pen.to_renew = None;
-                if pen.writer.replace(writer).is_some() {
+            Message::Transactions(hand, writer) => {
+                self.settle(Guarantee::ExactlyOnce);
+                if self.pens.of(Guarantee::ExactlyOnce).take_over(hand, writer) {
                     // What was sent by the one before will never be seen.
                     self.roll_back_all(Guarantee::ExactlyOnce, &LogError::Retriable("transactions begin anew".into()));
                 }
@@ -241,9 +244,13 @@ impl Worker {
                 }
             }
             Message::Remove { query } => {
-                for guarantee in self.pens.dirty() {
-                    if self.tasks.values().any(|t| t.id.query == query && t.guarantee == guarantee && t.dirty) {
+                for guarantee in Guarantee::ALL {
+                    let is_one = |task: &Task| task.id.query == query && task.guarantee == guarantee;
+                    if self.tasks.values().any(|task| is_one(task) && task.dirty) {
                         self.commit(guarantee);
+                    }
+                    if self.tasks.values().any(|task| is_one(task) && task.has_moved()) {
+                        self.settle(guarantee);
                     }
                 }
                 self.drop_query(&query);
@@ -256,18 +263,16 @@ impl Worker {
             }
             Message::Commit { done } => {
                 self.commit_what_is_due(true, true);
+                self.settle_all();
                 let _ = done.send(());
             }
             Message::Shutdown { done } => {
                 self.is_ending = true;
                 self.commit_what_is_due(true, true);
+                self.settle_all();
                 points::reach(Point::CloseCommitted);
                 self.tasks.clear();
-                for pen in self.pens.each() {
-                    if let Some(mut writer) = pen.writer.take() {
-                        writer.close();
-                    }
-                }
+                self.pens.each().into_iter().flat_map(Pen::take_all).for_each(|mut writer| writer.close());
                 let _ = done.send(());
                 return true;
             }
@@ -353,8 +358,9 @@ impl Worker {
 
     /// Ends a query because of one of its tasks. Its tasks on other workers see the state and stop.
     fn fail(&mut self, key: TaskKey, failure: impl Into<QueryFailure>) {
+        let Some(guarantee) = self.tasks.get(&key).map(|task| task.guarantee) else { return };
+        self.settle(guarantee);
         let Some(task) = self.tasks.get(&key) else { return };
-        let guarantee = task.guarantee;
         let failure = failure.into();
         tracing::error!(query = %task.id.query, partition = task.id.partition, reason = failure.reason, "query failed");
         let query = task.id.query.clone();
@@ -365,8 +371,9 @@ impl Worker {
 
     /// Takes one task back to its last commit, in the middle of a record; where the writer is whole, all that share it.
     fn go_back(&mut self, key: TaskKey) {
+        let Some(guarantee) = self.tasks.get(&key).map(|task| task.guarantee) else { return };
+        self.settle(guarantee);
         let Some(task) = self.tasks.get_mut(&key) else { return };
-        let guarantee = task.guarantee;
         // Something of the record at hand may have been sent, and kept.
         task.dirty = true;
         let is_bound = task.is_bound_to_commits();
@@ -393,6 +400,7 @@ impl Worker {
     /// go back to it, and a new writer is made for the next turn. `None`: no task was at hand.
     fn panicked(&mut self, guarantee: Guarantee, key: Option<TaskKey>, panic: &(dyn Any + Send)) {
         let failure = QueryFailure::lasting(format!("internal error: {}", panic_text(panic)));
+        self.settle(guarantee);
         self.pens.of(guarantee).discard(self.clock.instant());
         match key {
             Some(key) => self.fail(key, failure),
@@ -401,10 +409,10 @@ impl Worker {
         self.roll_back_all(guarantee, &LogError::Retriable("the writer was lost with a query that failed".into()));
     }
 
-    /// Ends every query that has moved since the last commit.
+    /// Ends every query that has moved since the last commit that succeeded.
     fn fail_all(&mut self, guarantee: Guarantee, failure: &QueryFailure) {
         let moved: Vec<TaskKey> =
-            self.tasks.iter().filter(|(_, task)| task.dirty && task.guarantee == guarantee).map(|(key, _)| *key).collect();
+            self.tasks.iter().filter(|(_, task)| task.has_moved() && task.guarantee == guarantee).map(|(key, _)| *key).collect();
         for key in moved {
             self.fail(key, failure.clone());
         }
@@ -428,9 +436,7 @@ impl Worker {
     /// Forgets what is to be done and what was written.
     fn put_down(&mut self) {
         self.schedule = Schedule::default();
-        for pen in self.pens.each() {
-            (pen.writer, pen.dirty, pen.to_renew) = (None, false, None);
-        }
+        self.pens.each().into_iter().for_each(Pen::put_down);
     }
 
     fn drop_query(&mut self, query: &Arc<str>) {
@@ -443,7 +449,7 @@ impl Worker {
 
     /// Takes every task that has moved back to its last commit. Queries that write what can't be written end.
     fn roll_back_all(&mut self, guarantee: Guarantee, error: &LogError) {
-        let moved = |task: &Task| task.dirty && task.guarantee == guarantee && task.is_bound_to_commits();
+        let moved = |task: &Task| task.has_moved() && task.guarantee == guarantee && task.is_bound_to_commits();
         let keys: Vec<TaskKey> = self.tasks.iter().filter(|(_, task)| moved(task)).map(|(key, _)| *key).collect();
         let gaps = std::mem::replace(&mut self.gaps, self.log.gaps());
         if self.gaps != gaps {

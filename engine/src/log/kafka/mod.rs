@@ -14,10 +14,12 @@ pub mod bare;
 mod claim;
 mod committer;
 mod coordinators;
+
 mod errors;
 mod ffi;
 mod groups;
 mod health;
+mod held;
 mod hub;
 mod kept;
 mod partition;
@@ -30,6 +32,7 @@ mod reports;
 mod rules;
 mod topics;
 mod transaction;
+mod transactional;
 mod upkeep;
 mod writer;
 
@@ -58,12 +61,15 @@ use purge::Purger;
 use reader::KafkaReader;
 use rules::Rules;
 use topics::Topics;
+use transactional::TransactionalWriter;
 use upkeep::Upkeep;
 use writer::KafkaWriter;
 
 /// Takes the state of a commit and makes it durable before it returns (or is known to be able to).
 pub type StateSink = Arc<dyn Fn(StateBatch) -> Result<(), StateError> + Send + Sync>;
 
+/// Transactional ids that are taken at once.
+const TRANSACTIONAL_WRITERS_AT_ONCE: usize = 8;
 /// How long to wait for the cluster's id, seconds.
 const CLUSTER_ID_TIMEOUT_S: u64 = 10;
 
@@ -288,7 +294,23 @@ impl Log for KafkaLog {
 
     fn transactional_writer(&self, id: &TransactionalId) -> Result<Box<dyn LogWriter>, LogError> {
         let (shared, hub, state) = (Arc::clone(&self.shared), Arc::clone(&self.hub), Arc::clone(&self.state));
-        Ok(Box::new(KafkaWriter::transactional(shared, hub, state, id)?))
+        Ok(Box::new(TransactionalWriter::new(shared, hub, state, id)?))
+    }
+
+    fn transactional_writers(&self, ids: &[TransactionalId]) -> Result<Vec<Box<dyn LogWriter>>, LogError> {
+        let mut writers = Vec::with_capacity(ids.len());
+        // A query that starts waits for all of them.
+        for ids in ids.chunks(TRANSACTIONAL_WRITERS_AT_ONCE) {
+            let made: Vec<_> = std::thread::scope(|scope| {
+                let making: Vec<_> = ids.iter().map(|id| scope.spawn(|| self.transactional_writer(id))).collect();
+                let panicked = || Err(LogError::Fatal("making a transactional writer panicked".into()));
+                making.into_iter().map(|made| made.join().unwrap_or_else(|_| panicked())).collect()
+            });
+            for writer in made {
+                writers.push(writer?);
+            }
+        }
+        Ok(writers)
     }
 
     fn outage(&self) -> Option<String> {

@@ -1,6 +1,6 @@
 //! A worker's writer: one idempotent producer for each worker, so that a commit waits for the worker's own records only
 //! and no lock is shared. Partitions are explicit, topic handles cached, successes not reported. One that is to write
-//! transactions (see [`super::transaction`]) begins each with its first record, and never goes on after a failure.
+//! transactions (see [`super::transactional`]) begins each with its first record, and never goes on after a failure.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::rules::{TopicRules, is_about_a_record};
 use super::transaction::Transaction;
 use super::{Shared, StateSink};
 use crate::clock::{Clock, SystemClock};
-use crate::log::{Commit, LogError, LogWriter, Offset, OutRecord, TopicHandle, TopicPartition, TransactionalId};
+use crate::log::{Commit, Delivery, LogError, LogWriter, Offset, OutRecord, TopicHandle, TopicPartition, TransactionalId};
 use crate::points::{self, Point};
 
 /// How long a send waits for room in a full queue, milliseconds. As Java's `max.block.ms`.
@@ -143,13 +143,24 @@ impl KafkaWriter {
         Ok(())
     }
 
+    /// As [`LogWriter::commit`], of a writer of transactions; tells when all is delivered.
+    pub(super) fn commit_transaction(&mut self, commit: Commit, delivery: &Delivery) -> Result<(), LogError> {
+        let remembered = std::mem::take(&mut self.remembered);
+        self.end_transaction(delivery)?;
+        self.finish(commit, &remembered)
+    }
+
     /// Commits the transaction at hand, if there is one.
-    fn end_transaction(&mut self) -> Result<(), LogError> {
-        let Some(transaction) = self.transaction.as_ref().filter(|_| !self.must_begin) else { return Ok(()) };
+    fn end_transaction(&mut self, delivery: &Delivery) -> Result<(), LogError> {
+        let Some(transaction) = self.transaction.as_ref().filter(|_| !self.must_begin) else {
+            delivery.tell(true);
+            return Ok(());
+        };
         let (topic, (key, value)) = (transaction.id().topic, transaction.outcome());
         let record = transaction.outcome_record(&key, &value);
         self.send(topic, record)?;
         self.deliver()?;
+        delivery.tell(true);
         let Some(transaction) = &self.transaction else { return Ok(()) };
         if let Some(producer) = transaction.commit(&self.shared, &self.producer)? {
             self.topics.clear();
@@ -158,6 +169,25 @@ impl KafkaWriter {
         self.must_begin = true;
         self.is_dirty = false;
         self.sent = 0;
+        Ok(())
+    }
+
+    /// What comes behind the records of a commit: state, then the groups' offsets.
+    fn finish(&mut self, commit: Commit, remembered: &HashSet<(Arc<str>, TopicPartition)>) -> Result<(), LogError> {
+        points::log(Point::StateHandOver).map_err(|error| self.behind_the_end(error))?;
+        if !commit.state.is_empty() {
+            (self.state)(commit.state).map_err(|error| LogError::Fatal(error.to_string()))?;
+        }
+        self.has_offsets |= !commit.offsets.is_empty();
+        let is_remembered = |group: &Arc<str>, partition: &TopicPartition| remembered.contains(&(Arc::clone(group), partition.clone()));
+        points::reach(Point::OffsetsBefore);
+        self.shared.committer.commit(commit.offsets, is_remembered);
+        points::reach(Point::OffsetsAfter);
+        let deletions = self.shared.topics.deletions();
+        if deletions != self.deletions {
+            self.deletions = deletions;
+            self.topics.clear();
+        }
         Ok(())
     }
 
@@ -441,26 +471,8 @@ impl LogWriter for KafkaWriter {
 
     fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
         let remembered = std::mem::take(&mut self.remembered);
-        if self.transaction.is_some() {
-            self.end_transaction()?;
-        } else {
-            self.flush()?;
-        }
-        points::log(Point::StateHandOver).map_err(|error| self.behind_the_end(error))?;
-        if !commit.state.is_empty() {
-            (self.state)(commit.state).map_err(|error| LogError::Fatal(error.to_string()))?;
-        }
-        self.has_offsets |= !commit.offsets.is_empty();
-        let is_remembered = |group: &Arc<str>, partition: &TopicPartition| remembered.contains(&(Arc::clone(group), partition.clone()));
-        points::reach(Point::OffsetsBefore);
-        self.shared.committer.commit(commit.offsets, is_remembered);
-        points::reach(Point::OffsetsAfter);
-        let deletions = self.shared.topics.deletions();
-        if deletions != self.deletions {
-            self.deletions = deletions;
-            self.topics.clear();
-        }
-        Ok(())
+        self.flush()?;
+        self.finish(commit, &remembered)
     }
 
     fn verdict(&mut self) -> Option<LogError> {

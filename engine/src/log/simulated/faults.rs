@@ -52,6 +52,10 @@ pub enum Planted {
     Reorder,
     /// Of a transaction, what it wrote to one partition vanishes.
     Torn,
+    /// A transaction is aborted, and its writer is told that it was committed: the next one is, though this one was not.
+    Hidden,
+    /// What a writer sends does not wait for the records that it is to follow.
+    Overtaken,
 }
 
 /// One record in so many is hit by a planted defect.
@@ -209,6 +213,20 @@ impl Faults {
         self.plan.planted == Some(Planted::Torn) && self.rng.random_ratio(1, PLANTED_IN)
     }
 
+    /// Whether a transaction that was aborted is to be taken for committed.
+    pub fn hides(&mut self) -> bool {
+        let hides = self.plan.planted == Some(Planted::Hidden);
+        self.counts.planted += u64::from(hides);
+        hides
+    }
+
+    /// Whether a writer is not to wait for what it follows.
+    pub fn overtakes(&mut self) -> bool {
+        let overtakes = self.plan.planted == Some(Planted::Overtaken);
+        self.counts.planted += u64::from(overtakes);
+        overtakes
+    }
+
     /// Whether the process may die: then what is on its way may arrive in part.
     pub fn may_crash(&self) -> bool {
         self.plan.crash > 0.0
@@ -231,7 +249,8 @@ impl Faults {
 
     /// The planted defect where it is to hit the next record.
     pub fn planted(&mut self) -> Option<Planted> {
-        let planted = self.plan.planted.filter(|planted| *planted != Planted::Torn)?;
+        let of_records = [Planted::Loss, Planted::Duplicate, Planted::Reorder];
+        let planted = self.plan.planted.filter(|planted| of_records.contains(planted))?;
         self.rng.random_ratio(1, PLANTED_IN).then_some(planted)
     }
 

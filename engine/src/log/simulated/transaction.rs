@@ -1,6 +1,6 @@
 //! Transactions of the simulated log: what a writer sent lies in its partitions at once and can be read when the transaction
 //! has ended there, which may be sooner in one partition than in another. Whoever asks for a writer of an id ends what the
-//! one before has left open.
+//! one before has left open. A commit that has begun ends when it is looked at, now or later.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::faults::Outcome;
 use super::topic::TransactionNumber;
 use super::writer::{Pending, is_spared, plant};
 use super::{LogState, ReaderState, Shared, dead, wake};
-use crate::log::{Commit, LogError, LogWriter, OutRecord, TopicHandle, TopicPartition, TransactionalId};
+use crate::log::{Commit, Delivery, LogError, LogWriter, OutRecord, TopicHandle, TopicPartition, TransactionalId};
 
 /// What is said where nobody knows how a transaction ended.
 pub const OUTCOME_UNKNOWN: &str = "simulated fault: outcome of the transaction unknown";
@@ -35,8 +35,8 @@ struct Open {
     partitions: BTreeSet<(u32, i32)>,
 }
 
-#[derive(Clone, Copy)]
 struct Unsettled {
+    id: Arc<str>,
     number: TransactionNumber,
     handle: TopicHandle,
     partition: i32,
@@ -60,13 +60,13 @@ impl LogState {
                 self.transactions.unsettled.push(place);
                 holds_back = true;
             } else {
-                self.settle(place);
+                self.settle(&place);
             }
         }
         holds_back
     }
 
-    fn settle(&mut self, place: Unsettled) {
+    fn settle(&mut self, place: &Unsettled) {
         if let Some(topic) = self.topics.get_mut(place.handle.0 as usize).and_then(Option::as_mut) {
             topic.settle(place.partition, place.number, place.is_committed);
         }
@@ -75,8 +75,16 @@ impl LogState {
     /// Everything that has ended has ended everywhere.
     pub(super) fn settle_all(&mut self) {
         for place in std::mem::take(&mut self.transactions.unsettled) {
-            self.settle(place);
+            self.settle(&place);
         }
+    }
+
+    /// What has ended of an id has ended everywhere.
+    fn settle_id(&mut self, id: &Arc<str>) {
+        let (own, others) = std::mem::take(&mut self.transactions.unsettled).into_iter().partition(|place| place.id == *id);
+        self.transactions.unsettled = others;
+        let own: Vec<Unsettled> = own;
+        own.iter().for_each(|place| self.settle(place));
     }
 
     /// Ends the open transaction of an id; who is to be told.
@@ -90,11 +98,11 @@ impl LogState {
             if is_torn {
                 self.faults.count_planted();
             }
-            let place = Unsettled { number: open.number, handle, partition, is_committed: is_committed && !is_torn };
+            let place = Unsettled { id: id.clone(), number: open.number, handle, partition, is_committed: is_committed && !is_torn };
             if self.faults.delays() {
                 self.transactions.unsettled.push(place);
             } else {
-                self.settle(place);
+                self.settle(&place);
             }
             topics.insert(name);
         }
@@ -111,22 +119,32 @@ pub(super) struct TransactionalWriter {
     pending: Vec<Pending>,
     /// A part of it was lost: the transaction can't be committed.
     is_broken: bool,
+    /// A commit that has begun.
+    ending: Option<(Commit, Delivery)>,
+    /// Until when nothing that was sent arrives.
+    follows: Option<Delivery>,
 }
 
 impl TransactionalWriter {
     /// A new writer of an id, and who is to be told of what it ended.
     pub fn begin(shared: &Arc<Shared>, log: &mut LogState, id: &TransactionalId) -> (Self, Vec<Arc<ReaderState>>) {
         let woken = log.end(&id.name, false);
-        log.settle_all();
+        log.settle_id(&id.name);
         let known = log.transactions.by_id.entry(id.name.clone()).or_default();
         known.epoch += 1;
         let epoch = known.epoch;
-        (TransactionalWriter { shared: shared.clone(), id: id.name.clone(), epoch, pending: Vec::new(), is_broken: false }, woken)
+        let (shared, id) = (shared.clone(), id.name.clone());
+        (TransactionalWriter { shared, id, epoch, pending: Vec::new(), is_broken: false, ending: None, follows: None }, woken)
     }
 
     fn check(&self, log: &LogState) -> Result<(), LogError> {
         let epoch = log.transactions.by_id.get(&self.id).map(|id| id.epoch);
         if epoch == Some(self.epoch) { Ok(()) } else { Err(fenced(&self.id)) }
+    }
+
+    /// Whether what it sends has to wait for another's records.
+    fn is_held(&self) -> bool {
+        self.follows.as_ref().is_some_and(Delivery::is_awaited)
     }
 
     /// Lets the first of what is pending arrive.
@@ -137,8 +155,8 @@ impl TransactionalWriter {
             return Ok(());
         }
         if log.transactions.by_id.get(&self.id).is_none_or(|id| id.open.is_none()) {
-            // The one before has to end everywhere first.
-            log.settle_all();
+            // The one before, of the same id, has to end everywhere first.
+            log.settle_id(&self.id);
             log.transactions.last += 1;
             let open = Open { number: log.transactions.last, ..Open::default() };
             log.transactions.by_id.entry(self.id.clone()).or_default().open = Some(open);
@@ -223,6 +241,9 @@ impl LogWriter for TransactionalWriter {
     }
 
     fn flush(&mut self) -> Result<(), LogError> {
+        if self.is_held() {
+            return Ok(());
+        }
         let shared = self.shared.clone();
         let mut log = shared.state.lock();
         log.alive()?;
@@ -232,6 +253,46 @@ impl LogWriter for TransactionalWriter {
         self.deliver(&mut log, count)?;
         self.is_broken |= fails;
         if fails { Err(LogError::Retriable("simulated fault: flush".into())) } else { Ok(()) }
+    }
+
+    fn follow(&mut self, delivery: Delivery) {
+        self.follows = (!self.shared.state.lock().faults.overtakes()).then_some(delivery);
+    }
+
+    fn begin_commit(&mut self, commit: Commit) -> Result<Delivery, LogError> {
+        self.shared.state.lock().alive()?;
+        let delivery = Delivery::default();
+        self.ending = Some((commit, delivery.clone()));
+        Ok(delivery)
+    }
+
+    fn commit_ended(&mut self, waits: bool) -> Option<Result<(), LogError>> {
+        if !waits && self.shared.state.lock().faults.delays() {
+            return None;
+        }
+        let (commit, delivery) = self.ending.take()?;
+        if delivery.is_awaited() {
+            let delivered = self.flush();
+            delivery.tell(delivered.is_ok());
+            if let Err(error) = delivered {
+                return Some(Err(error));
+            }
+            if !waits && self.shared.state.lock().faults.delays() {
+                self.ending = Some((commit, delivery));
+                return None;
+            }
+        }
+        let result = self.commit(commit);
+        // A defect that must be found: who writes goes on as if nothing had happened.
+        let hides = matches!(result, Err(LogError::Retriable(_))) && self.shared.state.lock().faults.hides();
+        let result = if hides {
+            self.is_broken = false;
+            self.pending.clear();
+            Ok(())
+        } else {
+            result
+        };
+        Some(result)
     }
 
     fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
@@ -251,7 +312,7 @@ impl Drop for TransactionalWriter {
     fn drop(&mut self) {
         let shared = self.shared.clone();
         let mut log = shared.state.lock();
-        if !self.pending.is_empty() && self.check(&log).is_ok() {
+        if !self.pending.is_empty() && !self.is_held() && self.check(&log).is_ok() {
             let part = log.faults.part(self.pending.len());
             let _ = self.deliver(&mut log, part);
         }

@@ -3,12 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
-use super::super::commit::{self, Desk, NotCommitted};
+use super::super::commit::{self, Desk, Done, NotCommitted};
 use super::super::pen::Guarantee;
 use super::super::query_handle::{FailureCause, QueryFailure};
 use super::super::task_runner::{Task, TaskError};
 use super::{PURGE_INTERVAL, TaskKey, Worker};
 use crate::log::LogError;
+use crate::points::{self, Point};
 
 impl Worker {
     /// Commits where the time has come, or all at once; whether there was anything.
@@ -25,8 +26,45 @@ impl Worker {
         any
     }
 
-    /// Commits every task that has moved, of one guarantee. Where it fails, all of them go back to their last commit.
+    /// Looks whether commits that are under way have ended.
+    pub(super) fn look_at_commits(&mut self) {
+        for guarantee in Guarantee::ALL {
+            if self.pens.of(guarantee).is_ending() {
+                self.look_at_commit(guarantee, false);
+            }
+        }
+    }
+
+    /// Waits for the commit that is under way, if there is one: afterwards a task that has moved has moved since the last one.
+    pub(super) fn settle(&mut self, guarantee: Guarantee) {
+        self.look_at_commit(guarantee, true);
+    }
+
+    pub(super) fn settle_all(&mut self) {
+        Guarantee::ALL.into_iter().for_each(|guarantee| self.settle(guarantee));
+    }
+
+    fn look_at_commit(&mut self, guarantee: Guarantee, waits: bool) {
+        let Some((tasks, ended)) = self.pens.of(guarantee).ended(waits) else { return };
+        match ended {
+            Ok(()) => {
+                points::reach(Point::CommitDone);
+                for key in tasks {
+                    if let Some(task) = self.tasks.get_mut(&key) {
+                        commit::succeeded(task, &self.place.marks, self.place.index);
+                    }
+                }
+                points::reach(Point::CommitEnd);
+            }
+            // What came after it goes with it.
+            Err(error) => self.did_not_commit(guarantee, error.into()),
+        }
+    }
+
+    /// Commits every task that has moved, of one guarantee. Where it fails, all of them go back to their last commit. A
+    /// transaction may still be under way afterwards.
     pub(super) fn commit(&mut self, guarantee: Guarantee) {
+        self.settle(guarantee);
         if self.place.is_abandoned.load(Ordering::Acquire) {
             return self.abandon();
         }
@@ -35,6 +73,9 @@ impl Worker {
             return;
         }
         self.pens.of(guarantee).dirty = false;
+        if guarantee == Guarantee::ExactlyOnce && !self.tasks.values().any(|task| task.dirty && task.guarantee == guarantee) {
+            return;
+        }
         if !self.before_commit(guarantee) {
             return;
         }
@@ -49,9 +90,10 @@ impl Worker {
         let mut moved: Vec<(TaskKey, &mut Task)> =
             self.tasks.iter_mut().filter(|(_, task)| task.dirty && task.guarantee == guarantee).map(|(key, task)| (*key, task)).collect();
         match catch_unwind(AssertUnwindSafe(|| commit::commit(writer, &desk, &mut moved, &mut at_hand))) {
-            Ok(Ok(committed)) => {
-                self.pens.of(guarantee).give_back(committed.writer);
-                for (key, reason) in committed.refused {
+            Ok(Ok(Done::InFlight(ending))) => self.pens.of(guarantee).begin(ending),
+            Ok(Ok(Done::Committed { writer, refused })) => {
+                self.pens.of(guarantee).give_back(writer);
+                for (key, reason) in refused {
                     self.fail(key, reason);
                 }
             }
