@@ -125,7 +125,12 @@ impl PgError {
         let (message, hint) = quoted(rest);
         let code = if message.starts_with("Syntax Error") { SYNTAX_ERROR } else { code_of(code, &message) };
         let message = message.strip_prefix("Syntax Error\n").unwrap_or(&message).trim().to_owned();
-        PgError { hint, at: place, ..Self::new(code, message) }
+        match message.rsplit_once('\n') {
+            Some((first, meant)) if hint.is_none() && meant.starts_with("Did you mean") => {
+                PgError { hint: Some(meant.to_owned()), at: place, ..Self::new(code, first) }
+            }
+            _ => PgError { hint, at: place, ..Self::new(code, message) },
+        }
     }
 }
 

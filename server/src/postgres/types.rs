@@ -308,7 +308,7 @@ mod tests {
         assert_eq!(text(&Value::bytes(vec![0, 255]), &SqlType::Bytes), "\\x00ff");
         assert_eq!(text(&Value::Time(3_723_450), &SqlType::Time), "01:02:03.45");
         assert_eq!(text(&Value::Timestamp(-1), &SqlType::Timestamp), "1969-12-31 23:59:59.999");
-        assert_eq!(text(&Value::Date(-719_529), &SqlType::Date), "0001-12-31 BC");
+        assert_eq!(text(&Value::Date(-719_528), &SqlType::Date), "0001-01-01 BC");
         let texts = SqlType::array(SqlType::String);
         let items = ["a", "b c", "", "nUll", "\"", "\\"].map(Value::string).into_iter().chain([Value::Null]).collect();
         assert_eq!(text(&Value::array(items), &texts), r#"{a,"b c","","nUll","\"","\\",NULL}"#);
