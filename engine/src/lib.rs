@@ -7,6 +7,7 @@ pub mod engine;
 pub mod expr;
 pub mod formats;
 pub mod functions;
+pub mod letters;
 pub mod live;
 pub mod log;
 pub mod operators;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::formats::Carried;
+use crate::letters::{Letter, LetterKind, Pouch};
 use crate::log::{Batch, LogError, LogWriter, OutRecord, TopicHandle};
 use crate::operators::{FatalError, Origins};
 use crate::pace::{Halt, Pace};
@@ -42,8 +43,11 @@ pub struct TaskCounts {
     pub rows_out: u64,
     /// Bytes of the keys and values of records written to sinks.
     pub bytes_out: u64,
-    /// Rows that came too late for a window; they stand among the errors as well, being reported.
-    pub late: u64,
+    /// Records that were left out, or of which something was, by [`LetterKind`]; rows that are late count for each window that
+    /// they came too late for.
+    pub left_out: [u64; LetterKind::ALL.len()],
+    /// Letters that were written of them.
+    pub letters: u64,
     /// Records and expressions that failed, by [`ProcessingErrorKind`].
     pub errors: [u64; ProcessingErrorKind::ALL.len()],
 }
@@ -72,6 +76,12 @@ pub struct TaskContext {
     pub send_failure: Option<LogError>,
     /// The batch of the record at hand, and its index there, where rows may ask for its headers.
     pub record: Option<(Arc<dyn Batch>, usize)>,
+    /// Which of the task's inputs it came from.
+    pub(crate) lane: usize,
+    /// Where the letters of bad records go, if anywhere.
+    pub(crate) pouch: Option<Box<Pouch>>,
+    /// The letter that brought the record at hand, where it is one that is tried again.
+    pub(crate) tried: Option<Box<Letter>>,
     /// What goes from the record at hand into the sink's records as it stands.
     pub carried: Carried,
     /// Row buffers that are free to be used again.
@@ -110,6 +120,9 @@ impl TaskContext {
             arrival: 0,
             send_failure: None,
             record: None,
+            lane: 0,
+            pouch: None,
+            tried: None,
             carried: Carried::default(),
             buffers: RowBuffers::default(),
             pace: Pace::default(),
@@ -209,12 +222,56 @@ impl TaskContext {
         self.reports_rows
     }
 
-    /// Reports a record or an expression that failed; the query goes on.
+    /// Reports a record or an expression that failed; the query goes on. The record at hand, if any, has its letter.
     pub fn report(&mut self, error: ProcessingError) {
+        self.report_as(LetterKind::of(error.kind), error);
+    }
+
+    /// As [`Self::report`], where more is known than the processing log has words for.
+    pub fn report_as(&mut self, kind: LetterKind, error: ProcessingError) {
+        self.write_letter(kind, error.target, || match error.cause.last() {
+            Some(cause) if !error.message.contains(cause.as_str()) => format!("{}: {cause}", error.message),
+            _ => error.message.clone(),
+        });
+        self.report_part(kind, error);
+    }
+
+    /// Reports that a part of what comes of a record is left out, and the record is not lost by it: it has no letter.
+    pub fn report_part(&mut self, kind: LetterKind, error: ProcessingError) {
+        self.count_left_out(kind);
         if let Some(count) = self.counts.errors.get_mut(error.kind as usize) {
             *count += 1;
         }
         self.processing_log.report(error);
+    }
+
+    /// A record is left out as its query says, which the processing log does not tell: it is counted, and has its letter.
+    #[cold]
+    pub fn leave_out_record(&mut self, kind: LetterKind, reason: &'static str) {
+        self.count_left_out(kind);
+        self.write_letter(kind, None, || reason.to_owned());
+    }
+
+    fn count_left_out(&mut self, kind: LetterKind) {
+        if let Some(count) = self.counts.left_out.get_mut(kind as usize) {
+            *count += 1;
+        }
+    }
+
+    /// Writes the letter of the record at hand, where there is one and letters of this kind are wanted. Where the log refuses,
+    /// the chunk fails once it is looked at.
+    #[cold]
+    fn write_letter(&mut self, kind: LetterKind, part: Option<&'static str>, reason: impl FnOnce() -> String) {
+        let Some(pouch) = self.pouch.as_mut().filter(|pouch| pouch.kinds.contains(kind)) else { return };
+        let (Some((batch, index)), Some(writer)) = (&self.record, &mut self.writer) else { return };
+        let record = batch.record(*index);
+        let now_ms = self.clock.now_ms();
+        let why = (kind, part, reason());
+        let mut headers = || batch.headers(*index);
+        match pouch.write(&mut **writer, (self.lane, record, &mut headers), self.tried.as_deref(), why, now_ms) {
+            Ok(written) => self.counts.letters += u64::from(written),
+            Err(error) => self.send_failure = Some(error),
+        }
     }
 
     /// Tells of a record that was taken, but perhaps not as it was meant.

@@ -33,6 +33,7 @@ pub fn describe(entity: &Json) -> Vec<Block> {
         "connector_plugins_list" => {
             vec![list(&entity["connectorsPlugins"], &[("Class", "className"), ("Type", "type"), ("Version", "version")])]
         }
+        "dead_letters" => vec![dead_letters(&entity["letters"])],
         "connector_description" => connector(entity),
         _ => vec![said(serde_json::to_string_pretty(entity).unwrap_or_default())],
     };
@@ -135,6 +136,15 @@ fn queries(queries: &Json) -> Vec<Block> {
         blocks.extend(errors.map(|error| said(format!("{} failed: {}", text(&query["id"]), text(&error["errorMessage"])))));
     }
     blocks
+}
+
+fn dead_letters(letters: &Json) -> Block {
+    let place = |letter: &Json| format!("{}:{}:{}", text(&letter["topic"]), text(&letter["partition"]), text(&letter["offset"]));
+    let rows = array(letters).iter().map(|letter| {
+        let field = |name: &str| text(&letter[name]);
+        row([field("queryId"), place(letter), field("kind"), field("reason"), field("key"), field("value")])
+    });
+    Block::Table(Table::new(&["Query", "Record", "Kind", "Reason", "Key", "Value"], rows))
 }
 
 fn types(types: &Json) -> Block {

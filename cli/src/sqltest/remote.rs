@@ -214,7 +214,7 @@ impl Stage for Remote {
             Statement::CreateConnector { .. } | Statement::DropConnector { .. } | Statement::DescribeConnector { .. } => {
                 return Err("A test has no Kafka Connect: insert what the connector would bring with INSERT INTO … VALUES".to_owned());
             }
-            Statement::Terminate { .. } | Statement::Pause { .. } | Statement::Resume { .. } => {
+            Statement::Terminate { .. } | Statement::Pause { .. } | Statement::Resume { .. } | Statement::ReplayDeadLetters { .. } => {
                 return Err(
                     "On a server, a test can't know the ids of its queries: TERMINATE, PAUSE and RESUME work without --server".to_owned()
                 );

@@ -9,6 +9,7 @@ use super::infer;
 use super::properties::{self, Clause, WithClause};
 use super::sink;
 use crate::catalog::{Catalog, CleanupPolicy, HeaderColumn, Source, SourceKind, WindowType, already_exists};
+use crate::letters;
 use crate::plan::{TopicFormat, WindowedKey};
 use crate::types::{Column, Schema, SqlType, is_pseudo_column};
 
@@ -284,11 +285,19 @@ impl Declaration<'_, '_> {
         if !self.ctx.flag(property::HEADERS, true) {
             self.add(format!("Cannot create column `{}`: header columns are disabled by {}.", column.name, property::HEADERS));
         }
-        if column.sql_type != wanted {
+        // What the server itself writes into headers is text whose type is known.
+        let is_known = key.and_then(|key| letters::header_type(key)).is_some_and(|known| *known == column.sql_type);
+        if column.sql_type != wanted && !is_known {
             let message = format!("Invalid type for {what} column: expected {wanted}, got {}.", column.sql_type);
             self.problems.add(Problem::new(message).at(definition.name.span));
         }
-        let clash = headers.iter().find(|h| h.key.is_none() || key.is_none() || h.key.as_ref() == key);
+        let is_letters = |key: Option<&String>| key.is_some_and(|key| letters::header_type(key).is_some());
+        // Letters have their own headers beside those of the record.
+        let clash = headers.iter().find(|h| match (h.key.as_ref(), key) {
+            (None, None) => true,
+            (None, other) | (other, None) => !is_letters(other),
+            (Some(one), Some(other)) => one == other,
+        });
         if let Some(clash) = clash {
             let taken = clash.key.as_ref().map_or("HEADERS".to_string(), |k| format!("HEADER('{k}')"));
             self.problems.add(Problem::new(format!("Schema already contains a {taken} column.")).at(definition.name.span));

@@ -19,6 +19,7 @@ mod json_row;
 mod leftovers;
 #[cfg(test)]
 mod leftovers_tests;
+mod letters;
 mod open;
 mod persistent;
 mod pull;
@@ -28,6 +29,7 @@ mod push_row;
 mod push_snapshot;
 mod queries;
 mod readonly;
+mod replay;
 mod settle;
 pub(crate) mod stream_scan;
 mod supervise;
@@ -44,6 +46,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::analyze::{AnalysisContext, AnalysisError, TopicInfo};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
+use crate::letters::{Kinds, LETTER_STREAM, LetterBox};
 use crate::log::{Claim, Log, LogError, OffsetSpec};
 use crate::plan::TopicFormat;
 use crate::points::{self, Point};
@@ -66,6 +69,7 @@ pub use pull_rows::{PullResult, PullRows};
 pub use push::PushQuery;
 pub use push_row::PushRow;
 pub use queries::{PersistentQuery, PushQueryInfo, QueryKind, QueryRegistry};
+pub use replay::{FoundLetter, Replayed};
 pub use supervise::Backoff;
 
 /// A running engine. Cheap to share; [`Engine::shutdown`] ends it cleanly.
@@ -87,6 +91,8 @@ pub struct Engine {
     /// Commands that were carried out; read without the lock, which a statement may hold for as long as the log is away.
     carried_out: AtomicUsize,
     inserts: insert::Inserter,
+    /// Held while dead letters are sent through a query again.
+    replays: Mutex<()>,
     supervisor: supervise::Supervisor,
     /// Says whether another server runs the service.
     claim: Box<dyn Claim>,
@@ -139,6 +145,14 @@ impl SessionProperties {
     /// What a query is promised of its output: `processing.guarantee`, at least once by default.
     pub fn guarantee(&self) -> Guarantee {
         self.get("processing.guarantee").and_then(Guarantee::named).unwrap_or_default()
+    }
+
+    /// Where the records go that a query can't decode or process: `ksql.dead.letter.topic`, and which by
+    /// `ksql.dead.letter.kinds`; `None`: they are counted only.
+    pub fn letter_box(&self) -> Option<LetterBox> {
+        let topic = self.get("dead.letter.topic").map(str::trim).filter(|topic| !topic.is_empty())?;
+        let kinds = self.get("dead.letter.kinds").map_or(Ok(Kinds::default()), Kinds::parse).unwrap_or_default();
+        Some(LetterBox { topic: topic.to_owned(), kinds })
     }
 
     /// Where a query without committed offsets begins: `auto.offset.reset`, `latest` by default.
@@ -285,8 +299,8 @@ impl Engine {
         }
     }
 
-    /// The statements that the command log holds, first to last, in their authors' words; but for the one that declares the
-    /// stream over the processing log.
+    /// The statements that the command log holds, first to last, in their authors' words; but for those that declare the
+    /// streams over the processing log and the dead letters.
     ///
     /// # Errors
     /// The log is away.
@@ -294,7 +308,12 @@ impl Engine {
         let past = self.commands.lock().log.past()?;
         let stream = self.config.processing_log_stream.as_ref();
         let skipped = usize::from(past.first().is_some_and(|first| first.declares.is_some() && first.declares.as_ref() == stream));
-        Ok(past.into_iter().skip(skipped).map(|statement| statement.given).collect())
+        Ok(past
+            .into_iter()
+            .skip(skipped)
+            .filter(|statement| statement.declares.as_deref() != Some(LETTER_STREAM))
+            .map(|statement| statement.given)
+            .collect())
     }
 
     /// What is wrong with the command log, what that means and the way out; `None`: nothing. Statements that change something are

@@ -136,6 +136,7 @@ impl Engine {
             carried_out: AtomicUsize::new(command_log.count()),
             command_problem: Mutex::new(command_log.problem()),
             commands: Mutex::new(CommandState { log: command_log, given: String::new(), deleted: None }),
+            replays: Mutex::default(),
             supervisor: Supervisor::default(),
             claim,
             deposed: OnceLock::new(),
@@ -146,6 +147,7 @@ impl Engine {
         points::reach(Point::OpenReplayed);
         engine.clear_leftovers();
         engine.declare_processing_log()?;
+        engine.declare_letters()?;
         let supervised = engine.supervisor.start(Arc::downgrade(&engine));
         supervised.map_err(|e| EngineError::internal(format!("a thread for supervision: {e}")))?;
         Ok(engine)

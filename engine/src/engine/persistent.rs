@@ -96,7 +96,8 @@ impl Engine {
             upgrade::take_over(&old.plan, &mut plan);
         }
         crate::runtime::check_start(&plan, session.offset_reset())?;
-        self.check_rights(&topics_of(&plan.sources, catalog), std::slice::from_ref(&source.format.topic))?;
+        let written: Vec<String> = [source.format.topic.clone()].into_iter().chain(self.check_letters(session)?).collect();
+        self.check_rights(&topics_of(&plan.sources, catalog), &written)?;
         register_plan(&mut plan, registry)?;
         Ok(PlannedAs { id, plan, source, action, replaces, warnings })
     }
@@ -146,7 +147,8 @@ impl Engine {
         self.check_query_limit()?;
         crate::runtime::check_start(&planned.plan, session.offset_reset())?;
         let written = catalog.source(&insert.target.name).map(|target| target.format.topic.clone());
-        self.check_rights(&topics_of(&planned.plan.sources, catalog), written.as_slice())?;
+        let written: Vec<String> = written.into_iter().chain(self.check_letters(session)?).collect();
+        self.check_rights(&topics_of(&planned.plan.sources, catalog), &written)?;
         register_plan(&mut planned.plan, registry)?;
         Ok(planned)
     }
@@ -197,7 +199,7 @@ impl Engine {
     }
 
     /// The query of that id, or all.
-    fn named(&self, id: Option<&Ident>) -> Result<Vec<String>, EngineError> {
+    pub(super) fn named(&self, id: Option<&Ident>) -> Result<Vec<String>, EngineError> {
         match id {
             None => Ok(self.queries.persistent().iter().map(|q| q.id.clone()).collect()),
             Some(id) => {

@@ -22,7 +22,7 @@ use crate::state::StateBatch;
 pub use delivery::Delivery;
 pub use identity::{TopicId, TopicIdentity};
 pub use transaction::TransactionalId;
-pub use whole::read_whole;
+pub use whole::{read_batches, read_whole};
 
 /// Index of a partition within its topic.
 pub type PartitionId = i32;

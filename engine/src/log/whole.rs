@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Log, LogError, Offset, OffsetSpec, RecordRef, Subscription, TopicPartition};
+use super::{Batch, Log, LogError, Offset, OffsetSpec, RecordRef, Subscription, TopicPartition};
 
 /// Bytes that may wait unread.
 const MAX_BUFFERED_BYTES: usize = 16 << 20;
@@ -21,6 +21,20 @@ pub fn read_whole(
     from: Offset,
     timeout: Duration,
     visit: &mut dyn FnMut(RecordRef<'_>),
+) -> Result<Offset, LogError> {
+    read_batches(log, partition, from, timeout, &mut |batch, index| visit(batch.record(index)))
+}
+
+/// As [`read_whole`], for those who want headers: each record as its batch and its index there.
+///
+/// # Errors
+/// As for [`read_whole`].
+pub fn read_batches(
+    log: &dyn Log,
+    partition: &TopicPartition,
+    from: Offset,
+    timeout: Duration,
+    visit: &mut dyn FnMut(&dyn Batch, usize),
 ) -> Result<Offset, LogError> {
     let bound = |spec| Ok::<_, LogError>(log.offsets(std::slice::from_ref(partition), spec)?.first().copied().unwrap_or_default());
     let end = bound(OffsetSpec::Latest)?;
@@ -40,7 +54,7 @@ pub fn read_whole(
                 for index in arrived.first..arrived.batch.len() {
                     let record = arrived.batch.record(index);
                     position = Offset(record.offset.0.saturating_add(1));
-                    visit(record);
+                    visit(&*arrived.batch, index);
                 }
             }
             // The rest is never handed out.

@@ -32,7 +32,7 @@ use crate::plan::{AggregateStep, NamedExpr, QueryPlan, Repartition, SourceStep, 
 use crate::profile::Measured;
 use crate::state::{StoreKind, StoreSpec};
 use crate::task::StoreIndex;
-use crate::types::Column;
+use crate::types::{Column, SqlType};
 
 /// The property that makes a record without a valid time end its query.
 const THROW_ON_INVALID_TIME: &str = "ksql.timestamp.throw.on.invalid";
@@ -383,7 +383,8 @@ impl Builder<'_> {
             let is_key = slot < step.schema.key.len();
             let is_time = source.timestamp.as_ref().is_some_and(|t| t.column == column.name);
             if let (Some((_, key)), false) = (header, is_key) {
-                headers.push(HeaderSlot { slot, key: key.clone() });
+                let is_typed = key.is_some() && column.sql_type != SqlType::Bytes;
+                headers.push(HeaderSlot { slot, key: key.clone(), text_of: is_typed.then(|| column.sql_type.clone()) });
                 uses.push(SlotUse::Absent);
             } else if let (Some(number), false) = (self.carried(&column.name), is_key || is_table) {
                 uses.push(SlotUse::Carried(number));

@@ -7,6 +7,7 @@ use super::FatalError;
 use crate::expr::{self, Compiled, Env, Scope};
 use crate::formats::write_json;
 use crate::functions::EvalError;
+use crate::letters::LetterKind;
 use crate::plan::{NamedExpr, Step};
 use crate::processing_log::{ProcessingError, ProcessingErrorKind};
 use crate::row::RowMeta;
@@ -42,9 +43,28 @@ impl Origin {
     /// As [`Origin::report`], with the row where the configuration allows that.
     #[cold]
     pub fn report_row(&self, cx: &mut TaskContext, values: &[Value], meta: &RowMeta, message: String, cause: &str) {
+        let error = self.error(cx, values, meta, message, cause);
+        cx.report(error);
+    }
+
+    /// Reports a row that has no key where one is needed.
+    #[cold]
+    pub fn report_null_key(&self, cx: &mut TaskContext, values: &[Value], meta: &RowMeta, message: String) {
+        let error = self.error(cx, values, meta, message, "");
+        cx.report_as(LetterKind::NullKey, error);
+    }
+
+    /// Reports a window that a row came too late for; `is_lost`: there is no other that takes it.
+    #[cold]
+    pub fn report_late(&self, cx: &mut TaskContext, meta: &RowMeta, message: String, is_lost: bool) {
+        let error = self.error(cx, &[], meta, message, "");
+        if is_lost { cx.report_as(LetterKind::Late, error) } else { cx.report_part(LetterKind::Late, error) }
+    }
+
+    fn error(&self, cx: &TaskContext, values: &[Value], meta: &RowMeta, message: String, cause: &str) -> ProcessingError {
         let columns = self.columns.as_deref().filter(|c| c.width() == values.len() && cx.reports_rows());
         let record = columns.map(|columns| row_text(values, meta, columns));
-        cx.report(ProcessingError {
+        ProcessingError {
             kind: ProcessingErrorKind::RecordProcessing,
             query_id: self.query.clone(),
             step: self.step.clone(),
@@ -55,7 +75,7 @@ impl Origin {
             partition: meta.partition,
             offset: meta.offset,
             record,
-        });
+        }
     }
 }
 

@@ -29,7 +29,7 @@ impl GroupBy {
         }
         if let Some(index) = values.iter().position(Value::is_null) {
             let message = format!("Group-by column with index {index} resolved to null. The source row will be excluded from the table.");
-            self.origin.report_row(cx, input, meta, message, "");
+            self.origin.report_null_key(cx, input, meta, message);
             return None;
         }
         self.values.append_moving(input, 0, meta, cx, &mut values);

@@ -42,7 +42,7 @@ use crate::task::TaskContext;
 pub use builder::{
     BuildEnv, Collector, NotYet, ReadResult, RecordClock, RecordReader, SinkSpec, SourceSpec, TaskGraph, TaskSpec, Unread, build, split,
 };
-pub use origin::Origins;
+pub use origin::{Origins, without_origin};
 pub use source::header_value;
 
 /// Which input of an operator a row arrives at: joins have two.

@@ -123,6 +123,11 @@ fn take_number(bytes: &mut &[u8]) -> Option<u64> {
     Some(number)
 }
 
+/// A value of a repartition topic as its writer meant it.
+pub fn without_origin(value: Option<&[u8]>) -> Option<&[u8]> {
+    Origin::split(value).0
+}
+
 /// What a task knows of origins: that of the record at hand, for what it writes, and the highest of what it has read.
 #[derive(Debug, Clone, Default)]
 pub struct Origins {

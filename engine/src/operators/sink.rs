@@ -9,6 +9,7 @@ use super::exprs::Origin;
 use super::{FatalError, Operator, Output, Port};
 use crate::formats::TimestampExtractor;
 use crate::formats::topic::TopicWriter;
+use crate::letters::LetterKind;
 use crate::log::{OutRecord, TopicHandle, partition_for};
 use crate::processing_log::{ProcessingError, ProcessingErrorKind};
 use crate::row::Row;
@@ -25,6 +26,7 @@ pub(super) struct Sink {
 impl Operator for Sink {
     fn process(&mut self, _port: Port, row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
         if self.is_table && !row.meta.has_key {
+            out.cx.leave_out_record(LetterKind::NullKey, "a row of a table needs a key");
             return Ok(());
         }
         let timestamp = match &self.timestamp {

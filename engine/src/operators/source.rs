@@ -8,11 +8,12 @@ use std::sync::Arc;
 use super::{FatalError, NotYet, ReadResult, RecordReader, Unread};
 use crate::formats::topic::{ReadError, RecordPart, TopicReader};
 use crate::formats::{Carried, TimestampExtractor, take_warnings};
+use crate::letters::{self, LetterKind};
 use crate::log::RecordRef;
 use crate::processing_log::{ProcessingError, ProcessingErrorKind};
 use crate::row::{Header, Headers, Row};
 use crate::task::{TaskContext, arrival_of};
-use crate::types::{Value, text};
+use crate::types::{SqlType, Value, text};
 
 /// What the record says besides its key and value.
 pub(super) fn fill_meta(row: &mut Row, record: RecordRef<'_>, partition: i32, cx: &mut TaskContext) {
@@ -108,6 +109,17 @@ pub(super) struct HeaderSlot {
     pub slot: usize,
     /// The header's key; `None` for a column of all headers.
     pub key: Option<String>,
+    /// What its text stands for, where the column is more than bytes.
+    pub text_of: Option<SqlType>,
+}
+
+impl HeaderSlot {
+    fn value(&self, headers: &[Header]) -> Value {
+        match (&self.key, &self.text_of) {
+            (Some(key), Some(sql_type)) => letters::typed(key, sql_type, headers),
+            (key, _) => header_value(key.as_deref(), headers),
+        }
+    }
 }
 
 /// Decodes the records of a stream's or table's topic.
@@ -141,6 +153,7 @@ impl RecordReader for SourceReader {
             return self.errors.report(cx, &error, record, partition);
         }
         if self.is_table && !row.meta.has_key {
+            cx.leave_out_record(LetterKind::NullKey, "a row of a table needs a key");
             cx.recycle(row);
             return Ok(None);
         }
@@ -168,7 +181,7 @@ impl RecordReader for SourceReader {
             let found = cx.headers(&headers);
             for column in &self.headers {
                 if let Some(slot) = row.values.get_mut(column.slot) {
-                    *slot = header_value(column.key.as_deref(), &found);
+                    *slot = column.value(&found);
                 }
             }
         }

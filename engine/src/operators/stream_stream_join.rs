@@ -17,6 +17,7 @@ use super::exprs::Origin;
 use super::table_lookup::{Side, joined};
 use super::time_queue::TimeQueue;
 use super::{FatalError, Operator, Output, Port, times};
+use crate::letters::LetterKind;
 use crate::plan::JoinKind;
 use crate::row::{Row, RowMeta, Window};
 use crate::task::StoreIndex;
@@ -166,6 +167,8 @@ impl Operator for StreamStreamJoin {
         if !row.meta.has_key {
             if self.keeps(from_left) {
                 self.emit(from_left, &row.values, None, row.meta.clone(), out)?;
+            } else {
+                out.cx.leave_out_record(LetterKind::NullKey, "the row has no key to be joined by");
             }
             out.cx.recycle(row);
             return Ok(());

@@ -6,6 +6,7 @@
 
 use super::table_lookup::{Side, TableLookup, joined_moving};
 use super::{FatalError, Operator, Output, Port};
+use crate::letters::LetterKind;
 use crate::row::Row;
 use crate::types::codec;
 
@@ -37,6 +38,8 @@ impl Operator for StreamTableJoin {
             self.key.clear();
             codec::encode_key(&row.values[..self.key_width], &mut self.key);
             is_match = self.table.read(&self.key, &mut out.cx.stores, &mut self.matched)?;
+        } else if !self.outer {
+            out.cx.leave_out_record(LetterKind::NullKey, "the row has no key to be joined by");
         }
         if !is_match && !self.outer {
             out.cx.recycle(row);

@@ -4,8 +4,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::lab::Lab;
+use super::StartQuery;
+use super::lab::{Lab, start};
 use crate::formats::{SchemaShape, TopicWriter, by_name};
+use crate::letters::{Kinds, LetterBox};
 use crate::plan::{FormatSpec, SchemaSpec, TopicFormat, WriteSchema};
 use crate::registry::{MemoryRegistry, SchemaId, SchemaRegistry};
 use crate::row::{Row, RowMeta};
@@ -108,14 +110,17 @@ fn good_records_come_out_and_bad_ones_are_counted() {
                  M MAP<STRING, BOOLEAN>, T TIMESTAMP, F DOUBLE) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='{format}');
              CREATE STREAM O WITH (VALUE_FORMAT='JSON') AS SELECT * FROM S;"
         ));
-        let query = lab.start(&query);
+        let letters = Some(LetterBox { topic: "dead".into(), kinds: Kinds::default() });
+        let query = lab.runtime.start_query(StartQuery { letters, ..start(&query, None) }).unwrap();
         let mut random = Random(0x9e37_79b9_7f4a_7c15);
-        let mut expected = Vec::new();
+        let (mut expected, mut hostile) = (Vec::new(), HashSet::new());
         for index in 0..records {
             let row = row(index, format != "PROTOBUF");
             let payload = good.write(&row).unwrap().value.unwrap().to_vec();
             expected.push(String::from_utf8(json.write(&row).unwrap().value.unwrap().to_vec()).unwrap());
-            lab.append_avro("s", "k", 1, random.mutated(&payload));
+            let mutated = random.mutated(&payload);
+            hostile.insert(mutated.clone());
+            lab.append_avro("s", "k", 1, mutated);
             lab.append_avro("s", "k", 1, payload);
             if index % BATCH == BATCH - 1 {
                 lab.work();
@@ -128,6 +133,10 @@ fn good_records_come_out_and_bad_ones_are_counted() {
         assert_eq!(values.len() as u64 + bad, all as u64, "{format}: each record comes out or is counted");
         // Some edits make another good record; most don't.
         assert!(bad > records as u64 / 4, "{format}: {bad} bad records");
+        // Each of these, and nothing else, is a letter, with the very bytes.
+        let letters = lab.log.records("dead").unwrap().concat();
+        assert_eq!(letters.len() as u64, bad, "{format}");
+        assert!(letters.iter().all(|letter| letter.value.as_ref().is_some_and(|value| hostile.contains(value))), "{format}");
         let out: HashSet<&str> = values.iter().map(String::as_str).collect();
         let lost = expected.iter().filter(|line| !out.contains(line.as_str())).count();
         assert_eq!(lost, 0, "{format}: good records are lost");

@@ -26,6 +26,9 @@ mod input_tests;
 mod join_tests;
 #[cfg(test)]
 mod lab;
+mod letters;
+#[cfg(test)]
+mod letters_tests;
 mod marks;
 #[cfg(test)]
 mod not_yet_tests;
@@ -33,6 +36,7 @@ mod order;
 mod pen;
 mod query_handle;
 mod refill;
+mod replayed;
 mod restore;
 mod restorers;
 #[cfg(test)]
@@ -406,6 +410,7 @@ impl Runtime {
                 }
             }
         }
+        self.forget_replays(query);
         self.marks.forget(&*self.parts.log, query, self.parts.clock.now_ms());
         // What is remembered of them is how the next start finds them.
         if !remains && let Err(error) = identity::forget_topics(&self.parts.state, query) {
@@ -443,6 +448,11 @@ impl Runtime {
     /// The consumer group of a query.
     pub fn group(&self, query: &str) -> String {
         format!("{}query_{query}", self.config.internal_prefix)
+    }
+
+    /// The topic by which dead letters go through a query again.
+    pub fn replay_topic(&self, query: &str) -> String {
+        replayed::replay_topic(&self.group(query))
     }
 
     /// Commits everything now; returns when it is done. False: a worker is busy with something else for so long that nobody

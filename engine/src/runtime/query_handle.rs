@@ -9,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::restore::{Progress, RestoreState};
 use super::work::Work;
+use crate::letters::LetterKind;
 use crate::processing_log::ProcessingErrorKind;
 use crate::task::TaskCounts;
 
@@ -82,8 +83,10 @@ pub struct QueryMetrics {
     pub records_out: AtomicU64,
     /// Of keys and values that were written to the sink.
     pub bytes_out: AtomicU64,
-    /// Rows that came too late for a window.
-    pub late: AtomicU64,
+    /// Records that were left out, or of which something was, by [`LetterKind`].
+    left_out: [AtomicU64; LetterKind::ALL.len()],
+    /// Letters that were written of them.
+    pub letters: AtomicU64,
     /// By [`ProcessingErrorKind`].
     failures: [AtomicU64; ProcessingErrorKind::ALL.len()],
     /// Commits of its tasks.
@@ -135,6 +138,16 @@ impl QueryMetrics {
         self.failures.get(kind as usize).map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
+    /// Records that were left out for one reason.
+    pub fn left_out(&self, kind: LetterKind) -> u64 {
+        self.left_out.get(kind as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// Rows that came too late for a window.
+    pub fn late(&self) -> u64 {
+        self.left_out(LetterKind::Late)
+    }
+
     /// Adds what a task has done since it was last asked.
     pub(super) fn add(&self, before: &TaskCounts, now: &TaskCounts) {
         if before == now {
@@ -147,7 +160,10 @@ impl QueryMetrics {
         };
         raise(&self.records_out, before.rows_out, now.rows_out);
         raise(&self.bytes_out, before.bytes_out, now.bytes_out);
-        raise(&self.late, before.late, now.late);
+        raise(&self.letters, before.letters, now.letters);
+        for (counter, (before, now)) in self.left_out.iter().zip(before.left_out.iter().zip(&now.left_out)) {
+            raise(counter, *before, *now);
+        }
         for (counter, (before, now)) in self.failures.iter().zip(before.errors.iter().zip(&now.errors)) {
             raise(counter, *before, *now);
         }
@@ -175,6 +191,8 @@ pub struct QueryHandle {
     remarks: Mutex<Vec<String>>,
     /// Why tasks wait, by sub-topology and partition.
     waits: Mutex<BTreeMap<(usize, i32), String>>,
+    /// Its tasks read the topic of letters that are to go through it again.
+    reads_replays: AtomicBool,
     /// How far its stores are restored.
     pub(super) restore: Progress,
     /// What its operators have done.
@@ -221,6 +239,7 @@ impl QueryHandle {
             on_end: Mutex::new(None),
             remarks: Mutex::new(Vec::new()),
             waits: Mutex::default(),
+            reads_replays: AtomicBool::new(false),
             restore: Progress::default(),
             work: Work::default(),
         })
@@ -287,6 +306,15 @@ impl QueryHandle {
         // Tasks mostly wait for the same.
         all.extend(self.waits.lock().values().take(MAX_WAITS_SHOWN).cloned());
         all
+    }
+
+    /// Whether its tasks read the topic of letters that are to go through it again.
+    pub fn reads_replays(&self) -> bool {
+        self.reads_replays.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_reads_replays(&self) {
+        self.reads_replays.store(true, Ordering::Release);
     }
 
     /// Replaces the remarks; new ones are logged.

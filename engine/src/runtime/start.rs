@@ -15,10 +15,12 @@ use super::input::Input;
 use super::pen::Guarantee;
 use super::query_handle::{FailureCause, QueryFailure, QueryHandle};
 use super::refill;
+use super::replayed;
 use super::restore::{self, Positions, RestoredChangelog, Watch};
 use super::task_runner::{FIRST_LOOK, SourceReads, Task, TaskId};
 use super::worker::Message;
 use super::{RunningQuery, Runtime};
+use crate::letters::LetterBox;
 use crate::log::{GroupOffsets, LogError, Offset, OffsetSpec, PartitionId, Subscription, TopicHandle, TopicPartition, TopicSpec};
 use crate::operators::{self, BuildEnv, Collector, Origins, SourceSpec, TaskSpec};
 use crate::pace::Pace;
@@ -63,6 +65,8 @@ pub struct StartQuery {
     pub reads_new_partitions: bool,
     /// What single bad records do to it.
     pub policy: RecordPolicy,
+    /// Where the records go that it can't decode or process.
+    pub letters: Option<LetterBox>,
     /// What is promised of its output. Nothing is promised of a push query's.
     pub guarantee: Guarantee,
     /// Push queries: rows go here, nothing is committed, nothing is kept.
@@ -84,6 +88,7 @@ impl StartQuery {
             accepts: BTreeSet::new(),
             reads_new_partitions: false,
             policy: RecordPolicy::default(),
+            letters: None,
             guarantee: Guarantee::default(),
             collector: None,
             paused: false,
@@ -155,6 +160,8 @@ pub(super) struct Prepared {
     sinks: Vec<(TopicHandle, u32)>,
     /// Where its tasks write down in which order they read.
     order: Option<(String, TopicHandle)>,
+    /// The topic of letters that go through the query again, with its partitions.
+    pub replays: Option<(Arc<str>, u32)>,
     changelogs: Vec<Option<(String, TopicHandle)>>,
     /// Changelogs that were made anew and are filled from the state.
     refill: BTreeSet<String>,
@@ -188,8 +195,10 @@ impl Runtime {
         let (lease, gone) = bounded(0);
         let handle = QueryHandle::new(query.clone());
         handle.set_paused(start.paused);
+        let replays = self.replays(&start, &handle)?;
         let mut specs = operators::split(&start.plan)?;
         for spec in &mut specs {
+            spec.keeps_order |= replays.is_some() && replayed::needs_order(spec);
             // Nothing of a transaction that was aborted is ever met again.
             spec.keeps_order &= start.guarantee == Guarantee::AtLeastOnce;
         }
@@ -199,7 +208,7 @@ impl Runtime {
         let mut prepared = Vec::new();
         for spec in specs {
             let own = self.prepare(&query, spec, ephemeral)?;
-            prepared.push(Prepared { refill: identified.refill.clone(), ..own });
+            prepared.push(Prepared { refill: identified.refill.clone(), replays: replays.clone(), ..own });
         }
         if start.collector.is_none()
             && let Some(records) = self.backlog(&query, &prepared)?
@@ -353,7 +362,7 @@ impl Runtime {
         let marked = if spec.stores.is_empty() { self.marks.of_all(query, spec.id) } else { Positions::new() };
         let committed = if ephemeral { Positions::new() } else { self.committed(query, marked, topics)? };
         let refill = BTreeSet::new();
-        Ok(Prepared { writes, spec, partitions, source_partitions, sinks, order, changelogs, refill, committed, remark })
+        Ok(Prepared { writes, spec, partitions, source_partitions, sinks, order, changelogs, refill, committed, remark, replays: None })
     }
 
     /// How far a query has read topics, whether it reads all of their partitions or not: by its marks where these are not in
@@ -374,7 +383,7 @@ impl Runtime {
     }
 
     /// Makes an internal topic unless it is there.
-    fn ensure_topic(&self, name: &str, partitions: u32, config: &[(&str, impl AsRef<str>)]) -> Result<(), StartError> {
+    pub(super) fn ensure_topic(&self, name: &str, partitions: u32, config: &[(&str, impl AsRef<str>)]) -> Result<(), StartError> {
         if self.parts.log.describe_topic(name)?.is_some() {
             return Ok(());
         }
@@ -490,6 +499,7 @@ impl Runtime {
         cx.pace = Pace::new(handle.interruption(), self.config.max_rows_per_record);
         (cx.policy, cx.query) = (start.policy, handle.id.clone());
         cx.origins = origins;
+        cx.pouch = self.pouch(start, sub, &lanes)?;
         let mut input = Input::new(reader, begin, Duration::from_millis(self.config.max_task_idle_ms), self.parts.clock.clone());
         if let Some(lane) = order {
             input.keep_order(lane);
@@ -501,12 +511,13 @@ impl Runtime {
             cx,
             input,
             order: sub.order.as_ref().map(|(_, handle)| *handle),
+            replays: sub.replays.as_ref().and_then(|(topic, _)| lanes.iter().position(|(lane, _)| lane.topic == *topic)),
             lanes,
             wants_headers: sub.spec.sources.iter().map(|s| s.wants_headers).collect(),
             is_repartition: sub.spec.sources.iter().map(|s| s.is_repartition).collect(),
             reads: sub.spec.sources.iter().map(|s| (!s.is_repartition).then(|| SourceReads::of(handle.metrics.reads(&s.topic)))).collect(),
             changelogs,
-            writes: sub.writes.clone(),
+            writes: sub.writes.iter().cloned().chain(start.letters.iter().map(|letters| letters.topic.clone())).collect(),
             group,
             guarantee: if ephemeral || self.parts.log.is_atomic() { Guarantee::AtLeastOnce } else { start.guarantee },
             marks_positions: !ephemeral && !self.parts.log.is_atomic(),
@@ -599,6 +610,9 @@ fn lanes(sub: &Prepared, partition: PartitionId) -> Vec<(TopicPartition, Vec<usi
     }
     if let Some((topic, _)) = &sub.order {
         lanes.push((TopicPartition { topic: topic.as_str().into(), partition }, Vec::new()));
+    }
+    if let Some((topic, _)) = sub.replays.as_ref().filter(|(_, count)| u32::try_from(partition).is_ok_and(|number| number < *count)) {
+        lanes.push((TopicPartition { topic: topic.clone(), partition }, Vec::new()));
     }
     lanes
 }

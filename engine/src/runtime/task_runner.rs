@@ -122,6 +122,8 @@ pub(super) struct Task {
     pub group: Option<Arc<str>>,
     /// Where it writes down in which order it reads its lanes.
     pub order: Option<TopicHandle>,
+    /// The lane of letters that go through the query again.
+    pub replays: Option<usize>,
     /// With whom it commits.
     pub guarantee: Guarantee,
     /// Its positions are kept by marks, whether or not it has changelogs.
@@ -158,11 +160,11 @@ pub(super) struct Waiting {
 }
 
 /// What became of records that were to be processed.
-struct Processed {
+pub(super) struct Processed {
     /// How many it were.
-    done: usize,
+    pub done: usize,
     /// Why the next one has to wait.
-    not_yet: Option<NotYet>,
+    pub not_yet: Option<NotYet>,
 }
 
 /// Why a task can't go on with its turn.
@@ -253,7 +255,12 @@ impl Task {
             store.begin_chunk();
         }
         let before = self.cx.counts;
-        let result = work(self).map_err(|error| match (self.cx.pace.take_halt(), self.cx.send_failure.take()) {
+        // A letter that can't be sent fails the chunk as any record does, only later.
+        let result = work(self).and_then(|done| match &self.cx.send_failure {
+            Some(error) => Err(TaskError::Fatal(error.to_string())),
+            None => Ok(done),
+        });
+        let result = result.map_err(|error| match (self.cx.pace.take_halt(), self.cx.send_failure.take()) {
             (Some(Halt::Stopped), _) => TaskError::Stopped,
             (None, Some(LogError::Retriable(reason))) => TaskError::Interrupted(reason),
             _ => error,
@@ -295,7 +302,8 @@ impl Task {
                 Next::Lane(lane) => {
                     has_filled = false;
                     let count = self.input.run_length(lane, self.look_after);
-                    let Processed { done: count, not_yet } = self.process(lane, count)?;
+                    let Processed { done: count, not_yet } =
+                        if self.replays == Some(lane) { self.process_letters(lane, count)? } else { self.process(lane, count)? };
                     if count > 0 {
                         self.waiting = None;
                     }
@@ -374,6 +382,10 @@ impl Task {
         let Some((arrived, first)) = self.input.head(lane) else { return Ok(Processed { done: 0, not_yet: None }) };
         let (mut done, mut bytes, mut not_yet) = (0, 0, None);
         self.cx.record = Some((Arc::clone(&arrived.batch), first));
+        self.cx.lane = lane;
+        if let Some(pouch) = &mut self.cx.pouch {
+            pouch.begin();
+        }
         let mut expected = self.input.position(lane);
         'records: for index in first..first + count {
             if let Some((_, at_hand)) = &mut self.cx.record {
@@ -458,8 +470,10 @@ impl Task {
 
     /// Records before these offsets were processed and committed, and nobody else reads them.
     pub(super) fn done_with(&self) -> impl Iterator<Item = (TopicPartition, Offset)> {
-        let lanes = self.lanes.iter().zip(&self.committed).filter(|((_, sources), _)| sources.iter().all(|s| self.is_repartition[*s]));
-        lanes.map(|((partition, _), committed)| (partition.clone(), *committed))
+        let is_done = |lane: usize, sources: &[usize]| self.replays != Some(lane) && sources.iter().all(|s| self.is_repartition[*s]);
+        let lanes = self.lanes.iter().zip(&self.committed).enumerate();
+        let done = lanes.filter(move |(lane, ((_, sources), _))| is_done(*lane, sources));
+        done.map(|(_, ((partition, _), committed))| (partition.clone(), *committed))
     }
 
     /// Up to where its changelogs hold windows that have expired, and nothing else.

@@ -66,6 +66,11 @@ pub enum Statement {
     Resume {
         id: Option<Ident>,
     },
+    /// `REPLAY DEAD LETTERS OF query [INTO query]`
+    ReplayDeadLetters {
+        of: Ident,
+        into: Option<Ident>,
+    },
     SetProperty {
         name: String,
         value: String,
@@ -371,15 +376,31 @@ pub enum WindowKind {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Show {
     Properties,
-    Topics { all: bool, extended: bool },
-    Streams { extended: bool },
-    Tables { extended: bool },
-    Queries { extended: bool },
+    Topics {
+        all: bool,
+        extended: bool,
+    },
+    Streams {
+        extended: bool,
+    },
+    Tables {
+        extended: bool,
+    },
+    Queries {
+        extended: bool,
+    },
     Functions,
     Types,
     Variables,
-    Connectors { kind: Option<ConnectorKind> },
+    Connectors {
+        kind: Option<ConnectorKind>,
+    },
     ConnectorPlugins,
+    /// `SHOW DEAD LETTERS [OF query] [LIMIT n]`
+    DeadLetters {
+        of: Option<Ident>,
+        limit: Option<u64>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -17,6 +17,11 @@ impl Grammar<'_> {
         if self.p.eat_all(&["ALL", "TOPICS"]) {
             return Ok(Statement::Show(Show::Topics { all: true, extended: self.p.eat("EXTENDED") }));
         }
+        if self.p.eat_all(&["DEAD", "LETTERS"]) {
+            let of = if self.p.eat("OF") { Some(self.p.identifier("the id of a query")?) } else { None };
+            let limit = if self.p.eat("LIMIT") { Some(self.p.count("LIMIT")?) } else { None };
+            return Ok(Statement::Show(Show::DeadLetters { of, limit }));
+        }
         const WHAT: &[&str] = &[
             "TOPICS",
             "STREAMS",
@@ -55,6 +60,16 @@ impl Grammar<'_> {
                 Show::Connectors { kind: Some(if of == "SINK" { ConnectorKind::Sink } else { ConnectorKind::Source }) }
             }
         }))
+    }
+
+    /// After REPLAY.
+    pub(super) fn replay(&mut self) -> Result<Statement> {
+        for word in ["DEAD", "LETTERS", "OF"] {
+            self.p.expect(word)?;
+        }
+        let of = self.p.identifier("the id of a query")?;
+        let into = if self.p.eat("INTO") { Some(self.p.identifier("the id of a query")?) } else { None };
+        Ok(Statement::ReplayDeadLetters { of, into })
     }
 
     /// After DESCRIBE.

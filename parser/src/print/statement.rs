@@ -44,6 +44,8 @@ impl Display for Statement {
             Statement::Terminate { id } => query(f, "TERMINATE", id.as_ref()),
             Statement::Pause { id } => query(f, "PAUSE", id.as_ref()),
             Statement::Resume { id } => query(f, "RESUME", id.as_ref()),
+            Statement::ReplayDeadLetters { of, into: None } => write!(f, "REPLAY DEAD LETTERS OF {of}"),
+            Statement::ReplayDeadLetters { of, into: Some(into) } => write!(f, "REPLAY DEAD LETTERS OF {of} INTO {into}"),
             Statement::SetProperty { name, value } => write!(f, "SET {}={}", Quoted(name), Quoted(value)),
             Statement::UnsetProperty { name: Some(name) } => write!(f, "UNSET {}", Quoted(name)),
             Statement::UnsetProperty { name: None } => f.write_str("UNSET ALL"),
@@ -146,6 +148,13 @@ impl Display for Show {
             Show::Connectors { kind: Some(ConnectorKind::Source) } => f.write_str("SHOW SOURCE CONNECTORS"),
             Show::Connectors { kind: Some(ConnectorKind::Sink) } => f.write_str("SHOW SINK CONNECTORS"),
             Show::ConnectorPlugins => f.write_str("SHOW CONNECTOR PLUGINS"),
+            Show::DeadLetters { of, limit } => {
+                f.write_str("SHOW DEAD LETTERS")?;
+                if let Some(of) = of {
+                    write!(f, " OF {of}")?;
+                }
+                limit.map_or(Ok(()), |limit| write!(f, " LIMIT {limit}"))
+            }
         }
     }
 }

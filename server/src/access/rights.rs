@@ -67,6 +67,8 @@ mod tests {
             ("DROP STREAM s DELETE TOPIC;", Role::Write),
             ("TERMINATE ALL;", Role::Write),
             ("PAUSE ALL;", Role::Write),
+            ("SHOW DEAD LETTERS;", Role::Read),
+            ("REPLAY DEAD LETTERS OF q;", Role::Write),
             ("DROP CONNECTOR c;", Role::Admin),
             ("ALTER SYSTEM 'a'='b';", Role::Admin),
         ] {

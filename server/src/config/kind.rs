@@ -17,6 +17,8 @@ pub enum Kind {
     Text,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// Some of these words, by commas.
+    SomeOf(&'static [&'static str]),
     /// `earliest`, `latest`, `none` or `by_duration:…`.
     OffsetReset,
     /// Names parted by commas.
@@ -57,6 +59,11 @@ impl Kind {
             Kind::OneOf(words) if !words.iter().any(|w| w.eq_ignore_ascii_case(value.trim())) => {
                 Err(format!("String must be one of: {}", words.join(", ")))
             }
+            Kind::SomeOf(words) => {
+                let named = value.split(',').map(str::trim).filter(|name| !name.is_empty());
+                let unknown = named.into_iter().find(|name| !words.iter().any(|word| word.eq_ignore_ascii_case(name)));
+                unknown.map_or(Ok(()), |unknown| Err(format!("'{unknown}' must be one of: {}", words.join(", "))))
+            }
             Kind::OffsetReset if !is_offset_reset(value.trim()) => Err(format!(
                 "Invalid value `{value}` for configuration auto.offset.reset. The value must be either 'earliest', 'latest', 'none' \
                  or of the format 'by_duration:<PnDTnHnMn.nS.>'."
@@ -77,6 +84,7 @@ impl std::fmt::Display for Kind {
             Kind::Double => f.write_str("DOUBLE"),
             Kind::Text => f.write_str("text"),
             Kind::OneOf(words) => f.write_str(&words.join(", ")),
+            Kind::SomeOf(words) => write!(f, "list of {}", words.join(", ")),
             Kind::OffsetReset => f.write_str("earliest, latest, none, by_duration:…"),
             Kind::List => f.write_str("list"),
             Kind::Secret => f.write_str("secret"),
@@ -105,6 +113,7 @@ mod tests {
             (Kind::Within { min: 1, max: 4 }, "1", "99999999999999999999"),
             (Kind::Double, "0.5", "-1"),
             (Kind::OneOf(&["at_least_once", "exactly_once_v2"]), "exactly_once_v2", "nope"),
+            (Kind::SomeOf(&["late", "failed"]), "failed, LATE", "late,lost"),
             (Kind::OffsetReset, "earliest", "banana"),
             (Kind::OffsetReset, "by_duration:P1D", "by_duration:"),
         ] {

@@ -3,6 +3,7 @@
 mod admin;
 mod connectors;
 mod functions;
+mod letters;
 mod queries;
 mod schema;
 mod sources;
@@ -13,6 +14,7 @@ use serde::Serialize;
 pub use admin::{AssertSchema, AssertTopic, ExtendedTopic, ListedProperty, Properties, Topic, Topics, TypeList, Variable, Variables};
 pub use connectors::{ConnectorDescription, ConnectorList, ConnectorPlugins, CreatedConnector, DroppedConnector, ListedConnector};
 pub use functions::{Argument, DescribeFunction, FunctionName, FunctionNames, Signature};
+pub use letters::{DeadLetter, DeadLetters};
 pub use queries::{
     OffsetsOfTopic, QueryDescription, QueryDescriptionEntity, QueryDescriptions, QueryErrorEntity, QueryList, RunningQuery, TaskMetadata,
     TopicPartitionEntity,
@@ -92,6 +94,8 @@ pub enum KsqlEntity {
     Connectors(ConnectorList),
     #[serde(rename = "connector_plugins_list")]
     ConnectorPlugins(ConnectorPlugins),
+    #[serde(rename = "dead_letters")]
+    DeadLetters(DeadLetters),
     #[serde(rename = "connector_description")]
     ConnectorDescription(ConnectorDescription),
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tidemill_engine::engine::PersistentQuery;
+use tidemill_engine::letters::LetterKind;
 use tidemill_engine::processing_log::ProcessingErrorKind;
 use tidemill_engine::runtime::{QueryHandle, QueryState, TopicReads};
 
@@ -76,7 +77,10 @@ fn write_reads(running: &[(&str, Arc<QueryHandle>)], page: &mut Page) {
 }
 
 fn write_counters(running: &[(&str, Arc<QueryHandle>)], page: &mut Page) {
-    let families: [Family<QueryHandle>; 5] = [
+    let families: [Family<QueryHandle>; 6] = [
+        ("tidemill_query_dead_letters_total", "Letters that were written of bad records, where there is a topic for them.", |handle| {
+            handle.metrics.letters.load(Ordering::Relaxed) as f64
+        }),
         ("tidemill_query_records_written_total", "Records that a query has written to its sink.", |handle| {
             handle.metrics.records_out.load(Ordering::Relaxed) as f64
         }),
@@ -84,7 +88,7 @@ fn write_counters(running: &[(&str, Arc<QueryHandle>)], page: &mut Page) {
             handle.metrics.bytes_out.load(Ordering::Relaxed) as f64
         }),
         ("tidemill_query_late_records_total", "Rows that came too late for a window and were left out.", |handle| {
-            handle.metrics.late.load(Ordering::Relaxed) as f64
+            handle.metrics.late() as f64
         }),
         ("tidemill_query_commits_total", "Commits of a query's tasks.", |handle| handle.metrics.commits.load(Ordering::Relaxed) as f64),
         ("tidemill_query_commit_seconds_total", "How long they took; a commit of several tasks counts for each.", |handle| {
@@ -102,6 +106,13 @@ fn write_counters(running: &[(&str, Arc<QueryHandle>)], page: &mut Page) {
     for (query, handle) in running {
         for kind in ProcessingErrorKind::ALL {
             page.sample(name, &[("query", query), ("kind", kind.name())], handle.metrics.errors_of(kind));
+        }
+    }
+    let name = "tidemill_query_left_out_total";
+    page.family(name, Kind::Counter, "Records, or parts of what came of them, that a query left out, by reason.");
+    for (query, handle) in running {
+        for kind in LetterKind::ALL {
+            page.sample(name, &[("query", query), ("kind", kind.name())], handle.metrics.left_out(kind));
         }
     }
     let name = "tidemill_query_last_record_timestamp_seconds";

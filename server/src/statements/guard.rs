@@ -95,6 +95,7 @@ pub fn changes(statement: &Statement) -> bool {
             | Statement::Terminate { .. }
             | Statement::Pause { .. }
             | Statement::Resume { .. }
+            | Statement::ReplayDeadLetters { .. }
             | Statement::CreateConnector { .. }
             | Statement::DropConnector { .. }
             | Statement::AlterSystem { .. }

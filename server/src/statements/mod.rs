@@ -6,6 +6,7 @@ mod assert_topic;
 mod asserting;
 mod command;
 mod connectors;
+mod dead_letters;
 mod describe;
 mod describe_function;
 mod execution_plan;
@@ -178,6 +179,7 @@ fn run_one(app: &App, session: &mut Session, caller: Option<&Caller>, spanned: &
         | Statement::DropType { .. }
         | Statement::Pause { .. }
         | Statement::Resume { .. } => command::run(app, session, spanned, &text)?,
+        Statement::ReplayDeadLetters { of, into } => dead_letters::replay(app, session, of, into.as_ref(), text)?,
         Statement::InsertValues(values) => {
             insert::run(app, session, values, spanned)?;
             return Ok(None);
@@ -211,6 +213,7 @@ fn run_one(app: &App, session: &mut Session, caller: Option<&Caller>, spanned: &
             Show::Properties => show_properties::run(app, session, text),
             Show::Connectors { kind } => connectors::list(app, authorization, *kind, text)?,
             Show::ConnectorPlugins => connectors::plugins(app, authorization, text)?,
+            Show::DeadLetters { of, limit } => dead_letters::show(app, session, of.as_ref(), *limit, text)?,
         },
         Statement::Describe { name, extended } => describe::one(app, name, *extended, text)?,
         Statement::DescribeAll { kind, extended } => describe::all(app, *kind, *extended, text)?,

@@ -15,6 +15,7 @@ mod inserts;
 mod kill;
 mod kill_joins;
 mod layers;
+mod letters;
 mod libraries;
 mod metrics;
 mod migrations;

@@ -14,6 +14,7 @@ mod heals;
 mod identity;
 mod kill;
 mod kill_joins;
+mod letters;
 mod locks;
 mod log;
 mod lost;

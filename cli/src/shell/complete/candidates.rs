@@ -22,6 +22,7 @@ const STARTS: &[&str] = &[
     "INSERT INTO",
     "LIST",
     "PAUSE",
+    "REPLAY",
     "PRINT",
     "RESUME",
     "SELECT",
@@ -32,8 +33,19 @@ const STARTS: &[&str] = &[
     "UNSET",
 ];
 /// What can follow SHOW and LIST.
-const SHOWN: &[&str] =
-    &["ALL TOPICS", "CONNECTORS", "FUNCTIONS", "PROPERTIES", "QUERIES", "STREAMS", "TABLES", "TOPICS", "TYPES", "VARIABLES"];
+const SHOWN: &[&str] = &[
+    "ALL TOPICS",
+    "CONNECTORS",
+    "DEAD LETTERS",
+    "FUNCTIONS",
+    "PROPERTIES",
+    "QUERIES",
+    "STREAMS",
+    "TABLES",
+    "TOPICS",
+    "TYPES",
+    "VARIABLES",
+];
 /// What can follow some words, nearest last.
 const AFTER: &[(&[&str], &[&str])] = &[
     (&["CREATE"], &["OR REPLACE", "SOURCE", "STREAM", "TABLE", "TYPE"]),
@@ -261,6 +273,9 @@ fn narrow(place: &Place, facts: &Facts, found: &mut Found<'_>) -> bool {
             found.words(["ALL"]);
             found.texts(facts.queries.iter().map(String::as_str), "");
         }
+        ("REPLAY", "REPLAY") => found.words(["DEAD LETTERS OF"]),
+        ("SHOW" | "LIST", "LETTERS") => found.words(["OF", "LIMIT"]),
+        ("REPLAY" | "SHOW" | "LIST", "OF" | "INTO") => found.texts(facts.queries.iter().map(String::as_str), ""),
         ("EXPLAIN", "EXPLAIN") => {
             found.words(["CREATE", "SELECT"]);
             found.texts(facts.queries.iter().map(String::as_str), "");

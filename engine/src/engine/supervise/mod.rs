@@ -243,14 +243,24 @@ impl Engine {
         Ok(())
     }
 
+    /// Ends a query with a commit and starts it again, so that it finds what has come to be since it started.
+    pub(super) fn restart(&self, query: &Arc<PersistentQuery>) {
+        tracing::info!(query = query.id, "starting it again");
+        self.start_again(query);
+    }
+
     /// Starts a failed query anew from its last commit.
     fn try_again(&self, query: &Arc<PersistentQuery>) {
+        tracing::info!(query = query.id, "trying a failed query again");
+        self.start_again(query);
+    }
+
+    fn start_again(&self, query: &Arc<PersistentQuery>) {
         // Until all is cleared up: its successor may have the same name.
         let Some(_reservation) = self.supervisor.reserve(&query.id) else { return };
         if !query.care.begin_start(self.clock.now_ms()) {
             return;
         }
-        tracing::info!(query = query.id, "trying a failed query again");
         self.stop(query);
         let handle = self.run(query);
         let has_run = handle.is_ok();
@@ -286,6 +296,7 @@ impl Engine {
             accepts: query.care.accepts(),
             policy: session.record_policy(),
             guarantee: session.guarantee(),
+            letters: self.letters_of(query, &session),
             paused: query.care.is_paused(),
             ..StartQuery::new(query.plan.clone(), session.offset_reset())
         };

@@ -18,6 +18,7 @@ pub(super) use unwindowed::UnwindowedAggregate;
 use super::FatalError;
 use super::exprs::Origin;
 use crate::expr::{CompiledAggregate, Env};
+use crate::letters::LetterKind;
 use crate::row::{Row, RowMeta, Window};
 use crate::task::TaskContext;
 use crate::types::Value;
@@ -85,6 +86,14 @@ impl Aggregates {
         entry.timestamp = timestamp;
         entry.states.clear();
         entry.states.extend(self.calls.iter().map(|c| c.aggregator.initial()));
+    }
+
+    /// A row that belongs to no group: one without a value says nothing, one without a key is lost.
+    #[cold]
+    pub fn pass_over(&self, row: &Row, cx: &mut TaskContext) {
+        if row.meta.has_value && !row.meta.has_key {
+            cx.leave_out_record(LetterKind::NullKey, "the row has no key to be grouped by");
+        }
     }
 
     /// Adds a row to an entry, or takes it back. An aggregate that fails keeps its state, and the failure is reported.

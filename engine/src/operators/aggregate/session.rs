@@ -96,6 +96,7 @@ struct Touched {
 impl Operator for SessionAggregate {
     fn process(&mut self, _port: Port, row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
         if !row.meta.has_key || !row.meta.has_value {
+            self.aggregates.pass_over(&row, out.cx);
             return Ok(());
         }
         if times::is_out_of_range(&row) {
@@ -114,9 +115,8 @@ impl Operator for SessionAggregate {
         let own = Window { start: timestamp, end: timestamp };
         let merged = touched.sessions.iter().fold(own, |w, (s, _)| Window { start: w.start.min(s.start), end: w.end.max(s.end) });
         if merged.end < close_time {
-            out.cx.counts.late += 1;
             let message = format!("Skipping record for expired window [{}, {}]", merged.start, merged.end);
-            self.aggregates.origin.report(out.cx, &row.meta, message, "");
+            self.aggregates.origin.report_late(out.cx, &row.meta, message, true);
             return Ok(());
         }
         let mut entry: Option<Entry> = None;

@@ -33,6 +33,7 @@ impl TimeWindowAggregate {
 impl Operator for TimeWindowAggregate {
     fn process(&mut self, _port: Port, row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
         if !row.meta.has_key || !row.meta.has_value {
+            self.aggregates.pass_over(&row, out.cx);
             return Ok(());
         }
         let timestamp = row.meta.timestamp;
@@ -51,9 +52,9 @@ impl Operator for TimeWindowAggregate {
             let window = Window { start, end: start.saturating_add(self.size_ms) };
             start = start.saturating_add(self.advance_ms);
             if window.end <= close_time {
-                out.cx.counts.late += 1;
                 let message = format!("Skipping record for expired window [{}, {})", window.start, window.end);
-                self.aggregates.origin.report(out.cx, &row.meta, message, "");
+                // Windows come in the order of their ends.
+                self.aggregates.origin.report_late(out.cx, &row.meta, message, start > timestamp);
                 continue;
             }
             self.key.truncate(key_length);

@@ -24,6 +24,7 @@ impl UnwindowedAggregate {
 impl Operator for UnwindowedAggregate {
     fn process(&mut self, _port: Port, row: Row, out: &mut Output<'_>) -> Result<(), FatalError> {
         if !row.meta.has_key || (!row.meta.has_value && row.old.is_none()) {
+            self.aggregates.pass_over(&row, out.cx);
             return Ok(());
         }
         self.key.clear();

@@ -61,6 +61,20 @@ pub static PROPERTIES: &[Property] = &[
         "Whether a record that its topic does not take ends its query, instead of being left out and logged.",
     )
     .hidden(),
+    unset(session(
+        "ksql.dead.letter.topic",
+        "",
+        Kind::Text,
+        "Topic that takes the records which a query can't decode or process, as they were. It is made where it is not there.",
+    ))
+    .hidden(),
+    session(
+        "ksql.dead.letter.kinds",
+        "undecodable,failed,unwritable",
+        Kind::SomeOf(&["undecodable", "failed", "unwritable", "late", "null_key"]),
+        "Which records go there. All are counted in any case.",
+    )
+    .hidden(),
     inert("ksql.suppress.buffer.size.bytes", "-1", ANY_LONG, "Held results are kept in the state, not in a buffer."),
     session("ksql.new.query.planner.enabled", "false", Kind::Bool, "Whether PARTITION BY may leave its column out of the SELECT."),
     inert("ksql.runtime.feature.shared.enabled", "false", Kind::Bool, SHARED),

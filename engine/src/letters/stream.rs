@@ -1,0 +1,49 @@
+//! The stream over the letters' topic: what is said in headers are columns with types.
+
+use crate::row::Header;
+use crate::types::{SqlType, Value};
+
+/// The stream that the first start declares where a topic for letters is set.
+pub const LETTER_STREAM: &str = "KSQL_DEAD_LETTERS";
+
+/// Our headers, and what their text stands for.
+static HEADERS: [(&str, &str, SqlType); 11] = [
+    ("query", "tidemill.letter.query", SqlType::String),
+    ("task", "tidemill.letter.task", SqlType::Int),
+    ("source_topic", "tidemill.letter.topic", SqlType::String),
+    ("source_partition", "tidemill.letter.partition", SqlType::Int),
+    ("source_offset", "tidemill.letter.offset", SqlType::BigInt),
+    ("source_time", "tidemill.letter.timestamp", SqlType::BigInt),
+    ("kind", "tidemill.letter.kind", SqlType::String),
+    ("part", "tidemill.letter.part", SqlType::String),
+    ("reason", "tidemill.letter.reason", SqlType::String),
+    ("attempt", "tidemill.letter.attempt", SqlType::Int),
+    ("omitted", "tidemill.letter.omitted", SqlType::BigInt),
+];
+
+/// Columns of [`LETTER_STREAM`], as SQL. The formats of key and value are KAFKA: bytes as they are.
+pub fn stream_columns() -> String {
+    let mut columns = "record_key BYTES KEY, record_value BYTES".to_owned();
+    for (column, header, sql_type) in &HEADERS {
+        columns.push_str(&format!(", {column} {sql_type} HEADER('{header}')"));
+    }
+    columns.push_str(", headers ARRAY<STRUCT<key VARCHAR, value BYTES>> HEADERS");
+    columns
+}
+
+/// The type that a column of this header may have besides BYTES, where it is one of ours.
+pub fn header_type(header: &str) -> Option<&'static SqlType> {
+    HEADERS.iter().find(|(_, name, _)| *name == header).map(|(.., sql_type)| sql_type)
+}
+
+/// The last header of a name as a value of a type; null where its text is none.
+pub fn typed(key: &str, sql_type: &SqlType, headers: &[Header]) -> Value {
+    let found = headers.iter().rev().find(|header| header.key == key).and_then(|header| header.value.as_deref());
+    let Some(text) = found.and_then(|bytes| std::str::from_utf8(bytes).ok()) else { return Value::Null };
+    match sql_type {
+        SqlType::Int => text.parse().map_or(Value::Null, Value::Int),
+        SqlType::BigInt => text.parse().map_or(Value::Null, Value::BigInt),
+        SqlType::String => Value::string(text),
+        _ => Value::Null,
+    }
+}
