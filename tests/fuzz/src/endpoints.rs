@@ -1,16 +1,12 @@
 //! The registry's endpoints: any methods, paths, parameters and bodies, against the function that connections reach them by.
 
-use std::sync::Arc;
-
 use arbitrary::{Result, Unstructured};
 use hyper::Method;
 use serde_json::{Map, Value as Json, json};
-use tidemill_engine::clock::SystemClock;
-use tidemill_engine::log::Log;
-use tidemill_engine::log::simulated::{SimulatedLog, SimulationOptions};
 use tidemill_engine::registry::own::OwnRegistry;
 
 use super::mutate::mutate;
+use super::registry::on_a_log;
 use super::schemas;
 
 /// Requests of one case.
@@ -99,8 +95,7 @@ pub fn endpoints(data: &[u8]) {
 }
 
 fn one(u: &mut Unstructured<'_>) -> Result<()> {
-    let log: Arc<dyn Log> = Arc::new(SimulatedLog::new(SimulationOptions::default()));
-    let open = || OwnRegistry::open(log.clone(), Arc::new(SystemClock), "_schemas", 1).unwrap_or_else(|error| panic!("{error}"));
+    let open = on_a_log();
     let registry = open();
     for _ in 0..MAX_REQUESTS {
         if u.is_empty() {

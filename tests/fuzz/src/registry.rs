@@ -23,6 +23,12 @@ pub fn registry(data: &[u8]) {
     let _ = one(&mut Unstructured::new(data));
 }
 
+/// Opens the registry of one log, as often as it is called.
+pub(super) fn on_a_log() -> impl Fn() -> OwnRegistry {
+    let log: Arc<dyn Log> = Arc::new(SimulatedLog::new(SimulationOptions::default()));
+    move || OwnRegistry::open(log.clone(), Arc::new(SystemClock), "_schemas", 1).unwrap_or_else(|error| panic!("{error}"))
+}
+
 fn new_schema(u: &mut Unstructured<'_>) -> Result<NewSchema> {
     let schema = schemas::any(u)?;
     let mut new = NewSchema::new(schema.kind, schema.text);
@@ -41,8 +47,7 @@ fn new_schema(u: &mut Unstructured<'_>) -> Result<NewSchema> {
 }
 
 fn one(u: &mut Unstructured<'_>) -> Result<()> {
-    let log: Arc<dyn Log> = Arc::new(SimulatedLog::new(SimulationOptions::default()));
-    let open = || OwnRegistry::open(log.clone(), Arc::new(SystemClock), "_schemas", 1).unwrap_or_else(|error| panic!("{error}"));
+    let open = on_a_log();
     let registry = open();
     for _ in 0..MAX_REQUESTS {
         if u.is_empty() {
