@@ -1,14 +1,14 @@
 //! The encoder: the schema is registered once, its id is the prefix of every payload.
 
-use super::write::{FieldWriter, Writer, write_row};
+use super::write::{FieldWriter, Writer};
 use super::write_plan::{compile_row, compile_value};
 use crate::formats::schemas::columns::{only_column, sources};
-use crate::formats::schemas::encoder::{PrefixedEncoder, WriteRow, WriteValue, Written};
+use crate::formats::schemas::encoder::{PrefixedEncoder, WriteValue, Written};
 use crate::formats::schemas::frame::header;
-use crate::formats::{Carried, EncodeError, Layout};
+use crate::formats::{EncodeError, Layout};
 use crate::types::Value;
 
-pub(super) type AvroEncoder = PrefixedEncoder<Box<[FieldWriter]>, Writer>;
+pub(super) type AvroEncoder = PrefixedEncoder<FieldWriter, Writer>;
 
 /// # Errors
 /// No schema is registered, or one that the columns can't be written by.
@@ -22,13 +22,6 @@ pub(super) fn encoder(layout: &Layout) -> Result<AvroEncoder, String> {
         _ => Written::Row(compile_row(&schema, &others, &sources)?),
     };
     Ok(PrefixedEncoder::new(header(id), written))
-}
-
-impl WriteRow for Box<[FieldWriter]> {
-    #[inline]
-    fn write_row(&self, row: &[Value], carried: &Carried, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        write_row(self, row, carried, out)
-    }
 }
 
 impl WriteValue for Writer {

@@ -6,6 +6,7 @@ use num_bigint::Sign;
 use super::cursor::{Cursor, write_bytes, write_long};
 use super::read::Reader;
 use crate::formats::carried::Copying;
+use crate::formats::schemas::encoder::WriteFields;
 use crate::formats::unscaled::Unscaled;
 use crate::formats::{Carried, EncodeError};
 use crate::types::Value;
@@ -73,26 +74,28 @@ pub(super) enum EntryField {
     Value(Writer),
 }
 
-/// Appends the fields of a row, some of whose values may be carried.
-pub(super) fn write_row(fields: &[FieldWriter], slots: &[Value], carried: &Carried, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-    let mut copying = Copying::new(carried);
-    for field in fields {
-        if let FieldWriter::Slot { carry: Some(Carry::Copy { index, branch }), .. } = field
-            && copying.value(*index, branch.as_slice(), out)
-        {
-            continue;
+impl WriteFields for FieldWriter {
+    #[inline]
+    fn write_fields(fields: &[Self], slots: &[Value], carried: &Carried, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let mut copying = Copying::new(carried);
+        for field in fields {
+            if let FieldWriter::Slot { carry: Some(Carry::Copy { index, branch }), .. } = field
+                && copying.value(*index, branch.as_slice(), out)
+            {
+                continue;
+            }
+            copying.finish(out);
+            if let FieldWriter::Slot { name, writer, carry: Some(Carry::Again { index, reader }), .. } = field
+                && let Some(bytes) = carried.get(*index)
+            {
+                write_again(bytes, reader, writer, out).map_err(|error| within(name, &error))?;
+            } else {
+                field.write(slots, out)?;
+            }
         }
         copying.finish(out);
-        if let FieldWriter::Slot { name, writer, carry: Some(Carry::Again { index, reader }), .. } = field
-            && let Some(bytes) = carried.get(*index)
-        {
-            write_again(bytes, reader, writer, out).map_err(|error| within(name, &error))?;
-        } else {
-            field.write(slots, out)?;
-        }
+        Ok(())
     }
-    copying.finish(out);
-    Ok(())
 }
 
 /// Reads a carried value and writes it as another schema has it.

@@ -3,13 +3,13 @@
 use super::connect::{Kind, of_schema};
 use super::write::{Member, Slot, chosen_members, quoted};
 use crate::formats::schemas::columns::{only_column, sources};
-use crate::formats::schemas::encoder::{PrefixedEncoder, WriteRow, WriteValue, Written};
+use crate::formats::schemas::encoder::{PrefixedEncoder, WriteFields, WriteValue, Written};
 use crate::formats::schemas::frame::header;
 use crate::formats::{Carried, EncodeError, Layout};
 use crate::types::Value;
 
 /// An object, whose members' indexes are slots of the row, or a single value.
-pub(super) type JsonSchemaEncoder = PrefixedEncoder<Box<[Member]>, Slot>;
+pub(super) type JsonSchemaEncoder = PrefixedEncoder<Member, Slot>;
 
 /// # Errors
 /// No schema is registered, or one that the columns can't be written by.
@@ -41,11 +41,11 @@ pub(super) fn encoder(layout: &Layout) -> Result<JsonSchemaEncoder, String> {
     Ok(PrefixedEncoder::new(header(id), written))
 }
 
-impl WriteRow for Box<[Member]> {
-    fn write_row(&self, row: &[Value], carried: &Carried, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+impl WriteFields for Member {
+    fn write_fields(fields: &[Self], row: &[Value], carried: &Carried, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         out.push(b'{');
         let mut position = 0;
-        for member in self {
+        for member in fields {
             if let Some(bytes) = member.carried.and_then(|index| carried.get(index)) {
                 member.begin(&mut position, out);
                 out.extend_from_slice(bytes);

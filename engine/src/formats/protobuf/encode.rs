@@ -2,15 +2,15 @@
 
 use super::compile_write::{compile, compile_value};
 use super::parse::{message, parse};
-use super::write::{FieldWriter, Writer, write_row};
+use super::write::{FieldWriter, Writer};
 use super::{bare, frame, message_name};
 use crate::formats::schemas::columns::sources;
-use crate::formats::schemas::encoder::{PrefixedEncoder, WriteRow, WriteValue, Written};
-use crate::formats::{Carried, EncodeError, Layout};
+use crate::formats::schemas::encoder::{PrefixedEncoder, WriteValue, Written};
+use crate::formats::{EncodeError, Layout};
 use crate::types::Value;
 
 /// A message behind a frame, or bare.
-pub(super) type ProtobufEncoder = PrefixedEncoder<Box<[FieldWriter]>, Writer>;
+pub(super) type ProtobufEncoder = PrefixedEncoder<FieldWriter, Writer>;
 
 /// # Errors
 /// No schema is registered, or one that the columns can't be written by.
@@ -34,13 +34,6 @@ pub(super) fn bare(layout: &Layout) -> Result<ProtobufEncoder, String> {
         }
     };
     Ok(PrefixedEncoder::new([], written))
-}
-
-impl WriteRow for Box<[FieldWriter]> {
-    #[inline]
-    fn write_row(&self, row: &[Value], carried: &Carried, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        write_row(self, row, carried, out)
-    }
 }
 
 impl WriteValue for Writer {

@@ -9,6 +9,7 @@ use super::cursor::{Cursor, write_sized, write_varint, write_within, zigzag32};
 use super::read::{Budget, Reader};
 use super::special::NANOS_PER_MS;
 use crate::formats::carried::Copying;
+use crate::formats::schemas::encoder::WriteFields;
 use crate::formats::unscaled::Unscaled;
 use crate::formats::varint::zigzag;
 use crate::formats::{Carried, EncodeError};
@@ -101,28 +102,31 @@ pub(super) enum Writer {
     Entry(Box<SlotWriter>, Box<SlotWriter>),
 }
 
-/// Writes the fields of a row, some of whose values may be carried.
-pub(super) fn write_row(fields: &[FieldWriter], slots: &[Value], carried: &Carried, out: &mut Vec<u8>) -> Write {
-    let mut copying = Copying::new(carried);
-    for field in fields {
-        if let FieldWriter::Field(SlotWriter { tag, carried: Some(Carry::Copy(index)), .. }) = field
-            && copying.value(*index, tag, out)
-        {
-            continue;
+impl WriteFields for FieldWriter {
+    #[inline]
+    fn write_fields(fields: &[Self], slots: &[Value], carried: &Carried, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let mut copying = Copying::new(carried);
+        for field in fields {
+            if let FieldWriter::Field(SlotWriter { tag, carried: Some(Carry::Copy(index)), .. }) = field
+                && copying.value(*index, tag, out)
+            {
+                continue;
+            }
+            copying.finish(out);
+            if let FieldWriter::Field(field) = field
+                && let Some(Carry::Again(index, reader)) = &field.carried
+                && let Some(bytes) = carried.get(*index)
+            {
+                let value =
+                    reader.read(&mut Cursor::new(bytes), &mut Budget::new()).map_err(|error| EncodeError::new(error.to_string()))?;
+                field.write(&value, out)?;
+            } else {
+                field.write(slots, out)?;
+            }
         }
         copying.finish(out);
-        if let FieldWriter::Field(field) = field
-            && let Some(Carry::Again(index, reader)) = &field.carried
-            && let Some(bytes) = carried.get(*index)
-        {
-            let value = reader.read(&mut Cursor::new(bytes), &mut Budget::new()).map_err(|error| EncodeError::new(error.to_string()))?;
-            field.write(&value, out)?;
-        } else {
-            field.write(slots, out)?;
-        }
+        Ok(())
     }
-    copying.finish(out);
-    Ok(())
 }
 
 impl FieldWriter {
