@@ -18,7 +18,7 @@ use super::ffi::admin::metadata;
 use super::topics::request_timeout;
 
 /// Where brokers keep the offsets of groups.
-pub(super) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+const OFFSETS_TOPIC: &str = "__consumer_offsets";
 /// How long the cluster may take to make that topic when the first group comes, seconds.
 const FIRST_GROUP_TIMEOUT_S: u64 = 30;
 /// Pause between two looks at whether it did, milliseconds.
@@ -40,7 +40,7 @@ impl Coordinators {
         let mut leaders = self.leaders.lock().clone();
         if leaders.is_empty() {
             // Not under the lock: who asks and is answered does not wait for one who is not.
-            leaders = self.look_up()?;
+            leaders = self.look_up().map_err(|failure| failure.looking_up(OFFSETS_TOPIC))?;
             self.leaders.lock().clone_from(&leaders);
         }
         partition_of(group, leaders.len()).and_then(|partition| leaders.get(partition)).copied().ok_or_else(unavailable)

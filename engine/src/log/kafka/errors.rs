@@ -10,6 +10,8 @@ pub struct Failure {
     /// Kafka's error code, negative ones are librdkafka's own.
     pub code: i32,
     pub text: String,
+    /// The topic that was looked up on the way to what was asked for, where it failed there.
+    pub looked_up: Option<&'static str>,
 }
 
 /// Codes after which the same request may succeed: brokers or coordinators that are away, move, load or are busy.
@@ -59,7 +61,17 @@ const UNKNOWN_TOPIC: &[Code] = &[
 
 impl Failure {
     pub(super) fn new(code: Code, text: impl Into<String>) -> Failure {
-        Failure { code: code as i32, text: text.into() }
+        Failure::raw(code as i32, text)
+    }
+
+    /// A code and a text as they came.
+    pub fn raw(code: i32, text: impl Into<String>) -> Failure {
+        Failure { code, text: text.into(), looked_up: None }
+    }
+
+    /// The failure came while a topic of the broker's own was looked up, whoever asked for what.
+    pub(super) fn looking_up(self, topic: &'static str) -> Failure {
+        Failure { looked_up: Some(topic), ..self }
     }
 
     /// The failure of a bare code, in librdkafka's words; none for 0.
@@ -148,6 +160,10 @@ impl Failure {
 
     /// In the words of the log: `what` was tried, on this topic if on one.
     pub(super) fn about(self, what: &str, topic: Option<&str>) -> LogError {
+        // What is missing is a right on the topic that was looked up, not on what was asked for.
+        if let Some(looked_up) = self.looked_up.filter(|_| self.is_denied()) {
+            return LogError::Denied { operation: "Describe", resource: format!("topic(s): [{looked_up}]") };
+        }
         match topic {
             Some(topic) if self.is_unknown_topic() => LogError::UnknownTopic(topic.to_owned()),
             Some(topic) if self.is(Code::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) => LogError::TopicExists(topic.to_owned()),

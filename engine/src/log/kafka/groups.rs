@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 
 use super::committer::Carrier;
-use super::coordinators::{Coordinators, OFFSETS_TOPIC};
+use super::coordinators::Coordinators;
 use super::errors::Failure;
 use super::ffi::admin::metadata;
 use super::ffi::offsets::{self, GroupCommit};
@@ -72,12 +72,8 @@ impl Groups {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
-        self.patiently(|| offsets::committed(&self.client, self.coordinators.of(group)?, group, partitions, request_timeout())).map_err(
-            |failure| {
-                let topic = failure.text.contains(OFFSETS_TOPIC).then_some(OFFSETS_TOPIC);
-                failure.about(&format!("asking for the committed offsets of group '{group}'"), topic)
-            },
-        )
+        self.patiently(|| offsets::committed(&self.client, self.coordinators.of(group)?, group, partitions, request_timeout()))
+            .map_err(|failure| failure.about(&format!("asking for the committed offsets of group '{group}'"), None))
     }
 
     pub(super) fn delete(&self, group: &str) -> Result<(), LogError> {

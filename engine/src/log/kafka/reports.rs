@@ -105,7 +105,7 @@ mod tests {
                         // One report for each turn, the last record's first.
                         if let Some(done) = tickets.iter().rev().nth(next.fetch_add(1, Ordering::SeqCst)) {
                             let odd = done.0 % 2 == 1;
-                            reports.report(*done, if odd { Ok(()) } else { Err(Failure { code: -1, text: done.0.to_string() }) });
+                            reports.report(*done, if odd { Ok(()) } else { Err(Failure::raw(-1, done.0.to_string())) });
                         }
                         listening.fetch_sub(1, Ordering::SeqCst);
                     });

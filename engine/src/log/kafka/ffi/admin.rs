@@ -119,7 +119,7 @@ impl Answer {
         // SAFETY: the event is valid.
         unsafe {
             let code = codes::rd_kafka_event_error(self.event());
-            (code != NO_ERROR).then(|| Failure { code, text: text_of(rd::rd_kafka_event_error_string(self.event())) })
+            (code != NO_ERROR).then(|| Failure::raw(code, text_of(rd::rd_kafka_event_error_string(self.event()))))
         }
     }
 }
@@ -196,7 +196,7 @@ unsafe fn topic_results(results: &[*const rd::rd_kafka_topic_result_t]) -> Resul
             let code = codes::rd_kafka_topic_result_error(*result);
             if code != NO_ERROR {
                 let text = text_of(rd::rd_kafka_topic_result_error_string(*result));
-                return Err(if text.is_empty() { failure(code) } else { Failure { code, text } });
+                return Err(if text.is_empty() { failure(code) } else { Failure::raw(code, text) });
             }
         }
     }
@@ -226,7 +226,7 @@ pub fn topic_config(client: &Arc<Client>, name: &str, timeout: Duration) -> Resu
         for resource in slice_of(resources, count) {
             let code = codes::rd_kafka_ConfigResource_error(*resource);
             if code != NO_ERROR {
-                return Err(Failure { code, text: text_of(rd::rd_kafka_ConfigResource_error_string(*resource)) });
+                return Err(Failure::raw(code, text_of(rd::rd_kafka_ConfigResource_error_string(*resource))));
             }
             let mut count = 0;
             let entries = rd::rd_kafka_ConfigResource_configs(*resource, &raw mut count);

@@ -185,7 +185,7 @@ unsafe fn drain(
                 }
                 code => {
                     failed_at = message.as_ref().offset;
-                    failed = Some(Failure { code, text: text_of(rd::rd_kafka_message_errstr(message.as_ptr())) });
+                    failed = Some(Failure::raw(code, text_of(rd::rd_kafka_message_errstr(message.as_ptr()))));
                     rd::rd_kafka_message_destroy(message.as_ptr());
                 }
             }

@@ -227,7 +227,7 @@ unsafe extern "C" fn on_delivery(_rk: *mut rd::rd_kafka_t, message: *const rd::r
             return;
         }
         if let Some(context) = opaque.cast::<Context>().as_ref() {
-            let failure = Failure { code, text: text_of(rd::rd_kafka_message_produce_errstr(message)) };
+            let failure = Failure::raw(code, text_of(rd::rd_kafka_message_produce_errstr(message)));
             if ticket != Ticket::NONE {
                 return context.reports.report(ticket, if code == 0 { Ok(()) } else { Err(failure) });
             }
@@ -259,7 +259,7 @@ unsafe fn failure_of(error: *const rd::rd_kafka_error_t) -> Option<Failure> {
         return None;
     }
     // SAFETY: valid as the caller says.
-    unsafe { Some(Failure { code: codes::rd_kafka_error_code(error), text: text_of(rd::rd_kafka_error_string(error)) }) }
+    unsafe { Some(Failure::raw(codes::rd_kafka_error_code(error), text_of(rd::rd_kafka_error_string(error)))) }
 }
 
 /// A C string that may be null.
@@ -287,7 +287,7 @@ fn c_string(text: &str) -> Result<CString, Failure> {
 /// A code that a call returned, with librdkafka's words for it.
 pub(super) fn failure(code: i32) -> Failure {
     // SAFETY: returns a string for any code, which is copied before the next call on this thread.
-    Failure { code, text: unsafe { text_of(codes::rd_kafka_err2str(code)) } }
+    Failure::raw(code, unsafe { text_of(codes::rd_kafka_err2str(code)) })
 }
 
 /// What a call returned, unless it was that all went well.

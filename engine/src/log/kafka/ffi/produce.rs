@@ -151,7 +151,7 @@ impl Producer {
         let mut text = [0 as c_char; super::ERROR_TEXT_BYTES];
         // SAFETY: the client is valid, the buffer outlives the call.
         let code = unsafe { codes::rd_kafka_fatal_error(self.client.rk(), text.as_mut_ptr(), text.len()) };
-        (code != NO_ERROR).then(|| Failure { code, text: super::buffer_text(&text) })
+        (code != NO_ERROR).then(|| Failure::raw(code, super::buffer_text(&text)))
     }
 
     /// Lets it come to such an end.
