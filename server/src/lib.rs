@@ -35,6 +35,7 @@ mod statements;
 mod tls;
 
 pub use config::{ConfigBuilder, ConfigError, ServerConfig};
+pub use net::Stream;
 pub use own_registry::ask as ask_own_registry;
 pub use server::{Running, Server, StartError};
 pub use tls::for_client as client_tls;

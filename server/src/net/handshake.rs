@@ -46,7 +46,7 @@ async fn shake(mut stream: TcpStream, peer: SocketAddr, tls: &Listening) -> Opti
         _ => return None,
     }
     match tls.acceptor().accept(stream).await {
-        Ok(stream) => Some(Stream::Tls(Box::new(stream))),
+        Ok(stream) => Some(Stream::Tls(Box::new(stream.into()))),
         Err(error) => {
             tracing::debug!(%peer, %error, "a TLS handshake failed");
             None

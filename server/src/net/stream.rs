@@ -1,12 +1,13 @@
-//! A client's connection, encrypted or not.
+//! A connection between a client and a server, encrypted or not, as either of them holds it.
 
 use std::io::{Error, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::TlsStream;
 
 pub enum Stream {
     Plain(TcpStream),
@@ -20,6 +21,12 @@ impl Stream {
         if let Stream::Plain(stream) = self {
             let _ = stream.try_write(bytes);
         }
+    }
+}
+
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        Connected::new()
     }
 }
 
