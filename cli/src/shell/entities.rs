@@ -147,6 +147,30 @@ fn dead_letters(letters: &Json) -> Block {
     Block::Table(Table::new(&["Query", "Record", "Kind", "Reason", "Key", "Value"], rows))
 }
 
+/// What a query did since it was started; nothing where that was not asked for.
+fn metrics(metrics: &Json) -> Option<Block> {
+    let number = |name: &str| text(&metrics[name]);
+    metrics.as_object()?;
+    let mut lines = vec![
+        format!("Read: {} records, {} bytes", number("recordsRead"), number("bytesRead")),
+        format!("Written: {} records, {} bytes", number("recordsWritten"), number("bytesWritten")),
+    ];
+    for (title, field) in [("Errors", "errors"), ("Left out", "leftOut")] {
+        let kinds: Vec<String> =
+            metrics[field].as_object().into_iter().flatten().map(|(kind, count)| format!("{kind} {}", text(count))).collect();
+        if !kinds.is_empty() {
+            lines.push(format!("{title}: {}", kinds.join(", ")));
+        }
+    }
+    lines.push(format!("Dead letters: {}", number("deadLetters")));
+    lines.push(format!("Commits: {} in {} ms", number("commits"), number("commitMs")));
+    lines.push(format!("State on the disk: about {} bytes", number("stateDiskBytes")));
+    if let [done, total] = array(&metrics["restored"]) {
+        lines.push(format!("Restoring: {} of {} records", text(done), text(total)));
+    }
+    Some(said(lines.join("\n")))
+}
+
 fn types(types: &Json) -> Block {
     let rows = types.as_object().into_iter().flatten().map(|(name, schema)| row([name.clone(), type_name(schema)]));
     Block::Table(Table::new(&["Type", "Schema"], rows))
@@ -259,6 +283,7 @@ fn query(query: &Json) -> Vec<Block> {
             blocks.push(said(format!("{title}: {names}")));
         }
     }
+    blocks.extend(metrics(&query["metrics"]));
     for (title, field) in [("Topology", "topology"), ("Plan", "executionPlan")] {
         let value = text(&query[field]);
         if !value.is_empty() {

@@ -16,8 +16,8 @@ pub use connectors::{ConnectorDescription, ConnectorList, ConnectorPlugins, Crea
 pub use functions::{Argument, DescribeFunction, FunctionName, FunctionNames, Signature};
 pub use letters::{DeadLetter, DeadLetters};
 pub use queries::{
-    OffsetsOfTopic, QueryDescription, QueryDescriptionEntity, QueryDescriptions, QueryErrorEntity, QueryList, RunningQuery, TaskMetadata,
-    TopicPartitionEntity,
+    OffsetsOfTopic, QueryDescription, QueryDescriptionEntity, QueryDescriptions, QueryErrorEntity, QueryList, QueryMetrics, RunningQuery,
+    TaskMetadata, TopicPartitionEntity,
 };
 pub use schema::{Field, FieldKind, SchemaInfo};
 pub use sources::{

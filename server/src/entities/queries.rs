@@ -68,6 +68,30 @@ pub struct QueryDescription {
     pub tasks_metadata: Vec<TaskMetadata>,
     pub consumer_group_id: String,
     pub state: Option<&'static str>,
+    /// What it did since it was started; of SHOW QUERIES EXTENDED only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<QueryMetrics>,
+}
+
+/// The numbers of a query that `/metrics` has as well.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryMetrics {
+    pub records_read: u64,
+    pub bytes_read: u64,
+    pub records_written: u64,
+    pub bytes_written: u64,
+    /// Failures as the processing log has them, and records that were left out; by kind, where there are any.
+    pub errors: BTreeMap<&'static str, u64>,
+    pub left_out: BTreeMap<&'static str, u64>,
+    pub dead_letters: u64,
+    pub commits: u64,
+    /// All commits together, milliseconds.
+    pub commit_ms: u64,
+    /// About what its stores take on the disk.
+    pub state_disk_bytes: u64,
+    /// Records of changelogs: read, and to be read; while its state is being restored.
+    pub restored: Option<(u64, u64)>,
 }
 
 /// What ended a query.

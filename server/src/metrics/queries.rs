@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use tidemill_engine::engine::PersistentQuery;
 use tidemill_engine::letters::LetterKind;
 use tidemill_engine::processing_log::ProcessingErrorKind;
-use tidemill_engine::runtime::{QueryHandle, QueryState, TopicReads};
+use tidemill_engine::runtime::{QueryHandle, QueryState, RestoreState, TopicReads};
 
 use super::lags::Found;
 use super::page::{Kind, Page};
@@ -29,6 +29,7 @@ pub fn write(app: &App, lags: &Found, page: &mut Page) {
         queries.iter().filter_map(|query| Some((query.id.as_str(), query.handle.read().as_ref().ok()?.clone()))).collect();
     write_reads(&running, page);
     write_counters(&running, page);
+    write_restores(&running, page);
     // What was found a moment ago may be of queries that have gone since.
     let is_there = |id: &str| queries.iter().any(|query| query.id == id);
     write_lags(lags, &is_there, page);
@@ -121,6 +122,21 @@ fn write_counters(running: &[(&str, Arc<QueryHandle>)], page: &mut Page) {
         let ms = handle.metrics.last_record_ms.load(Ordering::Relaxed);
         if ms > 0 {
             page.sample(name, &[("query", query)], ms as f64 / 1e3);
+        }
+    }
+}
+
+/// Of queries whose state is being restored.
+fn write_restores(running: &[(&str, Arc<QueryHandle>)], page: &mut Page) {
+    let restoring: Vec<(&str, RestoreState)> = running.iter().filter_map(|(query, handle)| Some((*query, handle.restoring()?))).collect();
+    let families: [Family<RestoreState>; 2] = [
+        ("tidemill_query_restore_records", "Records of changelogs that a query has to read before it runs.", |state| state.total as f64),
+        ("tidemill_query_restored_records", "How many of them it has read.", |state| state.done as f64),
+    ];
+    for (name, help, value) in families {
+        page.family(name, Kind::Gauge, help);
+        for (query, state) in &restoring {
+            page.sample(name, &[("query", query)], value(state));
         }
     }
 }

@@ -59,6 +59,7 @@ pub fn statement(app: &App, session: &Session, inner: &SpannedStatement, text: S
         tasks_metadata: Vec::new(),
         consumer_group_id,
         state: None,
+        metrics: None,
     };
     Ok(KsqlEntity::QueryDescription(QueryDescriptionEntity { query_description, common: Common::new(text) }))
 }
@@ -87,6 +88,7 @@ pub fn described(app: &App, query: &PersistentQuery) -> QueryDescription {
         tasks_metadata: tasks(app, query, &consumer_group_id),
         consumer_group_id,
         state: Some(queries::running_state_name(&state, is_away)),
+        metrics: None,
     }
 }
 
@@ -109,6 +111,7 @@ fn described_push(app: &App, query: PushQueryInfo) -> QueryDescription {
         tasks_metadata: Vec::new(),
         consumer_group_id: names.prefix().to_owned(),
         state: Some(queries::running_state_name(&state, is_away)),
+        metrics: None,
         id: query.id,
     }
 }

@@ -17,6 +17,7 @@ pub mod guard;
 mod insert;
 pub mod queries;
 pub mod queries_file;
+mod query_metrics;
 mod session;
 mod set;
 mod show_functions;

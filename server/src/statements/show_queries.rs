@@ -1,17 +1,25 @@
 //! SHOW QUERIES.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::{explain, queries};
+use tidemill_engine::engine::PersistentQuery;
+
+use super::{explain, queries, query_metrics};
 use crate::app::App;
-use crate::entities::{Common, KsqlEntity, QueryDescriptions, QueryList, RunningQuery};
+use crate::entities::{Common, KsqlEntity, QueryDescription, QueryDescriptions, QueryList, RunningQuery};
 use crate::error::ApiError;
 
 pub fn run(app: &App, extended: bool, text: String) -> Result<KsqlEntity, ApiError> {
     let persistent = app.engine.queries().persistent();
     let mut remarks = queries::remarks(&app.engine, persistent.iter().map(|query| &**query));
     if extended {
-        let query_descriptions = persistent.iter().map(|query| explain::described(app, query)).collect();
+        let disk_bytes = app.engine.runtime().parts().state.disk_bytes_by_query();
+        let described = |query: &Arc<PersistentQuery>| {
+            let metrics = Some(query_metrics::of(query, disk_bytes.get(&query.id).copied().unwrap_or_default()));
+            QueryDescription { metrics, ..explain::described(app, query) }
+        };
+        let query_descriptions = persistent.iter().map(described).collect();
         let common = Common::with_warnings(text, remarks);
         return Ok(KsqlEntity::QueryDescriptions(QueryDescriptions { query_descriptions, common }));
     }

@@ -12,7 +12,7 @@ const STATEMENTS: &str = "
     CREATE STREAM orders (k STRING KEY, id INT, amount INT) WITH (KAFKA_TOPIC='orders', VALUE_FORMAT='JSON');
     CREATE STREAM shares AS SELECT k, id, 100 / amount AS share FROM orders;";
 
-const LETTERS: &str = "SELECT FROM_BYTES(record_key, 'utf8') AS k, FROM_BYTES(record_value, 'utf8') AS v, query, source_topic, source_offset, kind, \
+const LETTERS: &str = "SELECT FROM_BYTES(record_key, 'utf8') AS k, FROM_BYTES(record_value, 'utf8') AS v, query_id, source_topic, source_offset, kind, \
                        part, reason, attempt FROM KSQL_DEAD_LETTERS";
 
 fn server(folder: &std::path::Path) -> ServerProcess {
@@ -50,6 +50,15 @@ fn bad_records_are_letters_and_the_query_goes_on() {
         assert!(page.contains(&sample), "{sample}\n{page}");
     }
     assert!(page.contains(&format!("tidemill_query_dead_letters_total{{query=\"{query}\"}} 2")), "{page}");
+    // SHOW QUERIES EXTENDED has the same numbers.
+    let shown = server.ksql("SHOW QUERIES EXTENDED;");
+    let metrics = &shown[0]["queryDescriptions"][0]["metrics"];
+    assert_eq!(
+        (&metrics["recordsRead"], &metrics["recordsWritten"], &metrics["deadLetters"]),
+        (&json!(4), &json!(3), &json!(2)),
+        "{shown}"
+    );
+    assert_eq!(metrics["leftOut"], json!({"undecodable": 1, "failed": 1}), "{shown}");
 }
 
 #[test]
@@ -103,7 +112,7 @@ fn letters_go_through_a_mended_query_once_and_nobody_else_sees_them() {
     }
     server.pull_until("SELECT * FROM shares;", PATIENCE, |rows| rows.len() == 1);
     let query = server.running_queries().into_iter().find(|id| id.contains("SHARES")).expect("a query");
-    server.pull_until(&format!("{LETTERS} WHERE query = '{query}';"), PATIENCE, |letters| letters.len() == 2);
+    server.pull_until(&format!("{LETTERS} WHERE query_id = '{query}';"), PATIENCE, |letters| letters.len() == 2);
     let shown = server.ksql("SHOW DEAD LETTERS LIMIT 5;");
     let shown = shown[0]["letters"].as_array().cloned().unwrap_or_default();
     assert!(shown.iter().any(|letter| letter["queryId"] == query.as_str() && letter["value"] == r#"{"ID":3,"AMOUNT":"x"}"#), "{shown:?}");
@@ -112,7 +121,7 @@ fn letters_go_through_a_mended_query_once_and_nobody_else_sees_them() {
 
     // They fail again, and are letters again.
     assert_eq!(said(&server, &format!("REPLAY DEAD LETTERS OF {query};")), format!("2 dead letters of {query} replayed."));
-    let attempts = format!("SELECT attempt FROM KSQL_DEAD_LETTERS WHERE query = '{query}' AND attempt = 1;");
+    let attempts = format!("SELECT attempt FROM KSQL_DEAD_LETTERS WHERE query_id = '{query}' AND attempt = 1;");
     server.pull_until(&attempts, PATIENCE, |letters| letters.len() == 2);
 
     // Another query over the same topic reads what this one could not.
