@@ -8,7 +8,7 @@ pub const LETTER_STREAM: &str = "KSQL_DEAD_LETTERS";
 
 /// Our headers, and what their text stands for.
 static HEADERS: [(&str, &str, SqlType); 11] = [
-    ("query", "tidemill.letter.query", SqlType::String),
+    ("query_id", "tidemill.letter.query", SqlType::String),
     ("task", "tidemill.letter.task", SqlType::Int),
     ("source_topic", "tidemill.letter.topic", SqlType::String),
     ("source_partition", "tidemill.letter.partition", SqlType::Int),
@@ -45,5 +45,27 @@ pub fn typed(key: &str, sql_type: &SqlType, headers: &[Header]) -> Value {
         SqlType::BigInt => text.parse().map_or(Value::Null, Value::BigInt),
         SqlType::String => Value::string(text),
         _ => Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stream_s_columns_need_no_quotes() {
+        let text = format!("CREATE STREAM {LETTER_STREAM} ({}) WITH (KAFKA_TOPIC='t', FORMAT='KAFKA');", stream_columns());
+        tidemill_parser::parse_statement(&text).unwrap();
+        for (column, ..) in &HEADERS {
+            tidemill_parser::parse_statement(&format!("SELECT {column} FROM s;")).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_null() {
+        let headers = |text: &str| [Header { key: "k".into(), value: Some(text.into()) }];
+        assert_eq!(typed("k", &SqlType::BigInt, &headers("-7")), Value::BigInt(-7));
+        assert_eq!(typed("k", &SqlType::Int, &headers("7000000000")), Value::Null);
+        assert_eq!(typed("other", &SqlType::String, &headers("x")), Value::Null);
     }
 }

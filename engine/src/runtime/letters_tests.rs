@@ -88,7 +88,7 @@ fn a_late_record_behind_a_repartition_is_the_query_s_own_without_its_origin() {
     let (mut lab, handle) = lab(false, &format!("{STREAM}{WINDOWS}"), "late", Guarantee::AtLeastOnce);
     append(&lab, Some("a"), r#"{"G":"x"}"#, 1_000);
     // Of its two windows one is open still.
-    append(&lab, Some("b"), r#"{"G":"x"}"#, 985);
+    append(&lab, Some("b"), r#"{"G":"x"}"#, 991);
     append(&lab, Some("c"), r#"{"G":"x"}"#, 10);
     lab.work_until(|lab| letters(lab).len() == 1);
     let (letter, record) = &letters(&lab)[0];

@@ -183,7 +183,6 @@ impl Run {
 
     /// Goes on after what a process has to be helped out of.
     fn recover(&mut self) -> Result<(), String> {
-        let guarantee = self.setup.guarantee();
         let Some(process) = &mut self.process else { return Ok(()) };
         if process.runtime.fenced().is_some() {
             // Nothing is done here any more.
@@ -194,7 +193,7 @@ impl Run {
                 return Err(format!("the query failed: {}", failure.reason));
             }
             // The next start finds out how the transaction ended.
-            process.start_again(&self.plan, guarantee);
+            process.start_again(&self.plan, &self.setup);
             self.happened.starts_again += 1;
         }
         Ok(())

@@ -39,6 +39,10 @@ pub(super) fn expected(workload: Workload, inputs: &[Input]) -> Expected {
             let passes = inputs.iter().filter(|input| number(input, "V") > Some(3));
             Expected::Stream { rows: passes.map(|input| (input.key.to_owned(), vec![number(input, "N")])).collect(), ordered: true }
         }
+        // Each record is there: as a row, or as the letter of a record that fails.
+        Workload::Letters => {
+            Expected::Stream { rows: inputs.iter().map(|input| (input.key.to_owned(), vec![number(input, "N")])).collect(), ordered: true }
+        }
         Workload::Count => counted(inputs, |input| Some(input.key.to_owned())),
         Workload::Regroup => counted(inputs, group),
         Workload::WindowedCount => counted(inputs, |input| Some(window(input))),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::worker::{Step, Worker};
-use super::super::{Guarantee, QueryHandle, QueryState, Runtime, RuntimeConfig, RuntimeParts, StartError, StartQuery};
+use super::super::{QueryHandle, QueryState, Runtime, RuntimeConfig, RuntimeParts, StartError, StartQuery};
 use super::clock::SimulatedClock;
 use super::setup::Setup;
 use crate::clock::Clock;
@@ -61,7 +61,8 @@ impl Process {
             max_rows_per_record: 1_000_000,
         };
         let (runtime, workers) = Runtime::by_hand(parts, config);
-        let start = StartQuery { guarantee: setup.guarantee(), ..StartQuery::new(plan.clone(), OffsetSpec::Earliest) };
+        let start =
+            StartQuery { guarantee: setup.guarantee(), letters: setup.letters(), ..StartQuery::new(plan.clone(), OffsetSpec::Earliest) };
         match runtime.start_query(start) {
             Ok(handle) => Ok(Process { runtime, state, handle, workers }),
             Err(StartError::Log(LogError::Retriable(reason))) => Err(reason),
@@ -72,14 +73,15 @@ impl Process {
     }
 
     /// Starts a query that failed once more, where its last tasks are gone and the log answers.
-    pub fn start_again(&mut self, plan: &Arc<QueryPlan>, guarantee: Guarantee) {
+    pub fn start_again(&mut self, plan: &Arc<QueryPlan>, setup: &Setup) {
         self.runtime.stop_soon(&self.handle.id);
         for _ in 0..3 {
             (0..self.workers()).for_each(|worker| {
                 self.step(worker);
             });
         }
-        let start = StartQuery { guarantee, ran_before: true, ..StartQuery::new(plan.clone(), OffsetSpec::Earliest) };
+        let (guarantee, letters) = (setup.guarantee(), setup.letters());
+        let start = StartQuery { guarantee, letters, ran_before: true, ..StartQuery::new(plan.clone(), OffsetSpec::Earliest) };
         if let Ok(handle) = self.runtime.start_query(start) {
             self.handle = handle;
         }

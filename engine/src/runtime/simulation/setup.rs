@@ -5,6 +5,7 @@ use rand::{Rng, SeedableRng};
 
 use super::super::Guarantee;
 use super::workload::Workload;
+use crate::letters::{Kinds, LetterBox};
 use crate::log::simulated::{FaultCounts, FaultPlan};
 
 /// See the module.
@@ -95,12 +96,20 @@ impl Setup {
         if self.exactly_once { Guarantee::ExactlyOnce } else { Guarantee::AtLeastOnce }
     }
 
+    /// Where letters go.
+    pub fn letters(&self) -> Option<LetterBox> {
+        (self.workload == Workload::Letters).then(|| LetterBox { topic: "O".into(), kinds: Kinds::default() })
+    }
+
     pub fn of(seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let mut workload = Workload::ALL[random.random_range(0..Workload::ALL.len())];
         // Others' seeds stay what they were.
         if let (4, Ok(number)) = (seed % 5, usize::try_from(seed / 5)) {
             workload = Workload::LATER[number % Workload::LATER.len()];
+        }
+        if seed % 20 == 7 {
+            workload = Workload::Letters;
         }
         let atomic = random.random_bool(0.4);
         // Half of the runs on a log that is not atomic see no commit fail while the process goes on: there, all holds.
@@ -144,7 +153,8 @@ impl Setup {
             disk: often(0.5, &mut random),
             crash: often(0.02, &mut random),
             wipe: if atomic { 0.0 } else { often(0.6, &mut random) },
-            late_schemas: random.random_bool(0.4).then(|| random.random_range(0.1..0.9)),
+            // A letter's bytes are read here as JSON.
+            late_schemas: (random.random_bool(0.4) && workload != Workload::Letters).then(|| random.random_range(0.1..0.9)),
         }
     }
 }

@@ -98,7 +98,7 @@ fn seeds() {
         assert!(count >= 20, "{name} happened {count} times");
     }
     // Each query was held to the full truth, however it commits.
-    for workload in Workload::ALL.into_iter().chain(Workload::LATER) {
+    for workload in Workload::every() {
         for commits in Commits::ALL {
             let runs = exact.get(&(workload, commits)).copied().unwrap_or_default();
             assert!(runs >= 3, "{workload:?}, {commits:?}: only {runs} exact runs");

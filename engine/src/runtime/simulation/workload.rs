@@ -30,6 +30,8 @@ pub(super) enum Workload {
     Looked,
     /// Two tables joined on their keys, counted by another column.
     TablePairs,
+    /// A filter that fails on some records, whose letters go where the others' rows do.
+    Letters,
 }
 
 /// A record of a source.
@@ -64,10 +66,16 @@ impl Workload {
     /// Those that came later, which seeds of their own run.
     pub const LATER: [Workload; 4] = [Workload::Pairs, Workload::ForeignKey, Workload::Looked, Workload::TablePairs];
 
+    /// All of them.
+    pub fn every() -> impl Iterator<Item = Workload> {
+        Workload::ALL.into_iter().chain(Workload::LATER).chain([Workload::Letters])
+    }
+
     /// The statements; the last one is the query, and its sink is the topic O.
     pub fn script(self, has_schemas: bool) -> String {
         let query = match self {
             Workload::Filter => "CREATE STREAM O AS SELECT ID, N FROM S WHERE V > 3;",
+            Workload::Letters => "CREATE STREAM O AS SELECT ID, N FROM S WHERE 10 / V > 0;",
             Workload::Count => "CREATE TABLE O AS SELECT ID, COUNT(*) AS C, SUM(V) AS T FROM S GROUP BY ID;",
             Workload::Regroup => "CREATE TABLE O AS SELECT G, COUNT(*) AS C, SUM(V) AS T FROM S GROUP BY G;",
             Workload::WindowedCount => {
@@ -125,7 +133,7 @@ impl Workload {
     /// How many stores a task has.
     pub fn stores(self) -> usize {
         match self {
-            Workload::Filter => 0,
+            Workload::Filter | Workload::Letters => 0,
             Workload::Count | Workload::Regroup | Workload::WindowedCount | Workload::StreamTable => 1,
             Workload::StreamStream | Workload::OneTopic | Workload::Final | Workload::Looked => 2,
             Workload::Pairs | Workload::TablePairs => 3,
@@ -142,7 +150,8 @@ impl Workload {
     /// Records of the sources in the order in which they are written, all different.
     pub fn inputs(self, count: i64, partitions: i32, random: &mut StdRng) -> Vec<Input> {
         // Where several partitions are merged, or windows close, time runs forward.
-        let is_ordered = !matches!(self, Workload::Filter | Workload::Count | Workload::Regroup | Workload::WindowedCount);
+        let is_ordered =
+            !matches!(self, Workload::Filter | Workload::Letters | Workload::Count | Workload::Regroup | Workload::WindowedCount);
         let mut now = 0;
         (0..count)
             .map(|number| {
