@@ -103,8 +103,8 @@ impl Runtime {
     /// Adds tasks for the partitions that a sub-topology has not got yet.
     fn grow(&self, handle: &Arc<QueryHandle>, start: &StartQuery, index: usize, running: &Running) -> Result<(), StartError> {
         let Some(lease) = self.queries.lock().get(&handle.id).map(|query| query.lease.clone()) else { return Ok(()) };
-        let mut prepared = self.prepare(&handle.id, running.spec.clone(), start.collector.is_some())?;
-        prepared.replays = self.replays(start, handle)?;
+        let replays = self.replays(start, handle)?;
+        let prepared = self.prepare(&handle.id, running.spec.clone(), start.collector.is_some(), replays.as_ref())?;
         let start = StartQuery { reads_new_partitions: true, ..start.clone() };
         let mut tasks = Vec::new();
         let mut readers = Default::default();

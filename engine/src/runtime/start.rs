@@ -161,7 +161,7 @@ pub(super) struct Prepared {
     /// Where its tasks write down in which order they read.
     order: Option<(String, TopicHandle)>,
     /// The topic of letters that go through the query again, with its partitions.
-    pub replays: Option<(Arc<str>, u32)>,
+    replays: Option<(Arc<str>, u32)>,
     changelogs: Vec<Option<(String, TopicHandle)>>,
     /// Changelogs that were made anew and are filled from the state.
     refill: BTreeSet<String>,
@@ -207,8 +207,8 @@ impl Runtime {
         let start = StartQuery { made_anew: identified.made_anew.clone(), ..start };
         let mut prepared = Vec::new();
         for spec in specs {
-            let own = self.prepare(&query, spec, ephemeral)?;
-            prepared.push(Prepared { refill: identified.refill.clone(), replays: replays.clone(), ..own });
+            let own = self.prepare(&query, spec, ephemeral, replays.as_ref())?;
+            prepared.push(Prepared { refill: identified.refill.clone(), ..own });
         }
         if start.collector.is_none()
             && let Some(records) = self.backlog(&query, &prepared)?
@@ -284,7 +284,13 @@ impl Runtime {
     }
 
     /// Makes the internal topics of a sub-topology and looks up what it reads and writes.
-    pub(super) fn prepare(&self, query: &str, spec: TaskSpec, ephemeral: bool) -> Result<Prepared, StartError> {
+    pub(super) fn prepare(
+        &self,
+        query: &str,
+        spec: TaskSpec,
+        ephemeral: bool,
+        replays: Option<&(Arc<str>, u32)>,
+    ) -> Result<Prepared, StartError> {
         let log = &self.parts.log;
         let mut source_partitions = Vec::with_capacity(spec.sources.len());
         for source in &spec.sources {
@@ -359,10 +365,23 @@ impl Runtime {
         let writes = spec.sinks.iter().map(|sink| sink.topic.clone()).chain(changelog_topics).collect();
         let topics = spec.sources.iter().map(|source| source.topic.as_str()).zip(source_partitions.iter().copied());
         let topics = topics.chain(order.as_ref().map(|(name, _)| (name.as_str(), partitions)));
+        let topics = topics.chain(replays.map(|(name, partitions)| (&**name, *partitions)));
         let marked = if spec.stores.is_empty() { self.marks.of_all(query, spec.id) } else { Positions::new() };
         let committed = if ephemeral { Positions::new() } else { self.committed(query, marked, topics)? };
         let refill = BTreeSet::new();
-        Ok(Prepared { writes, spec, partitions, source_partitions, sinks, order, changelogs, refill, committed, remark, replays: None })
+        Ok(Prepared {
+            writes,
+            spec,
+            partitions,
+            source_partitions,
+            sinks,
+            order,
+            changelogs,
+            refill,
+            committed,
+            remark,
+            replays: replays.cloned(),
+        })
     }
 
     /// How far a query has read topics, whether it reads all of their partitions or not: by its marks where these are not in
