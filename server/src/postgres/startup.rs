@@ -63,7 +63,7 @@ async fn negotiate(stream: TcpStream, peer: SocketAddr, port: &Port, patience: P
         // Without asking first.
         Some(tls) if first == [HANDSHAKE] => {
             let stream = tls.acceptor_of(ALPN).accept(stream).await?;
-            Wire::new(Stream::Tls(Box::new(stream)), patience)
+            Wire::new(Stream::Tls(Box::new(stream.into())), patience)
         }
         _ => Wire::new(Stream::Plain(stream), patience),
     };
@@ -82,7 +82,7 @@ async fn negotiate(stream: TcpStream, peer: SocketAddr, port: &Port, patience: P
                     Some(tls) => {
                         stream.write_all(b"S").await?;
                         let stream = tls.acceptor_of(ALPN).accept(stream).await?;
-                        Wire::new(Stream::Tls(Box::new(stream)), patience)
+                        Wire::new(Stream::Tls(Box::new(stream.into())), patience)
                     }
                     None => {
                         stream.write_all(b"N").await?;

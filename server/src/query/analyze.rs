@@ -49,7 +49,7 @@ impl Look {
             reads: reads.map(|(topic, r)| (topic, r.records.load(Ordering::Relaxed), r.bytes.load(Ordering::Relaxed))).collect(),
             records_out: metrics.records_out.load(Ordering::Relaxed),
             bytes_out: metrics.bytes_out.load(Ordering::Relaxed),
-            late: metrics.late.load(Ordering::Relaxed),
+            late: metrics.late(),
             errors: ProcessingErrorKind::ALL.into_iter().map(|kind| (kind, metrics.errors_of(kind))).collect(),
             commits: metrics.commits.load(Ordering::Relaxed),
             commit_us: metrics.commit_us.load(Ordering::Relaxed),

@@ -70,14 +70,15 @@ fn kill_9_neither_repeats_nor_loses_a_letter() {
     let (data, config) = (folder.path().join("data"), folder.path().join("server.properties"));
     std::fs::write(&config, "ksql.service.id=letters_\nksql.streams.commit.interval.ms=100\n").expect("a configuration");
     let start = || ServerProcess::start(&data, &["--bootstrap-servers", &bootstrap, "--config", config.to_str().expect("a path")]);
-    let mut server = start();
+    let server = start();
     server.ksql(&format!("CREATE STREAM s (n BIGINT) WITH (KAFKA_TOPIC='{source}', VALUE_FORMAT='JSON');"));
     let exactly =
         |reset: &str| json!({"processing.guarantee": "exactly_once_v2", "auto.offset.reset": reset, "ksql.dead.letter.topic": dead});
     post(&server, &format!("CREATE STREAM good WITH (KAFKA_TOPIC='{source}-good') AS SELECT n FROM s;"), exactly("earliest"));
     let query = server.running_queries().into_iter().next().expect("a query");
     let stop = AtomicBool::new(false);
-    let count = std::thread::scope(|scope| {
+    let (mut server, count) = std::thread::scope(|scope| {
+        let mut server = server;
         let producing = scope.spawn(|| produce(&log, &source, &stop));
         for ran_ms in KILLS {
             std::thread::sleep(Duration::from_millis(ran_ms));
@@ -85,7 +86,7 @@ fn kill_9_neither_repeats_nor_loses_a_letter() {
             server = start();
         }
         stop.store(true, Ordering::Release);
-        producing.join().expect("no panic")
+        (server, producing.join().expect("no panic"))
     });
     let bad: BTreeMap<String, usize> = (0..count).step_by(3).map(|n| (format!("bad {n}"), 1)).collect();
     let odd = |seen: &BTreeMap<String, usize>| {
