@@ -37,13 +37,16 @@ impl Numbers {
     }
 }
 
+/// An end of a range; `true` where it belongs to the range.
+type End = (Value, bool);
+
 /// See the module.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Bounds {
     /// Values that each key column may have; `None`: any.
     keys: Vec<Option<Vec<Value>>>,
-    /// Ends of the first key column, where it is bounded; `true` beside one that belongs to the range.
-    first: (Option<(Value, bool)>, Option<(Value, bool)>),
+    /// Ends of the first key column, where it is bounded.
+    first: (Option<End>, Option<End>),
     pub window_start: Numbers,
     pub window_end: Numbers,
     pub time: Numbers,

@@ -49,9 +49,12 @@ fn what_is_as_it_should_be_is_sound() {
     assert_eq!(World::new().findings(), []);
 }
 
+/// What happens to it, what is found then, and what is said of that.
+type Case<'a> = (&'a dyn Fn(&World), Verdict, &'a str);
+
 #[test]
 fn what_a_start_mends_is_told_apart_from_what_it_can_not() {
-    let cases: [(&dyn Fn(&World), Verdict, &str); 7] = [
+    let cases: [Case<'_>; 7] = [
         (&|world| world.log.delete_topic(COMMANDS).unwrap(), Verdict::Restored, "2 statements are written to it from the folder"),
         (&|world| world.log.delete_topic(&world.topic("-changelog")).unwrap(), Verdict::Restored, "filled from the state"),
         (&|world| world.log.delete_topic(&world.topic("-repartition")).unwrap(), Verdict::Broken, "RESUME CTAS_C_1"),

@@ -147,7 +147,7 @@ fn what_a_query_that_is_gone_left_behind_goes() {
     let id = world.engine.queries().persistent()[0].id.clone();
     let record = StoredRecord {
         value: Some(
-            format!(r#"{{"version":1,"statement":"DROP TABLE C;","properties":{{}},"action":{{"DropSource":{{"name":"C"}}}}}}"#).into(),
+            r#"{"version":1,"statement":"DROP TABLE C;","properties":{},"action":{"DropSource":{"name":"C"}}}"#.into(),
         ),
         ..StoredRecord::default()
     };

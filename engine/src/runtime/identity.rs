@@ -170,7 +170,7 @@ impl Runtime {
                 }
                 Verdict::Refuse => {
                     let (query, topic, role) = (query.to_owned(), topic.clone(), *role);
-                    return Err(StartError::Swapped(Swapped { query, topic, role, known: known.unwrap_or(NOTHING), now }));
+                    return Err(StartError::Swapped(Box::new(Swapped { query, topic, role, known: known.unwrap_or(NOTHING), now })));
                 }
             }
             if let Some(now) = now {

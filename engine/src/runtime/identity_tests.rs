@@ -162,7 +162,7 @@ fn what_changes_under_a_query_ends_it() {
             assert_eq!(lab.runtime.check_topics(0).unwrap(), Vec::<String>::new());
             if is_made_anew {
                 remake(&lab, &name, 1);
-                assert_eq!(lab.runtime.check_topics(0).unwrap(), [plan.query_id.clone()], "{name}");
+                assert_eq!(lab.runtime.check_topics(0).unwrap(), std::slice::from_ref(&plan.query_id), "{name}");
             } else {
                 lab.log.delete_topic(&name).unwrap();
                 assert!(lab.runtime.check_topics(0).unwrap().is_empty(), "one look is not enough: a broker may be starting");

@@ -113,7 +113,7 @@ pub enum StartError {
     ReadTwice(String),
     /// A topic is not the one that the query knows.
     #[error("{0}")]
-    Swapped(Swapped),
+    Swapped(Box<Swapped>),
     /// A query of this name has been told to end, and is still busy.
     #[error("query {0} was told to end and is still busy with a record or waits for the log: try again in a moment")]
     StillEnding(String),
