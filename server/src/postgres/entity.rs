@@ -9,7 +9,7 @@ use crate::entities::KsqlEntity;
 
 /// An answer of a statement.
 pub enum Said {
-    Rows(Rows),
+    Rows(Box<Rows>),
     /// What was done.
     Done(String),
 }
@@ -24,9 +24,9 @@ pub fn said(app: &App, entity: &KsqlEntity) -> (Said, Vec<PgError>) {
         KsqlEntity::Warning(warning) => Said::Done(warning.message.clone()),
         KsqlEntity::TerminateQuery(ended) => Said::Done(format!("Query {} is ended", ended.query_id)),
         KsqlEntity::SourceDescription(described) if !described.source_description.extended => {
-            Said::Rows(columns_of(app, &described.source_description.name))
+            Said::Rows(Box::new(columns_of(app, &described.source_description.name)))
         }
-        _ => Said::Rows(listed(&json)),
+        _ => Said::Rows(Box::new(listed(&json))),
     };
     (said, remarks)
 }

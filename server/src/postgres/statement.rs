@@ -256,7 +256,7 @@ impl Session {
         let (said, remarks) = said(&app, entity);
         remarks.iter().for_each(|remark| self.wire.out.notice(remark));
         Ok(match said {
-            Said::Rows(rows) => Outcome::Rows(rows),
+            Said::Rows(rows) => Outcome::Rows(*rows),
             Said::Done(message) => {
                 self.wire.out.notice(&PgError::notice(message));
                 Outcome::Done(tag(piece, count))
