@@ -436,6 +436,10 @@ impl Task {
                     })?;
                 }
             }
+            // Its letter could not be sent: nothing that comes behind may overtake it.
+            if let Some(error) = &self.cx.send_failure {
+                return Err(TaskError::Fatal(error.to_string()));
+            }
             done += 1;
             bytes += (record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)) as u64;
             if self.cx.pace.is_long() || self.cx.pace.is_stopped() {
