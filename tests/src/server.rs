@@ -271,6 +271,8 @@ impl ServerProcess {
             .as_array()
             .into_iter()
             .flatten()
+            // Those that somebody watches come and go.
+            .filter(|query| query["queryType"] == "PERSISTENT")
             .map(|query| {
                 assert_eq!(query["state"], "RUNNING", "{query}");
                 query["id"].as_str().unwrap_or_default().to_owned()

@@ -146,9 +146,7 @@ fn what_a_query_that_is_gone_left_behind_goes() {
     world.engine.shutdown();
     let id = world.engine.queries().persistent()[0].id.clone();
     let record = StoredRecord {
-        value: Some(
-            r#"{"version":1,"statement":"DROP TABLE C;","properties":{},"action":{"DropSource":{"name":"C"}}}"#.into(),
-        ),
+        value: Some(r#"{"version":1,"statement":"DROP TABLE C;","properties":{},"action":{"DropSource":{"name":"C"}}}"#.into()),
         ..StoredRecord::default()
     };
     world.log.append("_confluent-ksql-default__command_topic", 0, record).expect("a record");

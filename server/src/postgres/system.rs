@@ -42,7 +42,9 @@ pub fn askable(piece: &Piece) -> String {
 /// Whether such a part begins here: its last token, and what stands in its place.
 fn part(piece: &Piece, index: usize) -> Option<(usize, &'static str)> {
     let token = |index: usize| piece.tokens.get(index).map(|token| &token.token);
-    if token(index) == Some(&Token::LParen) && piece.is(index + 1, "SELECT") {
+    // What stands behind FROM or JOIN is a table.
+    let is_table = index.checked_sub(1).is_some_and(|before| piece.is(before, "FROM") || piece.is(before, "JOIN"));
+    if !is_table && token(index) == Some(&Token::LParen) && piece.is(index + 1, "SELECT") {
         let last = closing(piece, index)?;
         let end = (index + 2..last).find(|at| piece.is(*at, "FROM")).unwrap_or(last);
         return names(piece, index + 2, end, &EMPTY_SUBQUERIES).then_some((last, "NULL"));
@@ -101,6 +103,7 @@ mod tests {
             ("SELECT ARRAY(SELECT 1) AS m, unnest(i.indkey), unnest(other)", "SELECT NULL AS m, CAST(random() AS INTEGER), unnest(other)"),
             ("SELECT pg_catalog.pg_class.reloptions, 1", "SELECT NULL AS reloptions, 1"),
             ("SELECT (SELECT relname FROM pg_class LIMIT 1)", "SELECT (SELECT relname FROM pg_class LIMIT 1)"),
+            ("SELECT * FROM (SELECT pg_get_expr(b, 1) AS d FROM x) c", "SELECT * FROM (SELECT pg_get_expr(b, 1) AS d FROM x) c"),
             ("SELECT ((1", "SELECT ((1"),
         ] {
             assert_eq!(askable(&pieces(sql).expect("read")[0]), expected);
