@@ -130,7 +130,7 @@ fn kill_9_repeats_nothing_and_loses_nothing() {
     create(&server, &clicks);
     let queries = server.running_queries();
     assert_eq!(queries.len(), 6, "{queries:?}");
-    let (server, count) = killed_under_load(server, &KILLS, &data, &start, |stop| click(&log, &clicks, stop));
+    let (server, count) = killed_under_load(server, &KILLS, &data, start, |stop| click(&log, &clicks, stop));
     check_exact(&log, &clicks, count);
     // Those beside them lose nothing, and their state is exact as well.
     server.pull_until("SELECT id, c FROM counts_al;", PATIENCE, |rows| {

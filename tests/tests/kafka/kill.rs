@@ -63,7 +63,7 @@ fn kill_9_loses_nothing() {
     let queries = server.running_queries();
     assert_eq!(queries.len(), 4, "{queries:?}");
 
-    let (mut server, count) = killed_under_load(server, &KILLS, &data, &start, |stop| click(&log, &clicks, stop));
+    let (mut server, count) = killed_under_load(server, &KILLS, &data, start, |stop| click(&log, &clicks, stop));
     let tables = settled(&server, count);
     check_even(&log, &clicks, count);
 
