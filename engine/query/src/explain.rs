@@ -41,7 +41,7 @@ fn show(node: &Arc<dyn ExecutionPlan>, depth: usize, measured: bool, lines: &mut
         let (name, detail) = text.trim_end().split_once(':').unwrap_or((text.trim_end(), ""));
         let detail = if detail.is_empty() { String::new() } else { format!(" | {}", detail.trim_start()) };
         let metrics = if measured { node.metrics().map(|metrics| measures(&metrics)).unwrap_or_default() } else { String::new() };
-        lines.push(format!("{} > [ {} ]{detail}{metrics}", "\t\t".repeat(depth), words(name)));
+        lines.push(format!("{} > [ {} ]{detail}{metrics}", "    ".repeat(depth), words(name)));
     }
     for child in node.children() {
         show(child, if passes { depth } else { depth + 1 }, measured, lines);

@@ -109,7 +109,7 @@ fn lines(query: &str, before: &Look, now: &Look, took: Duration, lag: &[(String,
     for (topic, records, bytes) in &now.reads {
         let earlier = before.reads.iter().find(|(known, ..)| known == topic).map_or(0, |(_, records, _)| *records);
         let behind = lag.iter().find(|(known, _)| **known == **topic).map_or_else(String::new, |(_, lag)| format!(" | Lag: {lag}"));
-        lines.push(format!("\t\t > [ TOPIC ] | {topic} | Records: {records} ({}) | Bytes: {bytes}{behind}", rate(earlier, *records)));
+        lines.push(format!("     > [ TOPIC ] | {topic} | Records: {records} ({}) | Bytes: {bytes}{behind}", rate(earlier, *records)));
     }
     let total: Duration = now.operators.iter().map(|operator| operator.done.time()).sum();
     let mut depth = 1;
@@ -124,7 +124,7 @@ fn lines(query: &str, before: &Look, now: &Look, took: Duration, lag: &[(String,
         let share = 100.0 * time.as_secs_f64() / total.as_secs_f64().max(f64::MIN_POSITIVE);
         lines.push(format!(
             "{} > [ {} ] | Sub-topology: {} | Rows: {} ({}) | Time: {} ({share:.0}%)",
-            "\t\t".repeat(depth),
+            "    ".repeat(depth),
             words(&operator.name),
             operator.sub_topology,
             operator.done.rows,
@@ -135,7 +135,7 @@ fn lines(query: &str, before: &Look, now: &Look, took: Duration, lag: &[(String,
     }
     for (name, count) in stores {
         let about = if count.is_exact { "" } else { "about " };
-        lines.push(format!("\t\t > [ STORE ] | {name} | Entries: {about}{} | Bytes: {about}{}", count.entries, count.bytes));
+        lines.push(format!("     > [ STORE ] | {name} | Entries: {about}{} | Bytes: {about}{}", count.entries, count.bytes));
     }
     lines
 }
@@ -184,10 +184,10 @@ mod tests {
             lines,
             [
                 " > [ QUERY ] | Q | State: RUNNING | Rows out: 4 (2/s) | Bytes out: 0 | Late rows dropped: 0 | Errors: deserialization 2 | Commits: 0, 0.000 ms",
-                "\t\t > [ TOPIC ] | t | Records: 10 (5/s) | Bytes: 70 | Lag: 7",
-                "\t\t > [ TIME_WINDOW_AGGREGATE ] | Sub-topology: 0 | Rows: 8 (4/s) | Time: 1.000 ms (25%)",
-                "\t\t\t\t > [ SOURCE(t) ] | Sub-topology: 0 | Rows: 10 (5/s) | Time: 3.000 ms (75%)",
-                "\t\t > [ STORE ] | Agg | Entries: about 3 | Bytes: about 40",
+                "     > [ TOPIC ] | t | Records: 10 (5/s) | Bytes: 70 | Lag: 7",
+                "     > [ TIME_WINDOW_AGGREGATE ] | Sub-topology: 0 | Rows: 8 (4/s) | Time: 1.000 ms (25%)",
+                "         > [ SOURCE(t) ] | Sub-topology: 0 | Rows: 10 (5/s) | Time: 3.000 ms (75%)",
+                "     > [ STORE ] | Agg | Entries: about 3 | Bytes: about 40",
             ]
         );
     }
