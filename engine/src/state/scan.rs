@@ -32,18 +32,14 @@ impl StoreLayers {
                 return Ok(());
             }
             let backing_to = windows_until(key, last.min(self.evicted));
-            let (lower, backing_upper) = self.full_bounds(key, backing_to.as_deref());
-            let mut stopped = false;
+            let (lower, backing_upper) = full_bounds(self.core.prefix, key, backing_to.as_deref());
+            let mut wants_more = true;
             self.core.db.backing.scan_back(&lower, &backing_upper, &mut |full_key, value| {
                 let Some(key) = full_key.get(PREFIX_BYTES..) else { return true };
-                stopped = match upper.show(Some(key), f) {
-                    Shown::Hides => false,
-                    Shown::Stop => true,
-                    Shown::All => !f(key, value),
-                };
-                !stopped
+                wants_more = upper.show_above(key, value, f);
+                wants_more
             })?;
-            if stopped {
+            if !wants_more {
                 return Ok(());
             }
         }
@@ -54,27 +50,14 @@ impl StoreLayers {
     /// Shows visible entries with `from <= key < to` in order until `f` returns false; none of them has a time before
     /// `min_time`. The active overlay must have its index.
     pub fn scan(&self, from: &[u8], to: Option<&[u8]>, min_time: Option<i64>, f: &mut EntryVisitor<'_>) -> Result<(), StateError> {
-        let mut upper = self.merged(from, to, Direction::Forward);
-        let bound = self.expiry_bound();
-        let mut f = |key: &[u8], value: &[u8]| !is_visible(bound, key) || f(key, value);
-        let mut stopped = false;
-        if !self.is_in_memory(min_time) {
-            let (lower, backing_upper) = self.full_bounds(from, to);
-            self.core.db.backing.scan(&lower, &backing_upper, &mut |full_key, value| {
-                // The entry with an empty key is the store's stream time.
-                let Some(key) = full_key.get(PREFIX_BYTES..).filter(|key| !key.is_empty()) else { return true };
-                stopped = match upper.show(Some(key), &mut f) {
-                    Shown::Hides => false,
-                    Shown::Stop => true,
-                    Shown::All => !f(key, value),
-                };
-                !stopped
-            })?;
-        }
-        if !stopped {
-            upper.show(None, &mut f);
-        }
-        Ok(())
+        let below = |visit: &mut EntryVisitor<'_>| {
+            if self.is_in_memory(min_time) {
+                return Ok(());
+            }
+            let (lower, upper) = full_bounds(self.core.prefix, from, to);
+            self.core.db.backing.scan(&lower, &upper, visit)
+        };
+        self.merged(from, to, Direction::Forward).show_all(self.expiry_bound(), below, f)
     }
 
     /// The overlays' entries with `from <= key < to`.
@@ -87,16 +70,15 @@ impl StoreLayers {
         }
         Merged { layers, direction }
     }
+}
 
-    /// Bounds of a range among the keys of all stores.
-    fn full_bounds(&self, from: &[u8], to: Option<&[u8]>) -> (Vec<u8>, Vec<u8>) {
-        let prefix = self.core.prefix;
-        let upper = match to {
-            Some(to) => [&prefix, to].concat(),
-            None => u64::from_be_bytes(prefix).wrapping_add(1).to_be_bytes().to_vec(),
-        };
-        ([&prefix, from].concat(), upper)
-    }
+/// Bounds of a range of a store among the keys of all stores.
+pub(super) fn full_bounds(prefix: [u8; PREFIX_BYTES], from: &[u8], to: Option<&[u8]>) -> (Vec<u8>, Vec<u8>) {
+    let upper = match to {
+        Some(to) => [&prefix, to].concat(),
+        None => u64::from_be_bytes(prefix).wrapping_add(1).to_be_bytes().to_vec(),
+    };
+    ([&prefix, from].concat(), upper)
 }
 
 /// Where the windows of a key end that start at `last` or before.
@@ -158,5 +140,36 @@ impl Merged<'_> {
             }
         }
         Shown::All
+    }
+    /// Shows an entry of what lies below, behind all that comes before it and unless something above hides it; whether more is
+    /// wanted.
+    fn show_above(&mut self, key: &[u8], value: &[u8], f: &mut EntryVisitor<'_>) -> bool {
+        match self.show(Some(key), f) {
+            Shown::Hides => true,
+            Shown::Stop => false,
+            Shown::All => f(key, value),
+        }
+    }
+
+    /// Shows the visible entries of these layers and of what lies below them, which `below` walks in the order of its keys, until
+    /// `f` returns false.
+    pub fn show_all(
+        mut self,
+        expiry_bound: i64,
+        below: impl FnOnce(&mut EntryVisitor<'_>) -> Result<(), StateError>,
+        f: &mut EntryVisitor<'_>,
+    ) -> Result<(), StateError> {
+        let mut f = |key: &[u8], value: &[u8]| !is_visible(expiry_bound, key) || f(key, value);
+        let mut wants_more = true;
+        below(&mut |full_key, value| {
+            // The entry with an empty key is the store's stream time.
+            let Some(key) = full_key.get(PREFIX_BYTES..).filter(|key| !key.is_empty()) else { return true };
+            wants_more = self.show_above(key, value, &mut f);
+            wants_more
+        })?;
+        if wants_more {
+            self.show(None, &mut f);
+        }
+        Ok(())
     }
 }

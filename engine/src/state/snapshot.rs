@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use super::backing::BackingSnapshot;
 use super::chunk_lock::ReadGuard;
-use super::frozen::{FrozenOverlay, PREFIX_BYTES, StoreCore};
+use super::frozen::{FrozenOverlay, StoreCore};
 use super::layers::StoreLayers;
 use super::merge::{LayerRange, Layers};
 use super::overlay::Entry;
-use super::scan::{Direction, Merged, Shown, is_visible};
+use super::scan::{Direction, EntryVisitor, Merged, full_bounds, is_visible};
 use super::{StateError, StoreReader};
 
 /// How long it is tried to hold all stores at once, and for how long one of them is waited for at a time while others are held.
@@ -133,29 +133,9 @@ impl StoreSnapshot {
         for frozen in self.frozen.iter().rev() {
             layers.push(LayerRange::Frozen(frozen.range(from, to)));
         }
-        let mut upper = Merged { layers, direction: Direction::Forward };
-        let bound = self.expiry_bound;
-        let mut f = |key: &[u8], value: &[u8]| !is_visible(bound, key) || f(key, value);
-        let lower = [&self.core.prefix, from].concat();
-        let backing_upper = match to {
-            Some(to) => [&self.core.prefix, to].concat(),
-            None => u64::from_be_bytes(self.core.prefix).wrapping_add(1).to_be_bytes().to_vec(),
-        };
-        let mut stopped = false;
-        self.backing.scan(&lower, &backing_upper, &mut |full_key, value| {
-            // The entry with an empty key is the store's stream time.
-            let Some(key) = full_key.get(PREFIX_BYTES..).filter(|key| !key.is_empty()) else { return true };
-            stopped = match upper.show(Some(key), &mut f) {
-                Shown::Hides => false,
-                Shown::Stop => true,
-                Shown::All => !f(key, value),
-            };
-            !stopped
-        })?;
-        if !stopped {
-            upper.show(None, &mut f);
-        }
-        Ok(())
+        let (lower, upper) = full_bounds(self.core.prefix, from, to);
+        let below = |visit: &mut EntryVisitor<'_>| self.backing.scan(&lower, &upper, visit);
+        Merged { layers, direction: Direction::Forward }.show_all(self.expiry_bound, below, f)
     }
 
     /// How much it holds: counted up to so many entries, estimated from there on.

@@ -37,21 +37,26 @@ pub async fn attended<T>(
     until: Instant,
     work: impl Future<Output = T>,
 ) -> Result<T, Stop> {
-    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        biased;
+        stop = stopped(place, cancelled, until) => Err(stop),
+        gone = wire.watch() => Err(gone.into()),
+        done = work => Ok(done),
+    }
+}
+
+/// Waits for what ends a statement from outside.
+async fn stopped(place: &mut Place, cancelled: &Notify, until: Instant) -> Stop {
     loop {
         tokio::select! {
             biased;
-            () = cancelled.notified() => return Err(PgError::new(CANCELLED, "canceling statement due to user request").into()),
-            () = tokio::time::sleep_until(until) => {
-                return Err(PgError::new(CANCELLED, "canceling statement due to statement timeout").into());
-            }
+            () = cancelled.notified() => return PgError::new(CANCELLED, "canceling statement due to user request").into(),
+            () = tokio::time::sleep_until(until) => return PgError::new(CANCELLED, "canceling statement due to statement timeout").into(),
             leave = place.has_to_leave() => match leave {
-                Leave::Ends => return Err(Stop::End(End::Leave(leave))),
+                Leave::Ends => return Stop::End(End::Leave(leave)),
                 // It was idle when that was asked for, and is not now.
                 Leave::Room => {}
             },
-            gone = wire.watch() => return Err(gone.into()),
-            done = &mut work => return Ok(done),
         }
     }
 }
@@ -100,19 +105,10 @@ impl Session {
 
 /// Sends what is gathered, unless the statement ends before.
 async fn flush(wire: &mut Wire, place: &mut Place, cancelled: &Notify, until: Instant) -> Result<(), Stop> {
-    loop {
-        tokio::select! {
-            biased;
-            () = cancelled.notified() => return Err(PgError::new(CANCELLED, "canceling statement due to user request").into()),
-            () = tokio::time::sleep_until(until) => {
-                return Err(PgError::new(CANCELLED, "canceling statement due to statement timeout").into());
-            }
-            leave = place.has_to_leave() => match leave {
-                Leave::Ends => return Err(Stop::End(End::Leave(leave))),
-                Leave::Room => {}
-            },
-            flushed = wire.flush() => return flushed.map_err(Stop::from),
-        }
+    tokio::select! {
+        biased;
+        stop = stopped(place, cancelled, until) => Err(stop),
+        flushed = wire.flush() => flushed.map_err(Stop::from),
     }
 }
 

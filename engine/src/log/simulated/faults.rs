@@ -52,10 +52,6 @@ pub enum Planted {
     Reorder,
     /// Of a transaction, what it wrote to one partition vanishes.
     Torn,
-    /// A transaction is aborted, and its writer is told that it was committed: the next one is, though this one was not.
-    Hidden,
-    /// What a writer sends does not wait for the records that it is to follow.
-    Overtaken,
 }
 
 /// One record in so many is hit by a planted defect.
@@ -211,20 +207,6 @@ impl Faults {
     /// Whether a transaction is to be torn.
     pub fn tears(&mut self) -> bool {
         self.plan.planted == Some(Planted::Torn) && self.rng.random_ratio(1, PLANTED_IN)
-    }
-
-    /// Whether a transaction that was aborted is to be taken for committed.
-    pub fn hides(&mut self) -> bool {
-        let hides = self.plan.planted == Some(Planted::Hidden);
-        self.counts.planted += u64::from(hides);
-        hides
-    }
-
-    /// Whether a writer is not to wait for what it follows.
-    pub fn overtakes(&mut self) -> bool {
-        let overtakes = self.plan.planted == Some(Planted::Overtaken);
-        self.counts.planted += u64::from(overtakes);
-        overtakes
     }
 
     /// Whether the process may die: then what is on its way may arrive in part.

@@ -256,7 +256,7 @@ impl LogWriter for TransactionalWriter {
     }
 
     fn follow(&mut self, delivery: Delivery) {
-        self.follows = (!self.shared.state.lock().faults.overtakes()).then_some(delivery);
+        self.follows = Some(delivery);
     }
 
     fn begin_commit(&mut self, commit: Commit) -> Result<Delivery, LogError> {
@@ -282,17 +282,7 @@ impl LogWriter for TransactionalWriter {
                 return None;
             }
         }
-        let result = self.commit(commit);
-        // A defect that must be found: who writes goes on as if nothing had happened.
-        let hides = matches!(result, Err(LogError::Retriable(_))) && self.shared.state.lock().faults.hides();
-        let result = if hides {
-            self.is_broken = false;
-            self.pending.clear();
-            Ok(())
-        } else {
-            result
-        };
-        Some(result)
+        Some(self.commit(commit))
     }
 
     fn commit(&mut self, commit: Commit) -> Result<(), LogError> {
