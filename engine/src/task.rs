@@ -259,7 +259,7 @@ impl TaskContext {
     }
 
     /// Writes the letter of the record at hand, where there is one and letters of this kind are wanted. Where the log refuses,
-    /// the chunk fails once it is looked at.
+    /// the record's turn ends with that.
     #[cold]
     fn write_letter(&mut self, kind: LetterKind, part: Option<&'static str>, reason: impl FnOnce() -> String) {
         let Some(pouch) = self.pouch.as_mut().filter(|pouch| pouch.kinds.contains(kind)) else { return };

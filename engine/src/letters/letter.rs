@@ -8,18 +8,18 @@ use std::sync::Arc;
 use super::LetterKind;
 use crate::row::Header;
 
-const QUERY: &str = "tidemill.letter.query";
-const TASK: &str = "tidemill.letter.task";
-const TOPIC: &str = "tidemill.letter.topic";
-const PARTITION: &str = "tidemill.letter.partition";
-const OFFSET: &str = "tidemill.letter.offset";
-const TIMESTAMP: &str = "tidemill.letter.timestamp";
-const KIND: &str = "tidemill.letter.kind";
-const PART: &str = "tidemill.letter.part";
-const REASON: &str = "tidemill.letter.reason";
-const ATTEMPT: &str = "tidemill.letter.attempt";
+pub(super) const QUERY: &str = "tidemill.letter.query";
+pub(super) const TASK: &str = "tidemill.letter.task";
+pub(super) const TOPIC: &str = "tidemill.letter.topic";
+pub(super) const PARTITION: &str = "tidemill.letter.partition";
+pub(super) const OFFSET: &str = "tidemill.letter.offset";
+pub(super) const TIMESTAMP: &str = "tidemill.letter.timestamp";
+pub(super) const KIND: &str = "tidemill.letter.kind";
+pub(super) const PART: &str = "tidemill.letter.part";
+pub(super) const REASON: &str = "tidemill.letter.reason";
+pub(super) const ATTEMPT: &str = "tidemill.letter.attempt";
 /// Its bytes were too many for the topic, and are left out.
-const OMITTED: &str = "tidemill.letter.omitted";
+pub(super) const OMITTED: &str = "tidemill.letter.omitted";
 
 /// A reason is cut behind so many bytes.
 pub const MAX_REASON_BYTES: usize = 4_096;

@@ -1,5 +1,6 @@
 //! The stream over the letters' topic: what is said in headers are columns with types.
 
+use super::letter;
 use crate::row::Header;
 use crate::types::{SqlType, Value};
 
@@ -8,17 +9,17 @@ pub const LETTER_STREAM: &str = "KSQL_DEAD_LETTERS";
 
 /// Our headers, and what their text stands for.
 static HEADERS: [(&str, &str, SqlType); 11] = [
-    ("query_id", "tidemill.letter.query", SqlType::String),
-    ("task", "tidemill.letter.task", SqlType::Int),
-    ("source_topic", "tidemill.letter.topic", SqlType::String),
-    ("source_partition", "tidemill.letter.partition", SqlType::Int),
-    ("source_offset", "tidemill.letter.offset", SqlType::BigInt),
-    ("source_time", "tidemill.letter.timestamp", SqlType::BigInt),
-    ("kind", "tidemill.letter.kind", SqlType::String),
-    ("part", "tidemill.letter.part", SqlType::String),
-    ("reason", "tidemill.letter.reason", SqlType::String),
-    ("attempt", "tidemill.letter.attempt", SqlType::Int),
-    ("omitted", "tidemill.letter.omitted", SqlType::BigInt),
+    ("query_id", letter::QUERY, SqlType::String),
+    ("task", letter::TASK, SqlType::Int),
+    ("source_topic", letter::TOPIC, SqlType::String),
+    ("source_partition", letter::PARTITION, SqlType::Int),
+    ("source_offset", letter::OFFSET, SqlType::BigInt),
+    ("source_time", letter::TIMESTAMP, SqlType::BigInt),
+    ("kind", letter::KIND, SqlType::String),
+    ("part", letter::PART, SqlType::String),
+    ("reason", letter::REASON, SqlType::String),
+    ("attempt", letter::ATTEMPT, SqlType::Int),
+    ("omitted", letter::OMITTED, SqlType::BigInt),
 ];
 
 /// Columns of [`LETTER_STREAM`], as SQL. The formats of key and value are KAFKA: bytes as they are.

@@ -35,6 +35,7 @@ mod not_yet_tests;
 mod order;
 mod pen;
 mod query_handle;
+mod record;
 mod refill;
 mod replayed;
 mod restore;

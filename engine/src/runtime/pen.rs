@@ -87,16 +87,11 @@ impl Pen {
             (None, Guarantee::AtLeastOnce) => log.writer(),
             (None, Guarantee::ExactlyOnce) => {
                 let mut writer = marks.transactional_writer(log, worker, self.hand)?;
-                self.follow(&mut *writer);
+                if let Some(ending) = &self.ending {
+                    writer.follow(ending.delivery.clone());
+                }
                 Ok(writer)
             }
-        }
-    }
-
-    /// The writer's records are to come behind those of the commit that is under way.
-    fn follow(&self, writer: &mut dyn LogWriter) {
-        if let Some(ending) = &self.ending {
-            writer.follow(ending.delivery.clone());
         }
     }
 
@@ -140,13 +135,12 @@ impl Pen {
 
     /// A commit is under way: the other writer has its turn.
     pub fn begin(&mut self, ending: InFlight) {
-        self.ending = Some(ending);
         self.hand = (self.hand + 1) % HANDS;
         self.writer = self.other.take();
-        if let Some(mut writer) = self.writer.take() {
-            self.follow(&mut *writer);
-            self.writer = Some(writer);
+        if let Some(writer) = &mut self.writer {
+            writer.follow(ending.delivery.clone());
         }
+        self.ending = Some(ending);
     }
 
     pub fn is_ending(&self) -> bool {

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use super::Runtime;
 use super::query_handle::QueryHandle;
+use super::record::{self, Place};
 use super::start::{StartError, StartQuery};
 use super::task_runner::{Processed, Task, TaskError};
 use crate::letters::{Letter, replay_to};
 use crate::log::{LogError, Offset, RecordRef};
-use crate::operators::{NotYet, TaskSpec, Unread, process_from};
+use crate::operators::{NotYet, TaskSpec};
 use crate::row::Headers;
 
 /// The topic of a query's group.
@@ -105,26 +106,7 @@ impl Task {
         let Some((_, sources)) = self.lanes.iter().find(|(lane, _)| *lane.topic == *place.topic) else { return Ok(Ok(())) };
         let record = RecordRef { offset: Offset(place.offset), timestamp: place.timestamp, ..replayed };
         self.cx.tried = Some(Box::new(letter));
-        if sources.len() > 1 {
-            for source in sources {
-                if let Err(why) = self.graph.sources[*source].0.is_ready(record) {
-                    return Ok(Err(why));
-                }
-            }
-        }
-        for source in sources {
-            let (reader, node, port) = &mut self.graph.sources[*source];
-            let headers = if self.wants_headers[*source] { own.clone() } else { Headers::None };
-            let row = match reader.read(record, headers, place.partition, &mut self.cx) {
-                Ok(row) => row,
-                Err(Unread::Fatal(error)) => return Err(error.into()),
-                Err(Unread::NotYet(why)) if sources.first() == Some(source) => return Ok(Err(why)),
-                Err(Unread::NotYet(NotYet(why))) => return Err(TaskError::Interrupted(why)),
-            };
-            if let Some(row) = row {
-                process_from(&mut self.graph.nodes, 0, *node, *port, row, &mut self.cx)?;
-            }
-        }
-        Ok(Ok(()))
+        let place = Place { topic: &place.topic, partition: place.partition, sources, wants_headers: &self.wants_headers, headers: own };
+        record::run(&mut self.graph, &mut self.cx, &place, record)
     }
 }

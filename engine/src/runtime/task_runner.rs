@@ -15,11 +15,11 @@ use super::input::{Input, Next};
 use super::order::{self, Run};
 use super::pen::Guarantee;
 use super::query_handle::{QueryHandle, TopicReads, WaitNote};
+use super::record::{self, Place};
 use crate::log::{GroupOffsets, LogError, LogWriter, Offset, OutRecord, TopicHandle, TopicPartition};
-use crate::operators::{FatalError, NotYet, TaskGraph, Unread, before_commit, end_chunk, process_from};
+use crate::operators::{FatalError, NotYet, TaskGraph, before_commit, end_chunk};
 use crate::pace::Halt;
 use crate::processing_log::{ProcessingError, ProcessingErrorKind};
-use crate::profile::Timing;
 use crate::registry::SchemaRegistry;
 use crate::row::Headers;
 use crate::state::FrozenOverlay;
@@ -255,12 +255,7 @@ impl Task {
             store.begin_chunk();
         }
         let before = self.cx.counts;
-        // A letter that can't be sent fails the chunk as any record does, only later.
-        let result = work(self).and_then(|done| match &self.cx.send_failure {
-            Some(error) => Err(TaskError::Fatal(error.to_string())),
-            None => Ok(done),
-        });
-        let result = result.map_err(|error| match (self.cx.pace.take_halt(), self.cx.send_failure.take()) {
+        let result = work(self).map_err(|error| match (self.cx.pace.take_halt(), self.cx.send_failure.take()) {
             (Some(Halt::Stopped), _) => TaskError::Stopped,
             (None, Some(LogError::Retriable(reason))) => TaskError::Interrupted(reason),
             _ => error,
@@ -386,8 +381,15 @@ impl Task {
         if let Some(pouch) = &mut self.cx.pouch {
             pouch.begin();
         }
+        let place = Place {
+            topic: &topic_partition.topic,
+            partition: topic_partition.partition,
+            sources,
+            wants_headers: &self.wants_headers,
+            headers: &Headers::OfRecord,
+        };
         let mut expected = self.input.position(lane);
-        'records: for index in first..first + count {
+        for index in first..first + count {
             if let Some((_, at_hand)) = &mut self.cx.record {
                 *at_hand = index;
             }
@@ -396,49 +398,9 @@ impl Task {
             self.cx.profile.begin_record();
             self.cx.origins.begin_record(lane, record.offset, expected);
             expected = record.offset;
-            // Who reads it first must not have processed it when another has to wait.
-            if sources.len() > 1 {
-                for source in sources {
-                    if let Err(why) = self.graph.sources[*source].0.is_ready(record) {
-                        not_yet = Some(why);
-                        break 'records;
-                    }
-                }
-            }
-            for source in sources {
-                let (reader, node, port) = &mut self.graph.sources[*source];
-                let headers = if self.wants_headers[*source] { Headers::OfRecord } else { Headers::None };
-                let timing = self.cx.profile.is_timing().then(|| Timing::begin(&mut self.cx.profile, &*self.cx.clock));
-                let read = reader.read(record, headers, topic_partition.partition, &mut self.cx);
-                if let Some(measured) = self.graph.reading.get_mut(*source) {
-                    measured.rows += 1;
-                    if let Some(timing) = timing {
-                        timing.end(&mut self.cx.profile, &*self.cx.clock, measured);
-                    }
-                }
-                let row = match read {
-                    Ok(row) => row,
-                    Err(Unread::Fatal(error)) => return Err(error.into()),
-                    Err(Unread::NotYet(why)) if sources.first() == Some(source) => {
-                        not_yet = Some(why);
-                        break 'records;
-                    }
-                    // It was ready a moment ago, and another has processed the record: that is taken back.
-                    Err(Unread::NotYet(NotYet(why))) => return Err(TaskError::Interrupted(why)),
-                };
-                if let Some(row) = row {
-                    process_from(&mut self.graph.nodes, 0, *node, *port, row, &mut self.cx).map_err(|error| {
-                        let place = format!(
-                            "(topic {}, partition {}, offset {})",
-                            topic_partition.topic, topic_partition.partition, record.offset.0
-                        );
-                        if self.cx.pace.is_exceeded() { FatalError(format!("{error} {place}")) } else { error }
-                    })?;
-                }
-            }
-            // Its letter could not be sent: nothing that comes behind may overtake it.
-            if let Some(error) = &self.cx.send_failure {
-                return Err(TaskError::Fatal(error.to_string()));
+            if let Err(why) = record::run(&mut self.graph, &mut self.cx, &place, record)? {
+                not_yet = Some(why);
+                break;
             }
             done += 1;
             bytes += (record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)) as u64;
