@@ -12,7 +12,7 @@ use super::{EngineConfig, EngineError, LogChoice};
 use crate::clock::SystemClock;
 use crate::log::embedded::EmbeddedLog;
 use crate::log::kafka::KafkaLog;
-use crate::log::{Log, LogError, OffsetSpec, TopicPartition};
+use crate::log::{Log, LogError, OffsetSpec, partitions_of};
 use crate::runtime::{KnownTopics, Role, all_known_topics, examine_topic};
 use crate::state::StateDb;
 
@@ -144,9 +144,7 @@ fn query_topics(log: &dyn Log, state: &StateDb, query: &str, topics: &KnownTopic
             }
         }
         if let (Role::Changelog, Some(now)) = (known.role, now) {
-            let numbers = (0..now.partitions).filter_map(|number| i32::try_from(number).ok());
-            let partitions: Vec<TopicPartition> =
-                numbers.map(|partition| TopicPartition { topic: topic.as_str().into(), partition }).collect();
+            let partitions = partitions_of(topic, now.partitions);
             let (ends, firsts) = (log.offsets(&partitions, OffsetSpec::Latest)?, log.offsets(&partitions, OffsetSpec::Earliest)?);
             for ((partition, end), first) in partitions.iter().zip(ends).zip(firsts) {
                 let position = positions.get(partition).copied().unwrap_or(first).max(first);

@@ -4,7 +4,7 @@
 //! consumers could not tell them from new records. They go to a topic of the query that takes them, which its tasks read beside their
 //! sources (`runtime/replayed.rs`). The topic is made by the first replay, for which the query is restarted from a commit.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,9 @@ use tidemill_parser::ast::Ident;
 
 use super::{Engine, EngineError, PersistentQuery, SessionProperties};
 use crate::letters::{At, Letter, Met, REMEMBERED, Sent, copy_headers};
-use crate::log::{Commit, LogWriter, Offset, OffsetSpec, OutRecord, TopicHandle, TopicPartition, TopicSpec, read_batches};
+use crate::log::{
+    Commit, LogWriter, Offset, OffsetSpec, OutRecord, TopicHandle, TopicPartition, ensure_topic, partitions_of, read_batches,
+};
 use crate::operators;
 use crate::state::StateBatch;
 
@@ -111,11 +113,11 @@ impl Engine {
         };
         let target = self.replay_target(&query, query.id == of_id)?;
         let mut sent = Sent::default();
-        let mut known = partitions(&target.name, target.partitions);
+        let mut known = partitions_of(&target.name, target.partitions);
         if !target.is_same {
             // What went through its own query again has come out there, or is another letter.
             let own = self.runtime.replay_topic(&of_id);
-            known.extend(self.log.describe_topic(&own)?.into_iter().flat_map(|info| partitions(&own, info.partitions)));
+            known.extend(self.log.describe_topic(&own)?.into_iter().flat_map(|info| info.all_partitions()));
         }
         for partition in known {
             read_batches(&*self.log, &partition, Offset(0), READ_TIMEOUT, &mut |batch, index| {
@@ -124,7 +126,7 @@ impl Engine {
         }
         let mut courier = Courier { engine: self, writer: self.log.writer()?, target, of: &of_id, topic: &letters.topic, sent, waiting: 0 };
         let mut replayed = Replayed::default();
-        for partition in partitions(&letters.topic, info.partitions) {
+        for partition in info.all_partitions() {
             courier.carry(&partition, &mut replayed)?;
         }
         if replayed.sent > 0 {
@@ -153,16 +155,9 @@ impl Engine {
         }
         let most = reads.iter().flat_map(HashMap::values).copied().max().unwrap_or(1);
         let name = self.runtime.replay_topic(&query.id);
-        if self.log.describe_topic(&name)?.is_none() {
-            // It says what was replayed, for as long as the query is there.
-            let config = [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("max.message.bytes", "10485760")];
-            let config = config.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>();
-            let spec = TopicSpec { name: name.clone(), partitions: most, replicas: self.config.replicas, config };
-            match self.log.create_topic(&spec) {
-                Ok(()) | Err(crate::log::LogError::TopicExists(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        // It says what was replayed, for as long as the query is there.
+        let config = [("cleanup.policy", "delete"), ("retention.ms", "-1"), ("max.message.bytes", "10485760")];
+        ensure_topic(&*self.log, &name, most, self.config.replicas, &config)?;
         let (topic, partitions) = self.log.topic(&name)?;
         Ok(Target { topic, name, partitions, reads, is_same })
     }
@@ -184,26 +179,26 @@ impl Engine {
         let Some(info) = self.log.describe_topic(topic)? else {
             return Err(EngineError::user(format!("Topic '{topic}' of the dead letters is not there.")));
         };
-        let mut found = std::collections::VecDeque::new();
-        for partition in partitions(topic, info.partitions) {
+        let mut all = Vec::new();
+        for partition in info.all_partitions() {
             let end = self.log.offsets(std::slice::from_ref(&partition), OffsetSpec::Latest)?.first().copied().unwrap_or_default();
             let from = Offset(end.0.saturating_sub(MAX_LOOKED_AT));
+            let mut found = VecDeque::new();
             read_batches(&*self.log, &partition, from, READ_TIMEOUT, &mut |batch, index| {
-                let Some((_, letter)) = Letter::read(&batch.headers(index)).map(|(own, letter)| (own.len(), letter)) else { return };
+                let Some(letter) = Letter::read(&batch.headers(index)).map(|(_, letter)| letter) else { return };
                 if of.is_some_and(|of| !letter.query.eq_ignore_ascii_case(of)) {
                     return;
                 }
                 let record = batch.record(index);
                 let own = |bytes: Option<&[u8]>| bytes.map(|bytes| bytes.get(..MAX_SHOWN_BYTES).unwrap_or(bytes).to_vec());
                 found.push_back(FoundLetter { letter, at_ms: record.timestamp, key: own(record.key), value: own(record.value) });
+                if found.len() > most {
+                    found.pop_front();
+                }
             })?;
-            while found.len() > most {
-                found.pop_front();
-            }
+            all.extend(found);
         }
-        let mut found = Vec::from(found);
-        found.sort_by_key(|letter| letter.at_ms);
-        Ok(found)
+        Ok(newest(all, most))
     }
 }
 
@@ -211,6 +206,12 @@ impl Engine {
 const MAX_LOOKED_AT: i64 = 10_000;
 /// Bytes of a key or value that are kept of them.
 const MAX_SHOWN_BYTES: usize = 1_024;
+
+/// The last of all that were written, oldest first.
+fn newest(mut letters: Vec<FoundLetter>, most: usize) -> Vec<FoundLetter> {
+    letters.sort_by_key(|letter| letter.at_ms);
+    letters.split_off(letters.len().saturating_sub(most))
+}
 
 /// A letter with the beginning of its record.
 #[derive(Debug, Clone)]
@@ -220,12 +221,6 @@ pub struct FoundLetter {
     pub at_ms: i64,
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
-}
-
-fn partitions(topic: &str, count: u32) -> Vec<TopicPartition> {
-    let topic: Arc<str> = topic.into();
-    let numbers = (0..count).filter_map(|number| i32::try_from(number).ok());
-    numbers.map(|partition| TopicPartition { topic: topic.clone(), partition }).collect()
 }
 
 /// Carries letters from their topic to a query's.
@@ -308,5 +303,25 @@ impl Courier<'_> {
 
     fn commit(&mut self) -> Result<(), EngineError> {
         Ok(self.writer.commit(Commit { offsets: Vec::new(), state: StateBatch::default() })?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::letters::{LetterKind, Place};
+
+    #[test]
+    fn the_newest_are_told_by_their_time_whatever_their_partition() {
+        let found = |partition, at_ms| {
+            let place = Place { topic: "t".into(), partition, offset: at_ms, timestamp: 0 };
+            let (kind, part, reason) = (LetterKind::Failed, None, String::new());
+            let letter = Letter { query: "q".into(), task: 0, place, kind, part, reason, attempt: 0, omitted: None };
+            FoundLetter { letter, at_ms, key: None, value: None }
+        };
+        let all = vec![found(0, 1), found(0, 8), found(0, 9), found(1, 2), found(1, 3)];
+        let times = |most| newest(all.clone(), most).iter().map(|letter| letter.at_ms).collect::<Vec<_>>();
+        assert_eq!(times(3), [3, 8, 9]);
+        assert_eq!(times(9), [1, 2, 3, 8, 9]);
     }
 }

@@ -9,6 +9,7 @@ mod identity;
 pub mod kafka;
 pub mod simulated;
 pub mod testing;
+mod topics;
 mod transaction;
 mod whole;
 
@@ -21,6 +22,7 @@ use crate::state::StateBatch;
 
 pub use delivery::Delivery;
 pub use identity::{TopicId, TopicIdentity};
+pub use topics::{ensure_topic, partitions_of};
 pub use transaction::TransactionalId;
 pub use whole::{read_batches, read_whole};
 
@@ -108,9 +110,7 @@ pub struct TopicInfo {
 impl TopicInfo {
     /// Every partition of the topic, from 0.
     pub fn all_partitions(&self) -> Vec<TopicPartition> {
-        let topic: Arc<str> = self.name.as_str().into();
-        let numbers = (0..self.partitions).filter_map(|number| PartitionId::try_from(number).ok());
-        numbers.map(|partition| TopicPartition { topic: topic.clone(), partition }).collect()
+        partitions_of(&self.name, self.partitions)
     }
 }
 

@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use super::changelog::{CommitNumber, End, EndKind};
 use super::restore::Positions;
 use crate::log::{
-    GroupOffsets, Log, LogError, LogWriter, OffsetSpec, OutRecord, PartitionId, TopicHandle, TopicPartition, TopicSpec, TransactionalId,
+    self, GroupOffsets, Log, LogError, LogWriter, OffsetSpec, OutRecord, PartitionId, TopicHandle, TopicPartition, TransactionalId,
     read_whole,
 };
 
@@ -120,7 +120,7 @@ impl Marks {
         let mut opening = self.opening.lock();
         let mut writers = Writers::new();
         if !opening.is_read {
-            ensure_topic(log, &self.topic, self.replicas)?;
+            log::ensure_topic(log, &self.topic, PARTITIONS, self.replicas, &CONFIG)?;
             let (handle, partitions) = log.topic(&self.topic)?;
             let mut found = self.read(log, partitions)?;
             if !found.ids.is_empty() {
@@ -280,8 +280,7 @@ impl Marks {
 
     fn read(&self, log: &dyn Log, partitions: u32) -> Result<Found, LogError> {
         let mut found = Found::default();
-        let numbers = (0..partitions).filter_map(|partition| PartitionId::try_from(partition).ok());
-        let places: Vec<_> = numbers.map(|partition| TopicPartition { topic: self.topic.clone(), partition }).collect();
+        let places = log::partitions_of(&self.topic, partitions);
         // Most of them are empty.
         let (firsts, ends) = (log.offsets(&places, OffsetSpec::Earliest)?, log.offsets(&places, OffsetSpec::Latest)?);
         for ((place, first), end) in places.iter().zip(firsts).zip(ends) {
@@ -325,17 +324,6 @@ impl Found {
 /// The partition's bit.
 fn bit(partition: PartitionId) -> u16 {
     1 << (partition.unsigned_abs() % PARTITIONS)
-}
-
-fn ensure_topic(log: &dyn Log, name: &str, replicas: u16) -> Result<(), LogError> {
-    if log.describe_topic(name)?.is_some() {
-        return Ok(());
-    }
-    let config = CONFIG.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    match log.create_topic(&TopicSpec { name: name.to_owned(), partitions: PARTITIONS, replicas, config }) {
-        Ok(()) | Err(LogError::TopicExists(_)) => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 /// The key of a task's marks: the query, the sub-topology, the partition.

@@ -21,7 +21,7 @@ use super::task_runner::{FIRST_LOOK, SourceReads, Task, TaskId};
 use super::worker::Message;
 use super::{RunningQuery, Runtime};
 use crate::letters::LetterBox;
-use crate::log::{GroupOffsets, LogError, Offset, OffsetSpec, PartitionId, Subscription, TopicHandle, TopicPartition, TopicSpec};
+use crate::log::{self, GroupOffsets, LogError, Offset, OffsetSpec, PartitionId, Subscription, TopicHandle, TopicPartition};
 use crate::operators::{self, BuildEnv, Collector, Origins, SourceSpec, TaskSpec};
 use crate::pace::Pace;
 use crate::plan::QueryPlan;
@@ -387,12 +387,7 @@ impl Runtime {
     /// How far a query has read topics, whether it reads all of their partitions or not: by its marks where these are not in
     /// changelogs, else by what its group has committed.
     fn committed<'t>(&self, query: &str, marked: Positions, topics: impl Iterator<Item = (&'t str, u32)>) -> Result<Positions, StartError> {
-        let mut partitions = Vec::new();
-        for (topic, count) in topics {
-            let topic: Arc<str> = topic.into();
-            let numbers = (0..count).filter_map(|number| PartitionId::try_from(number).ok());
-            partitions.extend(numbers.map(|partition| TopicPartition { topic: topic.clone(), partition }));
-        }
+        let partitions: Vec<TopicPartition> = topics.flat_map(|(topic, count)| log::partitions_of(topic, count)).collect();
         if partitions.iter().all(|partition| marked.contains_key(partition)) {
             return Ok(marked);
         }
@@ -403,15 +398,7 @@ impl Runtime {
 
     /// Makes an internal topic unless it is there.
     pub(super) fn ensure_topic(&self, name: &str, partitions: u32, config: &[(&str, impl AsRef<str>)]) -> Result<(), StartError> {
-        if self.parts.log.describe_topic(name)?.is_some() {
-            return Ok(());
-        }
-        let config: BTreeMap<String, String> = config.iter().map(|(k, v)| ((*k).to_owned(), v.as_ref().to_owned())).collect();
-        let spec = TopicSpec { name: name.to_owned(), partitions, replicas: self.config.replicas, config };
-        match self.parts.log.create_topic(&spec) {
-            Ok(()) | Err(LogError::TopicExists(_)) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        Ok(log::ensure_topic(&*self.parts.log, name, partitions, self.config.replicas, config)?)
     }
 
     pub(super) fn make_task(
