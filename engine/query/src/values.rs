@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, GenericListArray, OffsetSizeTrait, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int32Type, Int64Type, Time32MillisecondType,
@@ -63,20 +63,8 @@ pub fn values(column: &ArrayRef) -> Result<Vec<Value>, ArrowError> {
         DataType::Timestamp(..) => {
             column.as_primitive::<TimestampMillisecondType>().iter().map(|v| v.map_or(Value::Null, Value::Timestamp)).collect()
         }
-        DataType::List(_) => {
-            let lists = column.as_list::<i32>();
-            lists
-                .iter()
-                .map(|items| items.map_or(Ok(Value::Null), |items| Ok(Value::array(values(&items)?))))
-                .collect::<Result<_, ArrowError>>()?
-        }
-        DataType::LargeList(_) => {
-            let lists = column.as_list::<i64>();
-            lists
-                .iter()
-                .map(|items| items.map_or(Ok(Value::Null), |items| Ok(Value::array(values(&items)?))))
-                .collect::<Result<_, ArrowError>>()?
-        }
+        DataType::List(_) => lists(column.as_list::<i32>())?,
+        DataType::LargeList(_) => lists(column.as_list::<i64>())?,
         DataType::Map(..) => {
             let maps = column.as_map();
             let map = |index: usize| {
@@ -103,6 +91,10 @@ pub fn values(column: &ArrayRef) -> Result<Vec<Value>, ArrowError> {
         }
         other => return Err(ArrowError::NotYetImplemented(format!("values of type {other} can't be shown"))),
     })
+}
+
+fn lists<O: OffsetSizeTrait>(lists: &GenericListArray<O>) -> Result<Vec<Value>, ArrowError> {
+    lists.iter().map(|items| items.map_or(Ok(Value::Null), |items| Ok(Value::array(values(&items)?)))).collect()
 }
 
 /// Types whose parts are converted one by one.

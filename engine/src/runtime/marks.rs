@@ -120,7 +120,7 @@ impl Marks {
         let mut opening = self.opening.lock();
         let mut writers = Writers::new();
         if !opening.is_read {
-            log::ensure_topic(log, &self.topic, PARTITIONS, self.replicas, &CONFIG)?;
+            log::ensure_topic(log, &self.topic, PARTITIONS, self.replicas, CONFIG)?;
             let (handle, partitions) = log.topic(&self.topic)?;
             let mut found = self.read(log, partitions)?;
             if !found.ids.is_empty() {

@@ -181,11 +181,8 @@ pub fn kind(piece: &Piece, catalog: &Catalog) -> Result<Kind, PgError> {
 }
 
 fn expected(piece: &Piece, index: usize, what: &str) -> PgError {
-    let before: usize = match piece.tokens.get(index) {
-        Some(_) => piece.text.chars().count() - piece.rest(index).chars().count(),
-        None => piece.text.chars().count(),
-    };
-    PgError::new(SYNTAX_ERROR, format!("{what} is expected here")).at_char(piece.before + before + 1)
+    let before = piece.before + piece.characters_before(index);
+    PgError::new(SYNTAX_ERROR, format!("{what} is expected here")).at_char(before + 1)
 }
 
 /// A name at a place, in small letters unless it is quoted.
@@ -311,18 +308,7 @@ fn fetch(piece: &Piece) -> Result<Kind, PgError> {
 fn copy(piece: &Piece) -> Result<Kind, PgError> {
     let token = |index: usize| piece.tokens.get(index).map(|token| &token.token);
     let (query, mut at) = if token(1) == Some(&Token::LParen) {
-        let (mut depth, mut last) = (0_usize, 1);
-        for (index, token) in piece.tokens.iter().enumerate().skip(1) {
-            match token.token {
-                Token::LParen => depth += 1,
-                Token::RParen => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            last = index;
-            if depth == 0 {
-                break;
-            }
-        }
+        let last = piece.closing(1).unwrap_or(piece.tokens.len().saturating_sub(1));
         (CopyOf::Query { first: 2, last }, last + 1)
     } else {
         let mut end = 1;

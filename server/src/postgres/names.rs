@@ -111,8 +111,31 @@ impl Piece {
         }
     }
 
+    /// Whether such a word stands there, in any case of letters and not quoted.
     pub fn is(&self, index: usize, word: &str) -> bool {
-        self.word(index).is_some_and(|found| found == word)
+        matches!(self.tokens.get(index).map(|token| &token.token), Some(Token::Word(found))
+            if found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word))
+    }
+
+    /// The parenthesis that closes another one.
+    pub fn closing(&self, open: usize) -> Option<usize> {
+        let mut depth = 0_usize;
+        for (index, token) in self.tokens.iter().enumerate().skip(open) {
+            match token.token {
+                Token::LParen => depth += 1,
+                Token::RParen => depth = depth.saturating_sub(1),
+                _ => continue,
+            }
+            if depth == 0 {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    /// Characters that stand before a token, or altogether.
+    pub fn characters_before(&self, index: usize) -> usize {
+        self.text.chars().count() - self.rest(index).chars().count()
     }
 
     /// The text from a token on.
@@ -123,8 +146,7 @@ impl Piece {
     /// A piece that begins later.
     pub fn behind(&self, index: usize) -> Piece {
         let rest = self.rest(index);
-        let skipped = self.text.chars().count() - rest.chars().count();
-        Piece::new(rest.to_owned(), self.before + skipped).unwrap_or_else(|_| self.clone())
+        Piece::new(rest.to_owned(), self.before + self.characters_before(index)).unwrap_or_else(|_| self.clone())
     }
 
     fn new(text: String, before: usize) -> Result<Piece, PgError> {

@@ -38,7 +38,6 @@ pub struct Rows {
     source: Source,
 }
 
-#[allow(clippy::large_enum_variant)]
 enum Source {
     Asked(Answer, PullPermit),
     Pushed(Pushed),

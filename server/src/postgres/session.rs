@@ -84,7 +84,7 @@ pub struct Session {
 }
 
 impl Session {
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "what a connection has brought with it")]
     pub fn new(
         app: Arc<App>,
         catalog: Arc<SystemCatalog>,

@@ -30,7 +30,6 @@ const MAX_NEGOTIATIONS: usize = 4;
 const WRONG_PAUSE: Duration = Duration::from_millis(500);
 
 /// What a connection turned out to be for.
-#[allow(clippy::large_enum_variant)]
 pub enum Begun {
     Session {
         wire: Wire,

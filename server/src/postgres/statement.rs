@@ -25,7 +25,6 @@ use crate::statements::{self, Caller, Session as Overrides, guard};
 pub const MAX_HELD: usize = 2_000;
 
 /// What comes of a statement.
-#[allow(clippy::large_enum_variant)]
 pub enum Outcome {
     Rows(Rows),
     Copy(Rows, CopyFormat),
@@ -288,10 +287,7 @@ fn copied(piece: &Piece, of: &CopyOf) -> Result<Piece, PgError> {
         from.get(..from.len() - to.len()).unwrap_or_default()
     };
     let (text, shift) = match of {
-        CopyOf::Query { first, last } => {
-            let before = piece.text.chars().count() - piece.rest(*first).chars().count();
-            (part(*first, *last).to_owned(), Some(before))
-        }
+        CopyOf::Query { first, last } => (part(*first, *last).to_owned(), Some(piece.characters_before(*first))),
         CopyOf::Source { first, last } => {
             let columns =
                 (*first..*last).find(|index| piece.tokens.get(*index).is_some_and(|t| t.token == sqlparser::tokenizer::Token::LParen));

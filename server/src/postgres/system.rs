@@ -45,7 +45,7 @@ fn part(piece: &Piece, index: usize) -> Option<(usize, &'static str)> {
     // What stands behind FROM or JOIN is a table.
     let is_table = index.checked_sub(1).is_some_and(|before| piece.is(before, "FROM") || piece.is(before, "JOIN"));
     if !is_table && token(index) == Some(&Token::LParen) && piece.is(index + 1, "SELECT") {
-        let last = closing(piece, index)?;
+        let last = piece.closing(index)?;
         let end = (index + 2..last).find(|at| piece.is(*at, "FROM")).unwrap_or(last);
         return names(piece, index + 2, end, &EMPTY_SUBQUERIES).then_some((last, "NULL"));
     }
@@ -60,7 +60,7 @@ fn part(piece: &Piece, index: usize) -> Option<(usize, &'static str)> {
         return None;
     }
     let word = piece.word(name)?;
-    let last = closing(piece, name + 1)?;
+    let last = piece.closing(name + 1)?;
     match word.as_str() {
         "ARRAY" if piece.is(name + 2, "SELECT") => Some((last, "NULL")),
         "ARRAY_TO_STRING" if names(piece, name + 2, last, &["reloptions"]) => Some((last, "NULL")),
@@ -68,22 +68,6 @@ fn part(piece: &Piece, index: usize) -> Option<(usize, &'static str)> {
         "GENERATE_SUBSCRIPTS" => Some((last, NO_ITEM)),
         _ => None,
     }
-}
-
-/// The parenthesis that closes another one.
-fn closing(piece: &Piece, open: usize) -> Option<usize> {
-    let mut depth = 0_usize;
-    for (index, token) in piece.tokens.iter().enumerate().skip(open) {
-        match token.token {
-            Token::LParen => depth += 1,
-            Token::RParen => depth = depth.saturating_sub(1),
-            _ => continue,
-        }
-        if depth == 0 {
-            return Some(index);
-        }
-    }
-    None
 }
 
 fn names(piece: &Piece, first: usize, last: usize, wanted: &[&str]) -> bool {
