@@ -24,7 +24,7 @@ use replay::{Replayed, replay};
 use script::Protocol;
 
 /// Exchanges that match neither what was recorded nor the list of differences, at most: a machine under load may be late with a few.
-const LATE: usize = 6;
+const LATE: usize = 2;
 /// Files replayed at a time.
 const PARALLEL: usize = 2;
 
