@@ -51,6 +51,14 @@ pub struct WindowSpec {
 /// # Errors
 /// The file can't be read or does not have the shape of a case file.
 pub fn load(path: &Path) -> Result<Vec<Case>, String> {
+    load_as(path, parse)
+}
+
+/// As [`load`], for what has more than a query case.
+///
+/// # Errors
+/// As there.
+pub(super) fn load_as<C>(path: &Path, parse: impl Fn(&str, &Json) -> Result<C, String>) -> Result<Vec<C>, String> {
     let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let document: Json = serde_json::from_str(&without_lone_surrogates(&text)).map_err(|e| format!("{}: {e}", path.display()))?;
     let file = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
@@ -128,7 +136,7 @@ fn replace(value: &Json, placeholder: &str, with: &str) -> Json {
     }
 }
 
-fn parse(file: &str, test: &Json) -> Result<Case, String> {
+pub(super) fn parse(file: &str, test: &Json) -> Result<Case, String> {
     let name = test["name"].as_str().ok_or("a case without a name")?.to_owned();
     let texts =
         |field: &str| -> Vec<String> { test[field].as_array().into_iter().flatten().filter_map(Json::as_str).map(str::to_owned).collect() };

@@ -73,7 +73,7 @@ fn digits(value: &Json) -> Option<usize> {
     Some(text.split_once('.').map_or(0, |(_, fraction)| fraction.len()))
 }
 
-fn same_number(expected: &str, actual: &str) -> bool {
+pub fn same_number(expected: &str, actual: &str) -> bool {
     if expected == actual {
         return true;
     }

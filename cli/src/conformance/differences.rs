@@ -16,6 +16,8 @@ pub struct Difference {
     outputs: Vec<RecordSpec>,
     /// How it is refused instead; `None`: it is not.
     error: Option<String>,
+    /// What a server answers instead, of a REST case.
+    responses: Option<Json>,
 }
 
 impl Difference {
@@ -27,6 +29,11 @@ impl Difference {
         ours.expected_error.clone_from(&self.error);
         ours
     }
+
+    /// What is answered instead.
+    pub fn responses(&self) -> Option<&Json> {
+        self.responses.as_ref()
+    }
 }
 
 /// Differences by file and name of the case.
@@ -35,7 +42,7 @@ pub struct Differences(HashMap<(String, String), Difference>);
 
 impl Differences {
     /// Reads `[{"file": …, "name": …, "reason": …, "outputs": […]}, …]`; the records are written as in a case. In the place of
-    /// `outputs` an entry may have `error`: a part of the text with which the case is refused.
+    /// `outputs` an entry may have `error`, a part of the text with which the case is refused, or `responses`, as a REST case has them.
     pub fn load(path: &Path) -> Result<Self, String> {
         let wrong = |what: &str| format!("{}: {what}", path.display());
         let text = std::fs::read_to_string(path).map_err(|e| wrong(&e.to_string()))?;
@@ -49,10 +56,11 @@ impl Differences {
             let outputs: Vec<RecordSpec> =
                 entry["outputs"].as_array().into_iter().flatten().map(case::record).collect::<Result<_, _>>().map_err(|e| wrong(&e))?;
             let error = entry["error"].as_str().map(str::to_owned);
-            if outputs.is_empty() == error.is_none() {
-                return Err(wrong("an entry has either \"outputs\" or \"error\""));
+            let responses = entry.get("responses").cloned();
+            if usize::from(!outputs.is_empty()) + usize::from(error.is_some()) + usize::from(responses.is_some()) != 1 {
+                return Err(wrong("an entry has one of \"outputs\", \"error\" and \"responses\""));
             }
-            differences.insert((field("file")?, field("name")?), Difference { reason: field("reason")?, outputs, error });
+            differences.insert((field("file")?, field("name")?), Difference { reason: field("reason")?, outputs, error, responses });
         }
         Ok(Differences(differences))
     }

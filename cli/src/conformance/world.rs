@@ -1,8 +1,8 @@
 //! Runs one case: its statements against a catalog of its own, its records through the queries that they make, one query
 //! after another, on a simulated log.
 
-mod check;
-mod topics;
+pub(super) mod check;
+pub(super) mod topics;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -24,13 +24,13 @@ use tidemill_engine::state::StateDb;
 use tidemill_parser::ast::{ExprKind, InsertValues, SpannedStatement, Statement};
 
 use super::case::{Case, RecordSpec};
-use super::codec::with_window;
+use super::codec::{Side, with_window};
 use super::post;
 
 /// The service id that cases were written for.
-const SERVICE_ID: &str = "some.ksql.service.id";
+pub(super) const SERVICE_ID: &str = "some.ksql.service.id";
 /// Partitions of a topic for which a case says nothing.
-const DEFAULT_PARTITIONS: u32 = 1;
+pub(super) const DEFAULT_PARTITIONS: u32 = 1;
 
 /// How cases are run.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,7 @@ pub struct RunOptions {
 /// Runs a case; an error is the first difference.
 pub fn run(case: &Case, options: RunOptions) -> Result<(), String> {
     if case.asks_over_http {
-        return Err("REST cases (`responses`) are not run by this version".to_owned());
+        return Err("this case asks a server over HTTP (`responses`): run it with --format rest".to_owned());
     }
     let mut world = World::new(case)?;
     let failed = world.run_statements(case);
@@ -71,11 +71,11 @@ pub fn run(case: &Case, options: RunOptions) -> Result<(), String> {
 #[derive(Debug, Clone)]
 pub(crate) struct RawRecord {
     pub(crate) topic: String,
-    partition: i32,
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    timestamp: i64,
-    headers: Vec<Header>,
+    pub(super) partition: i32,
+    pub(super) key: Option<Vec<u8>>,
+    pub(super) value: Option<Vec<u8>>,
+    pub(super) timestamp: i64,
+    pub(super) headers: Vec<Header>,
 }
 
 /// A world of its own for statements: a catalog, a log and state in memory.
@@ -370,24 +370,7 @@ impl World {
     }
 
     fn raw(&self, spec: &RecordSpec) -> Result<RawRecord, String> {
-        let (key_side, value_side) = self.sides(&spec.topic)?;
-        let mut key = key_side.to_bytes(&spec.key)?;
-        let partition = self.partition_of(&spec.topic, key.as_deref())?;
-        if let (Some(bytes), Some(window)) = (&key, &spec.window) {
-            key = Some(with_window(bytes.clone(), window));
-        }
-        let headers = spec.headers.iter().map(|(key, value)| {
-            let value = value.as_ref().map(|v| BASE64.decode(v).map_err(|e| e.to_string())).transpose()?;
-            Ok(Header { key: key.clone(), value })
-        });
-        Ok(RawRecord {
-            topic: spec.topic.clone(),
-            partition,
-            key,
-            value: value_side.to_bytes(&spec.value)?,
-            timestamp: spec.timestamp.unwrap_or(0),
-            headers: headers.collect::<Result<_, String>>()?,
-        })
+        raw_record(spec, &self.sides(&spec.topic)?, |key| self.partition_of(&spec.topic, key))
     }
 
     /// Runs the queries in the order they were made. Each reads the inputs of its topics in the order given, and from a
@@ -459,20 +442,48 @@ impl World {
     }
 }
 
-/// For each topic the number of partitions that the case's own statements ask for.
-fn asked_partitions(case: &Case) -> BTreeMap<String, u32> {
+/// The bytes of a record. `partition` chooses by the key without its window.
+pub(super) fn raw_record(
+    spec: &RecordSpec,
+    (key_side, value_side): &(Side, Side),
+    partition: impl FnOnce(Option<&[u8]>) -> Result<i32, String>,
+) -> Result<RawRecord, String> {
+    let mut key = key_side.to_bytes(&spec.key)?;
+    let partition = partition(key.as_deref())?;
+    if let (Some(bytes), Some(window)) = (&key, &spec.window) {
+        key = Some(with_window(bytes.clone(), window));
+    }
+    let headers = spec.headers.iter().map(|(key, value)| {
+        let value = value.as_ref().map(|v| BASE64.decode(v).map_err(|e| e.to_string())).transpose()?;
+        Ok(Header { key: key.clone(), value })
+    });
+    Ok(RawRecord {
+        topic: spec.topic.clone(),
+        partition,
+        key,
+        value: value_side.to_bytes(&spec.value)?,
+        timestamp: spec.timestamp.unwrap_or(0),
+        headers: headers.collect::<Result<_, String>>()?,
+    })
+}
+
+/// For each topic that a case's statements declare a source over, the number of partitions that they ask for, where they do.
+pub(super) fn declared_topics(case: &Case) -> BTreeMap<String, Option<u32>> {
     let script = case.statements.join("\n");
     let statements = tidemill_parser::split_script(&script).into_iter().filter_map(|raw| raw.parse().ok());
-    let asked = statements.filter_map(|statement| {
+    let declared = statements.filter_map(|statement| {
         let Statement::CreateSource(create) = statement.statement else { return None };
-        let topic = match &create.properties.get("KAFKA_TOPIC")?.value.kind {
-            ExprKind::String(name) => name.clone(),
-            _ => return None,
-        };
-        match create.properties.get("PARTITIONS")?.value.kind {
-            ExprKind::Integer(partitions) => Some((topic, u32::try_from(partitions).ok()?)),
+        let ExprKind::String(topic) = &create.properties.get("KAFKA_TOPIC")?.value.kind else { return None };
+        let partitions = match create.properties.get("PARTITIONS").map(|property| &property.value.kind) {
+            Some(ExprKind::Integer(partitions)) => u32::try_from(*partitions).ok(),
             _ => None,
-        }
+        };
+        Some((topic.clone(), partitions))
     });
-    asked.collect()
+    declared.collect()
+}
+
+/// For each topic the number of partitions that the case's own statements ask for.
+fn asked_partitions(case: &Case) -> BTreeMap<String, u32> {
+    declared_topics(case).into_iter().filter_map(|(topic, partitions)| Some((topic, partitions?))).collect()
 }

@@ -18,7 +18,7 @@ pub enum Format {
     Runner,
     /// JSON cases of statements and records
     Query,
-    /// JSON cases of requests (not run by this version)
+    /// JSON cases of requests and responses
     Rest,
 }
 
@@ -28,6 +28,7 @@ pub struct Found {
     pub sql: Vec<PathBuf>,
     pub runner: Vec<RunnerTest>,
     pub query: Vec<PathBuf>,
+    pub rest: Vec<PathBuf>,
     /// Files with SQL that hold no tests.
     pub without_tests: usize,
 }
@@ -35,11 +36,8 @@ pub struct Found {
 /// Looks through files and folders.
 ///
 /// # Errors
-/// A path that is not there or can't be read, or a kind that is not run.
+/// A path that is not there or can't be read.
 pub fn find(paths: &[PathBuf], format: Format) -> Result<Found, String> {
-    if format == Format::Rest {
-        return Err("REST cases (requests and responses) are not run by this version: --format rest is not built yet".to_owned());
-    }
     let mut found = Found::default();
     for path in paths {
         if path.is_dir() {
@@ -60,6 +58,7 @@ impl Found {
         match format {
             Format::Auto if has_ending(file, &["json"]) => self.query.push(file.to_owned()),
             Format::Query => self.query.push(file.to_owned()),
+            Format::Rest => self.rest.push(file.to_owned()),
             Format::Runner if is_statements => self.runner.push(RunnerTest::in_folder(file.parent().unwrap_or(Path::new("")), false)),
             Format::Runner => return Err(format!("{}: name the folder that holds {}", file.display(), runner::STATEMENTS)),
             _ => self.sql.push(file.to_owned()),
@@ -84,6 +83,9 @@ impl Found {
             if entry.is_dir() {
                 self.folder(entry, format, incorrect || entry.file_name().is_some_and(|name| name == "incorrect"))?;
             } else if has_ending(entry, &["json"]) {
+                if format == Format::Rest {
+                    self.rest.push(entry.clone());
+                }
                 if format == Format::Query || format == Format::Auto && !is_test && holds(entry, |text| text.contains("\"tests\"")) {
                     self.query.push(entry.clone());
                 }

@@ -1,4 +1,4 @@
-//! `tidemill test`: SQL tests, the folders of ksql-test-runner and conformance cases, many at once, in this process.
+//! `tidemill test`: SQL tests, the folders of ksql-test-runner, cases of records and of requests, many at once, in this process.
 
 mod args;
 pub mod find;
@@ -45,6 +45,11 @@ fn run_all(args: &TestArgs) -> Result<i32, String> {
         cases.extend(case::load(file)?);
     }
     cases.retain(|c| matches(&c.file, &c.name));
+    let mut asking = Vec::new();
+    for file in &found.rest {
+        asking.extend(conformance::rest::load(file)?);
+    }
+    asking.retain(|c| matches(&c.plain.file, &c.plain.name));
     let folders: Vec<&RunnerTest> = found.runner.iter().filter(|test| matches(&folder_of(test), "")).collect();
     let mut broken = Vec::new();
     let mut tests = Vec::new();
@@ -58,7 +63,7 @@ fn run_all(args: &TestArgs) -> Result<i32, String> {
         }
     }
     tests.retain(|test| matches(&test.file.display().to_string(), &test.name));
-    let count = cases.len() + folders.len() + tests.len() + broken.len();
+    let count = cases.len() + asking.len() + folders.len() + tests.len() + broken.len();
     if count == 0 {
         let unmatched = args.filter.as_ref().map(|filter| format!(" that contains '{filter}'")).unwrap_or_default();
         let hint = match found.without_tests {
@@ -75,6 +80,7 @@ fn run_all(args: &TestArgs) -> Result<i32, String> {
     let teller = Teller::new(count, args.quiet);
     broken.iter().for_each(|result| teller.tell(result));
     let mut results = parallel::run(&cases, |case| conformance::run_one(case, options, &differences), |_, _| teller.count());
+    results.extend(parallel::run(&asking, |case| conformance::rest::run_one(case, &differences), |_, _| teller.count()));
     report::print_cases(&results);
     results.append(&mut broken);
     results.extend(parallel::run(&folders, |test| run_folder(test, options), |_, result| teller.tell(result)));

@@ -13,8 +13,9 @@ use super::queries::PushQueryInfo;
 use super::tombstone::Kept;
 use super::{Engine, EngineError, SessionProperties};
 use crate::analyze;
-use crate::catalog::SourceKind;
+use crate::catalog::{Catalog, SourceKind};
 use crate::formats::register_plan;
+use crate::log::OffsetSpec;
 use crate::operators::Collector;
 use crate::row::Row;
 use crate::runtime::{QueryHandle, QueryState, Runtime, StartQuery};
@@ -144,7 +145,7 @@ impl Engine {
     /// The statement is wrong, or the log is away.
     pub fn push_query(self: &Arc<Self>, query: &Query, statement: &str, session: &SessionProperties) -> Result<PushQuery, EngineError> {
         let catalog = self.catalog();
-        let id = transient_id(query);
+        let id = push_id(query, &catalog, session);
         let topics = self.topic_lookup();
         let mut planned = analyze::push_query(query, statement, &self.context(&catalog, session, &topics), &id)?;
         register_plan(&mut planned.plan, &*self.registry)?;
@@ -204,6 +205,18 @@ impl Engine {
         let is_table = planned.kind == SourceKind::Table;
         Ok(PushQuery { id, columns, is_table, first: content.rows.into_iter(), rows, shared, engine: self.clone(), internal_topics })
     }
+}
+
+/// The property that asks for the names of scalable push queries.
+const SCALABLE: &str = "query.push.v2.enabled";
+
+/// As ksqlDB names push queries: `SCALABLE_PUSH_QUERY_<source>_<number>` where it would serve one by what another query writes.
+fn push_id(query: &Query, catalog: &Catalog, session: &SessionProperties) -> String {
+    let is_asked_for = session.get(SCALABLE).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
+    if is_asked_for && session.offset_reset() == OffsetSpec::Latest && analyze::is_scalable(query, catalog) {
+        return transient_id(query).replacen("transient_", "SCALABLE_PUSH_QUERY_", 1);
+    }
+    transient_id(query)
 }
 
 /// `transient_<source>_<number>`, as ksqlDB names them.

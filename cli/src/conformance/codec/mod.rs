@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 use tidemill_engine::formats::{self, SchemaShape};
 use tidemill_engine::plan::{FormatSpec, WindowedKey};
-use tidemill_engine::registry::{MemoryRegistry, Schema, SchemaId, SchemaKind, SchemaRegistry, subject};
+use tidemill_engine::registry::{Schema, SchemaId, SchemaKind, SchemaRegistry, subject};
 use tidemill_engine::types::Column;
 
 pub use window::{with_window, without_window};
@@ -60,7 +60,7 @@ pub struct Side {
     pub columns: Vec<Column>,
     /// Keys of a source: how their windows stand behind them.
     pub window: Option<WindowedKey>,
-    pub registry: Arc<MemoryRegistry>,
+    pub registry: Arc<dyn SchemaRegistry>,
 }
 
 impl Side {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 use tidemill_engine::analyze::{self, AnalysisContext, TopicInfo};
+use tidemill_engine::catalog::Source;
 use tidemill_engine::log::{Log, TopicSpec};
 use tidemill_engine::plan::FormatSpec;
-use tidemill_engine::registry::{MemoryRegistry, Reference, Schema, SchemaId, SchemaKind, SchemaRegistry, subject};
+use tidemill_engine::registry::{Reference, Schema, SchemaId, SchemaKind, SchemaRegistry, subject};
 use tidemill_parser::ast::Statement;
 
 use super::World;
@@ -51,7 +52,7 @@ impl World {
                 continue;
             }
             let references = &topic[&format!("{side}SchemaReferences")];
-            let schema = declared_schema(schema, topic[&format!("{side}Format")].as_str(), references, &self.registry, 0)?;
+            let schema = declared_schema(schema, topic[&format!("{side}Format")].as_str(), references, &*self.registry, 0)?;
             let subject = subject(name, is_key);
             let id = topic[&format!("{side}SchemaId")].as_i64().and_then(|id| i32::try_from(id).ok());
             let registered = match id {
@@ -73,39 +74,40 @@ impl World {
 
     /// Formats and columns of a topic's keys and values: of the source over it, else as the case declares.
     pub(super) fn sides(&self, topic: &str) -> Result<(Side, Side), String> {
-        let side = |is_key, format, columns, window| Side {
-            topic: topic.to_owned(),
-            is_key,
-            format,
-            columns,
-            window,
-            registry: self.registry.clone(),
-        };
-        if let Some(source) = self.by_topic.get(topic) {
-            let schema = source.record_schema();
-            let format = &source.format;
-            return Ok((
-                side(true, format.key.clone(), schema.key, format.windowed_key),
-                side(false, format.value.clone(), schema.value, None),
-            ));
-        }
         let declared = self.declared.iter().find(|t| t["name"] == topic);
-        let format = |field: &str, default: &str| FormatSpec {
-            name: declared.and_then(|t| t[field].as_str()).map_or_else(|| default.to_owned(), str::to_uppercase),
-            unwrapped: false,
-            delimiter: None,
-            schema: None,
-        };
-        Ok((side(true, format("keyFormat", "KAFKA"), Vec::new(), None), side(false, format("valueFormat", "JSON"), Vec::new(), None)))
+        Ok(sides_of(topic, self.by_topic.get(topic).map(|source| &**source), declared, &(self.registry.clone() as Arc<dyn SchemaRegistry>)))
     }
 }
 
+/// As [`World::sides`], of a source over a topic, or of what is declared of it.
+pub(in crate::conformance) fn sides_of(
+    topic: &str,
+    source: Option<&Source>,
+    declared: Option<&Json>,
+    registry: &Arc<dyn SchemaRegistry>,
+) -> (Side, Side) {
+    let side =
+        |is_key, format, columns, window| Side { topic: topic.to_owned(), is_key, format, columns, window, registry: registry.clone() };
+    if let Some(source) = source {
+        let schema = source.record_schema();
+        let format = &source.format;
+        return (side(true, format.key.clone(), schema.key, format.windowed_key), side(false, format.value.clone(), schema.value, None));
+    }
+    let format = |field: &str, default: &str| FormatSpec {
+        name: declared.and_then(|t| t[field].as_str()).map_or_else(|| default.to_owned(), str::to_uppercase),
+        unwrapped: false,
+        delimiter: None,
+        schema: None,
+    };
+    (side(true, format("keyFormat", "KAFKA"), Vec::new(), None), side(false, format("valueFormat", "JSON"), Vec::new(), None))
+}
+
 /// A schema as a case writes it: PROTOBUF as a text, else as JSON.
-fn declared_schema(
+pub(in crate::conformance) fn declared_schema(
     schema: &Json,
     format: Option<&str>,
     references: &Json,
-    registry: &Arc<MemoryRegistry>,
+    registry: &dyn SchemaRegistry,
     depth: usize,
 ) -> Result<Schema, String> {
     if depth > MAX_DEPTH {

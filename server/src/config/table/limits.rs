@@ -46,7 +46,12 @@ pub static PROPERTIES: &[Property] = &[
     ),
     server("ksql.properties.overrides.log", "false", Kind::Bool, "Whether the names of what a session sets are logged."),
     // The second kind of push queries, and what pull queries need between servers.
-    inert("ksql.query.push.v2.enabled", "false", Kind::Bool, NO_SECOND_KIND),
+    session(
+        "ksql.query.push.v2.enabled",
+        "false",
+        Kind::Bool,
+        "Whether push queries that ksqlDB serves by what another query writes are named as there, SCALABLE_PUSH_QUERY_…; they run as all do.",
+    ),
     inert("ksql.query.push.v2.registry.installed", "false", Kind::Bool, NO_SECOND_KIND),
     inert("ksql.query.push.v2.alos.enabled", "true", Kind::Bool, NO_SECOND_KIND),
     inert("ksql.query.push.v2.catchup.consumer.msg.window", "50", COUNT, NO_SECOND_KIND),
