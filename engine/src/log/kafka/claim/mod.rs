@@ -11,7 +11,9 @@
 //! A server that was stopped or cut off for longer than its session finds out before it writes again. Since its membership may
 //! have ended, another server may have begun, and come back it would be a member like the other, and might even get the partition.
 //! So it is *unsure*, and writes nothing, until it has seen itself in the group, alone; where it sees another there, that one has
-//! the service, and it leaves.
+//! the service, and it leaves. Where its place was taken it is unsure, too, until it knows whether anybody has it (`doubt::Rival`).
+
+mod doubt;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -22,6 +24,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, ClientContext};
 
+use self::doubt::{Doubt, Outcome, Rival};
 use super::properties::{ClientProperties, Role};
 use crate::log::{Claim, ClaimRequest, LogError, Standing};
 
@@ -123,6 +126,8 @@ impl std::ops::Deref for Membership {
 pub(super) struct KafkaClaim {
     /// `None`: given up.
     membership: Mutex<Option<Membership>>,
+    config: ClientConfig,
+    topic: String,
     group: String,
     instance: String,
     service: String,
@@ -135,30 +140,8 @@ struct Looks {
     last: Option<Instant>,
     without_since: Option<Instant>,
     doubt: Option<Doubt>,
+    rival: Option<Rival>,
     lost: Option<String>,
-}
-
-/// The membership may have ended in the meantime.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Doubt {
-    was_out: bool,
-    alone_since: Option<Instant>,
-}
-
-impl Doubt {
-    /// What a look at the group's members says; `None`: another is there.
-    fn look(&mut self, is_member: bool, others: usize, now: Instant) -> Option<Standing> {
-        if others > 0 {
-            return None;
-        }
-        if !is_member {
-            (self.was_out, self.alone_since) = (true, None);
-            return Some(Standing::Unsure);
-        }
-        let alone_since = *self.alone_since.get_or_insert(now);
-        let is_sure = !self.was_out || now.saturating_duration_since(alone_since) >= ALONE_FOR;
-        Some(if is_sure { Standing::Held } else { Standing::Unsure })
-    }
 }
 
 impl KafkaClaim {
@@ -172,27 +155,38 @@ impl KafkaClaim {
         for (name, value) in properties.for_role(Role::Admin) {
             config.set(name, value);
         }
-        let consumer: BaseConsumer<Quiet> = config
+        config
             .set("group.id", request.group)
             .set("group.instance.id", request.instance)
             .set("session.timeout.ms", SESSION_MS.to_string())
             .set("heartbeat.interval.ms", HEARTBEAT_MS.to_string())
             .set("max.poll.interval.ms", POLL_INTERVAL_MS)
             .set("auto.offset.reset", "latest")
-            .set("enable.auto.commit", "false")
-            .create_with_context(Quiet::default())
-            .map_err(|error| LogError::Fatal(format!("Kafka client for group '{}': {error}", request.group)))?;
+            .set("enable.auto.commit", "false");
         let claim = KafkaClaim {
             membership: Mutex::new(None),
+            config,
+            topic: request.topic.to_owned(),
             group: request.group.to_owned(),
             instance: request.instance.to_owned(),
             service: request.service.to_owned(),
             looks: Mutex::default(),
         };
+        let consumer = claim.consumer()?;
         claim.wait_for_others(&consumer, request, waiting)?;
-        consumer.subscribe(&[request.topic]).map_err(|error| LogError::Fatal(format!("joining group '{}': {error}", claim.group)))?;
-        *claim.membership.lock() = Some(Membership(Some(consumer)));
+        *claim.membership.lock() = Some(claim.join(consumer)?);
         Ok(claim)
+    }
+
+    /// A client that is not in the group yet.
+    fn consumer(&self) -> Result<BaseConsumer<Quiet>, LogError> {
+        let created = self.config.create_with_context(Quiet::default());
+        created.map_err(|error| LogError::Fatal(format!("Kafka client for group '{}': {error}", self.group)))
+    }
+
+    fn join(&self, consumer: BaseConsumer<Quiet>) -> Result<Membership, LogError> {
+        consumer.subscribe(&[&self.topic]).map_err(|error| LogError::Fatal(format!("joining group '{}': {error}", self.group)))?;
+        Ok(Membership(Some(consumer)))
     }
 
     fn wait_for_others(
@@ -259,8 +253,8 @@ impl KafkaClaim {
                 break;
             }
         }
-        if let Some((_, reason)) = consumer.client().fatal_error() {
-            return Err(format!("another server has taken the place of this one in group '{}' ({reason}); {ADVICE}", self.group));
+        if consumer.client().fatal_error().is_some() {
+            return Ok(Standing::Unsure);
         }
         if consumer.context().has_been_out.swap(false, Ordering::AcqRel) {
             looks.doubt.get_or_insert_default();
@@ -281,6 +275,28 @@ impl KafkaClaim {
             }
         }
         Ok(Standing::Held)
+    }
+
+    /// What becomes of a client that the broker has shut out of the group.
+    fn shut_out(&self, membership: &mut Membership, looks: &mut Looks, reason: &str) -> Result<Standing, String> {
+        let rival = looks.rival.get_or_insert_default();
+        let holds_the_place = self.members(membership).ok().map(|members| self.is_member(&members));
+        let outcome = rival.look(holds_the_place, Instant::now());
+        tracing::debug!(target: "kafka", reason, ?outcome, "another member took this server's place");
+        match outcome {
+            Outcome::Wait => {}
+            Outcome::Leave => {
+                return Err(format!("another server has taken the place of this one in group '{}' ({reason}); {ADVICE}", self.group));
+            }
+            Outcome::JoinAgain => {
+                // Where it can't be made, the next look tries again.
+                if let Ok(joined) = self.consumer().and_then(|consumer| self.join(consumer)) {
+                    *membership = joined;
+                    (looks.rival, looks.doubt, looks.without_since) = (None, Some(Doubt::out()), None);
+                }
+            }
+        }
+        Ok(Standing::Unsure)
     }
 
     /// Settles a doubt, as far as can be.
@@ -309,9 +325,12 @@ impl Claim for KafkaClaim {
             return Standing::Lost(reason.clone());
         }
         let mut membership = self.membership.lock();
-        let found = match &*membership {
-            Some(consumer) => self.look(consumer, &mut looks),
+        let found = match &mut *membership {
             None => Ok(Standing::Held),
+            Some(member) => match member.client().fatal_error() {
+                None => self.look(member, &mut looks),
+                Some((_, reason)) => self.shut_out(member, &mut looks, &reason),
+            },
         };
         found.unwrap_or_else(|reason| {
             // Else it stays a member, and may keep the other from the partition.
@@ -329,21 +348,6 @@ impl Claim for KafkaClaim {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn who_was_out_of_the_group_goes_on_once_it_is_alone_in_it() {
-        let now = Instant::now();
-        let mut doubt = Doubt::default();
-        assert_eq!(doubt.look(true, 0, now), Some(Standing::Held), "it never was out");
-        assert_eq!(doubt.look(true, 1, now), None, "another has begun");
-        let mut doubt = Doubt::default();
-        assert_eq!(doubt.look(false, 0, now), Some(Standing::Unsure));
-        assert_eq!(doubt.look(true, 0, now), Some(Standing::Unsure), "another may be about to join");
-        assert_eq!(doubt.look(true, 0, now + ALONE_FOR / 2), Some(Standing::Unsure));
-        let mut joined = doubt;
-        assert_eq!(joined.look(true, 1, now + ALONE_FOR), None);
-        assert_eq!(doubt.look(true, 0, now + ALONE_FOR), Some(Standing::Held));
-    }
 
     #[test]
     fn a_server_knows_itself_in_the_group() {

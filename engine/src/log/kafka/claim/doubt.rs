@@ -1,0 +1,105 @@
+//! What a server makes of its group when its own membership is not certain.
+
+use std::time::{Duration, Instant};
+
+use super::{ALONE_FOR, OTHER_PATIENCE};
+use crate::log::Standing;
+
+/// The membership may have ended in the meantime.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Doubt {
+    was_out: bool,
+    alone_since: Option<Instant>,
+}
+
+impl Doubt {
+    /// Of one that was out of the group for certain.
+    pub fn out() -> Self {
+        Doubt { was_out: true, alone_since: None }
+    }
+
+    /// What a look at the group's members says; `None`: another is there.
+    pub fn look(&mut self, is_member: bool, others: usize, now: Instant) -> Option<Standing> {
+        if others > 0 {
+            return None;
+        }
+        if !is_member {
+            (self.was_out, self.alone_since) = (true, None);
+            return Some(Standing::Unsure);
+        }
+        let alone_since = *self.alone_since.get_or_insert(now);
+        let is_sure = !self.was_out || now.saturating_duration_since(alone_since) >= ALONE_FOR;
+        Some(if is_sure { Standing::Held } else { Standing::Unsure })
+    }
+}
+
+/// Somebody has joined under this server's own instance id, and the broker lets this server no longer act under it.
+///
+/// Mostly that was this server: a request to join whose connection broke is sent again, and the broker, which gets to the first
+/// one last, gives the place to that one, for whose answer nobody waits. Nobody keeps such a member alive, so its session ends.
+/// One that stays is a server on a copy of this one's folder.
+#[derive(Debug, Default)]
+pub(super) struct Rival {
+    seen_since: Option<Instant>,
+}
+
+/// What becomes of a server whose place was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Wait,
+    /// Nobody has the place.
+    JoinAgain,
+    /// Somebody lives who has it.
+    Leave,
+}
+
+impl Rival {
+    /// What a look at the group says; `None`: the brokers could not be asked, and count sessions anew when they are back.
+    pub fn look(&mut self, holds_the_place: Option<bool>, now: Instant) -> Outcome {
+        match holds_the_place {
+            None => self.seen_since = None,
+            Some(false) => return Outcome::JoinAgain,
+            Some(true) => {
+                let since = *self.seen_since.get_or_insert(now);
+                if now.saturating_duration_since(since) >= OTHER_PATIENCE {
+                    return Outcome::Leave;
+                }
+            }
+        }
+        Outcome::Wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_out_of_the_group_goes_on_once_it_is_alone_in_it() {
+        let now = Instant::now();
+        let mut doubt = Doubt::default();
+        assert_eq!(doubt.look(true, 0, now), Some(Standing::Held), "it never was out");
+        assert_eq!(doubt.look(true, 1, now), None, "another has begun");
+        let mut doubt = Doubt::default();
+        assert_eq!(doubt.look(false, 0, now), Some(Standing::Unsure));
+        assert_eq!(doubt.look(true, 0, now), Some(Standing::Unsure), "another may be about to join");
+        assert_eq!(doubt.look(true, 0, now + ALONE_FOR / 2), Some(Standing::Unsure));
+        let mut joined = doubt;
+        assert_eq!(joined.look(true, 1, now + ALONE_FOR), None);
+        assert_eq!(doubt.look(true, 0, now + ALONE_FOR), Some(Standing::Held));
+    }
+
+    #[test]
+    fn a_place_that_nobody_keeps_is_taken_back() {
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let mut rival = Rival::default();
+        assert_eq!(rival.look(Some(true), now), Outcome::Wait);
+        assert_eq!(rival.look(Some(true), now + 6 * second), Outcome::Wait);
+        assert_eq!(rival.look(Some(false), now + 7 * second), Outcome::JoinAgain, "its session has ended");
+        let mut rival = Rival::default();
+        assert_eq!(rival.look(Some(true), now), Outcome::Wait);
+        assert_eq!(rival.look(None, now + 6 * second), Outcome::Wait);
+        assert_eq!(rival.look(Some(true), now + 10 * second), Outcome::Wait, "the session was begun anew by a broker's restart");
+        assert_eq!(rival.look(Some(true), now + 20 * second), Outcome::Leave, "somebody keeps it");
+    }
+}
