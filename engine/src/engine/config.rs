@@ -63,8 +63,9 @@ pub struct EngineConfig {
     /// On Kafka: milliseconds between commits (`ksql.streams.commit.interval.ms`).
     pub commit_interval_ms: u64,
     /// On Kafka, with exactly once: an idle worker commits at once, but not sooner after its last commit, milliseconds
-    /// (`tidemill.commit.min.interval.ms`).
-    pub min_commit_interval_ms: u64,
+    /// (`tidemill.commit.min.interval.ms`); `None`: a tenth of the interval, so that a trickle of records costs brokers ten times
+    /// what a stream of them does at most.
+    pub min_commit_interval_ms: Option<u64>,
     /// How long a task waits for an empty partition that may still bring older records, milliseconds.
     pub max_task_idle_ms: u64,
     /// Bytes that may wait unread in one partition of one task.
@@ -112,7 +113,7 @@ impl EngineConfig {
             registry: RegistryChoice::None,
             workers: std::thread::available_parallelism().map_or(2, usize::from),
             commit_interval_ms: 2_000,
-            min_commit_interval_ms: 10,
+            min_commit_interval_ms: None,
             max_task_idle_ms: 500,
             max_buffered_bytes: 8 << 20,
             state_cache_bytes: 32 << 20,

@@ -227,7 +227,7 @@ impl Values<'_> {
         if let Some(ms) = parsed("commit.interval.ms") {
             engine.commit_interval_ms = ms;
         }
-        engine.min_commit_interval_ms = u64::try_from(self.number("tidemill.commit.min.interval.ms")).unwrap_or(u64::MAX);
+        engine.min_commit_interval_ms = self.text("tidemill.commit.min.interval.ms").trim().parse().ok();
         if let Some(ms) = parsed("metadata.max.age.ms") {
             engine.metadata_max_age_ms = ms;
         }

@@ -16,9 +16,9 @@ pub static PROPERTIES: &[Property] = &[
     server("tidemill.workers", "0", Kind::Within { min: 0, max: 1_024 }, "Threads that process records; 0: one for each core.").hidden(),
     server(
         "tidemill.commit.min.interval.ms",
-        "10",
-        Kind::Within { min: 0, max: 3_600_000 },
-        "With exactly once on Kafka a worker that has nothing more to do commits at once, but not sooner after its last commit, milliseconds.",
+        "-1",
+        Kind::Within { min: -1, max: 3_600_000 },
+        "With exactly once on Kafka a worker that has nothing more to do commits at once, but not sooner after its last commit, milliseconds; -1: a tenth of `commit.interval.ms`.",
     )
     .hidden(),
     server(
