@@ -4,6 +4,7 @@ pub mod admin;
 pub mod apicurio;
 pub mod broker;
 pub mod certificates;
+pub mod ending;
 pub mod fake_connect;
 pub mod flights;
 pub mod jdbc;

@@ -13,6 +13,8 @@ mod drop;
 mod error;
 mod explain;
 mod flow;
+#[cfg(test)]
+mod golden_tests;
 mod insert;
 mod inserting;
 mod json_row;

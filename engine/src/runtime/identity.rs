@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::changelog::number_place;
 use super::query_handle::{QueryFailure, QueryHandle, QueryState};
 use super::start::{StartError, StartQuery, order_topic};
-use super::{Runtime, growth};
+use super::{Guarantee, Runtime, growth};
 use crate::log::{LogError, TopicIdentity};
 use crate::operators::TaskSpec;
 use crate::state::{NoteChanges, StateDb, StateError};
@@ -32,6 +32,8 @@ pub enum Role {
     Changelog,
     /// In which order the query took the records of several topics (see [`super::order`]).
     Order,
+    /// The service's topic that holds how far queries have read (see [`super::marks`]).
+    Positions,
 }
 
 impl Role {
@@ -74,7 +76,7 @@ fn decide(role: Role, known: Option<&TopicIdentity>, now: Option<&TopicIdentity>
         (Role::Source | Role::Sink, None) => Verdict::Same,
         (Role::Changelog, _) => Verdict::Refill,
         (Role::Source, Some(_)) if is_accepted => Verdict::Anew,
-        (Role::Sink, Some(_)) if is_accepted => Verdict::Same,
+        (Role::Sink, Some(_)) | (Role::Positions, _) if is_accepted => Verdict::Same,
         (Role::Repartition | Role::Order, _) if is_accepted => Verdict::Remake,
         _ => Verdict::Refuse,
     }
@@ -114,6 +116,12 @@ impl std::fmt::Display for Swapped {
                  its last commit, rows may be counted twice or not at all. To make the topic anew and go on: RESUME {query}; To begin anew: drop \
                  what the query makes and create it again"
             ),
+            Role::Positions => write!(
+                f,
+                "topic '{topic}', which holds how far queries have read, {was} by somebody else. How far this one was is known by its consumer \
+                 group alone, which lags behind: records of its last seconds would be processed twice. To go on so: RESUME {query}; To begin \
+                 anew: drop what the query makes and create it again"
+            ),
             Role::Repartition | Role::Changelog => write!(
                 f,
                 "topic '{topic}', which the query keeps to itself, {was} by somebody else: records that were on their way in it are gone. To make \
@@ -151,7 +159,13 @@ impl Runtime {
         let mut remake = Vec::new();
         for ((topic, role), now) in topics.iter().zip(found) {
             let known = known.get(topic).map(|known| known.topic);
-            match decide(*role, known.as_ref(), now.as_ref(), start.accepts.contains(topic)) {
+            let (mut now, mut is_harmless) = (now, false);
+            if *role == Role::Positions {
+                let (written, is_by_heart) = self.marks.identities(known.as_ref());
+                // At least once, a query may read some records again.
+                (now, is_harmless) = (written, is_by_heart || start.guarantee == Guarantee::AtLeastOnce);
+            }
+            match decide(*role, known.as_ref(), now.as_ref(), is_harmless || start.accepts.contains(topic)) {
                 Verdict::Same => {
                     // A broker that did not know its topics for a while still has them.
                     if known.is_some_and(|known| known.id.is_some()) && now.is_some_and(|now| Some(now.id) == known.map(|known| known.id)) {
@@ -256,6 +270,9 @@ impl Runtime {
         if !self.parts.log.is_atomic() {
             let orders = specs.iter().filter(|spec| spec.keeps_order);
             topics.extend(orders.map(|spec| (order_topic(&self.group(query), spec.id), Role::Order)));
+            if specs.iter().any(|spec| spec.stores.iter().all(|store| !store.changelog)) {
+                topics.insert(self.marks.topic().to_owned(), Role::Positions);
+            }
             for store in specs.iter().flat_map(|spec| &spec.stores).filter(|store| store.changelog) {
                 topics.insert(self.changelog_name(query, &store.name), Role::Changelog);
             }
@@ -284,10 +301,12 @@ impl Runtime {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let found = self.parts.log.identify(&names)?;
         let found: HashMap<&str, Option<TopicIdentity>> = names.into_iter().zip(found).collect();
-        let mut to_end = Vec::new();
+        let (mut to_end, mut loses_marks) = (Vec::new(), false);
         for query in self.queries.lock().values_mut().filter(|query| !query.handle.has_ended()) {
             let (mut lost, mut swapped) = (None, None);
             for (topic, known) in &query.topics {
+                loses_marks |= known.role == Role::Positions
+                    && found.get(topic.as_str()).copied().flatten().is_none_or(|now| !known.topic.may_be(&now));
                 match found.get(topic.as_str()) {
                     Some(Some(now)) if known.topic.may_be(now) => {}
                     Some(Some(now)) => swapped = Some((topic, known, *now)),
@@ -310,6 +329,9 @@ impl Runtime {
                 }
             };
             to_end.extend(reason.map(|reason| (query.handle.clone(), reason)));
+        }
+        if loses_marks && !to_end.is_empty() {
+            self.marks.is_lost();
         }
         let end = |(handle, reason): (Arc<QueryHandle>, String)| {
             tracing::error!(query = %handle.id, reason, "query failed");
@@ -356,6 +378,10 @@ pub fn all_known_topics(state: &StateDb) -> Result<BTreeMap<String, KnownTopics>
 /// What a start would do about a topic that a query has run with: nothing, or what is said, or (as an error) it would refuse.
 pub fn examine_topic(query: &str, topic: &str, known: &KnownTopic, now: Option<TopicIdentity>) -> Result<Option<String>, String> {
     match decide(known.role, Some(&known.topic), now.as_ref(), false) {
+        Verdict::Refuse if known.role == Role::Positions => Ok(Some(format!(
+            "topic '{topic}', which holds how far queries have read, has gone or was made anew; the query reads the records of its last \
+             seconds again, where its guarantee is exactly once not before RESUME {query};"
+        ))),
         Verdict::Same if now.is_some() => Ok(None),
         Verdict::Same | Verdict::Anew => Err(format!("topic '{topic}' does not exist; the query waits for it")),
         Verdict::Refill | Verdict::Remake => {
@@ -382,7 +408,7 @@ mod tests {
     fn a_topic_is_taken_for_itself_or_dealt_with_by_what_it_is_for() {
         let topic = |id: u128, partitions| TopicIdentity { id: Some(TopicId(id)), partitions };
         let known = topic(1, 4);
-        for role in [Role::Source, Role::Sink, Role::Repartition, Role::Changelog, Role::Order] {
+        for role in [Role::Source, Role::Sink, Role::Repartition, Role::Changelog, Role::Order, Role::Positions] {
             for accepted in [false, true] {
                 assert_eq!(decide(role, None, None, accepted), Verdict::Same);
                 assert_eq!(decide(role, None, Some(&known), accepted), Verdict::Same);
@@ -401,6 +427,8 @@ mod tests {
             (Role::Repartition, Some(&other), false, Verdict::Refuse),
             (Role::Repartition, None, true, Verdict::Remake),
             (Role::Repartition, Some(&other), true, Verdict::Remake),
+            (Role::Positions, Some(&other), false, Verdict::Refuse),
+            (Role::Positions, Some(&other), true, Verdict::Same),
             (Role::Order, None, false, Verdict::Refuse),
             (Role::Order, Some(&other), true, Verdict::Remake),
             (Role::Changelog, None, false, Verdict::Refill),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::lab::{Lab, start};
-use super::{QueryState, StartError, StartQuery};
+use super::{Guarantee, QueryState, StartError, StartQuery};
 use crate::log::{Log, TopicSpec};
 
 const COUNT: &str = "CREATE STREAM S (K STRING KEY, V STRING) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');
@@ -175,6 +175,73 @@ fn what_changes_under_a_query_ends_it() {
                 state => assert!(topic == "s" && !is_made_anew, "{state:?}"),
             }
         }
+    }
+}
+
+/// A lab with a query without state that has committed.
+fn copied(guarantee: Guarantee) -> (Lab, StartQuery) {
+    let mut lab = Lab::new(false);
+    lab.topic("s");
+    lab.topic("C");
+    let plan = lab.plan(
+        "CREATE STREAM S (K STRING KEY, V STRING) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');
+         CREATE STREAM C WITH (KAFKA_TOPIC='C') AS SELECT K, V FROM S;",
+    );
+    let begin = StartQuery { guarantee, ..start(&plan, None) };
+    lab.runtime.start_query(begin.clone()).unwrap();
+    lab.append("s", "a", r#"{"V": "x"}"#);
+    lab.work_until(|lab| {
+        lab.runtime.marks.of(&plan.query_id, 0, 0).is_some_and(|marked| marked.inputs.iter().any(|(_, next)| next.0 == 1))
+    });
+    (lab, begin)
+}
+
+#[test]
+fn where_the_topic_of_positions_has_gone_only_exactly_once_has_to_ask() {
+    for guarantee in [Guarantee::AtLeastOnce, Guarantee::ExactlyOnce] {
+        let (mut lab, begin) = copied(guarantee);
+        let topic = lab.runtime.marks.topic().to_owned();
+        lab.log.delete_topic(&topic).unwrap();
+        lab.restart();
+        let started = lab.runtime.start_query(begin.clone());
+        match (guarantee, started) {
+            (Guarantee::AtLeastOnce, Ok(_)) => {}
+            (Guarantee::ExactlyOnce, Err(StartError::Swapped(swapped))) => {
+                let said = swapped.to_string();
+                assert!(said.contains(&topic) && said.contains("consumer group") && said.contains("RESUME"), "{said}");
+                lab.runtime.start_query(StartQuery { accepts: BTreeSet::from([topic]), ..begin }).unwrap();
+            }
+            (_, other) => panic!("{guarantee:?}: {:?}", other.map(|_| ())),
+        }
+        lab.append("s", "a", r#"{"V": "y"}"#);
+        lab.work_until(|lab| lab.values("C").iter().any(|value| value.contains('y')));
+    }
+}
+
+#[test]
+fn positions_that_are_known_by_heart_are_written_to_a_new_topic() {
+    for guarantee in [Guarantee::AtLeastOnce, Guarantee::ExactlyOnce] {
+        let (mut lab, begin) = copied(guarantee);
+        let query = begin.plan.query_id.clone();
+        lab.log.delete_topic(&lab.runtime.marks.topic().to_owned()).unwrap();
+        assert!(lab.runtime.check_topics(0).unwrap().is_empty());
+        assert_eq!(lab.runtime.check_topics(10_000).unwrap(), [query.clone()]);
+        lab.runtime.stop_soon(&query);
+        lab.work();
+        lab.runtime.start_query(begin.clone()).unwrap();
+        lab.append("s", "a", r#"{"V": "y"}"#);
+        let read = |lab: &Lab, next: i64| {
+            lab.runtime.marks.of(&query, 0, 0).is_some_and(|marked| marked.inputs.iter().any(|(_, offset)| offset.0 == next))
+        };
+        lab.work_until(|lab| read(lab, 2));
+        // And the next life knows them.
+        lab.restart();
+        lab.runtime.start_query(begin).unwrap();
+        lab.append("s", "a", r#"{"V": "z"}"#);
+        lab.work_until(|lab| read(lab, 3));
+        // The ends of transactions have no values.
+        let rows = lab.values("C").iter().filter(|value| !value.is_empty()).count();
+        assert_eq!(rows, 3, "{guarantee:?}");
     }
 }
 

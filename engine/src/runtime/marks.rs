@@ -9,10 +9,13 @@
 //! the number of its commit. The topic is read once, when the first query starts, behind the end of all transactions that an
 //! earlier process may have left open; from then on this process knows it by heart, for nobody else writes it.
 //!
+//! Where the topic is deleted under the process, what is known by heart is written to a new one: of each query when it starts
+//! again, since nothing else writes its marks then. Where it went while no process ran, the groups' offsets are all there is.
+//!
 //! The topic also says which transactional ids were ever used (see [`TransactionalId`]).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -20,8 +23,8 @@ use parking_lot::Mutex;
 use super::changelog::{CommitNumber, End, EndKind};
 use super::restore::Positions;
 use crate::log::{
-    self, GroupOffsets, Log, LogError, LogWriter, OffsetSpec, OutRecord, PartitionId, TopicHandle, TopicPartition, TransactionalId,
-    read_whole,
+    self, GroupOffsets, Log, LogError, LogWriter, OffsetSpec, OutRecord, PartitionId, TopicHandle, TopicIdentity, TopicPartition,
+    TransactionalId, read_whole,
 };
 
 /// Partitions of the topic: workers beyond so many share them.
@@ -52,6 +55,12 @@ pub(super) struct Marked {
     pub inputs: GroupOffsets,
 }
 
+impl Marked {
+    fn encode(&self) -> Vec<u8> {
+        End { kind: EndKind::Mark, number: self.number, stream_time: i64::MIN, inputs: self.inputs.clone() }.encode()
+    }
+}
+
 /// See the module.
 pub(super) struct Marks {
     topic: Arc<str>,
@@ -63,7 +72,7 @@ pub(super) struct Marks {
     session: u64,
     /// Held while the topic is opened.
     opening: Mutex<Opening>,
-    handle: OnceLock<TopicHandle>,
+    handle: Mutex<Option<TopicHandle>>,
     known: Mutex<Known>,
     /// By number, once they may be used.
     transactional: Mutex<Vec<TransactionalId>>,
@@ -81,6 +90,13 @@ struct Kept {
 #[derive(Default)]
 struct Opening {
     is_read: bool,
+    /// The topic that was read and those that were made since, as long as this process knows by heart what they held; the last
+    /// is the one that is written.
+    held: Vec<TopicIdentity>,
+    /// The one that was written has gone.
+    is_lost: bool,
+    /// Queries whose marks are in no topic.
+    to_rewrite: BTreeSet<Arc<str>>,
     /// Workers of whose last transaction it is not known how it ended.
     uncertain: BTreeSet<usize>,
 }
@@ -105,7 +121,7 @@ impl Marks {
             workers: workers.max(1),
             session,
             opening: Mutex::default(),
-            handle: OnceLock::new(),
+            handle: Mutex::default(),
             known: Mutex::default(),
             transactional: Mutex::default(),
         }
@@ -133,8 +149,22 @@ impl Marks {
                 found = self.read(log, partitions)?;
             }
             self.learn(found.marks);
-            let _ = self.handle.set(handle);
+            *self.handle.lock() = Some(handle);
+            opening.held = log.identify(&[&self.topic])?.into_iter().flatten().collect();
             opening.is_read = true;
+        }
+        if opening.is_lost {
+            tracing::warn!(topic = %self.topic, "the topic was deleted by somebody else; it is made again, and filled with what is known");
+            log::ensure_topic(log, &self.topic, PARTITIONS, self.replicas, CONFIG)?;
+            let (handle, partitions) = log.topic(&self.topic)?;
+            *self.handle.lock() = Some(handle);
+            if !self.transactional.lock().is_empty() {
+                // Whoever takes an id over looks for its holder in the topic.
+                writers = self.begin(log, handle, partitions)?;
+            }
+            opening.held.extend(log.identify(&[&self.topic])?.into_iter().flatten());
+            opening.to_rewrite = self.known.lock().keys().cloned().collect();
+            opening.is_lost = false;
         }
         if needs_transactions && self.transactional.lock().is_empty() {
             let (handle, partitions) = log.topic(&self.topic)?;
@@ -156,6 +186,45 @@ impl Marks {
     /// Nobody knows how a worker's last transaction ended: the next start of a query looks.
     pub fn is_uncertain(&self, worker: usize) {
         self.opening.lock().uncertain.insert(worker);
+    }
+
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The topic has gone, or is another: the next start of a query makes it anew.
+    pub fn is_lost(&self) {
+        let mut opening = self.opening.lock();
+        opening.is_lost = opening.is_read;
+    }
+
+    /// The topic that has the marks now; and whether what another held is known here.
+    pub fn identities(&self, other: Option<&TopicIdentity>) -> (Option<TopicIdentity>, bool) {
+        let opening = self.opening.lock();
+        (opening.held.last().copied(), other.is_some_and(|other| opening.held.iter().any(|held| other.may_be(held))))
+    }
+
+    /// Writes what is known of a query that does not run, where its marks have gone with their topic.
+    ///
+    /// # Errors
+    /// The log is away.
+    pub fn rewrite(&self, log: &dyn Log, query: &str, now_ms: i64) -> Result<(), LogError> {
+        if !self.opening.lock().to_rewrite.contains(query) {
+            return Ok(());
+        }
+        let Some(handle) = *self.handle.lock() else { return Ok(()) };
+        let marks: Vec<(Place, Marked, u16)> = {
+            let known = self.known.lock();
+            let tasks = known.get(query).into_iter().flatten();
+            tasks.map(|(place, kept)| (*place, kept.marked.clone(), kept.partitions)).collect()
+        };
+        for (place, marked, partitions) in marks {
+            let partition = PartitionId::try_from(partitions.trailing_zeros() % PARTITIONS).unwrap_or_default();
+            let (key, end) = (key(query, place), marked.encode());
+            log.append(handle, OutRecord { partition, timestamp: now_ms, key: Some(&key), value: Some(&end), headers: &[] })?;
+        }
+        self.opening.lock().to_rewrite.remove(query);
+        Ok(())
     }
 
     /// Takes what the topic says; what a commit has said meanwhile is newer.
@@ -205,11 +274,11 @@ impl Marks {
         marked: &Marked,
         now_ms: i64,
     ) -> Result<(), LogError> {
-        let Some(handle) = self.handle.get() else { return Err(LogError::Fatal("the topic of marks is not open".into())) };
-        let end = End { kind: EndKind::Mark, number: marked.number, stream_time: i64::MIN, inputs: marked.inputs.clone() }.encode();
+        let Some(handle) = *self.handle.lock() else { return Err(LogError::Fatal("the topic of marks is not open".into())) };
+        let end = marked.encode();
         let key = key(task.0, (task.1, task.2));
         let record = OutRecord { partition: self.partition(worker), timestamp: now_ms, key: Some(&key), value: Some(&end), headers: &[] };
-        writer.send(*handle, record).map_err(|error| match error {
+        writer.send(handle, record).map_err(|error| match error {
             LogError::Retriable(_) | LogError::Fenced(_) | LogError::Undeliverable { .. } => error,
             other => LogError::Undeliverable { topic: self.topic.to_string(), reason: other.to_string() },
         })
@@ -228,7 +297,7 @@ impl Marks {
     /// A query is gone for good.
     pub fn forget(&self, log: &dyn Log, query: &str, now_ms: i64) {
         let Some(marked) = self.known.lock().remove(query) else { return };
-        let Some(handle) = self.handle.get() else { return };
+        let Some(handle) = *self.handle.lock() else { return };
         for (place, kept) in &marked {
             let key = key(query, *place);
             for partition in (0..PARTITIONS).filter_map(|partition| PartitionId::try_from(partition).ok()) {
@@ -236,7 +305,7 @@ impl Marks {
                     continue;
                 }
                 let record = OutRecord { partition, timestamp: now_ms, key: Some(&key), value: None, headers: &[] };
-                if let Err(error) = log.append(*handle, record) {
+                if let Err(error) = log.append(handle, record) {
                     tracing::debug!(query, %error, "a mark of a dropped query remains");
                     return;
                 }
@@ -384,6 +453,29 @@ mod tests {
         let last = Marks::new("s", 1, 3, 3);
         last.open(&log, false).unwrap();
         assert_eq!((last.of("gone", 0, 0), last.of("q", 0, 5).is_some()), (None, true));
+    }
+
+    #[test]
+    fn what_is_known_by_heart_goes_to_a_new_topic() {
+        let log = log();
+        let marks = Marks::new("s", 1, 2, 1);
+        let (.., mut writer) = marks.open(&log, true).unwrap().pop().unwrap();
+        marks.send(&mut *writer, 1, ("q", 0, 0), &marked(4, 40), 1).unwrap();
+        commit(&mut *writer);
+        marks.committed(1, (&"q".into(), 0, 0), marked(4, 40));
+        let before = marks.identities(None).0;
+        log.delete_topic("s_positions").unwrap();
+        marks.is_lost();
+        assert_eq!(marks.open(&log, true).unwrap().len(), 2 * HANDS, "writers that are known in the new topic");
+        marks.rewrite(&log, "q", 1).unwrap();
+        let (read, written) = (before, marks.identities(None).0);
+        assert!(read != written && written.is_some(), "{read:?} {written:?}");
+        assert!(marks.identities(read.as_ref()).1 && marks.identities(written.as_ref()).1, "it knows what both held");
+        let next = Marks::new("s", 1, 2, 2);
+        next.open(&log, false).unwrap();
+        assert_eq!(next.of("q", 0, 0), Some(marked(4, 40)));
+        assert_eq!(next.identities(written.as_ref()), (written, true));
+        assert!(!next.identities(read.as_ref()).1);
     }
 
     #[test]

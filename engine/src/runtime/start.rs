@@ -276,7 +276,7 @@ impl Runtime {
                 let _ = worker.send(Message::Transactions(hand, writer));
             }
         }
-        Ok(())
+        Ok(self.marks.rewrite(&*self.parts.log, &start.plan.query_id, self.parts.clock.now_ms())?)
     }
 
     pub(super) fn worker_of(&self, key: u64) -> &crossbeam_channel::Sender<Message> {

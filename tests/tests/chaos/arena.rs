@@ -152,7 +152,14 @@ impl Arena {
         self.folder.path().join(name)
     }
 
-    fn arguments(&self) -> [&str; 4] {
+    /// The partitions that the queries write.
+    pub fn outputs(&self) -> Vec<(String, i32)> {
+        let name = |sink: Sink| format!("{}-{}", self.prefix, sink.name());
+        Sink::ALL.into_iter().flat_map(|sink| (0..PARTITIONS as i32).map(move |partition| (name(sink), partition))).collect()
+    }
+
+    /// What its servers are started with.
+    pub fn arguments(&self) -> [&str; 4] {
         ["--bootstrap-servers", &self.servers, "--config", self.config.to_str().expect("a path")]
     }
 

@@ -10,6 +10,7 @@ mod brokers;
 mod check;
 mod corrupt;
 mod disk;
+mod end;
 mod kills;
 mod load;
 mod model;

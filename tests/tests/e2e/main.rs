@@ -8,6 +8,7 @@ mod clients;
 mod configuration;
 mod connect;
 mod demo;
+mod end;
 mod examples;
 mod flood;
 mod h2;

@@ -21,9 +21,14 @@ struct World {
 
 impl World {
     fn new(bootstrap: &str, service: &str) -> World {
+        World::with(bootstrap, service, "")
+    }
+
+    fn with(bootstrap: &str, service: &str, properties: &str) -> World {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let more = "metadata.max.age.ms=1000\nksql.query.retry.backoff.initial.ms=200\nksql.query.retry.backoff.max.ms=500\n";
-        std::fs::write(folder.path().join("server.properties"), format!("ksql.service.id={service}\n{more}")).expect("a configuration");
+        std::fs::write(folder.path().join("server.properties"), format!("ksql.service.id={service}\n{more}{properties}"))
+            .expect("a configuration");
         World { bootstrap: bootstrap.to_owned(), service: service.to_owned(), folder }
     }
 
@@ -38,6 +43,17 @@ impl World {
     fn start_on(&self, data: &Path) -> ServerProcess {
         let config = self.folder.path().join("server.properties");
         ServerProcess::start(data, &["--bootstrap-servers", &self.bootstrap, "--config", config.to_str().expect("a path")])
+    }
+
+    /// A statement to a server that dies at a point of its way.
+    fn die(&self, point: &str, sql: &str) {
+        let config = self.folder.path().join("server.properties");
+        let arguments = ["--bootstrap-servers", &self.bootstrap, "--config", config.to_str().expect("a path")];
+        let mut server = ServerProcess::begin_faulty(&self.data(), &arguments, &format!("{point}=return(kill)"));
+        assert!(server.is_up(NOTICED_WITHIN), "{}", server.log());
+        let body = json!({"ksql": sql, "streamsProperties": {"ksql.streams.auto.offset.reset": "earliest"}});
+        let answer = server.request("POST", "/ksql", Some(&body));
+        wait_until("its death", || server.has_ended(), || format!("{answer:?}"));
     }
 
     /// What `tidemill doctor` says, and its exit code.
@@ -59,10 +75,14 @@ impl World {
     }
 }
 
-fn wait(server: &ServerProcess, what: &str, mut holds: impl FnMut() -> bool) {
+fn wait(server: &ServerProcess, what: &str, holds: impl FnMut() -> bool) {
+    wait_until(what, holds, || server.log());
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool, more: impl Fn() -> String) {
     let began = Instant::now();
     while !holds() {
-        assert!(began.elapsed() < NOTICED_WITHIN, "{what}: it does not come\n{}", server.log());
+        assert!(began.elapsed() < NOTICED_WITHIN, "{what}: it does not come\n{}", more());
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -344,4 +364,80 @@ fn topics_that_are_made_anew_with_fewer_partitions_stop_their_query() {
     assert!(said.contains(&repartition), "{said}");
     assert_eq!(state(&server, "COPIED").0, "RUNNING");
     assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
+fn the_topic_of_positions_is_made_again() {
+    let Some(bootstrap) = broker::shared("the_topic_of_positions_is_made_again") else { return };
+    let log = log_on(&bootstrap);
+    let topic = new_topic(&log, "positions", 1);
+    let world = World::with(&bootstrap, "lostpositions_", "processing.guarantee=exactly_once_v2\n");
+    let server = world.start();
+    server.ksql(&format!(
+        "CREATE STREAM read (k STRING KEY, n INT) WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='JSON');
+         CREATE STREAM copied WITH (KAFKA_TOPIC='{topic}-copied') AS SELECT * FROM read;"
+    ));
+    let copied = |server: &ServerProcess, expected: usize| {
+        server.pull_until("SELECT n FROM copied;", NOTICED_WITHIN, |rows| rows.len() == expected);
+    };
+    fill_json(&log, &topic, 0, records(0, 10));
+    copied(&server, 10);
+    let positions = "_confluent-ksql-lostpositions__positions";
+    log.delete_topic(positions).expect("it goes");
+    wait(&server, "the topic", || log.describe_topic(positions).expect("an answer").is_some());
+    wait_for_state(&server, "COPIED", "RUNNING");
+    fill_json(&log, &topic, 0, records(10, 20));
+    copied(&server, 20);
+    assert_eq!(server.terminate(), Some(0));
+    // It is whole.
+    let server = world.start();
+    fill_json(&log, &topic, 0, records(20, 30));
+    copied(&server, 30);
+    assert_eq!(server.terminate(), Some(0));
+    // While nobody runs there is nobody who knows them.
+    log.delete_topic(positions).expect("it goes");
+    let (code, said) = world.doctor();
+    assert!(code == Some(3) && said.contains(positions), "{said}");
+    let server = world.start();
+    let said = wait_for_refusal(&server, "COPIED");
+    assert!(said.contains(positions) && said.contains("consumer group"), "{said}");
+    resume(&server, "COPIED");
+    fill_json(&log, &topic, 0, records(30, 31));
+    server.pull_until("SELECT n FROM copied WHERE n = 30;", NOTICED_WITHIN, |rows| rows.len() == 1);
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
+fn what_a_killed_statement_leaves_behind_is_cleared_up() {
+    let Some(bootstrap) = broker::shared("what_a_killed_statement_leaves_behind_is_cleared_up") else { return };
+    let log = log_on(&bootstrap);
+    let topic = new_topic(&log, "leftovers", 1);
+    let world = World::new(&bootstrap, "leftovers_");
+    let server = world.start();
+    server.ksql(&format!("CREATE STREAM read (k STRING KEY, n INT) WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='JSON');"));
+    assert_eq!(server.terminate(), Some(0));
+    let sink = format!("{topic}-half");
+    let is_there = || log.describe_topic(&sink).expect("an answer").is_some();
+    let create = format!("CREATE TABLE half WITH (KAFKA_TOPIC='{sink}') AS SELECT k, COUNT(*) AS c FROM read GROUP BY k;");
+    // The topic is made, and the statement is written nowhere.
+    world.die("create.topic-made", &create);
+    assert!(is_there());
+    let (code, said) = world.doctor();
+    assert!(code == Some(3) && said.contains("made for HALF"), "{said}");
+    let server = world.start();
+    wait(&server, "that it goes", || !is_there());
+    // The statement is there, and the topic as well.
+    server.ksql(&create);
+    assert_eq!(server.terminate(), Some(0));
+    world.die("drop.appended", "DROP TABLE half DELETE TOPIC;");
+    assert!(is_there());
+    let (code, said) = world.doctor();
+    assert!(code == Some(3) && said.contains("to be deleted with HALF"), "{said}");
+    let server = world.start();
+    wait(&server, "that it goes", || !is_there());
+    let internal = || log.list_topics().expect("topics").into_iter().any(|topic| topic.name.contains("leftovers_query_CTAS_HALF"));
+    wait(&server, "that its changelog goes", || !internal());
+    assert_eq!(server.ksql("SHOW TABLES;")[0]["tables"], json!([]));
+    assert_eq!(server.terminate(), Some(0));
+    assert_eq!(world.doctor().0, Some(0), "{}", world.doctor().1);
 }

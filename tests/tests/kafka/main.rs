@@ -5,6 +5,7 @@ mod changelog;
 mod configuration;
 mod connect;
 mod drive;
+mod end;
 mod endpoints;
 mod exactly_once;
 mod formats;
