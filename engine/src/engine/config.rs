@@ -96,6 +96,8 @@ pub struct EngineConfig {
     pub processing_log_stream: Option<String>,
     /// Whether failed rows may stand in the processing log.
     pub processing_log_include_rows: bool,
+    /// How long the client of a push query may take nothing of what waits for it, milliseconds (`tidemill.push.stall.timeout.ms`).
+    pub push_stall_timeout_ms: u64,
     /// Defaults of session properties (`ksql.streams.auto.offset.reset`).
     pub session_defaults: BTreeMap<String, String>,
 }
@@ -129,6 +131,7 @@ impl EngineConfig {
             processing_log_replicas: 1,
             processing_log_stream: Some(crate::processing_log::LOG_STREAM.to_owned()),
             processing_log_include_rows: false,
+            push_stall_timeout_ms: 300_000,
             session_defaults: BTreeMap::new(),
         }
     }

@@ -1,7 +1,8 @@
 //! How much of a push query's answer may wait for its client: a client that is slower than the query must not fill the
 //! memory. When too much waits the query pauses; it goes on when most of it was taken.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 use parking_lot::Mutex;
 
@@ -18,10 +19,21 @@ const RESUME_BELOW_BYTES: usize = 32 << 10;
 pub(super) struct Flow<S> {
     rows: AtomicUsize,
     bytes: AtomicUsize,
+    /// How many rows the client has taken.
+    taken: AtomicU64,
     /// Also read without the lock, to see whether there is something to do.
     paused: AtomicBool,
     /// Pauses and resumes one after the other.
     switch: Mutex<S>,
+}
+
+/// What waits for a client that is slower than its query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Backlog {
+    /// Rows that the client has taken so far.
+    pub taken: u64,
+    pub rows: usize,
+    pub bytes: usize,
 }
 
 /// Has a query pause and go on.
@@ -32,7 +44,13 @@ pub(super) trait Switch {
 
 impl<S: Switch> Flow<S> {
     pub fn new(switch: S) -> Self {
-        Flow { rows: AtomicUsize::new(0), bytes: AtomicUsize::new(0), paused: AtomicBool::new(false), switch: Mutex::new(switch) }
+        Flow {
+            rows: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            taken: AtomicU64::new(0),
+            paused: AtomicBool::new(false),
+            switch: Mutex::new(switch),
+        }
     }
 
     /// A row waits from now on; to be called before it is handed over.
@@ -56,6 +74,7 @@ impl<S: Switch> Flow<S> {
 
     /// The client has taken a row.
     pub fn take(&self, bytes: usize) {
+        self.taken.fetch_add(1, Relaxed);
         self.rows.fetch_sub(1, SeqCst);
         self.bytes.fetch_sub(bytes, SeqCst);
         if self.paused.load(SeqCst) && self.is_little() {
@@ -66,6 +85,12 @@ impl<S: Switch> Flow<S> {
         }
     }
 
+    /// What waits, where the query is paused for that.
+    pub fn backlog(&self) -> Option<Backlog> {
+        let backlog = || Backlog { taken: self.taken.load(Relaxed), rows: self.rows.load(SeqCst), bytes: self.bytes.load(SeqCst) };
+        self.paused.load(SeqCst).then(backlog)
+    }
+
     fn is_little(&self) -> bool {
         self.rows.load(SeqCst) <= RESUME_BELOW_ROWS && self.bytes.load(SeqCst) <= RESUME_BELOW_BYTES
     }
@@ -74,7 +99,6 @@ impl<S: Switch> Flow<S> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::AtomicU64;
     use std::time::{Duration, Instant};
 
     use super::*;

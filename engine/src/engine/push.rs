@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tidemill_parser::ast::{Query, Relation};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::flow::{Flow, Switch};
-use super::push_row::{Closer, PushRow};
+use super::flow::{Backlog, Flow, Switch};
+use super::push_row::{Closer, PushRow, Waits};
 use super::queries::PushQueryInfo;
 use super::tombstone::Kept;
 use super::{Engine, EngineError, SessionProperties};
@@ -61,6 +61,12 @@ impl Switch for Running {
 
     fn resume(&self) {
         self.runtime.resume(&self.id);
+    }
+}
+
+impl Waits for Shared {
+    fn backlog(&self) -> Option<Backlog> {
+        self.flow.backlog()
     }
 }
 
@@ -201,7 +207,7 @@ impl Engine {
             properties: session.0.clone(),
             handle,
         };
-        self.queries.add_push(info, Arc::new(Closer::new(sender)));
+        self.queries.add_push(info, Arc::new(Closer::new(sender, shared.clone())));
         let is_table = planned.kind == SourceKind::Table;
         Ok(PushQuery { id, columns, is_table, first: content.rows.into_iter(), rows, shared, engine: self.clone(), internal_topics })
     }

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
 use parking_lot::RwLock;
 
+use super::flow::Backlog;
 use super::push_row::Closer;
 use super::supervise::Care;
 use crate::catalog::{Catalog, WindowType};
@@ -117,7 +119,7 @@ impl QueryRegistry {
     /// Ends a push query; false: there is none of that id.
     pub fn close_push_query(&self, id: &str) -> bool {
         let Some(entry) = self.push.write().remove(id) else { return false };
-        entry.close.close();
+        entry.close.close(None);
         true
     }
 
@@ -128,10 +130,29 @@ impl QueryRegistry {
         found.map(|entry| entry.info.clone())
     }
 
+    /// Ends the push queries whose clients have taken nothing for so long of what waits for them, and says so to those; their ids.
+    pub(super) fn close_stalled(&self, now: Instant, patience: Duration) -> Vec<String> {
+        let stalled: Vec<(String, Backlog)> = {
+            let push = self.push.read();
+            push.iter().filter_map(|(id, entry)| Some((id.clone(), entry.close.stalled(now, patience)?))).collect()
+        };
+        for (id, Backlog { rows, bytes, .. }) in &stalled {
+            let Some(entry) = self.push.write().remove(id) else { continue };
+            let ms = patience.as_millis();
+            let reason = format!(
+                "The client took none of the {rows} rows ({bytes} bytes) that wait for it for {ms} ms, so its query was closed. Read faster, ask \
+                 for fewer rows (WHERE) or columns, or raise tidemill.push.stall.timeout.ms."
+            );
+            tracing::warn!(query = id, rows, bytes, "a push query was closed: its client took nothing for {ms} ms");
+            entry.close.close(Some(reason));
+        }
+        stalled.into_iter().map(|(id, _)| id).collect()
+    }
+
     /// Ends all push queries.
     pub fn close_push_queries(&self) {
         for (_, entry) in self.push.write().drain() {
-            entry.close.close();
+            entry.close.close(None);
         }
     }
 

@@ -181,7 +181,8 @@ impl ScanParts {
         rows: Arc<dyn Collector>,
     ) -> Result<PartitionScan, EngineError> {
         let query: Arc<str> = self.plan.query_id.as_str().into();
-        let env = BuildEnv { query_id: query.clone(), topics: Vec::new(), collector: Some(rows), registry: self.registry.clone() };
+        let env =
+            BuildEnv { query_id: query.clone(), topics: Vec::new(), collector: Some(rows), registry: self.registry.clone(), sharing: None };
         let graph = operators::build(&self.plan, &self.spec, &env).map_err(|e| EngineError::internal(e.0))?;
         let state = StateDb::in_memory();
         let mut stores = Vec::new();

@@ -23,7 +23,7 @@ use super::sink::Sink;
 use super::source::{HeaderSlot, SourceErrors, SourceReader};
 use super::suppress::Suppress;
 use super::table_source::TableSource;
-use super::{FatalError, Node, Operator, Port};
+use super::{FatalError, Node, Operator, PassOver, Port};
 use crate::expr::{self, Scope};
 use crate::formats::TimestampExtractor;
 use crate::formats::topic::{SlotUse, TopicReader, TopicWriter};
@@ -243,6 +243,12 @@ impl Builder<'_> {
                     _ => self.step(input, false, false, &columns, wants_old || is_table)?,
                 };
                 let scope = Scope::new(&input.schema, input.windowed_key().is_some());
+                if let (Upstream::Reader(reader), StepKind::StreamSource(_), Some(_)) = (upstream, &input.kind, &self.env.sharing)
+                    && let Some(filter) = PassOver::new(predicate, &input.schema, &scope)?
+                    && let Some((reader, _)) = self.readers.get_mut(reader)
+                {
+                    reader.pass_over(filter);
+                }
                 let compiled = expr::compile_predicate(&parse(predicate)?, &scope).map_err(|e| FatalError(e.to_string()))?;
                 let step_name = if matches!(input.kind, StepKind::Aggregate(_)) { "Aggregate.HavingFilter" } else { "WhereFilter" };
                 let knows_old = !deletes_unmatched && !matches!(input.kind, StepKind::ForeignKeyResolve { .. });
@@ -399,7 +405,12 @@ impl Builder<'_> {
         let errors = self.errors("KsqlTopic.Source.deserializer");
         let throw_on_invalid = self.plan.properties.get(THROW_ON_INVALID_TIME).is_some_and(|v| v.eq_ignore_ascii_case("true"));
         let clock = self.clock(step, source)?;
-        Ok(self.reader(Box::new(SourceReader { reader, timestamp, headers, is_table, throw_on_invalid, errors }), clock))
+        let share = self.env.sharing.as_ref().filter(|_| headers.is_empty()).map(|sharing| {
+            let (format, schema, time, partition) = (&source.format, &step.schema, &source.timestamp, sharing.partition);
+            sharing.readings.join(format!("{partition} {format:?} {schema:?} {uses:?} {time:?} {is_table}"))
+        });
+        let reader = SourceReader { reader, timestamp, headers, is_table, throw_on_invalid, errors, share, filter: None };
+        Ok(self.reader(Box::new(reader), clock))
     }
 
     /// What tells the times of a source's records, where they are not the records' own.

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::{FatalError, Node, Port, build as construct};
-use crate::log::{RecordRef, TopicHandle};
+use super::{FatalError, Node, PassOver, Passed, Port, Sharing, build as construct};
+use crate::log::{Batch, RecordRef, TopicHandle};
 use crate::plan::{QueryPlan, Step};
 use crate::profile::Measured;
 use crate::registry::SchemaRegistry;
@@ -62,6 +62,8 @@ pub struct BuildEnv {
     pub collector: Option<Arc<dyn Collector>>,
     /// The schemas of records whose formats have them.
     pub registry: Arc<dyn SchemaRegistry>,
+    /// What push queries read may be decoded once for all of them.
+    pub sharing: Option<Sharing>,
 }
 
 /// The operators of one task.
@@ -88,6 +90,14 @@ pub trait RecordReader: Send {
     /// # Errors
     /// It is to be tried again later.
     fn is_ready(&mut self, record: RecordRef<'_>) -> Result<(), NotYet>;
+
+    /// What it reads goes through this filter first.
+    fn pass_over(&mut self, _filter: PassOver) {}
+
+    /// How many records of a batch from `first` on, and before `end`, it need not read, since they set off nothing.
+    fn passed(&mut self, _batch: &Arc<dyn Batch>, _first: usize, _end: usize, _cx: &TaskContext) -> Passed {
+        Passed::default()
+    }
 }
 
 /// A record can't be read yet: the schema that it bears is not known so far. Nothing was read or reported; the same record is to

@@ -49,7 +49,8 @@ impl Stage {
                 kept
             }
             Stage::Select { key_width, values } => {
-                let mut selected: Vec<Value> = row.values.iter().take(*key_width).cloned().collect();
+                let mut selected: Vec<Value> = Vec::with_capacity(key_width + values.width());
+                selected.extend(row.values.iter().take(*key_width).cloned());
                 values.append_silently(&row.values, &row.meta, &mut selected);
                 row.values = selected;
                 true

@@ -283,6 +283,11 @@ impl Projector {
         }
     }
 
+    /// How many columns it makes.
+    pub fn width(&self) -> usize {
+        self.cells.len()
+    }
+
     /// As [`Projector::append`], for readers beside the task: failures are null and not reported.
     pub fn append_silently(&self, values: &[Value], meta: &RowMeta, out: &mut Vec<Value>) {
         let env = Env::new(values, meta);

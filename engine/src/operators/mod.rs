@@ -24,6 +24,7 @@ mod repartition;
 mod repeatable;
 mod select;
 mod select_key;
+mod shared;
 mod sink;
 mod source;
 mod stream_stream_join;
@@ -43,6 +44,7 @@ pub use builder::{
     BuildEnv, Collector, NotYet, ReadResult, RecordClock, RecordReader, SinkSpec, SourceSpec, TaskGraph, TaskSpec, Unread, build, split,
 };
 pub use origin::{Origins, without_origin};
+pub use shared::{PassOver, Passed, SharedReadings, Sharing};
 pub use source::header_value;
 
 /// Which input of an operator a row arrives at: joins have two.

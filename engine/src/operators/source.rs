@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use super::{FatalError, NotYet, ReadResult, RecordReader, Unread};
+use super::shared::{Share, Slab};
+use super::{FatalError, NotYet, PassOver, Passed, ReadResult, RecordReader, Unread};
 use crate::formats::topic::{ReadError, RecordPart, TopicReader};
 use crate::formats::{Carried, TimestampExtractor, take_warnings};
 use crate::letters::{self, LetterKind};
-use crate::log::RecordRef;
+use crate::log::{Batch, RecordRef};
 use crate::processing_log::{ProcessingError, ProcessingErrorKind};
 use crate::row::{Header, Headers, Row};
 use crate::task::{TaskContext, arrival_of};
@@ -131,10 +132,76 @@ pub(super) struct SourceReader {
     /// A record whose time can't be found ends the query (`ksql.timestamp.throw.on.invalid`).
     pub throw_on_invalid: bool,
     pub errors: SourceErrors,
+    /// Where others may read the same.
+    pub share: Option<Share>,
+    /// The filter straight behind it.
+    pub filter: Option<PassOver>,
+}
+
+/// What a record is, where that is a row and there is nothing to be said of it.
+fn plain(
+    reader: &mut TopicReader,
+    timestamp: Option<&TimestampExtractor>,
+    is_table: bool,
+    partition: i32,
+    record: RecordRef<'_>,
+) -> Option<Row> {
+    let mut row = Row { values: vec![Value::Null; reader.width()], ..Row::default() };
+    let read = reader.read(record.key, record.value, &mut row);
+    if !take_warnings().is_empty() || read.is_err() || is_table && !row.meta.has_key {
+        return None;
+    }
+    (row.meta.timestamp, row.meta.partition, row.meta.offset) = (record.timestamp, partition, record.offset.0);
+    if let Some(extractor) = timestamp {
+        row.meta.timestamp = extractor.extract(&row).ok()?;
+    }
+    (row.meta.timestamp >= 0).then_some(row)
+}
+
+impl SourceReader {
+    /// The slab with a record at hand, and its place there. `None`: it is to be read here.
+    fn shared(&mut self, batch: &Arc<dyn Batch>, index: usize, cx: &TaskContext) -> Option<(&Slab, usize, Option<&PassOver>)> {
+        let SourceReader { reader, timestamp, is_table, share, filter, .. } = self;
+        let share = share.as_mut().filter(|share| !cx.reports_rows() && !share.is_alone())?;
+        let width = reader.width();
+        let mut decode = |record: RecordRef<'_>| plain(reader, timestamp.as_ref(), *is_table, cx.partition, record);
+        let (slab, place) = share.slab(batch, index, width, &mut decode)?;
+        Some((slab, place, filter.as_ref()))
+    }
+
+    /// The row of the record at hand, where it is shared.
+    fn shared_row(&mut self, cx: &mut TaskContext) -> Option<Row> {
+        self.share.as_ref()?;
+        let (batch, index) = cx.record.as_ref()?;
+        let (slab, place, _) = self.shared(batch, *index, cx)?;
+        let shared = slab.row(place)?;
+        let mut values = cx.buffers.take(shared.values.len());
+        values.extend_from_slice(&shared.values);
+        (cx.arrival, cx.carried) = (arrival_of(shared.meta.offset), Carried::default());
+        Some(Row { values, old: None, meta: shared.meta.clone() })
+    }
 }
 
 impl RecordReader for SourceReader {
+    fn pass_over(&mut self, filter: PassOver) {
+        self.filter = Some(filter);
+    }
+
+    fn passed(&mut self, batch: &Arc<dyn Batch>, first: usize, end: usize, cx: &TaskContext) -> Passed {
+        if self.filter.is_none() || self.share.is_none() {
+            return Passed::default();
+        }
+        match self.shared(batch, first, cx) {
+            Some((slab, place, Some(filter))) => filter.passed(slab, place, end.saturating_sub(first)),
+            _ => Passed::default(),
+        }
+    }
+
     fn read(&mut self, record: RecordRef<'_>, headers: Headers, partition: i32, cx: &mut TaskContext) -> ReadResult {
+        if let Some(mut row) = self.shared_row(cx) {
+            row.meta.headers = headers;
+            return Ok(Some(row));
+        }
         let mut row = Row { values: cx.buffers.take_nulls(self.reader.width()), ..Row::default() };
         let read = if cx.reports_rows() {
             // Reports bear all columns.

@@ -71,7 +71,7 @@ use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::log::{Log, LogError};
-use crate::operators;
+use crate::operators::{self, SharedReadings};
 use crate::plan::QueryPlan;
 use crate::processing_log::ProcessingLog;
 use crate::registry::SchemaRegistry;
@@ -153,6 +153,8 @@ pub struct Runtime {
     fence: Fence,
     tenure: Tenure,
     marks: Arc<Marks>,
+    /// What push queries decode together.
+    readings: Arc<SharedReadings>,
 }
 
 /// Disconnected once the last task of a query is gone: each holds the other end.
@@ -232,6 +234,7 @@ impl Runtime {
             fence,
             tenure,
             marks,
+            readings: Arc::default(),
         };
         (Arc::new(runtime), workers)
     }

@@ -22,7 +22,7 @@ use super::worker::Message;
 use super::{RunningQuery, Runtime};
 use crate::letters::LetterBox;
 use crate::log::{self, GroupOffsets, LogError, Offset, OffsetSpec, PartitionId, Subscription, TopicHandle, TopicPartition};
-use crate::operators::{self, BuildEnv, Collector, Origins, SourceSpec, TaskSpec};
+use crate::operators::{self, BuildEnv, Collector, Origins, Sharing, SourceSpec, TaskSpec};
 use crate::pace::Pace;
 use crate::plan::QueryPlan;
 use crate::points::{self, Point};
@@ -448,6 +448,7 @@ impl Runtime {
             topics: sub.sinks.clone(),
             collector: start.collector.clone(),
             registry: self.parts.registry.clone(),
+            sharing: start.collector.is_some().then(|| Sharing { readings: self.readings.clone(), partition }),
         };
         let mut graph = operators::build(&start.plan, &sub.spec, &env)?;
         let lanes = lanes(sub, partition);

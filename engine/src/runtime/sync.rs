@@ -212,7 +212,8 @@ impl SyncQuery {
             let key = StoreKey { query: query_id.clone(), store: store.name.clone(), partition };
             stores.push(self.parts.state.open_store(&key, store)?);
         }
-        let env = BuildEnv { query_id, topics, collector: self.parts.collector.clone(), registry: self.parts.registry.clone() };
+        let env =
+            BuildEnv { query_id, topics, collector: self.parts.collector.clone(), registry: self.parts.registry.clone(), sharing: None };
         let graph = operators::build(&self.plan, spec, &env)?;
         let mut cx = TaskContext::new(stores, self.parts.clock.clone(), self.parts.processing_log.clone(), partition);
         cx.writer = Some(self.parts.log.writer()?);

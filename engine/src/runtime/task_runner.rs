@@ -16,8 +16,8 @@ use super::order::{self, Run};
 use super::pen::Guarantee;
 use super::query_handle::{QueryHandle, TopicReads, WaitNote};
 use super::record::{self, Place};
-use crate::log::{GroupOffsets, LogError, LogWriter, Offset, OutRecord, TopicHandle, TopicPartition};
-use crate::operators::{FatalError, NotYet, TaskGraph, before_commit, end_chunk};
+use crate::log::{Batch, GroupOffsets, LogError, LogWriter, Offset, OutRecord, TopicHandle, TopicPartition};
+use crate::operators::{FatalError, NotYet, Passed, TaskGraph, before_commit, end_chunk};
 use crate::pace::Halt;
 use crate::processing_log::{ProcessingError, ProcessingErrorKind};
 use crate::registry::SchemaRegistry;
@@ -389,7 +389,20 @@ impl Task {
             headers: &Headers::OfRecord,
         };
         let mut expected = self.input.position(lane);
-        for index in first..first + count {
+        let end = first + count;
+        let mut index = first;
+        while index < end {
+            let passed = pass_over(&mut self.graph, &self.cx, sources, (&arrived.batch, index, end));
+            if passed.records > 0 {
+                index += passed.records;
+                done += passed.records;
+                bytes += passed.bytes;
+                expected = arrived.batch.record(index - 1).offset;
+                if self.cx.pace.is_stopped() {
+                    break;
+                }
+                continue;
+            }
             if let Some((_, at_hand)) = &mut self.cx.record {
                 *at_hand = index;
             }
@@ -402,6 +415,7 @@ impl Task {
                 not_yet = Some(why);
                 break;
             }
+            index += 1;
             done += 1;
             bytes += (record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)) as u64;
             if self.cx.pace.is_long() || self.cx.pace.is_stopped() {
@@ -458,6 +472,19 @@ impl Task {
     pub(super) fn positions(&self) -> Vec<(TopicPartition, Offset)> {
         self.lanes.iter().enumerate().map(|(lane, (tp, _))| (tp.clone(), self.input.position(lane))).collect()
     }
+}
+
+/// Has records that set off nothing counted, and not read.
+fn pass_over(graph: &mut TaskGraph, cx: &TaskContext, sources: &[usize], (batch, first, end): (&Arc<dyn Batch>, usize, usize)) -> Passed {
+    let [source] = sources else { return Passed::default() };
+    let Some((reader, node, _)) = graph.sources.get_mut(*source) else { return Passed::default() };
+    let passed = reader.passed(batch, first, end, cx);
+    if passed.records > 0 {
+        // As they would have been: read, and looked at by the filter.
+        let counted = graph.reading.get_mut(*source).into_iter().chain(graph.nodes.get_mut(*node).map(|node| &mut node.measured));
+        counted.for_each(|measured| measured.rows += passed.records as u64);
+    }
+    passed
 }
 
 /// How many records may go by until the clock is looked at again, where `before` took so long.

@@ -228,6 +228,7 @@ impl Values<'_> {
             engine.commit_interval_ms = ms;
         }
         engine.min_commit_interval_ms = self.text("tidemill.commit.min.interval.ms").trim().parse().ok();
+        engine.push_stall_timeout_ms = u64::try_from(self.number("tidemill.push.stall.timeout.ms")).unwrap_or(u64::MAX);
         if let Some(ms) = parsed("metadata.max.age.ms") {
             engine.metadata_max_age_ms = ms;
         }

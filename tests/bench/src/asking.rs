@@ -127,8 +127,12 @@ fn ask(server: &Server, sql: &str) -> Result<(Vec<Value>, f64), String> {
 fn sqlite(database: &Path, arguments: &[&str]) -> Result<(Vec<Value>, f64), String> {
     // One that has DuckDB, where there is one.
     let python = std::env::var("TIDEMILL_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../python/sqlite_bench.py");
-    let output = Command::new(python).arg(script).arg(database).args(arguments).output().map_err(text)?;
+    let output = Command::new(python)
+        .args(["-c", include_str!("../../python/sqlite_bench.py")])
+        .arg(database)
+        .args(arguments)
+        .output()
+        .map_err(text)?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }

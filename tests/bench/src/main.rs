@@ -23,6 +23,7 @@ mod server;
 mod serving;
 mod soak;
 mod statements;
+mod subscribers;
 mod windowed;
 mod workload;
 
@@ -102,6 +103,10 @@ struct Arguments {
     /// Instead of all that: SQL over a live table and a topic of so many rows, beside SQLite (with python3).
     #[arg(long)]
     asking: Option<u64>,
+    /// Instead of all that: so many push queries over one stream, each with a filter of its own, beside one and none (for
+    /// `--latency-seconds` each).
+    #[arg(long)]
+    subscribers: Option<u64>,
     /// Instead of all that: so many queries with exactly once on one topic; how late committed readers see what they write, and
     /// what that takes of the broker (for `--latency-seconds`).
     #[arg(long, value_name = "QUERIES")]
@@ -148,6 +153,10 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     }
     if let Some(rows) = arguments.asking {
         println!("{}", asking::measure(rows, arguments.runs)?.table());
+        return Ok(());
+    }
+    if let Some(many) = arguments.subscribers {
+        println!("{}", subscribers::measure(many, arguments.latency_seconds)?.table());
         return Ok(());
     }
     if let Some(queries) = arguments.commits {

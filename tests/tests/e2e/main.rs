@@ -34,6 +34,7 @@ mod secrets;
 mod sql_property;
 mod sql_tests;
 mod starts;
+mod subscribers;
 mod times;
 mod tls;
 mod tombstones;

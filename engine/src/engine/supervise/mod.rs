@@ -135,6 +135,9 @@ impl Engine {
         if self.deposed.get().is_some() {
             return;
         }
+        for id in self.queries.close_stalled(self.clock.instant(), Duration::from_millis(self.config.push_stall_timeout_ms)) {
+            self.runtime.stop_soon(&id);
+        }
         // Nothing can be started before the log is back, and what can be asked of it would only wait.
         if self.log.outage().is_some() {
             return;

@@ -56,6 +56,13 @@ pub static PROPERTIES: &[Property] = &[
         "Whether a push query over a table begins with the rows that the table holds, one for each key.",
     )
     .hidden(),
+    server(
+        "tidemill.push.stall.timeout.ms",
+        "300000",
+        Kind::Within { min: 1_000, max: 31_536_000_000 },
+        "How long the client of a push query may take none of the rows that wait for it, milliseconds; then its query is closed.",
+    )
+    .hidden(),
     unset(server(
         "tidemill.postgres.listen",
         "",

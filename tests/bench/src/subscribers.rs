@@ -1,0 +1,153 @@
+//! Many push queries over one stream, each with a filter of its own: the CPU time of the server without any, with one, and with
+//! many, at a steady rate of records.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::host::Host;
+use crate::http::request;
+use crate::input::text;
+use crate::report::mark;
+use crate::server::Server;
+
+/// Batches of records a second, and records in each.
+const BATCHES_PER_SECOND: u32 = 5;
+const BATCH: u64 = 10_000;
+/// Keys that they bear in turn.
+const KEYS: u64 = 1_000;
+/// How long a subscriber may wait for its answer to begin, or for its rows.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Many may cost so many times what one costs.
+const GOAL: f64 = 20.0;
+/// Of a client's thread, bytes.
+const STACK_BYTES: usize = 128 << 10;
+
+/// What was measured, CPU time of the server in milliseconds a second.
+pub struct Subscribed {
+    pub many: u64,
+    pub none_ms: f64,
+    pub one_ms: f64,
+    pub many_ms: f64,
+    /// Memory that one of the many takes, bytes.
+    pub bytes_each: u64,
+}
+
+/// See the module.
+///
+/// # Errors
+/// What the server says, or that a subscriber's rows are not those that it must get.
+pub fn measure(many: u64, seconds: u64) -> Result<Subscribed, String> {
+    let server = Server::start(None, "bench_subscribers_")?;
+    server.execute(
+        "CREATE STREAM seeds (seed BIGINT) WITH (KAFKA_TOPIC='seeds', PARTITIONS=1, VALUE_FORMAT='JSON');
+         CREATE STREAM ticks AS SELECT EXPLODE(GENERATE_SERIES(0, 9999)) AS n, seed, 'a text as long as such texts are' AS note FROM seeds EMIT CHANGES;
+         CREATE STREAM keyed AS SELECT n % 1000 AS id, n, seed, note FROM ticks EMIT CHANGES;",
+        &[],
+    )?;
+    // The first one warms up.
+    let _ = round(&server, many.min(10), 1)?;
+    let (none_ms, _) = round(&server, 0, seconds)?;
+    let (one_ms, _) = round(&server, 1, seconds)?;
+    let (many_ms, bytes) = round(&server, many, seconds)?;
+    Ok(Subscribed { many, none_ms, one_ms, many_ms, bytes_each: bytes / many.max(1) })
+}
+
+/// The CPU time of the server a second with so many subscribers, milliseconds, and the memory that it takes beyond what it took
+/// without them, bytes.
+fn round(server: &Server, count: u64, seconds: u64) -> Result<(f64, u64), String> {
+    let process = server.process();
+    let before = process.resident_bytes();
+    let (ready, is_over, batches) = (AtomicU64::new(0), AtomicBool::new(false), seconds * u64::from(BATCHES_PER_SECOND));
+    let rows = batches * (BATCH / KEYS);
+    std::thread::scope(|scope| {
+        let (ready, is_over) = (&ready, &is_over);
+        let client = |number: u64| move || subscribe(server.address, number % KEYS, rows, ready, is_over);
+        let clients = (0..count).map(|number| std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, client(number)));
+        let clients = clients.collect::<Result<Vec<_>, _>>().map_err(text)?;
+        let steady = || -> Result<(Duration, u64), String> {
+            let began = Instant::now();
+            while ready.load(Ordering::Acquire) < count {
+                if began.elapsed() > PATIENCE || clients.iter().any(|client| client.is_finished()) {
+                    return Err(format!("only {} of {count} subscribers began", ready.load(Ordering::Acquire)));
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            std::thread::sleep(Duration::from_secs(1));
+            let (cpu, began) = (process.cpu(), Instant::now());
+            for (batch, number) in (0..batches).zip(0..) {
+                server.execute(&format!("INSERT INTO seeds (seed) VALUES ({batch});"), &[])?;
+                std::thread::sleep((Duration::from_secs(1) / BATCHES_PER_SECOND * (number + 1)).saturating_sub(began.elapsed()));
+            }
+            Ok((cpu, process.resident_bytes().saturating_sub(before)))
+        };
+        let measured = steady();
+        if measured.is_err() {
+            is_over.store(true, Ordering::Release);
+        }
+        for client in clients {
+            client.join().map_err(|_| "a client panicked")??;
+        }
+        let (cpu_before, memory) = measured?;
+        // By now all have their rows. Where nobody waits for them, they are written by then.
+        std::thread::sleep(Duration::from_secs(1));
+        Ok((process.cpu().saturating_sub(cpu_before).as_secs_f64() * 1e3 / seconds as f64, memory))
+    })
+}
+
+/// Reads the rows of one key: a thousandth of each batch.
+fn subscribe(address: SocketAddr, key: u64, wanted: u64, ready: &AtomicU64, is_over: &AtomicBool) -> Result<(), String> {
+    let mut stream = TcpStream::connect(address).map_err(text)?;
+    let sql = format!("SELECT id, n, seed, note FROM keyed WHERE id = {key} EMIT CHANGES;");
+    stream.write_all(request("/query-stream", &json!({ "sql": sql }).to_string()).as_bytes()).map_err(text)?;
+    stream.set_read_timeout(Some(Duration::from_millis(500))).map_err(text)?;
+    let (mut received, mut part, began) = (Vec::new(), [0; 4_096], Instant::now());
+    let (mut is_ready, mut quiet_since, mut rows, mut seen) = (false, began, 0, 1);
+    loop {
+        match stream.read(&mut part) {
+            Ok(0) => return Err(format!("the answer ended: {}", String::from_utf8_lossy(&received))),
+            Ok(count) => {
+                received.extend_from_slice(part.get(..count).unwrap_or_default());
+                quiet_since = Instant::now();
+                // Each row begins a line.
+                rows += received.get(seen - 1..).unwrap_or_default().windows(2).filter(|pair| pair == b"\n[").count() as u64;
+                seen = received.len();
+            }
+            Err(_) if is_over.load(Ordering::Acquire) => return Ok(()),
+            Err(_) if quiet_since.elapsed() > PATIENCE => {
+                return Err(format!("{} of {wanted} rows came: {}", rows, String::from_utf8_lossy(&received)));
+            }
+            Err(_) => {}
+        }
+        if !is_ready && received.windows(9).any(|window| window == b"\"queryId\"") {
+            is_ready = true;
+            ready.fetch_add(1, Ordering::AcqRel);
+        }
+        match rows {
+            found if found > wanted => return Err(format!("{found} rows for {wanted}: {}", String::from_utf8_lossy(&received))),
+            found if found == wanted => return Ok(()),
+            _ => {}
+        }
+    }
+}
+
+impl Subscribed {
+    /// As a table.
+    pub fn table(&self) -> String {
+        let Subscribed { many, none_ms, one_ms, many_ms, bytes_each } = self;
+        let (one, all) = (one_ms - none_ms, many_ms - none_ms);
+        format!(
+            "| push queries, each for one of {KEYS} keys; {} records a second | CPU of the server, ms a second | beyond none |\n\
+             |---|---:|---:|\n| none | {none_ms:.1} | |\n| 1 | {one_ms:.1} | {one:.1} |\n| {many} | {many_ms:.1} | {all:.1} |\n\n\
+             {many} take {:.1} × the CPU of one (goal: {GOAL} {}), {:.1} × with what it takes to write the records; each takes {} KB.\n",
+            u64::from(BATCHES_PER_SECOND) * BATCH,
+            all / one,
+            mark(all / one <= GOAL),
+            many_ms / one_ms,
+            bytes_each / 1_000,
+        )
+    }
+}
