@@ -250,6 +250,7 @@ fn own_bound_problem(name: &str, span: Span) -> Problem {
          functions.\nSee https://github.com/confluentinc/ksql/issues/4397"
     ))
     .at(span)
+    .of_types()
 }
 
 /// Shows every column outside of aggregates, except within parts that are one of `keys`.

@@ -99,6 +99,13 @@ pub(crate) fn read(
     let partition_by = partition_keys(query, &scope, problems);
     let group_by: Option<Vec<Expr>> =
         query.group_by.as_ref().map(|g| g.exprs.iter().map(|e| scope.qualify(e, Clause::GroupBy, problems)).collect());
+    // Where nothing is made that needs a key, all rows are one group.
+    let all_rows = group_by.is_none()
+        && aggregated
+        && query.window.is_none()
+        && purpose.sink().is_none()
+        && query.emit == Some(Emit::Changes)
+        && reads_stream(&scope);
     let having = query.having.as_ref().map(|e| scope.qualify(e, Clause::Having, problems));
     let mode = StarMode { persistent: purpose.sink().is_some(), repartitioned: partition_by.as_ref().is_some_and(|p| !p.is_empty()) };
     let projection = projection::read(query, &scope, mode, partition_by.as_deref().unwrap_or_default(), problems);
@@ -110,9 +117,10 @@ pub(crate) fn read(
     problems.printed = Some(printed.clone());
     let Some(tree) = tree else { return Err(problems.error()) };
     problems.check()?;
+    let one_group = [Expr::new(ExprKind::String(String::new()))];
     let aggregation = aggregated.then(|| {
         let clauses = aggregation::Clauses {
-            group_by: group_by.as_deref(),
+            group_by: if all_rows { Some(&one_group) } else { group_by.as_deref() },
             items: &projection.items,
             having: having.as_ref(),
             windowed: query.window.is_some(),
@@ -149,6 +157,11 @@ pub(crate) fn read(
     })
 }
 
+/// Whether the query reads one stream.
+fn reads_stream(scope: &Scope) -> bool {
+    matches!(scope.sides.as_slice(), [side] if side.source.kind == SourceKind::Stream)
+}
+
 fn calls_aggregate(query: &Query) -> bool {
     use tidemill_parser::ast::SelectItemKind::Expr as ExprItem;
     let items = query.items.iter().filter_map(|i| match &i.kind {
@@ -169,13 +182,13 @@ fn qualify_selection(scope: &Scope, expr: &Expr, problems: &mut Problems) -> Exp
             && is_window_bound(&c.name.name)
             && scope.free.contains(&c.name.name)
         {
-            own = Some((c.name.name.clone(), e.span));
+            own.get_or_insert((c.name.name.clone(), e.span));
         }
         true
     });
     match own {
         Some((name, span)) => {
-            problems.add(Problem::new(format!("Error in WHERE expression: Unknown column {name}.")).at(span));
+            problems.add(Problem::new(format!("Error in WHERE expression: Unknown column {name}.")).at(span).of_types());
             expr.clone()
         }
         None => outside.qualify(expr, Clause::Where, problems),

@@ -32,6 +32,8 @@ pub struct Problem {
     pub stage: &'static str,
     /// What clients are told that the statement was, where that is not its text.
     pub statement: Option<String>,
+    /// The statement is well formed, but for the types of its expressions.
+    pub is_of_types: bool,
 }
 
 /// The stage at which names get their sources.
@@ -41,12 +43,18 @@ pub(crate) const PREPARING: &str = "Failed to prepare statement: ";
 
 impl Problem {
     pub fn new(message: impl Into<String>) -> Self {
-        Problem { message: message.into(), span: None, kind: ErrorKind::Statement, stage: "", statement: None }
+        Problem { message: message.into(), span: None, kind: ErrorKind::Statement, stage: "", statement: None, is_of_types: false }
     }
 
     /// With what clients are told that the statement was.
     pub(crate) fn of_statement(mut self, statement: impl Into<String>) -> Self {
         self.statement = Some(statement.into());
+        self
+    }
+
+    /// It is one of types.
+    pub(crate) fn of_types(mut self) -> Self {
+        self.is_of_types = true;
         self
     }
 
@@ -92,6 +100,15 @@ impl AnalysisError {
     /// The kind of the first problem, which decides the answer's code.
     pub fn kind(&self) -> ErrorKind {
         self.problems.first().map(|p| p.kind).unwrap_or_default()
+    }
+
+    /// As push queries are refused: what is wrong with types is found when ksqlDB has begun to make the query, and is told as an
+    /// error of the request.
+    pub(crate) fn of_push(mut self) -> Self {
+        if let Some(first) = self.problems.first_mut().filter(|problem| problem.is_of_types) {
+            first.kind = ErrorKind::Request;
+        }
+        self
     }
 
     /// What clients are told that the statement was, where that is not its text.

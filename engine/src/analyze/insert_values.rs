@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidemill_parser::ast::{Expr, Ident, InsertValues};
+use tidemill_parser::ast::{ColumnRef, Expr, ExprKind, Ident, InsertValues};
 
 use super::context::{AnalysisContext, property};
 use super::error::{AnalysisError, ErrorKind, PREPARING, Problem, Problems};
@@ -31,6 +31,7 @@ pub struct InsertRow {
 pub fn insert_values(insert: &InsertValues, ctx: &AnalysisContext<'_>) -> Result<InsertRow, AnalysisError> {
     let source = target(insert, ctx)?;
     let columns = columns(insert, &source)?;
+    insert.values.iter().try_for_each(refuse_sources)?;
     let mut problems = Problems::default();
     let mut row = InsertRow {
         key: vec![Value::Null; source.schema.key.len()],
@@ -93,7 +94,11 @@ fn columns(insert: &InsertValues, source: &Source) -> Result<Vec<Ident>, Problem
         return Err(Problem::new(message).while_(PREPARING));
     }
     let columns = match named {
-        0 => source.column_order.iter().map(|n| Ident::new(n.clone())).take(values.max(source.column_order.len())).collect(),
+        // The key stands first, wherever it was declared.
+        0 => {
+            let (key, value): (Vec<&String>, Vec<&String>) = source.column_order.iter().partition(|name| source.schema.is_key(name));
+            key.into_iter().chain(value).map(|name| Ident::new(name.clone())).collect()
+        }
         _ => insert.columns.clone(),
     };
     let columns: Vec<Ident> = columns;
@@ -111,6 +116,21 @@ fn columns(insert: &InsertValues, source: &Source) -> Result<Vec<Ident>, Problem
         return Err(failed(source, Problem::new(message)));
     }
     Ok(columns)
+}
+
+/// A value has no source whose columns it could name.
+fn refuse_sources(value: &Expr) -> Result<(), Problem> {
+    let mut named = None;
+    rewrite::visit(value, &mut |e| {
+        if let ExprKind::Column(ColumnRef { source: Some(source), .. }) = &e.kind {
+            named.get_or_insert_with(|| source.name.clone());
+        }
+        true
+    });
+    match named {
+        Some(name) => Err(Problem::new(format!("'{name}' is not a valid stream/table name or alias.")).while_(PREPARING)),
+        None => Ok(()),
+    }
 }
 
 fn failed(source: &Source, mut problem: Problem) -> Problem {

@@ -5,6 +5,7 @@ use tidemill_parser::ast::{BinaryOp, ColumnRef, Expr, ExprKind, Query};
 use super::clauses::{self, Clauses, Purpose};
 use super::context::{AnalysisContext, property};
 use super::error::{AnalysisError, Problem, Problems};
+use super::projection::Item;
 use super::query::{OutputColumn, PlannedQuery, push_query};
 use super::rewrite;
 use super::scope::is_window_bound;
@@ -154,6 +155,8 @@ pub fn pull_query(query: &Query, statement: &str, ctx: &AnalysisContext<'_>, que
         }
         return Ok(PullQuery::Stream(Box::new(push_query(query, statement, ctx, query_id)?)));
     }
+    check_distinct(&clauses, &source, &mut problems);
+    problems.check()?;
     check_queryable(&source)?;
     let plan = Planner { clauses: &clauses, source: &source, ctx, problems: &mut problems }.plan();
     problems.check()?;
@@ -199,6 +202,19 @@ fn check_columns(clauses: &Clauses, problems: &mut Problems) {
             let message = format!("Pull queries don't support the following columns in {clause} clauses: {}\n {ADVICE}", found.join(", "));
             problems.add(Problem::new(message));
         }
+    }
+}
+
+/// A row has each value column once.
+fn check_distinct(clauses: &Clauses, source: &Source, problems: &mut Problems) {
+    let items = &clauses.projection.items;
+    let is_key = |item: &Item| source.schema.is_key(&item.name) || (source.is_windowed() && is_window_bound(&item.name));
+    let second = items.iter().enumerate().find(|(i, item)| !is_key(item) && items.iter().take(*i).any(|earlier| earlier.name == item.name));
+    let Some((_, item)) = second else { return };
+    let expr = clauses.scope.internal(&item.expr);
+    if let Ok(Some(sql_type)) = typing::over_schema(&expr, &source.schema, source.is_windowed(), Place::Select) {
+        let message = format!("Duplicate value columns found in schema: `{}` {sql_type}", item.name);
+        problems.add(Problem::new(message).at(item.span));
     }
 }
 
@@ -269,7 +285,17 @@ impl Planner<'_, '_> {
 
     fn check_predicate(&mut self, predicate: &Expr) -> Option<()> {
         let windowed = self.source.is_windowed();
-        match self.problems.take(typing::over_schema(predicate, &self.source.schema, windowed, Place::Where))? {
+        let type_of = |predicate: &Expr| typing::over_schema(predicate, &self.source.schema, windowed, Place::Where);
+        let found = type_of(predicate).map_err(|mut problem| {
+            // ksqlDB looks at the bounds of BETWEEN later than at all else.
+            if let Some(message) = problem.message.strip_prefix("Error in WHERE expression: ")
+                && type_of(&without_between(predicate)).is_ok()
+            {
+                problem.message = format!("Invalid expression: {message}");
+            }
+            problem
+        });
+        match self.problems.take(found)? {
             Some(SqlType::Boolean) => Some(()),
             other => {
                 let got = other.map_or("null".to_string(), |t| t.to_string());
@@ -317,9 +343,12 @@ impl Planner<'_, '_> {
             }
             return Some(Lookup::Keys(keys));
         }
-        if let ([only], [_]) = (found.as_slice(), self.source.schema.key.as_slice())
+        // Where whole tables may be read, a range of keys of any type is read instead.
+        let scans = self.ctx.flag(property::TABLE_SCAN, true);
+        if let ([only], [key]) = (found.as_slice(), self.source.schema.key.as_slice())
             && let Some(range) = only.range()
             && self.ctx.flag(property::RANGE_SCAN, true)
+            && (scans || key.sql_type == SqlType::String)
         {
             return Some(Lookup::Range { key: range, windows: only.windows });
         }
@@ -334,7 +363,10 @@ impl Planner<'_, '_> {
     fn lacking(&self, alternative: &[&Expr], constraints: &Constraints) -> String {
         let key = &self.source.schema.key;
         let specified: Vec<String> =
-            key.iter().zip(&constraints.keys).filter(|(_, c)| c.equal.is_some()).map(|(k, _)| format!("`{}`", k.name)).collect();
+            key.iter().zip(&constraints.keys).filter(|(_, part)| part.is_set()).map(|(k, _)| format!("`{}`", k.name)).collect();
+        if specified.len() == key.len() {
+            return "Query requires table scan to be enabled. ".to_owned();
+        }
         if !specified.is_empty() {
             let expected: Vec<String> = key.iter().map(|k| format!("`{}` {} KEY", k.name, k.sql_type)).collect();
             return format!(
@@ -378,6 +410,9 @@ impl Planner<'_, '_> {
         let mut constraints = Constraints { keys: vec![KeyPart::default(); key.len()], windows: WindowBounds::ALL, contradiction: false };
         for condition in conjunction {
             let ExprKind::Binary { op, left, right } = &condition.kind else { continue };
+            if let Some(reason) = self.unusable(*op, left, right) {
+                self.allow_scan(&reason)?;
+            }
             let Some((column, op, value)) = comparison(*op, left, right) else { continue };
             if self.source.is_windowed() && is_window_bound(column) && key.iter().all(|k| k.name != column) {
                 if let Some(ms) = self.window_bound(value) {
@@ -388,6 +423,11 @@ impl Planner<'_, '_> {
             let Some(index) = key.iter().position(|k| k.name == column) else { continue };
             let (Some(key_column), Some(part)) = (key.get(index), constraints.keys.get_mut(index)) else { continue };
             let value = self.problems.take(key_value(value, key_column))?;
+            if part.is_set() {
+                self.allow_scan(
+                    "A comparison condition on the key column cannot be combined with other comparisons such as an IN predicate. ",
+                )?;
+            }
             match op {
                 BinaryOp::Equal if part.equal.as_ref().is_some_and(|v| *v != value) => constraints.contradiction = true,
                 BinaryOp::Equal => part.equal = Some(value),
@@ -399,6 +439,23 @@ impl Planner<'_, '_> {
             }
         }
         Some(constraints)
+    }
+
+    /// Why a comparison says nothing that a key can be looked up by, where it should.
+    fn unusable(&self, op: BinaryOp, left: &Expr, right: &Expr) -> Option<String> {
+        let key = &self.source.schema.key;
+        let column = |e: &Expr| matches!(&e.kind, ExprKind::Column(ColumnRef { source: None, .. }));
+        let is_key = |e: &Expr| matches!(&e.kind, ExprKind::Column(c) if key.iter().any(|k| k.name == c.name.name));
+        let is_constant = |e: &Expr| rewrite::columns(e).is_empty();
+        if op == BinaryOp::NotEqual && (is_key(left) && is_constant(right) || is_key(right) && is_constant(left)) {
+            let columns: Vec<String> = key.iter().map(|k| format!("`{}` {} KEY", k.name, k.sql_type)).collect();
+            return Some(format!("Bound on key columns '[{}]' must currently be '='. ", columns.join(", ")));
+        }
+        use BinaryOp::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
+        let is_comparison = matches!(op, Equal | NotEqual | Less | LessOrEqual | Greater | GreaterOrEqual);
+        let is_resolvable =
+            (column(left) || column(right)) && !(is_key(left) && !is_constant(right)) && !(is_key(right) && !is_constant(left));
+        (is_comparison && !is_resolvable).then(|| "A comparison must be between a key column and a resolvable expression. ".to_owned())
     }
 
     /// A bound of windows: a number of milliseconds or a timestamp's text. Others are left to the predicate.
@@ -439,6 +496,13 @@ struct Constraints {
 struct KeyPart {
     equal: Option<Value>,
     range: Range<Value>,
+}
+
+impl KeyPart {
+    /// Whether anything was said of the column.
+    fn is_set(&self) -> bool {
+        self.equal.is_some() || self.range.from.is_some() || self.range.to.is_some()
+    }
 }
 
 impl Constraints {
@@ -509,6 +573,14 @@ fn alternatives(expr: &Expr) -> Option<Vec<Vec<&Expr>>> {
         _ => vec![vec![expr]],
     };
     (found.len() <= MAX_ALTERNATIVES).then_some(found)
+}
+
+/// The predicate with TRUE for each BETWEEN.
+fn without_between(predicate: &Expr) -> Expr {
+    predicate.clone().transform(&mut |e| match e.kind {
+        ExprKind::Between { .. } => Expr { kind: ExprKind::Boolean(true), span: e.span },
+        kind => Expr { kind, span: e.span },
+    })
 }
 
 /// `a IN (x, y)` as `a = x OR a = y`, `a BETWEEN x AND y` as two comparisons, so that only comparisons are left to look at.

@@ -60,7 +60,11 @@ pub(crate) fn over_schema(expr: &Expr, schema: &Schema, windowed: bool, place: P
 
 fn problem(error: &expr::ExprError, expr: &Expr, place: Place) -> Problem {
     let beginning = place.beginning(error.phase);
-    Problem::new(format!("{beginning}{}\nexpression: {expr}", error.message)).at(error.span)
+    let problem = Problem::new(format!("{beginning}{}\nexpression: {expr}", error.message)).at(error.span);
+    match error.phase {
+        expr::Phase::Types => problem.of_types(),
+        expr::Phase::Code => problem,
+    }
 }
 
 /// The type of a qualified expression over all sources of a query.

@@ -12,7 +12,7 @@ use super::push_row::{Closer, PushRow, Waits};
 use super::queries::PushQueryInfo;
 use super::tombstone::Kept;
 use super::{Engine, EngineError, SessionProperties};
-use crate::analyze;
+use crate::analyze::{self, AnalysisError};
 use crate::catalog::{Catalog, SourceKind};
 use crate::formats::register_plan;
 use crate::log::OffsetSpec;
@@ -153,7 +153,8 @@ impl Engine {
         let catalog = self.catalog();
         let id = push_id(query, &catalog, session);
         let topics = self.topic_lookup();
-        let mut planned = analyze::push_query(query, statement, &self.context(&catalog, session, &topics), &id)?;
+        let planned = analyze::push_query(query, statement, &self.context(&catalog, session, &topics), &id);
+        let mut planned = planned.map_err(AnalysisError::of_push)?;
         register_plan(&mut planned.plan, &*self.registry)?;
         let columns = planned.schema.value.clone();
         let schema = &planned.plan.root.schema;

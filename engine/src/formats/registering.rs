@@ -106,7 +106,7 @@ pub fn register_insert(source: &Source, format: &mut TopicFormat, registry: &dyn
         }
         let newest = side.newest(registry)?;
         match newest {
-            Some(newest) if side.support.inserts_newest() && !side.is_key && side.can_write(&newest) => {
+            Some(newest) if side.support.inserts_newest() && (!side.is_key || side.names_message()) && side.can_write(&newest) => {
                 side.keep(WriteSchema { id: newest.id, schema: (*newest.schema).clone() });
                 Ok(())
             }
@@ -168,6 +168,11 @@ impl Side<'_> {
         let unwrapped = self.columns.len() == 1 && (self.is_key || self.format.unwrapped);
         let shape = SchemaShape { is_key: self.is_key, unwrapped, spec: self.format.schema.as_deref(), ..SchemaShape::default() };
         self.support.schema_of(self.columns, &shape).map_err(RegisterError::Columns)
+    }
+
+    /// Whether the statement says which of a schema's messages is meant: others beside it don't matter.
+    fn names_message(&self) -> bool {
+        self.format.schema.as_deref().is_some_and(|spec| spec.full_name.is_some())
     }
 
     /// Whether a schema that somebody registered has a place for each of the columns.

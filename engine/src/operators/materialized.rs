@@ -1,6 +1,8 @@
 //! How the table of a query is looked up beside its tasks: the stores that keep it, and the steps behind them. A table that
 //! joins others on their keys keeps no rows of its own: they are joined when they are asked for.
 
+use std::sync::Arc;
+
 use super::FatalError;
 use super::builder::split;
 use super::derive::Stage;
@@ -10,7 +12,7 @@ use crate::plan::{QueryPlan, Step, StepKind};
 use crate::row::{Row, Window};
 use crate::state::{HeldStores, StateError, StoreReader, StoreSnapshot};
 use crate::task::StoreIndex;
-use crate::types::codec;
+use crate::types::{SqlType, Value, codec};
 
 /// Reads a query's table from its stores.
 pub struct MaterializedReader {
@@ -19,6 +21,8 @@ pub struct MaterializedReader {
     table: TableLookup,
     /// What stands behind a join; a single store's table has its steps within.
     stages: Vec<Stage>,
+    /// Slots of a joined row with what its topic's format has in the place of null.
+    zeros: Vec<(usize, Value)>,
 }
 
 /// The reader of a query's table; `None`: it keeps none (a stream, or a table that only passes through).
@@ -46,7 +50,8 @@ impl MaterializedReader {
             index.map(StoreIndex).ok_or_else(|| FatalError(format!("the task has no store {name}")))
         };
         let table = TableLookup::of(step, plan, &place)?;
-        Ok(MaterializedReader { stores, table, stages })
+        let zeros = if std::ptr::eq(step, &plan.root) { Vec::new() } else { zeros_of(&plan.root) };
+        Ok(MaterializedReader { stores, table, stages, zeros })
     }
 
     /// Names of the stores; readers of each partition are to be given in this order.
@@ -168,7 +173,13 @@ impl MaterializedReader {
 
     fn read(&self, key: &[u8], stores: &mut impl Stores) -> Result<Option<Row>, StateError> {
         let Some(mut row) = self.table.row(key, stores).map_err(|e| StateError::Storage(e.0))? else { return Ok(None) };
-        Ok(self.stages.iter().all(|stage| stage.apply(&mut row)).then_some(row))
+        let is_row = self.stages.iter().all(|stage| stage.apply(&mut row));
+        for (slot, zero) in &self.zeros {
+            if let Some(value) = row.values.get_mut(*slot).filter(|value| value.is_null()) {
+                *value = zero.clone();
+            }
+        }
+        Ok(is_row.then_some(row))
     }
 }
 
@@ -189,6 +200,28 @@ fn window_of(key: &[u8]) -> Option<Window> {
     let (rest, end) = key.split_last_chunk()?;
     let (_, start) = rest.split_last_chunk()?;
     Some(Window { start: codec::from_ordered(*start), end: codec::from_ordered(*end) })
+}
+
+/// What the rows of a sink have in the place of nulls, slot by slot: PROTOBUF knows no null but for messages. A table whose rows are
+/// looked up shows what its topic says.
+fn zeros_of(root: &Step) -> Vec<(usize, Value)> {
+    let StepKind::Sink { format, .. } = &root.kind else { return Vec::new() };
+    if format.value.name != "PROTOBUF" {
+        return Vec::new();
+    }
+    let zero = |sql_type: &SqlType| match sql_type {
+        SqlType::Boolean => Some(Value::Boolean(false)),
+        SqlType::Int => Some(Value::Int(0)),
+        SqlType::BigInt => Some(Value::BigInt(0)),
+        SqlType::Double => Some(Value::Double(0.0)),
+        SqlType::String => Some(Value::string("")),
+        SqlType::Bytes => Some(Value::bytes([])),
+        SqlType::Array(_) => Some(Value::array(Vec::new())),
+        SqlType::Map(..) => Some(Value::Map(Arc::default())),
+        _ => None,
+    };
+    let columns = root.schema.value.iter();
+    columns.filter_map(|column| Some((root.schema.slot(&column.name)?, zero(&column.sql_type)?))).collect()
 }
 
 /// The join of tables that a plan ends in, with the filters and projections behind it; the plan's root where it ends in

@@ -58,6 +58,8 @@ pub struct PreparedQuery {
     pub known_as: Option<String>,
 }
 
+/// The property that allows more than the dialect's queries.
+const ANY_SQL: &str = "tidemill.rest.any.sql";
 /// Longest text that is parsed where the connection is served, bytes; longer ones go to another thread.
 const MAX_INLINE_BYTES: usize = 16 << 10;
 
@@ -98,7 +100,7 @@ fn parse(app: &App, request: &QueryRequest) -> Result<PreparedQuery, ApiError> {
         Err(refused) => {
             // What the dialect can't read may be SQL all the same. If it is none either, the dialect's word stands.
             let text = statements::substituted(raw, &session)?;
-            if !raw.may_be_sql() {
+            if !raw.may_be_sql() || !app.config.flag(ANY_SQL) {
                 return Err(refused);
             }
             return match tidemill_query::check(&text) {
@@ -110,9 +112,9 @@ fn parse(app: &App, request: &QueryRequest) -> Result<PreparedQuery, ApiError> {
     let text = statements::text_of(&spanned);
     let statement = match spanned.statement {
         Statement::Select(query) if query.emit.is_some() => Prepared::Push(Box::new(query)),
-        Statement::Select(query) if ask::is_more_than_pull(&query) => Prepared::Ask,
+        Statement::Select(query) if ask::is_more_than_pull(&query) && app.config.flag(ANY_SQL) => Prepared::Ask,
         Statement::Select(query) => Prepared::Pull(Box::new(query)),
-        Statement::Explain(Explain::Statement(inner)) if is_query(&inner.statement) => Prepared::Ask,
+        Statement::Explain(Explain::Statement(inner)) if is_query(&inner.statement) && app.config.flag(ANY_SQL) => Prepared::Ask,
         Statement::Print(print) => Prepared::Print(print),
         _ => Prepared::Other,
     };

@@ -34,10 +34,10 @@ fn altered(case: &RestCase) -> Vec<(String, RestCase)> {
         add("no error".into(), &|c| c.expected_error = None);
         add("another message".into(), &|c| c.expected_error.as_mut().expect("an error").message.push('?'));
         add("another status".into(), &|c| c.expected_error.as_mut().expect("an error").status = Some(418));
-        add("another kind".into(), &|c| c.expected_error.as_mut().expect("an error").kind = Some("generic_error"));
+        add("another kind".into(), &|c| c.expected_error.as_mut().expect("an error").kind = Some("planted_error"));
     }
     if !case.plain.outputs.is_empty() {
-        add("another output".into(), &|c| c.plain.outputs[0].value["V"] = json!(7));
+        add("another output".into(), &|c| c.plain.outputs[0].value["PLANTED"] = json!(7));
         add("an output too many".into(), &|c| c.plain.outputs.push(c.plain.outputs[0].clone()));
     }
     for (index, response) in case.responses.iter().enumerate() {

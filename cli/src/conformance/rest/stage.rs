@@ -26,6 +26,7 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("ksql.streams.commit.interval.ms", "20"),
     ("ksql.headers.columns.enabled", "true"),
     ("ksql.query.push.v2.enabled", "true"),
+    ("tidemill.rest.any.sql", "false"),
     ("ksql.logging.processing.topic.auto.create", "false"),
     ("ksql.logging.processing.stream.auto.create", "false"),
     ("tidemill.workers", "1"),

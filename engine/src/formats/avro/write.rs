@@ -54,7 +54,8 @@ pub(super) enum Writer {
 #[derive(Debug, Clone)]
 pub(super) enum FieldWriter {
     /// From this slot of the row or of the struct.
-    Slot { slot: usize, name: Box<str>, writer: Writer, carry: Option<Carry> },
+    /// `default` is written for a null that the schema does not allow.
+    Slot { slot: usize, name: Box<str>, writer: Writer, carry: Option<Carry>, default: Option<Box<[u8]>> },
     /// The same bytes in every record: the default of a field that has no column.
     Fixed(Box<[u8]>),
 }
@@ -115,9 +116,13 @@ impl FieldWriter {
     #[inline]
     fn write(&self, slots: &[Value], out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match self {
-            FieldWriter::Slot { slot, name, writer, .. } => {
-                writer.write(slots.get(*slot).unwrap_or(&Value::Null), out).map_err(|error| within(name, &error))
-            }
+            FieldWriter::Slot { slot, name, writer, default, .. } => match (slots.get(*slot).unwrap_or(&Value::Null), default) {
+                (Value::Null, Some(default)) => {
+                    out.extend_from_slice(default);
+                    Ok(())
+                }
+                (value, _) => writer.write(value, out).map_err(|error| within(name, &error)),
+            },
             FieldWriter::Fixed(bytes) => {
                 out.extend_from_slice(bytes);
                 Ok(())

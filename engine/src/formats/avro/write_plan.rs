@@ -62,7 +62,12 @@ impl<'s> Compiler<'s> {
                 Some(source) => {
                     let writer = self.writer(&field.schema, namespace.as_deref(), source.sql_type, depth)?;
                     let carry = source.carried.map(|index| carry(index, &field.schema, &writer, source.sql_type)).transpose()?;
-                    Ok(FieldWriter::Slot { slot: source.slot, name: source.name.into(), writer, carry })
+                    let takes_null = matches!(writer, Writer::Optional { .. });
+                    let default = match &field.default {
+                        Some(_) if !takes_null => Some(default_bytes(&self.names, field, namespace.as_deref())?),
+                        _ => None,
+                    };
+                    Ok(FieldWriter::Slot { slot: source.slot, name: source.name.into(), writer, carry, default })
                 }
                 None => default_bytes(&self.names, field, namespace.as_deref()).map(FieldWriter::Fixed),
             }

@@ -75,6 +75,10 @@ fn parse_full_time(time: &[u8]) -> Option<i64> {
     skip(&mut rest, b'.')?;
     let tens = two_digits(&mut rest)?;
     let ms = tens * 10 + number(rest)?;
+    // Midnight may be told as the end of the day before.
+    if (hour, minute, second, ms) == (24, 0, 0, 0) {
+        return Some(DAY_MS);
+    }
     ms_of_day(hour, minute, second, ms)
 }
 
@@ -178,7 +182,10 @@ mod tests {
             ("2021-13-01", None),
             ("2021-02-28T12:30:45.123456", None),
             ("2021-02-28 12:30:45", None),
-            ("2021-02-28T24:00", None),
+            ("2021-02-28T24", Some(1_614_556_800_000)),
+            ("2021-02-28T24:00:00.000", Some(1_614_556_800_000)),
+            ("2021-02-28T24:00:01", None),
+            ("2021-02-28T25", None),
             ("2021-02-28T12:30+19:00", None),
             ("2021-02-28T12:30+", None),
             ("0000-01-01", None),

@@ -49,6 +49,13 @@ pub static PROPERTIES: &[Property] = &[
         "How long such a query may take, until its last row was sent, milliseconds.",
     )
     .hidden(),
+    server(
+        "tidemill.rest.any.sql",
+        "true",
+        Kind::Bool,
+        "Whether the REST API answers SELECTs that are more than pull queries (joins, groups, orders); else they are refused as in ksqlDB.",
+    )
+    .hidden(),
     session(
         "tidemill.push.snapshot",
         "false",
