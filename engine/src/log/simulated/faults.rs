@@ -52,6 +52,8 @@ pub enum Planted {
     Reorder,
     /// Of a transaction, what it wrote to one partition vanishes.
     Torn,
+    /// A transaction is aborted, and its writer is told that it was committed: the next one is, though this one was not.
+    Hidden,
 }
 
 /// One record in so many is hit by a planted defect.
@@ -207,6 +209,13 @@ impl Faults {
     /// Whether a transaction is to be torn.
     pub fn tears(&mut self) -> bool {
         self.plan.planted == Some(Planted::Torn) && self.rng.random_ratio(1, PLANTED_IN)
+    }
+
+    /// Whether a transaction that was aborted is to be taken for committed.
+    pub fn hides(&mut self) -> bool {
+        let hides = self.plan.planted == Some(Planted::Hidden);
+        self.counts.planted += u64::from(hides);
+        hides
     }
 
     /// Whether the process may die: then what is on its way may arrive in part.

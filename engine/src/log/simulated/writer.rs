@@ -162,7 +162,7 @@ pub(super) fn plant(log: &mut LogState, records: &mut Vec<Pending>) {
                     log.faults.count_planted();
                 }
             }
-            Some(Planted::Torn) | None => {}
+            Some(Planted::Torn | Planted::Hidden) | None => {}
         }
         at += 1;
     }
