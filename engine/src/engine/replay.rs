@@ -11,7 +11,7 @@ use std::time::Duration;
 use tidemill_parser::ast::Ident;
 
 use super::{Engine, EngineError, PersistentQuery, SessionProperties};
-use crate::letters::{At, Letter, Met, REMEMBERED, Sent, copy_headers};
+use crate::letters::{At, Letter, Met, REMEMBERED, Sent, copy_headers, labelled};
 use crate::log::{
     Commit, LogWriter, Offset, OffsetSpec, OutRecord, TopicHandle, TopicPartition, ensure_topic, partitions_of, read_batches,
 };
@@ -111,6 +111,8 @@ impl Engine {
         let Some(_one) = self.replays.try_lock() else {
             return Err(EngineError::user("Dead letters are being replayed: try again when that is done."));
         };
+        // One that was made anew has other letters at the old ones' places.
+        let label = labelled(&letters.topic, self.log.identify(&[&letters.topic])?.first().copied().flatten());
         let target = self.replay_target(&query, query.id == of_id)?;
         let mut sent = Sent::default();
         let mut known = partitions_of(&target.name, target.partitions);
@@ -121,10 +123,10 @@ impl Engine {
         }
         for partition in known {
             read_batches(&*self.log, &partition, Offset(0), READ_TIMEOUT, &mut |batch, index| {
-                sent.read(batch.record(index), &batch.headers(index), &letters.topic, &of_id);
+                sent.read(batch.record(index), &batch.headers(index), &label, &of_id);
             })?;
         }
-        let mut courier = Courier { engine: self, writer: self.log.writer()?, target, of: &of_id, topic: &letters.topic, sent, waiting: 0 };
+        let mut courier = Courier { engine: self, writer: self.log.writer()?, target, of: &of_id, topic: &label, sent, waiting: 0 };
         let mut replayed = Replayed::default();
         for partition in info.all_partitions() {
             courier.carry(&partition, &mut replayed)?;
@@ -228,7 +230,7 @@ struct Courier<'a> {
     engine: &'a Engine,
     writer: Box<dyn LogWriter>,
     target: Target,
-    /// The query whose letters they are, and their topic.
+    /// The query whose letters they are, and their topic ([`labelled`]).
     of: &'a str,
     topic: &'a str,
     sent: Sent,
@@ -242,7 +244,7 @@ impl Courier<'_> {
         // From before the floor on: what was written twice may stand on both sides of it.
         let back = i64::try_from(REMEMBERED).unwrap_or(i64::MAX);
         let from = Offset(self.sent.floor(partition.partition).saturating_sub(back).max(0));
-        let (mut met, mut failure) = (Met::default(), None);
+        let (mut met, mut failure, label) = (Met::default(), None, Arc::<str>::from(self.topic));
         let end = read_batches(&*log, partition, from, READ_TIMEOUT, &mut |batch, index| {
             if failure.is_some() {
                 return;
@@ -266,8 +268,7 @@ impl Courier<'_> {
                 replayed.before += 1;
                 return;
             }
-            headers
-                .extend(copy_headers(&At { topic: partition.topic.clone(), partition: partition.partition, offset: record.offset.0 }, to));
+            headers.extend(copy_headers(&At { topic: label.clone(), partition: partition.partition, offset: record.offset.0 }, to));
             // Where it can't be told of its time, it is sent at this one: the time of the record stands in its header.
             let timestamp = self.engine.clock.now_ms();
             let copy = OutRecord { partition: letter.place.partition, timestamp, key: record.key, value: record.value, headers: &headers };

@@ -18,7 +18,7 @@ mod stream;
 pub use kind::{Kinds, LetterKind};
 pub use letter::{Letter, MAX_REASON_BYTES, Place};
 pub(crate) use pouch::{Lane, Pouch};
-pub(crate) use replay::{At, Met, REMEMBERED, Sent, copy_headers, replay_to};
+pub(crate) use replay::{At, Met, REMEMBERED, Sent, copy_headers, labelled, replay_to};
 pub use stream::{LETTER_STREAM, header_type, stream_columns, typed};
 
 /// Where a query's letters go, and which.

@@ -9,7 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::Letter;
-use crate::log::RecordRef;
+use crate::log::{RecordRef, TopicIdentity};
 use crate::row::Header;
 
 /// Which letter a copy is: the letters' topic, its partition and offset.
@@ -17,6 +17,8 @@ const COPY_OF: &str = "tidemill.replay.of";
 /// Which sub-topology reads it; [`ANY`]: each that reads the record's topic.
 const TO: &str = "tidemill.replay.to";
 const ANY: &str = "*";
+/// Stands between a topic's name and its id: no name has it.
+const ID: char = '@';
 /// In a record of its own, whose value it is: see the module.
 const FLOOR: &str = "tidemill.replay.floor";
 
@@ -39,6 +41,19 @@ pub(crate) fn copy_headers(at: &At, to: Option<usize>) -> impl Iterator<Item = H
     [header(COPY_OF, of), header(TO, to.map_or_else(|| ANY.to_owned(), |task| task.to_string()))].into_iter()
 }
 
+/// A topic of letters, told from another of the same name where topics have ids.
+pub(crate) fn labelled(topic: &str, identity: Option<TopicIdentity>) -> String {
+    match identity.and_then(|identity| identity.id) {
+        Some(id) => format!("{topic}{ID}{id}"),
+        None => topic.to_owned(),
+    }
+}
+
+/// Whether a label is that of a topic, by its own. One without an id may be any of its name.
+fn is_of(label: &str, topic: &str) -> bool {
+    label == topic || topic.split_once(ID).is_some_and(|(name, _)| name == label)
+}
+
 fn text<'a>(headers: &'a [Header], key: &str) -> Option<&'a str> {
     let header = headers.iter().rev().find(|header| header.key == key)?;
     std::str::from_utf8(header.value.as_deref()?).ok()
@@ -59,12 +74,12 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// Takes in what a record of the query's topic says of letters in `topic` about `query`.
+    /// Takes in what a record of the query's topic says of letters in `topic` ([`labelled`]) about `query`.
     pub fn read(&mut self, record: RecordRef<'_>, headers: &[Header], topic: &str, query: &str) {
         if text(headers, FLOOR) == Some(query) {
             let value = record.value.and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
             let mut lines = value.lines();
-            if lines.next() != Some(topic) {
+            if lines.next().is_none_or(|label| !is_of(label, topic)) {
                 return;
             }
             let floors = lines
@@ -79,7 +94,7 @@ impl Sent {
         let Some(of) = text(headers, COPY_OF).filter(|_| is_its) else { return };
         let mut parts = of.splitn(3, ':');
         if let (Some(partition), Some(offset), Some(of)) = (parts.next(), parts.next(), parts.next())
-            && of == topic
+            && is_of(of, topic)
             && let (Ok(partition), Ok(offset)) = (partition.parse(), offset.parse())
         {
             self.single.insert((partition, offset));
@@ -140,7 +155,7 @@ impl Met {
 mod tests {
     use super::*;
     use crate::letters::{LetterKind, Place};
-    use crate::log::Offset;
+    use crate::log::{Offset, TopicId};
 
     fn record(value: Option<&[u8]>) -> RecordRef<'_> {
         RecordRef { offset: Offset(0), timestamp: 0, key: None, value }
@@ -177,6 +192,25 @@ mod tests {
             apart.read(record(Some(&value)), &headers, topic, query);
             assert_eq!(apart.floor(1), 0);
         }
+    }
+
+    #[test]
+    fn what_had_gone_of_another_topic_of_the_name_says_nothing() {
+        let label = |id| labelled("dead", Some(TopicIdentity { id: Some(TopicId(id)), partitions: 1 }));
+        let (mut sent, of) = (Sent::default(), |label: &str| {
+            let mut before = Sent::default();
+            before.raise(0, 9);
+            before.floor_record(label, "q")
+        });
+        for (written, expected) in [(label(1), 0), ("deadly".to_owned(), 0), (label(2), 9)] {
+            let (value, headers) = of(&written);
+            sent.read(record(Some(&value)), &headers, &label(2), "q");
+            assert_eq!(sent.floor(0), expected, "{written}");
+        }
+        let (value, headers) = of("dead");
+        let mut without = Sent::default();
+        without.read(record(Some(&value)), &headers, &label(2), "q");
+        assert_eq!(without.floor(0), 9, "written where topics had no ids");
     }
 
     #[test]

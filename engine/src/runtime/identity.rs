@@ -34,12 +34,16 @@ pub enum Role {
     Order,
     /// The service's topic that holds how far queries have read (see [`super::marks`]).
     Positions,
+    /// Where its dead letters go, which others may write to as well.
+    Letters,
+    /// By which dead letters go through the query again (see [`super::replayed`]). Made by the first replay.
+    Replay,
 }
 
 impl Role {
     /// Whether the topic belongs to the query alone, which makes and deletes it.
     pub fn is_internal(self) -> bool {
-        matches!(self, Role::Repartition | Role::Changelog | Role::Order)
+        matches!(self, Role::Repartition | Role::Changelog | Role::Order | Role::Replay)
     }
 }
 
@@ -72,11 +76,14 @@ enum Verdict {
 fn decide(role: Role, known: Option<&TopicIdentity>, now: Option<&TopicIdentity>, is_accepted: bool) -> Verdict {
     let Some(known) = known else { return Verdict::Same };
     match (role, now) {
+        (Role::Letters, _) => Verdict::Same,
+        (Role::Replay, None) if *known == NOTHING => Verdict::Same,
+        (Role::Replay, Some(_)) if *known == NOTHING || (is_accepted && now.is_some_and(|now| !known.may_be(now))) => Verdict::Anew,
         (_, Some(now)) if known.may_be(now) => Verdict::Same,
         (Role::Source | Role::Sink, None) => Verdict::Same,
         (Role::Changelog, _) => Verdict::Refill,
         (Role::Source, Some(_)) if is_accepted => Verdict::Anew,
-        (Role::Sink, Some(_)) | (Role::Positions, _) if is_accepted => Verdict::Same,
+        (Role::Sink, Some(_)) | (Role::Positions, _) | (Role::Replay, None) if is_accepted => Verdict::Same,
         (Role::Repartition | Role::Order, _) if is_accepted => Verdict::Remake,
         _ => Verdict::Refuse,
     }
@@ -122,7 +129,13 @@ impl std::fmt::Display for Swapped {
                  group alone, which lags behind: records of its last seconds would be processed twice. To go on so: RESUME {query}; To begin \
                  anew: drop what the query makes and create it again"
             ),
-            Role::Repartition | Role::Changelog => write!(
+            Role::Replay => write!(
+                f,
+                "topic '{topic}', by which dead letters go through the query again, {was} by somebody else: letters that were on their way in it \
+                 are gone, and which ones were sent before is not known any more, so that the next REPLAY DEAD LETTERS sends all that are there. \
+                 To go on so: RESUME {query}; To begin anew: drop what the query makes and create it again"
+            ),
+            Role::Letters | Role::Repartition | Role::Changelog => write!(
                 f,
                 "topic '{topic}', which the query keeps to itself, {was} by somebody else: records that were on their way in it are gone. To make \
                  it anew and go on without them: RESUME {query}; To begin anew: drop what the query makes and create it again"
@@ -151,7 +164,7 @@ impl Runtime {
     /// `Swapped`; the log or the data folder can't be asked.
     pub(super) fn identify(&self, start: &StartQuery, specs: &[TaskSpec]) -> Result<Identified, StartError> {
         let (query, log) = (start.plan.query_id.as_str(), &self.parts.log);
-        let topics = self.topics_of(query, specs);
+        let topics = self.topics_of(start, specs);
         let known = known_topics(&self.parts.state, query)?;
         let names: Vec<&str> = topics.keys().map(String::as_str).collect();
         let found = log.identify(&names)?;
@@ -168,6 +181,9 @@ impl Runtime {
             match decide(*role, known.as_ref(), now.as_ref(), is_harmless || start.accepts.contains(topic)) {
                 Verdict::Same => {
                     // A broker that did not know its topics for a while still has them.
+                    if *role == Role::Letters && known.is_some_and(|known| now.is_none_or(|now| !known.may_be(&now))) {
+                        tracing::warn!(query, topic, "the topic of the dead letters was deleted by somebody else, with what was in it");
+                    }
                     if known.is_some_and(|known| known.id.is_some()) && now.is_some_and(|now| Some(now.id) == known.map(|known| known.id)) {
                         this.made_anew.remove(topic);
                     }
@@ -187,7 +203,9 @@ impl Runtime {
                     return Err(StartError::Swapped(Box::new(Swapped { query, topic, role, known: known.unwrap_or(NOTHING), now })));
                 }
             }
-            if let Some(now) = now {
+            // That a topic by which letters went has gone is remembered: what comes in its place is read from its first record.
+            let has_gone = (*role == Role::Replay && known.is_some()).then_some(NOTHING);
+            if let Some(now) = now.or(has_gone) {
                 this.now.insert(topic.clone(), KnownTopic { role: *role, topic: now });
             }
         }
@@ -258,8 +276,11 @@ impl Runtime {
         Ok(identified.now)
     }
 
-    fn topics_of(&self, query: &str, specs: &[TaskSpec]) -> BTreeMap<String, Role> {
-        let mut topics = BTreeMap::new();
+    fn topics_of(&self, start: &StartQuery, specs: &[TaskSpec]) -> BTreeMap<String, Role> {
+        let (query, mut topics) = (start.plan.query_id.as_str(), BTreeMap::new());
+        if let Some(letters) = start.letters.as_ref().filter(|letters| !letters.kinds.is_empty()) {
+            topics.insert(letters.topic.clone(), Role::Letters);
+        }
         for sink in specs.iter().flat_map(|spec| &spec.sinks) {
             topics.insert(sink.topic.clone(), if sink.is_repartition { Role::Repartition } else { Role::Sink });
         }
@@ -268,6 +289,7 @@ impl Runtime {
             topics.insert(source.topic.clone(), if source.is_repartition { Role::Repartition } else { Role::Source });
         }
         if !self.parts.log.is_atomic() {
+            topics.insert(self.replay_topic(query), Role::Replay);
             let orders = specs.iter().filter(|spec| spec.keeps_order);
             topics.extend(orders.map(|spec| (order_topic(&self.group(query), spec.id), Role::Order)));
             if specs.iter().any(|spec| spec.stores.iter().all(|store| !store.changelog)) {
@@ -304,7 +326,7 @@ impl Runtime {
         let (mut to_end, mut loses_marks) = (Vec::new(), false);
         for query in self.queries.lock().values_mut().filter(|query| !query.handle.has_ended()) {
             let (mut lost, mut swapped) = (None, None);
-            for (topic, known) in &query.topics {
+            for (topic, known) in query.topics.iter().filter(|(_, known)| known.topic != NOTHING) {
                 loses_marks |= known.role == Role::Positions
                     && found.get(topic.as_str()).copied().flatten().is_none_or(|now| !known.topic.may_be(&now));
                 match found.get(topic.as_str()) {
@@ -342,6 +364,7 @@ impl Runtime {
     }
 }
 
+/// Of a topic that has gone, and that is known.
 const NOTHING: TopicIdentity = TopicIdentity { id: None, partitions: 0 };
 
 fn note_prefix(query: &str) -> Vec<u8> {
@@ -377,12 +400,16 @@ pub fn all_known_topics(state: &StateDb) -> Result<BTreeMap<String, KnownTopics>
 
 /// What a start would do about a topic that a query has run with: nothing, or what is said, or (as an error) it would refuse.
 pub fn examine_topic(query: &str, topic: &str, known: &KnownTopic, now: Option<TopicIdentity>) -> Result<Option<String>, String> {
+    if known.role == Role::Letters && now.is_none_or(|now| !known.topic.may_be(&now)) {
+        return Ok(Some(format!("topic '{topic}' of the dead letters has gone or was made anew; it is made again where it has gone")));
+    }
     match decide(known.role, Some(&known.topic), now.as_ref(), false) {
         Verdict::Refuse if known.role == Role::Positions => Ok(Some(format!(
             "topic '{topic}', which holds how far queries have read, has gone or was made anew; the query reads the records of its last \
              seconds again, where its guarantee is exactly once not before RESUME {query};"
         ))),
-        Verdict::Same if now.is_some() => Ok(None),
+        Verdict::Same if now.is_some() || known.role == Role::Replay => Ok(None),
+        Verdict::Anew if known.role == Role::Replay => Ok(None),
         Verdict::Same | Verdict::Anew => Err(format!("topic '{topic}' does not exist; the query waits for it")),
         Verdict::Refill | Verdict::Remake => {
             Ok(Some(format!("topic '{topic}' has gone or was made anew; it is made again and filled from the state in the folder")))
@@ -427,6 +454,12 @@ mod tests {
             (Role::Repartition, Some(&other), false, Verdict::Refuse),
             (Role::Repartition, None, true, Verdict::Remake),
             (Role::Repartition, Some(&other), true, Verdict::Remake),
+            (Role::Letters, None, false, Verdict::Same),
+            (Role::Letters, Some(&other), false, Verdict::Same),
+            (Role::Replay, None, false, Verdict::Refuse),
+            (Role::Replay, Some(&other), false, Verdict::Refuse),
+            (Role::Replay, None, true, Verdict::Same),
+            (Role::Replay, Some(&other), true, Verdict::Anew),
             (Role::Positions, Some(&other), false, Verdict::Refuse),
             (Role::Positions, Some(&other), true, Verdict::Same),
             (Role::Order, None, false, Verdict::Refuse),
@@ -436,6 +469,8 @@ mod tests {
         ] {
             assert_eq!(decide(role, Some(&known), now, accepted), expected, "{role:?} {now:?} {accepted}");
         }
+        assert_eq!(decide(Role::Replay, Some(&NOTHING), None, false), Verdict::Same);
+        assert_eq!(decide(Role::Replay, Some(&NOTHING), Some(&other), false), Verdict::Anew, "it has come again");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::lab::{Lab, start};
-use super::{Guarantee, QueryHandle, QueryState, StartQuery};
+use super::{Guarantee, QueryHandle, QueryState, StartError, StartQuery};
 use crate::letters::{At, Kinds, Letter, LetterBox, LetterKind, copy_headers};
 use crate::log::Log;
 use crate::log::simulated::{FaultPlan, StoredRecord};
@@ -200,5 +200,48 @@ fn letters_go_through_the_query_again_as_the_records_that_they_were() {
         append(&lab, Some("c"), r#"{"N":1,"G":"x"}"#, 3);
         lab.work_until(|lab| lab.values("O").last().is_some_and(|last| last == r#"{"C":3,"T":7}"#));
         assert_eq!(letters(&lab).len(), 2, "nothing is taken twice");
+    }
+}
+
+#[test]
+fn a_replay_topic_that_has_gone_stops_the_query_until_somebody_says_so() {
+    for is_made_anew in [false, true] {
+        let mut lab = Lab::new(false);
+        lab.topic("s");
+        lab.topic("O");
+        let plan = lab.plan(&format!("{STREAM}{SHARE}"));
+        let letters_box = Some(LetterBox { topic: "dead".into(), kinds: Kinds::default() });
+        let begin = StartQuery { letters: letters_box, ..start(&plan, None) };
+        lab.runtime.start_query(begin.clone()).unwrap();
+        append(&lab, Some("a"), "bad", 1);
+        lab.work_until(|lab| letters(lab).len() == 1);
+        replay(&mut lab, &plan, Guarantee::AtLeastOnce);
+        lab.work_until(|lab| letters(lab).len() == 2);
+        lab.runtime.stop_soon(&plan.query_id);
+        lab.work();
+        let topic = lab.runtime.replay_topic(&plan.query_id);
+        lab.log.delete_topic(&topic).unwrap();
+        if is_made_anew {
+            lab.topic(&topic);
+        }
+        let Err(StartError::Swapped(swapped)) = lab.runtime.start_query(begin.clone()).map(|_| ()) else { panic!("it starts") };
+        let said = swapped.to_string();
+        assert!(said.contains(&topic) && said.contains("REPLAY DEAD LETTERS") && said.contains("RESUME"), "{said}");
+        lab.runtime.start_query(StartQuery { accepts: [topic.clone()].into(), ..begin.clone() }).unwrap();
+        // What comes by the new one is read from its first record.
+        if is_made_anew {
+            let (letter, record) = letters(&lab).swap_remove(0);
+            let mut headers = record.headers.clone();
+            headers.extend(copy_headers(&At { topic: "dead".into(), partition: 0, offset: record.offset.0 }, Some(letter.task)));
+            lab.log.append(&topic, 0, StoredRecord { headers, ..(*record).clone() }).unwrap();
+            lab.work_until(|lab| letters(lab).len() == 3);
+            continue;
+        }
+        // And it need not be said again.
+        lab.runtime.stop_soon(&plan.query_id);
+        lab.work();
+        lab.runtime.start_query(begin).unwrap();
+        replay(&mut lab, &plan, Guarantee::AtLeastOnce);
+        lab.work_until(|lab| letters(lab).len() == 4);
     }
 }
