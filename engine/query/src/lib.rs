@@ -17,6 +17,7 @@ mod dialect;
 mod error;
 mod explain;
 mod functions;
+mod leaf;
 mod moment;
 mod parameters;
 mod rewrite;

@@ -14,6 +14,7 @@ use tidemill_engine::types::{Column, SqlType};
 
 use crate::bounds::{self, Bounds};
 use crate::error::{QueryError, external};
+use crate::leaf::Leaf;
 use crate::moment::SharedMoment;
 use crate::table_scan::TableScan;
 use crate::topic_scan::TopicScan;
@@ -131,8 +132,12 @@ impl TableProvider for LiveSource {
         // Planning a topic's scan asks the log.
         let planned = tokio::task::spawn_blocking(move || -> Result<Arc<dyn ExecutionPlan>, QueryError> {
             Ok(match source.kind {
-                SourceKind::Table => Arc::new(TableScan::new(&source, moment, wanted, schema, bounds, limit, rows)?),
-                SourceKind::Stream => Arc::new(TopicScan::new(&source, &moment, &session, wanted, schema, bounds, limit, rows)?),
+                SourceKind::Table => {
+                    Arc::new(Leaf::new(TableScan::new(&source, moment, wanted, schema.clone(), bounds, limit, rows)?, schema))
+                }
+                SourceKind::Stream => {
+                    Arc::new(Leaf::new(TopicScan::new(&source, &moment, &session, wanted, schema.clone(), bounds, limit, rows)?, schema))
+                }
             })
         });
         match planned.await {

@@ -5,13 +5,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::error::Result;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use tidemill_engine::analyze::WindowBounds;
 use tidemill_engine::catalog::Source;
 use tidemill_engine::live::{Cursor, LiveTable};
@@ -21,8 +14,9 @@ use tidemill_engine::types::Column;
 use crate::batch::BatchBuilder;
 use crate::bounds::Bounds;
 use crate::error::QueryError;
+use crate::leaf::Scan;
 use crate::moment::SharedMoment;
-use crate::stream::{self, Batches};
+use crate::stream::Batches;
 use crate::table::Role;
 
 /// See the module.
@@ -39,8 +33,6 @@ pub(crate) struct TableScan {
     is_empty: bool,
     limit: Option<usize>,
     batch_rows: usize,
-    properties: Arc<PlanProperties>,
-    metrics: ExecutionPlanMetricsSet,
 }
 
 impl TableScan {
@@ -68,7 +60,6 @@ impl TableScan {
         let (ranges, is_empty) = bounds.key_ranges();
         moment.progress.will_read_table();
         let index = moment.add(table.clone(), ranges.clone());
-        let properties = properties(&schema, table.partition_count());
         Ok(TableScan {
             table,
             moment,
@@ -80,32 +71,20 @@ impl TableScan {
             is_empty,
             limit,
             batch_rows,
-            properties,
-            metrics: ExecutionPlanMetricsSet::new(),
         })
     }
 }
 
-/// What is known of the rows of a scan.
-pub(crate) fn properties(schema: &SchemaRef, partitions: usize) -> Arc<PlanProperties> {
-    Arc::new(PlanProperties::new(
-        EquivalenceProperties::new(schema.clone()),
-        Partitioning::UnknownPartitioning(partitions.max(1)),
-        EmissionType::Incremental,
-        Boundedness::Bounded,
-    ))
-}
+impl Scan for TableScan {
+    const NAME: &'static str = "TableScan";
 
-impl fmt::Debug for TableScan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TableScan({})", self.table.source.name)
+    fn partitions(&self) -> usize {
+        self.table.partition_count()
     }
-}
 
-impl DisplayAs for TableScan {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns: Vec<&str> = self.columns.iter().map(|(column, _)| column.name.as_str()).collect();
-        write!(f, "TableScan: {}, columns=[{}]", self.table.source.name, columns.join(", "))?;
+        write!(f, "{}, columns=[{}]", self.table.source.name, columns.join(", "))?;
         match self.ranges.len() {
             0 => {}
             count => write!(f, ", key ranges={count}")?,
@@ -118,31 +97,9 @@ impl DisplayAs for TableScan {
             None => Ok(()),
         }
     }
-}
 
-impl ExecutionPlan for TableScan {
-    fn name(&self) -> &str {
-        "TableScan"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(&self, _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let reading = Reading {
+    fn read(&self, partition: usize) -> impl Batches {
+        Reading {
             table: self.table.clone(),
             moment: self.moment.clone(),
             index: self.index,
@@ -151,12 +108,7 @@ impl ExecutionPlan for TableScan {
             cursor: self.table.cursor(partition, &self.ranges, self.windows),
             left: if self.is_empty { Some(0) } else { self.limit },
             batch_rows: self.batch_rows,
-        };
-        Ok(stream::of(self.schema.clone(), reading, BaselineMetrics::new(&self.metrics, partition)))
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
+        }
     }
 }
 

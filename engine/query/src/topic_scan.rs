@@ -6,12 +6,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::error::Result;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use parking_lot::Mutex;
 use tidemill_engine::catalog::Source;
 use tidemill_engine::engine::SessionProperties;
@@ -24,11 +18,11 @@ use tidemill_engine::types::Column;
 use crate::batch::BatchBuilder;
 use crate::bounds::Bounds;
 use crate::error::QueryError;
+use crate::leaf::Scan;
 use crate::moment::SharedMoment;
 use crate::running::Progress;
-use crate::stream::{self, Batches};
+use crate::stream::Batches;
 use crate::table::Role;
-use crate::table_scan::properties;
 
 /// See the module.
 pub(crate) struct TopicScan {
@@ -39,8 +33,6 @@ pub(crate) struct TopicScan {
     schema: SchemaRef,
     limit: Option<usize>,
     batch_rows: usize,
-    properties: Arc<PlanProperties>,
-    metrics: ExecutionPlanMetricsSet,
 }
 
 impl TopicScan {
@@ -70,21 +62,10 @@ impl TopicScan {
             let number = i64::from(partition.partition);
             begin < end && (bounds.partition.from..=bounds.partition.to).contains(&number)
         });
-        let properties = properties(&schema, partitions.len());
         let records = partitions.iter().map(|(_, begin, end)| end.0 - begin.0).sum::<i64>();
         moment.progress.will_read(u64::try_from(records).unwrap_or_default());
         let progress = moment.progress.clone();
-        Ok(TopicScan {
-            topic,
-            progress,
-            partitions,
-            columns,
-            schema,
-            limit,
-            batch_rows,
-            properties,
-            metrics: ExecutionPlanMetricsSet::new(),
-        })
+        Ok(TopicScan { topic, progress, partitions, columns, schema, limit, batch_rows })
     }
 
     /// Records that are to be read at most.
@@ -93,54 +74,27 @@ impl TopicScan {
     }
 }
 
-impl fmt::Debug for TopicScan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TopicScan({})", self.topic.source.name)
-    }
-}
+impl Scan for TopicScan {
+    const NAME: &'static str = "TopicScan";
 
-impl DisplayAs for TopicScan {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn partitions(&self) -> usize {
+        self.partitions.len()
+    }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns: Vec<&str> = self.columns.iter().map(|(column, _)| column.name.as_str()).collect();
         let (name, topic) = (&self.topic.source.name, &self.topic.source.format.topic);
-        write!(f, "TopicScan: {name}, topic={topic}, columns=[{}], records<={}", columns.join(", "), self.records())
-    }
-}
-
-impl ExecutionPlan for TopicScan {
-    fn name(&self) -> &str {
-        "TopicScan"
+        write!(f, "{name}, topic={topic}, columns=[{}], records<={}", columns.join(", "), self.records())
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(&self, _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn read(&self, partition: usize) -> impl Batches {
         let rows =
             Arc::new(Rows { schema: self.schema.clone(), columns: self.columns.clone(), most: self.batch_rows, batch: Mutex::default() });
         let state = match self.partitions.get(partition) {
             Some(bounds) => State::Closed(bounds.clone()),
             None => State::Done,
         };
-        let reading = Reading { topic: self.topic.clone(), progress: self.progress.clone(), state, rows, left: self.limit };
-        Ok(stream::of(self.schema.clone(), reading, BaselineMetrics::new(&self.metrics, partition)))
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
+        Reading { topic: self.topic.clone(), progress: self.progress.clone(), state, rows, left: self.limit }
     }
 }
 

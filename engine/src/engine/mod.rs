@@ -290,7 +290,7 @@ impl Engine {
         let given = Some(std::mem::take(&mut commands.given)).filter(|given| given != statement && !given.is_empty());
         let command = Command { version: COMMAND_VERSION, statement: statement.to_owned(), properties: session.0.clone(), given, action };
         let number = command::sequence_number(commands.count());
-        match commands.log.append(&command, self.clock.now_ms()) {
+        match commands.log.append(&command) {
             Ok(()) => Ok(number),
             Err(error) if error.blame == Blame::External => Err(EngineError::external(format!(
                 "{}. If the statement was written to the command topic before that, it is carried out once the log is back; else nothing \

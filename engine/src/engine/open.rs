@@ -121,7 +121,7 @@ impl Engine {
             max_rows_per_record: crate::pace::MAX_ROWS_PER_RECORD,
         };
         let runtime = Runtime::start(parts, runtime_config).map_err(|e| EngineError::internal(format!("worker threads: {e}")))?;
-        let Opened { log: command_log, commands } = CommandLog::open(log.clone(), &runtime.parts().state, &config)?;
+        let Opened { log: command_log, commands } = CommandLog::open(log.clone(), &runtime.parts().state, &config, clock.clone())?;
         points::reach(Point::OpenCommands);
         let engine = Arc::new(Engine {
             inserts: Inserter::new(log.clone()),

@@ -19,6 +19,7 @@ use std::time::Duration;
 use super::EngineConfig;
 use super::command::{COMMAND_VERSION, Command};
 use super::error::EngineError;
+use crate::clock::Clock;
 use crate::log::{Commit, Log, LogError, Offset, OffsetSpec, OutRecord, TopicHandle, TopicIdentity, TopicPartition, read_whole};
 use crate::points::{self, Point};
 use crate::state::{StateBatch, StateDb};
@@ -36,6 +37,8 @@ const MAX_DEAD_BYTES: usize = 1024;
 /// Appends to the command topic, and reads it at the start.
 pub(super) struct CommandLog {
     log: Arc<dyn Log>,
+    /// Records of the topic bear the time at which they were written.
+    clock: Arc<dyn Clock>,
     settings: EngineConfig,
     topic: String,
     handle: TopicHandle,
@@ -70,7 +73,7 @@ impl CommandLog {
     /// # Errors
     /// The log is away, or the data folder can't be read or written. What is wrong with the topic is no error; see
     /// [`Self::problem`].
-    pub fn open(log: Arc<dyn Log>, state: &StateDb, settings: &EngineConfig) -> Result<Opened, EngineError> {
+    pub fn open(log: Arc<dyn Log>, state: &StateDb, settings: &EngineConfig, clock: Arc<dyn Clock>) -> Result<Opened, EngineError> {
         let topic = settings.command_topic();
         let mut copy = CommandCopy::open(state.clone())?;
         let mut texts = copy.commands()?;
@@ -84,7 +87,7 @@ impl CommandLog {
         let at = copy.header().unwrap_or(none);
         let (handle, is_uncertain, problem, copy_is_behind) = (TopicHandle(0), false, None, false);
         let settings = settings.clone();
-        let mut this = CommandLog { log, settings, topic, handle, copy, at, is_uncertain, problem, copy_is_behind };
+        let mut this = CommandLog { log, clock, settings, topic, handle, copy, at, is_uncertain, problem, copy_is_behind };
         let found = this.find()?;
         this.take_course(found)?;
         // Warns of settings that are not as they are asked for.
@@ -121,12 +124,12 @@ impl CommandLog {
     ///
     /// # Errors
     /// It is not there; but for blame [`super::Blame::External`]: it may be.
-    pub fn append(&mut self, command: &Command, now_ms: i64) -> Result<(), EngineError> {
+    pub fn append(&mut self, command: &Command) -> Result<(), EngineError> {
         if let Some(problem) = self.problem() {
             return Err(EngineError::internal(problem));
         }
         let value = serde_json::to_vec(command).map_err(|e| EngineError::internal(format!("command log: {e}")))?;
-        let record = OutRecord { partition: 0, timestamp: now_ms, key: None, value: Some(&value), headers: &[] };
+        let record = OutRecord { partition: 0, timestamp: self.clock.now_ms(), key: None, value: Some(&value), headers: &[] };
         let appended = points::log(Point::CommandAppendBefore).and_then(|()| self.log.append(self.handle, record));
         match appended.and_then(|()| points::log(Point::CommandAppendAfter)) {
             Ok(()) => {
@@ -288,7 +291,7 @@ impl CommandLog {
         );
         let mut writer = self.log.writer()?;
         for command in missing {
-            let record = OutRecord { partition: 0, timestamp: self.now_ms(), key: None, value: Some(command), headers: &[] };
+            let record = OutRecord { partition: 0, timestamp: self.clock.now_ms(), key: None, value: Some(command), headers: &[] };
             writer.send(self.handle, record)?;
         }
         writer.commit(Commit { offsets: Vec::new(), state: StateBatch::default() })?;
@@ -297,12 +300,6 @@ impl CommandLog {
         self.copy.add(&[], self.at)?;
         (self.problem, self.is_uncertain) = (None, false);
         Ok(())
-    }
-
-    /// Records of the topic bear the time at which they were written.
-    fn now_ms(&self) -> i64 {
-        use crate::clock::Clock;
-        crate::clock::SystemClock.now_ms()
     }
 
     /// Reads what the topic holds behind what is known, up to the first record that can't be read, which becomes the problem.

@@ -116,6 +116,8 @@ fn write(log: &SimulatedLog, value: &str) {
 #[test]
 fn a_topic_that_was_deleted_while_nobody_ran_is_written_anew() {
     let world = World::new().restart(|log| log.delete_topic(TOPIC).expect("it goes"));
+    let written = world.log.records(TOPIC).expect("a topic").concat();
+    assert!(!written.is_empty() && written.iter().all(|record| record.timestamp == world.clock.now_ms()), "by the engine's clock");
     world.assert_well();
     world.elsewhere().assert_well();
     let world = World::new().restart(remake);
@@ -252,7 +254,7 @@ fn what_was_dropped_again_is_not_carried_out_at_the_start() {
     }
     let last = world.engine.last_sequence_number();
     world.engine.shutdown();
-    let opened = super::CommandLog::open(world.log.clone(), &world.state, world.engine.config()).expect("it opens");
+    let opened = super::CommandLog::open(world.log.clone(), &world.state, world.engine.config(), world.clock.clone()).expect("it opens");
     let actions: Vec<_> =
         opened.commands.iter().map(|command| command.statement.split(' ').take(3).collect::<Vec<_>>().join(" ")).collect();
     assert_eq!(actions, ["CREATE STREAM S", "CREATE TYPE t", "CREATE STREAM C"]);
