@@ -33,6 +33,9 @@ pub struct ServerArgs {
     /// Address where PostgreSQL's protocol is spoken: psql, drivers, JDBC [default: none]
     #[arg(long, value_name = "HOST:PORT")]
     postgres: Option<String>,
+    /// Address where Arrow Flight SQL is spoken: ADBC, pandas, polars [default: none]
+    #[arg(long, value_name = "HOST:PORT")]
+    flight_sql: Option<String>,
     /// Folder of the state and of the embedded log [default: tidemill-data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -55,6 +58,7 @@ impl ServerArgs {
         let flags = [
             ("listeners", "--listen", self.listen.clone()),
             ("tidemill.postgres.listen", "--postgres", self.postgres.clone()),
+            ("tidemill.flight.sql.listen", "--flight-sql", self.flight_sql.clone()),
             ("tidemill.data.dir", "--data-dir", self.data_dir.as_ref().map(path)),
             ("bootstrap.servers", "--bootstrap-servers", self.bootstrap_servers.clone()),
             ("ksql.queries.file", "--queries-file", self.queries_file.as_ref().map(path)),

@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::config::ServerConfig;
 use crate::connect::Connect;
 use crate::cors::Cors;
+use crate::flight;
 use crate::front::Front;
 use crate::net::{BindError, Connections, bind};
 use crate::postgres::Port;
@@ -43,6 +44,8 @@ pub struct Running {
     pub addr: SocketAddr,
     /// Where PostgreSQL's protocol is spoken.
     pub postgres: Option<SocketAddr>,
+    /// Where Arrow Flight SQL is spoken.
+    pub flight_sql: Option<SocketAddr>,
     pub engine: Arc<Engine>,
     app: Arc<App>,
     connections: Connections,
@@ -68,15 +71,16 @@ impl Server {
         }
         let first = listeners.first().and_then(|(listener, secure)| Some((listener.local_addr().ok()?, *secure)));
         let (addr, secure) = first.ok_or_else(|| StartError::Broken("there is no address to listen on".to_owned()))?;
-        let postgres = match &config.postgres {
-            Some(address) => Some(bind(address).await?),
-            None => None,
-        };
-        let postgres_addr = postgres.as_ref().and_then(|listener| listener.local_addr().ok());
+        let (postgres, postgres_addr) = bind_optional(config.postgres.as_deref()).await?;
+        let (flight_sql, flight_addr) = bind_optional(config.flight_sql.as_deref()).await?;
         // Whoever asks meanwhile is answered: the log may take its time.
         let connections = Connections::new(config.max_connections, config.idle_timeout);
         let front = Arc::new(Front::new(&config.engine.service_id, config.access.is_some()));
-        let listening = Arc::new(Listening::of(&listeners, postgres_addr, config.tls.is_some()));
+        let listening = Arc::new(Listening::of(
+            &listeners,
+            &[(postgres_addr, "postgresql"), (flight_addr, if config.tls.is_some() { "grpc+tls" } else { "grpc" })],
+            config.tls.is_some(),
+        ));
         for warning in listening.warnings(&config) {
             tracing::warn!("{warning}");
         }
@@ -86,6 +90,11 @@ impl Server {
         let postgres = postgres.map(|listener| {
             let port = Port::new(config.tls.clone(), config.access.clone());
             connections.serve_as(listener, port.clone());
+            port
+        });
+        let flight_sql = flight_sql.map(|listener| {
+            let port = flight::Port::new(config.access.clone(), config.max_body_bytes);
+            connections.serve(listener, port.clone(), config.tls.clone());
             port
         });
         let certificates = config.tls.clone().map(|tls| tls as Arc<dyn Reloadable>);
@@ -116,6 +125,9 @@ impl Server {
         if let Some(port) = postgres {
             port.is_ready(app.clone());
         }
+        if let Some(port) = flight_sql {
+            port.is_ready(app.clone());
+        }
         front.is_ready(Cors::new(Gate::new(app.clone(), access), &app.config));
         listening.say();
         let log = match &engine.config().log {
@@ -129,7 +141,7 @@ impl Server {
             engine.config().service_id,
             started.elapsed().as_millis()
         );
-        Ok(Running { addr, postgres: postgres_addr, engine, app, connections, _watching: watching })
+        Ok(Running { addr, postgres: postgres_addr, flight_sql: flight_addr, engine, app, connections, _watching: watching })
     }
 }
 
@@ -148,6 +160,16 @@ impl Running {
     }
 }
 
+/// Takes a port that need not be.
+async fn bind_optional(address: Option<&str>) -> Result<(Option<TcpListener>, Option<SocketAddr>), BindError> {
+    let listener = match address {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    Ok((listener, address))
+}
+
 /// The addresses that are listened on, said once: when somebody may need them, not before a start that fails.
 struct Listening {
     /// With what is spoken there, and whether it is encrypted.
@@ -156,9 +178,10 @@ struct Listening {
 }
 
 impl Listening {
-    fn of(listeners: &[(TcpListener, bool)], postgres: Option<SocketAddr>, encrypts: bool) -> Self {
+    fn of(listeners: &[(TcpListener, bool)], others: &[(Option<SocketAddr>, &'static str)], encrypts: bool) -> Self {
         let http = listeners.iter().filter_map(|(listener, secure)| Some((listener.local_addr().ok()?, scheme(*secure), *secure)));
-        let addresses = http.chain(postgres.map(|address| (address, "postgresql", encrypts))).collect();
+        let others = others.iter().filter_map(|(address, spoken)| Some(((*address)?, *spoken, encrypts)));
+        let addresses = http.chain(others).collect();
         Listening { addresses, said: Once::new() }
     }
 

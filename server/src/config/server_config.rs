@@ -36,6 +36,8 @@ pub struct ServerConfig {
     pub listen: Vec<Listen>,
     /// Where PostgreSQL's protocol is spoken, `host:port`; encrypted where `tls` says how.
     pub postgres: Option<String>,
+    /// Where Arrow Flight SQL is spoken, `host:port`; encrypted where `tls` says how.
+    pub flight_sql: Option<String>,
     /// How listeners encrypt; where one of them is to.
     pub tls: Option<Arc<Listening>>,
     /// Who may ask; `None`: everybody.
@@ -119,6 +121,7 @@ impl ServerConfig {
         }
         Ok(ServerConfig {
             postgres: read.some("tidemill.postgres.listen").map(|text| address("tidemill.postgres.listen", &text)).transpose()?,
+            flight_sql: read.some("tidemill.flight.sql.listen").map(|text| address("tidemill.flight.sql.listen", &text)).transpose()?,
             listen,
             tls,
             access,

@@ -4,6 +4,7 @@ mod admin;
 mod connectors;
 mod functions;
 mod letters;
+mod listing;
 mod queries;
 mod schema;
 mod sources;
@@ -15,6 +16,7 @@ pub use admin::{AssertSchema, AssertTopic, ExtendedTopic, ListedProperty, Proper
 pub use connectors::{ConnectorDescription, ConnectorList, ConnectorPlugins, CreatedConnector, DroppedConnector, ListedConnector};
 pub use functions::{Argument, DescribeFunction, FunctionName, FunctionNames, Signature};
 pub use letters::{DeadLetter, DeadLetters};
+pub use listing::{Listing, Said, said};
 pub use queries::{
     OffsetsOfTopic, QueryDescription, QueryDescriptionEntity, QueryDescriptions, QueryErrorEntity, QueryList, QueryMetrics, RunningQuery,
     TaskMetadata, TopicPartitionEntity,

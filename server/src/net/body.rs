@@ -20,6 +20,8 @@ pub enum ReplyBody {
     Chunks(VecDeque<Bytes>),
     /// Sent as it comes.
     Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+    /// Of a protocol over HTTP that has its own bodies: chunks, and what follows them.
+    Framed(Pin<Box<dyn Body<Data = Bytes, Error = Infallible> + Send>>),
 }
 
 impl ReplyBody {
@@ -45,6 +47,7 @@ impl Body for ReplyBody {
             ReplyBody::Whole(bytes) => Poll::Ready(data(std::mem::take(bytes))),
             ReplyBody::Chunks(chunks) => Poll::Ready(chunks.pop_front().and_then(data)),
             ReplyBody::Stream(stream) => stream.as_mut().poll_next(cx).map(|chunk| chunk.and_then(data)),
+            ReplyBody::Framed(body) => body.as_mut().poll_frame(cx),
         }
     }
 
@@ -53,12 +56,14 @@ impl Body for ReplyBody {
             ReplyBody::Whole(bytes) => bytes.is_empty(),
             ReplyBody::Chunks(chunks) => chunks.is_empty(),
             ReplyBody::Stream(_) => false,
+            ReplyBody::Framed(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             ReplyBody::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            ReplyBody::Framed(body) => body.size_hint(),
             _ => SizeHint::default(),
         }
     }

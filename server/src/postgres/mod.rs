@@ -11,7 +11,6 @@
 mod catalog;
 mod copy;
 mod cursor;
-mod entity;
 mod error;
 mod extended;
 mod insert;
@@ -36,24 +35,21 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use crate::access::Access;
 use crate::app::App;
 use crate::net::{Leave, Place, Protocol};
+use crate::opening::Opening;
 use crate::tls::Listening;
 use catalog::SystemCatalog;
 use error::{IDLE, PgError, SHUTDOWN, STARTING};
 use session::Session;
 use startup::{Begun, begin};
 use wire::Patience;
-
-/// How long a client waits for an engine that is being opened.
-const OPENING_PATIENCE: Duration = Duration::from_secs(8);
 
 /// What clients ask, once the engine is open.
 #[derive(Clone)]
@@ -68,7 +64,7 @@ pub struct Port {
     /// Who may ask; `None`: everybody.
     access: Option<Arc<Access>>,
     patience: Patience,
-    ready: watch::Sender<Option<Ready>>,
+    ready: Opening<Ready>,
     cancels: Cancels,
 }
 
@@ -81,20 +77,13 @@ struct Cancels {
 
 impl Port {
     pub fn new(tls: Option<Arc<Listening>>, access: Option<Arc<Access>>) -> Arc<Self> {
-        Arc::new(Port { tls, access, patience: Patience::default(), ready: watch::Sender::new(None), cancels: Cancels::default() })
+        Arc::new(Port { tls, access, patience: Patience::default(), ready: Opening::default(), cancels: Cancels::default() })
     }
 
     /// From now on there is somebody who answers.
     pub fn is_ready(&self, app: Arc<App>) {
         let catalog = SystemCatalog::new(app.engine.clone());
-        self.ready.send_replace(Some(Ready { app, catalog }));
-    }
-
-    /// The application, once it is there.
-    async fn ready(&self) -> Option<Ready> {
-        let mut ready = self.ready.subscribe();
-        let waited = tokio::time::timeout(OPENING_PATIENCE, ready.wait_for(Option::is_some)).await;
-        waited.ok().and_then(Result::ok).and_then(|ready| ready.clone())
+        self.ready.is_ready(Ready { app, catalog });
     }
 }
 
@@ -154,7 +143,7 @@ impl Protocol for Port {
                 return;
             }
         };
-        let Some(Ready { app, catalog }) = self.ready().await else {
+        let Some(Ready { app, catalog }) = self.ready.get().await else {
             wire.out.error(&PgError::fatal(STARTING, "the server is starting up; try again"));
             return wire.close().await;
         };
@@ -186,6 +175,8 @@ impl Protocol for Port {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test]

@@ -5,7 +5,6 @@ use tidemill_parser::split_script;
 use tidemill_query::Question;
 
 use super::copy::CopyFormat;
-use super::entity::{Said, said};
 use super::error::{INTERNAL, PgError, TOO_MANY};
 use super::insert;
 use super::kind::{CopyOf, Count, Kind};
@@ -16,6 +15,7 @@ use super::rows::Rows;
 use super::sending::{attended, deadline};
 use super::session::{Session, Stop};
 use crate::blocking;
+use crate::entities::{Said, said};
 use crate::error::ApiError;
 use crate::query;
 use crate::request::{KsqlRequest, Settings};
@@ -252,10 +252,10 @@ impl Session {
         }
         self.changed |= count > 1;
         let Some(entity) = entities.last() else { return Ok(Outcome::Done(tag(piece, count))) };
-        let (said, remarks) = said(&app, entity);
-        remarks.iter().for_each(|remark| self.wire.out.notice(remark));
+        let (said, remarks) = said(&app.engine.catalog(), entity);
+        remarks.into_iter().for_each(|remark| self.wire.out.notice(&PgError::warning(remark)));
         Ok(match said {
-            Said::Rows(rows) => Outcome::Rows(*rows),
+            Said::Rows(listing) => Outcome::Rows(Rows::listed(listing.names, listing.rows, listing.verb)),
             Said::Done(message) => {
                 self.wire.out.notice(&PgError::notice(message));
                 Outcome::Done(tag(piece, count))

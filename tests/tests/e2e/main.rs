@@ -10,6 +10,7 @@ mod connect;
 mod demo;
 mod end;
 mod examples;
+mod flight_sql;
 mod flood;
 mod h2;
 mod inserts;

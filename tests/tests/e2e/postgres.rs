@@ -13,7 +13,7 @@ use tidemill_tests::{jdbc, python};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const STATEMENTS: &str = "
+pub const STATEMENTS: &str = "
     CREATE STREAM views (page STRING, member STRING, ms INT) WITH (KAFKA_TOPIC='views', PARTITIONS=3, VALUE_FORMAT='JSON');
     CREATE TABLE per_page AS SELECT page, COUNT(*) AS n, SUM(ms) AS total FROM views GROUP BY page;
     CREATE TABLE people_in (name STRING PRIMARY KEY, info STRUCT<city STRING, tags ARRAY<STRING>>, props MAP<STRING, INT>,
@@ -200,7 +200,7 @@ fn jdbc_asks_and_changes() {
     }
 }
 
-fn add(users: &Path, name: &str, role: &str, password: &str) {
+pub fn add(users: &Path, name: &str, role: &str, password: &str) {
     let file = users.display().to_string();
     let mut child = Command::new(tidemill_binary())
         .args(["user", "add", name, "--role", role, "--file", &file])

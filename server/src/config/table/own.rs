@@ -77,6 +77,13 @@ pub static PROPERTIES: &[Property] = &[
         "Where PostgreSQL's protocol is spoken, host:port: psql, drivers, JDBC. Not spoken unless this is set; encrypted where a listener is https.",
     ))
     .hidden(),
+    unset(server(
+        "tidemill.flight.sql.listen",
+        "",
+        Kind::Text,
+        "Where Arrow Flight SQL is spoken, host:port: ADBC, pandas, polars. Not spoken unless this is set; encrypted where a listener is https.",
+    ))
+    .hidden(),
     server(
         "tidemill.schema.registry.enabled",
         "true",

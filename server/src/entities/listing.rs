@@ -1,39 +1,52 @@
-//! What the dialect's statements answer, as rows.
+//! What the dialect's statements answer, as rows of texts: for protocols that know nothing else.
 
 use serde_json::Value as Json;
+use tidemill_engine::catalog::Catalog;
 
-use super::error::PgError;
-use super::rows::Rows;
-use crate::app::App;
-use crate::entities::KsqlEntity;
+use super::KsqlEntity;
+
+/// Rows of texts.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Listing {
+    pub names: Vec<String>,
+    pub rows: Vec<Vec<Option<String>>>,
+    /// The word of the statement that lists so.
+    pub verb: &'static str,
+}
 
 /// An answer of a statement.
+#[derive(Debug, PartialEq, Eq)]
 pub enum Said {
-    Rows(Box<Rows>),
+    Rows(Listing),
     /// What was done.
     Done(String),
 }
 
+impl Listing {
+    fn new(names: Vec<String>, rows: Vec<Vec<Option<String>>>, verb: &'static str) -> Self {
+        Listing { names, rows, verb }
+    }
+}
+
 /// An entity as rows, and the remarks on it.
-pub fn said(app: &App, entity: &KsqlEntity) -> (Said, Vec<PgError>) {
+pub fn said(catalog: &Catalog, entity: &KsqlEntity) -> (Said, Vec<String>) {
     let json = serde_json::to_value(entity).unwrap_or_default();
     let remarks = json.get("warnings").and_then(Json::as_array).into_iter().flatten();
-    let remarks = remarks.filter_map(|warning| warning.get("message").and_then(Json::as_str)).map(PgError::warning).collect();
+    let remarks = remarks.filter_map(|warning| warning.get("message").and_then(Json::as_str)).map(str::to_owned).collect();
     let said = match entity {
         KsqlEntity::CurrentStatus(status) => Said::Done(status.command_status.message.clone()),
         KsqlEntity::Warning(warning) => Said::Done(warning.message.clone()),
         KsqlEntity::TerminateQuery(ended) => Said::Done(format!("Query {} is ended", ended.query_id)),
         KsqlEntity::SourceDescription(described) if !described.source_description.extended => {
-            Said::Rows(Box::new(columns_of(app, &described.source_description.name)))
+            Said::Rows(columns_of(catalog, &described.source_description.name))
         }
-        _ => Said::Rows(Box::new(listed(&json))),
+        _ => Said::Rows(listed(&json)),
     };
     (said, remarks)
 }
 
 /// The columns of a stream or table, as DESCRIBE lists them.
-fn columns_of(app: &App, name: &str) -> Rows {
-    let catalog = app.engine.catalog();
+fn columns_of(catalog: &Catalog, name: &str) -> Listing {
     let rows = catalog.source(name.trim_matches('`')).map(|source| {
         let column = |column: &tidemill_engine::types::Column| {
             let key = source.schema.is_key(&column.name).then(|| "key".to_owned());
@@ -41,11 +54,11 @@ fn columns_of(app: &App, name: &str) -> Rows {
         };
         source.schema.columns().map(column).collect()
     });
-    Rows::listed(["column", "type", "key"].map(str::to_owned).to_vec(), rows.unwrap_or_default(), "DESCRIBE")
+    Listing::new(["column", "type", "key"].map(str::to_owned).to_vec(), rows.unwrap_or_default(), "DESCRIBE")
 }
 
 /// The list within an answer, a column for each member of its items; where there is none, the members of the answer.
-fn listed(json: &Json) -> Rows {
+fn listed(json: &Json) -> Listing {
     const AROUND: [&str; 3] = ["@type", "statementText", "warnings"];
     let members = || json.as_object().into_iter().flatten().filter(|(name, _)| !AROUND.contains(&name.as_str()));
     let list = members().find_map(|(name, value)| value.as_array().map(|items| (name, items)));
@@ -58,10 +71,10 @@ fn listed(json: &Json) -> Rows {
                 }
             }
             if names.is_empty() {
-                return Rows::listed(vec![snake(name)], items.iter().map(|item| vec![text(item)]).collect(), "SHOW");
+                return Listing::new(vec![snake(name)], items.iter().map(|item| vec![text(item)]).collect(), "SHOW");
             }
             let rows = items.iter().map(|item| names.iter().map(|name| item.get(name).and_then(text)).collect()).collect();
-            Rows::listed(names.into_iter().map(|name| snake(name)).collect(), rows, "SHOW")
+            Listing::new(names.into_iter().map(|name| snake(name)).collect(), rows, "SHOW")
         }
         None => {
             // One thing, described: what is within it comes first.
@@ -71,7 +84,7 @@ fn listed(json: &Json) -> Rows {
                 None => members().map(|(name, value)| (snake(name), text(value))).collect(),
             };
             let rows = pairs.into_iter().map(|(name, value)| vec![Some(name), value]).collect();
-            Rows::listed(["property", "value"].map(str::to_owned).to_vec(), rows, "SHOW")
+            Listing::new(["property", "value"].map(str::to_owned).to_vec(), rows, "SHOW")
         }
     }
 }
