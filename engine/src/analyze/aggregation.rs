@@ -61,6 +61,8 @@ fn is_aggregate_call(expr: &Expr) -> bool {
 pub(crate) struct Clauses<'a> {
     /// Qualified group expressions; `None` without GROUP BY.
     pub group_by: Option<&'a [Expr]>,
+    /// There is no GROUP BY, and `group_by` is a constant: all rows are one group.
+    pub all_rows: bool,
     pub items: &'a [Item],
     /// Qualified.
     pub having: Option<&'a Expr>,
@@ -181,7 +183,7 @@ impl Reader<'_, '_> {
                 }
             }
         }
-        let group_by = self.clauses.group_by.is_some();
+        let group_by = self.clauses.group_by.is_some() && !self.clauses.all_rows;
         if self.calls.is_empty() && group_by {
             let message = "GROUP BY requires aggregate functions in either the SELECT or HAVING clause.";
             self.problems.add(Problem::new(message));
@@ -199,7 +201,7 @@ impl Reader<'_, '_> {
                  the SELECT.",
                 unmatched.join(", ")
             )));
-        } else if !group_by && !self.calls.is_empty() {
+        } else if self.clauses.group_by.is_none() && !self.calls.is_empty() {
             let calls: Vec<&str> = self.calls.iter().map(|c| c.shown.as_str()).collect();
             self.problems.add(Problem::new(format!(
                 "{} does not support aggregate function [{}] without a GROUP BY clause.",
@@ -217,6 +219,7 @@ impl Reader<'_, '_> {
                 loose.push(text);
             }
         });
+        let group_by = self.clauses.group_by.is_some();
         if !loose.is_empty() && group_by {
             let message = format!("Non-aggregate HAVING expression not part of GROUP BY: {}", list(&loose, "and"));
             self.problems.add(Problem::new(message).at(having.span));

@@ -121,6 +121,7 @@ pub(crate) fn read(
     let aggregation = aggregated.then(|| {
         let clauses = aggregation::Clauses {
             group_by: if all_rows { Some(&one_group) } else { group_by.as_deref() },
+            all_rows,
             items: &projection.items,
             having: having.as_ref(),
             windowed: query.window.is_some(),

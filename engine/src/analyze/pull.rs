@@ -454,7 +454,7 @@ impl Planner<'_, '_> {
         use BinaryOp::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
         let is_comparison = matches!(op, Equal | NotEqual | Less | LessOrEqual | Greater | GreaterOrEqual);
         let is_resolvable =
-            (column(left) || column(right)) && !(is_key(left) && !is_constant(right)) && !(is_key(right) && !is_constant(left));
+            (column(left) || column(right)) && (!is_key(left) || is_constant(right)) && (!is_key(right) || is_constant(left));
         (is_comparison && !is_resolvable).then(|| "A comparison must be between a key column and a resolvable expression. ".to_owned())
     }
 

@@ -33,6 +33,9 @@ const PROPERTIES: &[(&str, &str)] = &[
     ("tidemill.state.cache.bytes", "4194304"),
 ];
 
+/// The records of a topic, by partition.
+type Partitions = Vec<VecDeque<Arc<StoredRecord>>>;
+
 /// How long a topic is read.
 const READ_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -147,7 +150,7 @@ impl Stage {
     }
 
     /// What others than [`Stage::feed`] wrote to a topic, by partition, and what its bytes mean.
-    pub(super) fn written(&self, topic: &str) -> Result<(Vec<VecDeque<Arc<StoredRecord>>>, (Side, Side)), String> {
+    pub(super) fn written(&self, topic: &str) -> Result<(Partitions, (Side, Side)), String> {
         let log = self.engine.log();
         let partitions = log.describe_topic(topic).map_err(|e| e.to_string())?.as_ref().map(TopicInfo::all_partitions);
         let mut found = Vec::new();
