@@ -73,9 +73,9 @@ pub async fn understand(app: &Arc<App>, text: &str) -> Result<Asked, Status> {
     }
     let request = QueryRequest { sql: closed(text), properties: Settings::new(), variables: Settings::new() };
     let prepared = query::prepare(app, &Arc::new(request)).await.map_err(|refused| error::api(&refused))?;
-    let text = prepared.text;
+    let shown = prepared.text;
     match prepared.statement {
-        Prepared::Pull(_) | Prepared::Known(_) | Prepared::Ask => Ok(Asked::Query { text, parameters }),
+        Prepared::Pull(_) | Prepared::Known(_) | Prepared::Ask => Ok(Asked::Query { text: shown, parameters }),
         Prepared::Push(_) => Err(Status::unimplemented(
             "push queries (EMIT CHANGES) are not answered over Flight SQL; ask by REST (/query-stream), or by a cursor of PostgreSQL's protocol",
         )),
@@ -84,7 +84,7 @@ pub async fn understand(app: &Arc<App>, text: &str) -> Result<Asked, Status> {
             Err(Status::unimplemented("EXPLAIN ANALYZE of a persistent query is not answered over Flight SQL; ask by REST or in the shell"))
         }
         Prepared::Other => {
-            let parsed = split_script(&text).first().and_then(|raw| raw.parse().ok());
+            let parsed = split_script(&shown).first().and_then(|raw| raw.parse().ok());
             match parsed.map(|spanned| spanned.statement) {
                 Some(
                     Statement::SetProperty { .. }
@@ -92,7 +92,8 @@ pub async fn understand(app: &Arc<App>, text: &str) -> Result<Asked, Status> {
                     | Statement::DefineVariable { .. }
                     | Statement::UndefineVariable { .. },
                 ) => Err(Status::unimplemented("there are no sessions over Flight SQL: what one statement sets, another would not see")),
-                _ => Ok(Asked::Statement { text, parameters }),
+                // As it was given: what is shown of a statement is without its values.
+                _ => Ok(Asked::Statement { text: text.to_owned(), parameters }),
             }
         }
     }

@@ -93,7 +93,7 @@ fn answered(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn nonsense_at_flight_sql_s_port_is_closed_and_half_a_call_holds_nobody_up() {
-    let World { server, address, .. } = world();
+    let World { server, address, folder: _folder } = world();
     let halves: Vec<TcpStream> =
         [&b""[..], b"PRI * HTTP/2.0\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x12"]
             .into_iter()
