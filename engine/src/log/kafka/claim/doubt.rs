@@ -1,6 +1,6 @@
 //! What a server makes of its group when its own membership is not certain.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{ALONE_FOR, OTHER_PATIENCE};
 use crate::log::Standing;
@@ -72,6 +72,8 @@ impl Rival {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
