@@ -453,8 +453,8 @@ impl Planner<'_, '_> {
         }
         use BinaryOp::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
         let is_comparison = matches!(op, Equal | NotEqual | Less | LessOrEqual | Greater | GreaterOrEqual);
-        let is_resolvable =
-            (column(left) || column(right)) && (!is_key(left) || is_constant(right)) && (!is_key(right) || is_constant(left));
+        let suits = |side: &Expr, other: &Expr| !is_key(side) || is_constant(other);
+        let is_resolvable = (column(left) || column(right)) && suits(left, right) && suits(right, left);
         (is_comparison && !is_resolvable).then(|| "A comparison must be between a key column and a resolvable expression. ".to_owned())
     }
 

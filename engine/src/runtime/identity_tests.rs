@@ -223,9 +223,9 @@ fn positions_that_are_known_by_heart_are_written_to_a_new_topic() {
     for guarantee in [Guarantee::AtLeastOnce, Guarantee::ExactlyOnce] {
         let (mut lab, begin) = copied(guarantee);
         let query = begin.plan.query_id.clone();
-        lab.log.delete_topic(&lab.runtime.marks.topic().to_owned()).unwrap();
+        lab.log.delete_topic(lab.runtime.marks.topic()).unwrap();
         assert!(lab.runtime.check_topics(0).unwrap().is_empty());
-        assert_eq!(lab.runtime.check_topics(10_000).unwrap(), [query.clone()]);
+        assert_eq!(lab.runtime.check_topics(10_000).unwrap(), std::slice::from_ref(&query));
         lab.runtime.stop_soon(&query);
         lab.work();
         lab.runtime.start_query(begin.clone()).unwrap();
