@@ -40,7 +40,7 @@ fn seeds() {
     let mut exempt: BTreeMap<String, u64> = BTreeMap::new();
     let mut exact: BTreeMap<(Workload, Commits), u64> = BTreeMap::new();
     let mut failed = Vec::new();
-    for seed in 0..15 {
+    for seed in 0..seeds {
         let setup = Setup::of(seed);
         match checked(&setup) {
             Ok(ran) => {
