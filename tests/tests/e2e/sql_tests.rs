@@ -150,7 +150,7 @@ fn what_is_no_test_is_told() {
         (&["."][..], 1, "there is no test in the given paths; 1 files with SQL hold no --@test: NAME"),
         (&["script.sql"], 1, "script.sql: there is no test in this file: a test begins with a comment --@test: NAME"),
         (&["nowhere"], 1, "nowhere: no such file or folder"),
-        (&[".", "--format", "rest"], 1, "not built yet"),
+        (&[".", "--format", "rest"], 1, "there is no test in the given paths"),
         (&[], 2, "required"),
     ] {
         let (output, said, complained) = test(folder.path(), arguments);
