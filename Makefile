@@ -15,7 +15,7 @@ help: ## Lists what make can do
 setup:
 	@.ci/setup
 
-build: setup ## Builds the tidemill binary (about half an hour on 2 cores the first time)
+build: setup ## Builds the tidemill binary (a quarter of an hour on 2 cores; longer the first time)
 	@echo "building; the first time takes a while (RocksDB, librdkafka, DataFusion) …"
 	@cargo build --release --workspace --bins --tests --examples
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::server::{ServerProcess, tidemill_binary};
+use crate::supervised::last_lines;
 
 /// How long a server may take to end.
 const END_WITHIN: Duration = Duration::from_secs(10);
@@ -95,25 +96,20 @@ pub fn end_of(server: ServerProcess, client: PushClient, data: &Path, arguments:
     let took = began.elapsed();
     let said = std::fs::read_to_string(&log).unwrap_or_default();
     if code != Some(0) {
-        wrong.push(format!("the server ended with {code:?}:\n{}", tail(&said)));
+        wrong.push(format!("the server ended with {code:?}:\n{}", last_lines(&said, 40)));
     }
     if took >= END_WITHIN {
-        wrong.push(format!("the server took {took:?} to end:\n{}", tail(&said)));
+        wrong.push(format!("the server took {took:?} to end:\n{}", last_lines(&said, 40)));
     }
     let answer = client.answer();
     if !answer.contains("Server is shutting down") {
-        wrong.push(format!("no final message: …{}", tail(&answer)));
+        wrong.push(format!("no final message: …{}", last_lines(&answer, 5)));
     }
     let doctor = std::process::Command::new(tidemill_binary()).args(["doctor", "--data-dir"]).arg(data).args(arguments).output();
     let doctor = doctor.expect("the binary runs");
     let found = String::from_utf8_lossy(&doctor.stdout).into_owned() + &String::from_utf8_lossy(&doctor.stderr);
     if doctor.status.code() != Some(0) {
-        wrong.push(format!("something is to be restored:\n{found}\n{}", tail(&said)));
+        wrong.push(format!("something is to be restored:\n{found}\n{}", last_lines(&said, 40)));
     }
     wrong
-}
-
-fn tail(text: &str) -> &str {
-    let from = text.char_indices().rev().nth(2_000).map_or(0, |(index, _)| index);
-    text.get(from..).unwrap_or_default()
 }

@@ -113,8 +113,14 @@ pub fn free_ports(count: usize) -> io::Result<Vec<u16>> {
 #[must_use]
 pub fn tail(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
+    last_lines(&text, 20)
+}
+
+/// The last lines of a text.
+#[must_use]
+pub fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(20)..].join("\n")
+    lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
 fn is_alive(pid: u32) -> bool {

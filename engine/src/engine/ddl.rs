@@ -41,8 +41,8 @@ impl Engine {
         self.check_log()?;
         if !self.runtime.tenure().lasts(self.clock.instant()) {
             return Err(EngineError::external(
-                "This server was away from its group for so long that another may have taken its place. Nothing was done; try again in a \
-                 moment.",
+                "This server was away from its group for long, or shut out of it, so that another may have taken its place. Nothing was \
+                 done; try again in a moment.",
             ));
         }
         if let Statement::DropSource(drop) = &statement.statement {

@@ -25,9 +25,9 @@ mod windowed_key;
 
 use std::sync::Arc;
 
-use crate::plan::SchemaSpec;
+use crate::plan::{FormatSpec, SchemaSpec};
 use crate::registry::SchemaRegistry;
-use crate::types::{Column, Value};
+use crate::types::{Column, SqlType, Value};
 
 pub use carried::{Carried, Span};
 pub use check::{check_schema, describe_columns};
@@ -211,6 +211,10 @@ pub trait Format: Send + Sync {
     /// Whether values can go from one payload of this format into another as they stand.
     fn carries(&self) -> bool {
         false
+    }
+    /// What is read where a null was written to a column; `None`: null.
+    fn in_place_of_null(&self, _spec: &FormatSpec, _sql_type: &SqlType) -> Option<Value> {
+        None
     }
     /// Whether the format can hold the column.
     ///

@@ -94,6 +94,11 @@ pub trait RecordReader: Send {
     /// What it reads goes through this filter first.
     fn pass_over(&mut self, _filter: PassOver) {}
 
+    /// Whether it is worth asking [`Self::passed`].
+    fn passes_over(&self) -> bool {
+        false
+    }
+
     /// How many records of a batch from `first` on, and before `end`, it need not read, since they set off nothing.
     fn passed(&mut self, _batch: &Arc<dyn Batch>, _first: usize, _end: usize, _cx: &TaskContext) -> Passed {
         Passed::default()

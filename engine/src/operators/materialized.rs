@@ -1,18 +1,17 @@
 //! How the table of a query is looked up beside its tasks: the stores that keep it, and the steps behind them. A table that
 //! joins others on their keys keeps no rows of its own: they are joined when they are asked for.
 
-use std::sync::Arc;
-
 use super::FatalError;
 use super::builder::split;
 use super::derive::Stage;
 use super::table_lookup::{Stores, TableLookup};
 use crate::analyze::WindowBounds;
+use crate::formats;
 use crate::plan::{QueryPlan, Step, StepKind};
 use crate::row::{Row, Window};
 use crate::state::{HeldStores, StateError, StoreReader, StoreSnapshot};
 use crate::task::StoreIndex;
-use crate::types::{SqlType, Value, codec};
+use crate::types::{Column, Value, codec};
 
 /// Reads a query's table from its stores.
 pub struct MaterializedReader {
@@ -202,26 +201,12 @@ fn window_of(key: &[u8]) -> Option<Window> {
     Some(Window { start: codec::from_ordered(*start), end: codec::from_ordered(*end) })
 }
 
-/// What the rows of a sink have in the place of nulls, slot by slot: PROTOBUF knows no null but for messages. A table whose rows are
-/// looked up shows what its topic says.
+/// What the rows of a sink have in the place of nulls, slot by slot: a table whose rows are looked up shows what its topic says.
 fn zeros_of(root: &Step) -> Vec<(usize, Value)> {
     let StepKind::Sink { format, .. } = &root.kind else { return Vec::new() };
-    if format.value.name != "PROTOBUF" {
-        return Vec::new();
-    }
-    let zero = |sql_type: &SqlType| match sql_type {
-        SqlType::Boolean => Some(Value::Boolean(false)),
-        SqlType::Int => Some(Value::Int(0)),
-        SqlType::BigInt => Some(Value::BigInt(0)),
-        SqlType::Double => Some(Value::Double(0.0)),
-        SqlType::String => Some(Value::string("")),
-        SqlType::Bytes => Some(Value::bytes([])),
-        SqlType::Array(_) => Some(Value::array(Vec::new())),
-        SqlType::Map(..) => Some(Value::Map(Arc::default())),
-        _ => None,
-    };
-    let columns = root.schema.value.iter();
-    columns.filter_map(|column| Some((root.schema.slot(&column.name)?, zero(&column.sql_type)?))).collect()
+    let Some(written) = formats::by_name(&format.value.name) else { return Vec::new() };
+    let zero = |column: &Column| Some((root.schema.slot(&column.name)?, written.in_place_of_null(&format.value, &column.sql_type)?));
+    root.schema.value.iter().filter_map(zero).collect()
 }
 
 /// The join of tables that a plan ends in, with the filters and projections behind it; the plan's root where it ends in

@@ -187,10 +187,11 @@ impl RecordReader for SourceReader {
         self.filter = Some(filter);
     }
 
+    fn passes_over(&self) -> bool {
+        self.filter.is_some() && self.share.is_some()
+    }
+
     fn passed(&mut self, batch: &Arc<dyn Batch>, first: usize, end: usize, cx: &TaskContext) -> Passed {
-        if self.filter.is_none() || self.share.is_none() {
-            return Passed::default();
-        }
         match self.shared(batch, first, cx) {
             Some((slab, place, Some(filter))) => filter.passed(slab, place, end.saturating_sub(first)),
             _ => Passed::default(),

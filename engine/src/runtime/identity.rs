@@ -78,7 +78,7 @@ fn decide(role: Role, known: Option<&TopicIdentity>, now: Option<&TopicIdentity>
     match (role, now) {
         (Role::Letters, _) => Verdict::Same,
         (Role::Replay, None) if *known == NOTHING => Verdict::Same,
-        (Role::Replay, Some(_)) if *known == NOTHING || (is_accepted && now.is_some_and(|now| !known.may_be(now))) => Verdict::Anew,
+        (Role::Replay, Some(now)) if *known == NOTHING || is_accepted && !known.may_be(now) => Verdict::Anew,
         (_, Some(now)) if known.may_be(now) => Verdict::Same,
         (Role::Source | Role::Sink, None) => Verdict::Same,
         (Role::Changelog, _) => Verdict::Refill,

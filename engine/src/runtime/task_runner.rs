@@ -391,9 +391,15 @@ impl Task {
         let mut expected = self.input.position(lane);
         let end = first + count;
         let mut index = first;
+        let passing = match sources.as_slice() {
+            [source] => Some(*source).filter(|source| self.graph.sources.get(*source).is_some_and(|(reader, ..)| reader.passes_over())),
+            _ => None,
+        };
         while index < end {
-            let passed = pass_over(&mut self.graph, &self.cx, sources, (&arrived.batch, index, end));
-            if passed.records > 0 {
+            if let Some(source) = passing
+                && let passed = pass_over(&mut self.graph, &self.cx, source, (&arrived.batch, index, end))
+                && passed.records > 0
+            {
                 index += passed.records;
                 done += passed.records;
                 bytes += passed.bytes;
@@ -475,13 +481,12 @@ impl Task {
 }
 
 /// Has records that set off nothing counted, and not read.
-fn pass_over(graph: &mut TaskGraph, cx: &TaskContext, sources: &[usize], (batch, first, end): (&Arc<dyn Batch>, usize, usize)) -> Passed {
-    let [source] = sources else { return Passed::default() };
-    let Some((reader, node, _)) = graph.sources.get_mut(*source) else { return Passed::default() };
+fn pass_over(graph: &mut TaskGraph, cx: &TaskContext, source: usize, (batch, first, end): (&Arc<dyn Batch>, usize, usize)) -> Passed {
+    let Some((reader, node, _)) = graph.sources.get_mut(source) else { return Passed::default() };
     let passed = reader.passed(batch, first, end, cx);
     if passed.records > 0 {
         // As they would have been: read, and looked at by the filter.
-        let counted = graph.reading.get_mut(*source).into_iter().chain(graph.nodes.get_mut(*node).map(|node| &mut node.measured));
+        let counted = graph.reading.get_mut(source).into_iter().chain(graph.nodes.get_mut(*node).map(|node| &mut node.measured));
         counted.for_each(|measured| measured.rows += passed.records as u64);
     }
     passed

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -97,6 +98,8 @@ impl std::fmt::Debug for Access {
     }
 }
 
+/// How long protocols with connections of their own wait after a wrong password, so that few can be tried.
+pub const WRONG_PAUSE: Duration = Duration::from_millis(500);
 const USERS: &str = "tidemill.auth.users.file";
 const TOKENS: &str = "tidemill.auth.tokens.file";
 

@@ -5,7 +5,6 @@
 //! of the file of users, or gets another password, is not let in by it any more.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
@@ -16,10 +15,8 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use tonic::Status;
 
-use crate::access::{Access, Principal, Refusal};
+use crate::access::{Access, Principal, Refusal, WRONG_PAUSE};
 
-/// After a wrong password, so that few can be tried.
-const WRONG_PAUSE: Duration = Duration::from_millis(500);
 /// What a token is given to who need not say who it is.
 const ANYBODY: &str = "Bearer anybody";
 
@@ -66,15 +63,14 @@ impl Admission {
         Admission { access, seal: Seal::new() }
     }
 
-    /// Who it is, and the header's value that it may be known by from now on.
+    /// Who it is.
     ///
     /// # Errors
     /// It is not let in.
-    pub async fn admit(&self, headers: &HeaderMap) -> Result<(Principal, String), Status> {
-        let Some(access) = &self.access else { return Ok((Principal::anybody(), ANYBODY.to_owned())) };
+    pub async fn admit(&self, headers: &HeaderMap) -> Result<Principal, Status> {
+        let Some(access) = &self.access else { return Ok(Principal::anybody()) };
         let header = headers.get(AUTHORIZATION);
-        let said = header.and_then(|value| value.to_str().ok()).unwrap_or_default().trim();
-        let (scheme, value) = said.split_once(' ').map_or(("", ""), |(scheme, value)| (scheme, value.trim()));
+        let (_, scheme, value) = said(headers);
         let sealed = self.seal.as_ref().filter(|_| scheme.eq_ignore_ascii_case("bearer")).and_then(|seal| seal.open(value));
         let pair = sealed.or_else(|| credentials(scheme, value));
         let found = match pair.as_deref().and_then(|pair| pair.split_once(':')) {
@@ -83,7 +79,7 @@ impl Admission {
             None => access.by_header(header).await,
         };
         match found {
-            Ok(principal) => Ok((principal, self.token(scheme, value, said))),
+            Ok(principal) => Ok(principal),
             Err(Refusal::Unauthenticated) => {
                 if header.is_some() {
                     tokio::time::sleep(WRONG_PAUSE).await;
@@ -96,11 +92,22 @@ impl Admission {
         }
     }
 
-    /// What somebody who is let in comes again with.
-    fn token(&self, scheme: &str, value: &str, said: &str) -> String {
+    /// The header's value that somebody who is let in may be known by from now on.
+    pub fn token(&self, headers: &HeaderMap) -> String {
+        if self.access.is_none() {
+            return ANYBODY.to_owned();
+        }
+        let (said, scheme, value) = said(headers);
         let sealed = self.seal.as_ref().zip(credentials(scheme, value)).and_then(|(seal, pair)| seal.close(pair.as_bytes()));
         sealed.map_or_else(|| said.to_owned(), |sealed| format!("Bearer {sealed}"))
     }
+}
+
+/// What the header says: as a whole, its scheme, and what stands behind it.
+fn said(headers: &HeaderMap) -> (&str, &str, &str) {
+    let said = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default().trim();
+    let (scheme, value) = said.split_once(' ').unwrap_or_default();
+    (said, scheme, value.trim())
 }
 
 /// Some drivers leave out the padding.
@@ -132,13 +139,14 @@ mod tests {
         let admission = Admission::new(Access::from_properties(&values).expect("good"));
         let of = |value: &str| HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::try_from(value).expect("a header"))]);
         let basic = |pair: &str| of(&format!("Basic {}", STANDARD.encode(pair)));
-        let (principal, token) = admission.admit(&basic("ann:pa:ss")).await.expect("let in");
+        let principal = admission.admit(&basic("ann:pa:ss")).await.expect("let in");
+        let token = admission.token(&basic("ann:pa:ss"));
         assert_eq!((principal.name.as_deref(), principal.role), (Some("ann"), Role::Write));
         let unpadded = of(&format!("Basic {}", STANDARD_NO_PAD.encode("ann:pa:ss")));
-        assert_eq!(admission.admit(&unpadded).await.expect("let in").0, principal);
+        assert_eq!(admission.admit(&unpadded).await.expect("let in"), principal);
         assert!(token.starts_with("Bearer ") && !token.contains(&STANDARD.encode("ann:pa:ss")), "{token}");
-        let (again, same) = admission.admit(&of(&token)).await.expect("let in by its token");
-        assert_eq!((again, same), (principal, token.clone()));
+        assert_eq!(admission.admit(&of(&token)).await.expect("let in by its token"), principal);
+        assert_eq!(admission.token(&of(&token)), token);
         // Neither a garbled token, nor another process's, nor nothing.
         let other = Admission::new(admission.access.clone());
         let garbled = token.replacen("Bearer ", "Bearer AAAA", 1);
@@ -149,6 +157,7 @@ mod tests {
             assert_eq!(status.code(), tonic::Code::Unauthenticated);
         }
         let open = Admission::new(None);
-        assert_eq!(open.admit(&HeaderMap::new()).await.expect("everybody"), (Principal::anybody(), ANYBODY.to_owned()));
+        assert_eq!(open.admit(&HeaderMap::new()).await.expect("everybody"), Principal::anybody());
+        assert_eq!(open.token(&HeaderMap::new()), ANYBODY);
     }
 }

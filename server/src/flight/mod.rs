@@ -56,8 +56,6 @@ pub struct Port {
 pub struct Who {
     pub peer: SocketAddr,
     pub principal: Principal,
-    /// What it is known by from now on, where it asked for that.
-    pub token: String,
 }
 
 impl Port {
@@ -72,12 +70,13 @@ impl Port {
     }
 
     async fn call(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Result<Response<tonic::body::Body>, Status> {
-        let (principal, token) = self.admission.admit(request.headers()).await.inspect_err(|status| {
+        let principal = self.admission.admit(request.headers()).await.inspect_err(|status| {
             tracing::info!(%peer, "a Flight SQL client is not let in: {}", status.message());
         })?;
         let app = self.ready.get().await.ok_or_else(|| Status::unavailable("the server is starting up; try again"))?;
-        request.extensions_mut().insert(Who { peer, principal, token });
-        let mut server = FlightServiceServer::new(FlightSql::new(app)).max_decoding_message_size(self.max_message_bytes);
+        request.extensions_mut().insert(Who { peer, principal });
+        let mut server =
+            FlightServiceServer::new(FlightSql::new(app, self.admission.clone())).max_decoding_message_size(self.max_message_bytes);
         let Ok(answer) = server.call(request).await;
         Ok(answer)
     }

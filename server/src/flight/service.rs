@@ -16,6 +16,7 @@ use prost::Message;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::admission::Admission;
 use super::handle::Handle;
 use super::incoming::Batches;
 use super::sending::{Data, whole};
@@ -27,14 +28,15 @@ use crate::app::App;
 #[derive(Clone)]
 pub struct FlightSql {
     app: Arc<App>,
+    admission: Arc<Admission>,
 }
 
 type Info = Result<Response<FlightInfo>, Status>;
 type Got = Result<Response<Data>, Status>;
 
 impl FlightSql {
-    pub fn new(app: Arc<App>) -> Self {
-        FlightSql { app }
+    pub fn new(app: Arc<App>, admission: Arc<Admission>) -> Self {
+        FlightSql { app, admission }
     }
 
     /// What a statement gives, without carrying it out: its columns where it is a query.
@@ -127,7 +129,7 @@ impl FlightSqlService for FlightSql {
     type FlightService = FlightSql;
 
     async fn do_handshake(&self, request: Request<Streaming<HandshakeRequest>>) -> Result<Response<Handshaken>, Status> {
-        let token = who(&request)?.token;
+        let token = self.admission.token(request.metadata().as_ref());
         let value = MetadataValue::try_from(&token).map_err(|_| Status::internal("a token that is no header"))?;
         let answer = HandshakeResponse { protocol_version: 0, payload: token.into_bytes().into() };
         let mut response = Response::new(Box::pin(stream::iter([Ok(answer)])) as Handshaken);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWriteExt;
@@ -12,7 +11,7 @@ use super::Port;
 use super::error::{NOT_ADMITTED, PROTOCOL, PgError, TOO_MUCH, WRONG_PASSWORD};
 use super::message::{Body, MAX_STRANGER_BYTES, Malformed, body_length};
 use super::wire::{Gone, Patience, Wire};
-use crate::access::{Principal, Refusal};
+use crate::access::{Principal, Refusal, WRONG_PAUSE};
 use crate::net::Stream;
 
 const CANCEL: u32 = 80_877_102;
@@ -26,8 +25,6 @@ const ALPN: &[u8] = b"postgresql";
 const VERSION: u32 = 3 << 16;
 /// Negotiations before a connection says what it is for.
 const MAX_NEGOTIATIONS: usize = 4;
-/// After a wrong password, so that few can be tried.
-const WRONG_PAUSE: Duration = Duration::from_millis(500);
 
 /// What a connection turned out to be for.
 pub enum Begun {

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use tidemill_engine::clock::{Clock, SystemClock};
+use tidemill_tests::supervised::last_lines;
 
 use super::check::Verdict;
 use super::random::Random;
@@ -59,6 +60,5 @@ impl Row {
 
 /// The end of a server's log.
 pub fn tail(log: &str) -> String {
-    let lines: Vec<&str> = log.lines().collect();
-    lines[lines.len().saturating_sub(80)..].join("\n")
+    last_lines(log, 80)
 }

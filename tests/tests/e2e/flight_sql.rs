@@ -6,11 +6,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use tidemill_tests::broker::{BrokerError, unavailable};
-use tidemill_tests::certificates::Authority;
 use tidemill_tests::python;
 use tidemill_tests::server::{ServerProcess, free_port};
 
-use crate::postgres::{STATEMENTS, add};
+use crate::postgres::{Locked, STATEMENTS, locked};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -56,26 +55,10 @@ fn pandas_and_polars_ask_and_write() {
 
 #[test]
 fn flight_sql_asks_who_it_is_and_encrypts() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let Some(authority) = Authority::new(folder.path()) else { return };
-    authority.sign("server", "subjectAltName=IP:127.0.0.1");
-    let users = folder.path().join("users");
-    add(&users, "ann", "write", "pw of ann");
-    add(&users, "bob", "read", "pw of bob");
-    let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
-    let file = folder.path().join("server.properties");
-    let lines = [
-        format!("ssl.keystore.location={}", authority.path("server.both.pem").display()),
-        "ssl.keystore.type=PEM".to_owned(),
-        "authentication.method=BASIC".to_owned(),
-        "authentication.skip.paths=/chc/*".to_owned(),
-        format!("tidemill.auth.users.file={}", users.display()),
-        format!("tidemill.flight.sql.listen={address}"),
-    ];
-    std::fs::write(&file, lines.join("\n")).expect("written");
-    let (server, _) = ServerProcess::start_secure(&folder.path().join("data"), &["--config", &file.display().to_string()]);
-    let roots = authority.path("ca.pem").display().to_string();
-    run(&server, &["--uri", &format!("grpc+tls://{address}"), "--roots", &roots], "users are known");
+    let users = [("ann", "write", "pw of ann"), ("bob", "read", "pw of bob")];
+    let Some(world) = locked("tidemill.flight.sql.listen", &users) else { return };
+    let Locked { server, address, roots, .. } = &world;
+    run(server, &["--uri", &format!("grpc+tls://{address}"), "--roots", roots], "users are known");
     let log = server.log();
     assert!(!log.contains("pw of") && log.contains("ann at"), "{log}");
 }

@@ -200,7 +200,7 @@ fn jdbc_asks_and_changes() {
     }
 }
 
-pub fn add(users: &Path, name: &str, role: &str, password: &str) {
+fn add(users: &Path, name: &str, role: &str, password: &str) {
     let file = users.display().to_string();
     let mut child = Command::new(tidemill_binary())
         .args(["user", "add", name, "--role", role, "--file", &file])
@@ -212,14 +212,22 @@ pub fn add(users: &Path, name: &str, role: &str, password: &str) {
     assert!(child.wait().expect("ends").success());
 }
 
-#[test]
-fn who_asks_says_who_it_is_and_may_do_what_its_role_says() {
+/// A server that encrypts and asks who it is, with a protocol's port.
+pub struct Locked {
+    pub server: ServerProcess,
+    pub address: SocketAddr,
+    /// Who has signed the server's certificate.
+    pub roots: String,
+    _folder: tempfile::TempDir,
+}
+
+/// With users: name, role, password. `listen` is the property of the port; `None`: there are no certificates to be had.
+pub fn locked(listen: &str, users: &[(&str, &str, &str)]) -> Option<Locked> {
     let folder = tempfile::tempdir().expect("a folder");
-    let Some(authority) = Authority::new(folder.path()) else { return };
+    let authority = Authority::new(folder.path())?;
     authority.sign("server", "subjectAltName=IP:127.0.0.1");
-    let users = folder.path().join("users");
-    add(&users, "rita", "read", "rita's");
-    add(&users, "walt", "write", "walt's");
+    let file_of_users = folder.path().join("users");
+    users.iter().for_each(|(name, role, password)| add(&file_of_users, name, role, password));
     let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
     let file = folder.path().join("server.properties");
     let lines = [
@@ -227,11 +235,19 @@ fn who_asks_says_who_it_is_and_may_do_what_its_role_says() {
         "ssl.keystore.type=PEM".to_owned(),
         "authentication.method=BASIC".to_owned(),
         "authentication.skip.paths=/chc/*".to_owned(),
-        format!("tidemill.auth.users.file={}", users.display()),
-        format!("tidemill.postgres.listen={address}"),
+        format!("tidemill.auth.users.file={}", file_of_users.display()),
+        format!("{listen}={address}"),
     ];
     std::fs::write(&file, lines.join("\n")).expect("written");
     let (server, _) = ServerProcess::start_secure(&folder.path().join("data"), &["--config", &file.display().to_string()]);
+    let roots = authority.path("ca.pem").display().to_string();
+    Some(Locked { server, address, roots, _folder: folder })
+}
+
+#[test]
+fn who_asks_says_who_it_is_and_may_do_what_its_role_says() {
+    let users = [("rita", "read", "rita's"), ("walt", "write", "walt's")];
+    let Some(Locked { server, address, roots: _, _folder }) = locked("tidemill.postgres.listen", &users) else { return };
     let ask = |user: &str, password: &str, mode: &str, sql: &str| {
         let environment = [("PGPASSWORD", password), ("PGSSLMODE", mode)];
         psql(address, &["-At", "-U", user, "-c", sql], "", &environment).map(|output| text(&output.stdout) + &text(&output.stderr))

@@ -219,8 +219,8 @@ impl Engine {
                 self.runtime.tenure().suspend();
                 if !self.is_unsure.swap(true, Ordering::AcqRel) {
                     tracing::warn!(
-                        "this server was away from its group for so long that another may have taken its place: queries wait until that \
-                         is known"
+                        "this server was away from its group for long, or shut out of it: another may have taken its place, and queries \
+                         wait until that is known"
                     );
                 }
                 None

@@ -29,9 +29,12 @@ mod special;
 mod tests;
 mod write;
 
+use std::sync::Arc;
+
 use super::{Decoder, Encoder, Format, Inferred, Layout, Printer, SchemaShape, SchemaSupport};
+use crate::plan::FormatSpec;
 use crate::registry::{Schema, SchemaKind};
-use crate::types::Column;
+use crate::types::{Column, SqlType, Value};
 
 pub(super) static PROTOBUF: ProtobufFormat = ProtobufFormat { is_framed: true };
 pub(super) static PROTOBUF_NOSR: ProtobufFormat = ProtobufFormat { is_framed: false };
@@ -57,6 +60,22 @@ impl Format for ProtobufFormat {
 
     fn unwraps_single_key(&self) -> bool {
         !self.is_framed
+    }
+
+    fn in_place_of_null(&self, spec: &FormatSpec, sql_type: &SqlType) -> Option<Value> {
+        Some(match sql_type {
+            SqlType::Array(_) => Value::array(Vec::new()),
+            SqlType::Map(..) => Value::Map(Arc::default()),
+            _ if spec.schema.as_ref().is_some_and(|schema| schema.nulls.is_some()) => return None,
+            SqlType::Boolean => Value::Boolean(false),
+            SqlType::Int => Value::Int(0),
+            SqlType::BigInt => Value::BigInt(0),
+            SqlType::Double => Value::Double(0.0),
+            SqlType::String => Value::string(""),
+            SqlType::Bytes => Value::bytes([]),
+            // Messages are null where they are absent.
+            _ => return None,
+        })
     }
 
     fn schemas(&self) -> Option<&dyn SchemaSupport> {

@@ -530,3 +530,22 @@ fn values_that_only_pass_are_carried() {
     assert_eq!(read(&[sized(1, b"a"), vec![0x0a, 0x81, 0, b'b']].concat()).unwrap(), (None, Value::string("b")), "a long length");
     assert_eq!(read(&sized(1, &[0xff])).unwrap_err(), "a string is not UTF-8");
 }
+
+#[test]
+fn nulls_come_back_as_zeros_unless_they_are_told_apart() {
+    let plain = FormatSpec { name: "PROTOBUF".into(), unwrapped: false, delimiter: None, schema: None };
+    let nulls = |nulls| SchemaSpec { nulls: Some(nulls), ..SchemaSpec::default() };
+    for (sql_type, zero, is_told_apart) in [
+        (SqlType::Int, Some(Value::Int(0)), true),
+        (SqlType::String, Some(Value::string("")), true),
+        (SqlType::array(SqlType::Int), Some(Value::array(Vec::new())), false),
+        (SqlType::Timestamp, None, true),
+    ] {
+        assert_eq!(PROTOBUF.in_place_of_null(&plain, &sql_type), zero, "{sql_type}");
+        for representation in [NullRepresentation::Optional, NullRepresentation::Wrapper] {
+            let spec = FormatSpec { schema: Some(Box::new(nulls(representation))), ..plain.clone() };
+            let expected = zero.clone().filter(|_| !is_told_apart);
+            assert_eq!(PROTOBUF.in_place_of_null(&spec, &sql_type), expected, "{sql_type} {representation:?}");
+        }
+    }
+}
