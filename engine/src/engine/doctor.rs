@@ -12,13 +12,15 @@ use super::{EngineConfig, EngineError, LogChoice};
 use crate::clock::SystemClock;
 use crate::log::embedded::EmbeddedLog;
 use crate::log::kafka::KafkaLog;
-use crate::log::{Log, LogError, OffsetSpec, partitions_of};
+use crate::log::{Log, LogError, Offset, OffsetSpec, TopicPartition, partitions_of, read_whole};
 use crate::runtime::{KnownTopics, Role, all_known_topics, examine_topic};
 use crate::state::StateDb;
 
 /// How long the log may take to answer at first.
 const LOG_PATIENCE: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// Up to so many offsets of a changelog are looked at, to see which of them are records.
+const MAX_LOOKED_AT: i64 = 256;
 
 /// What a finding means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,7 +150,7 @@ fn query_topics(log: &dyn Log, state: &StateDb, query: &str, topics: &KnownTopic
             let (ends, firsts) = (log.offsets(&partitions, OffsetSpec::Latest)?, log.offsets(&partitions, OffsetSpec::Earliest)?);
             for ((partition, end), first) in partitions.iter().zip(ends).zip(firsts) {
                 let position = positions.get(partition).copied().unwrap_or(first).max(first);
-                behind = behind.saturating_add(end.0.saturating_sub(position.0).max(0));
+                behind = behind.saturating_add(records_between(log, partition, position, end)?);
             }
         }
     }
@@ -160,6 +162,17 @@ fn query_topics(log: &dyn Log, state: &StateDb, query: &str, topics: &KnownTopic
         findings.add(Verdict::Sound, format!("query {query}: {sound} {plural}, nothing to restore"));
     }
     Ok(())
+}
+
+/// How many records stand between two offsets. The ends of transactions take offsets as well, so a few are looked at.
+fn records_between(log: &dyn Log, partition: &TopicPartition, from: Offset, end: Offset) -> Result<i64, LogError> {
+    let offsets = end.0.saturating_sub(from.0).max(0);
+    if offsets > MAX_LOOKED_AT {
+        return Ok(offsets);
+    }
+    let mut records = 0;
+    read_whole(log, partition, from, LOG_PATIENCE, &mut |record| records += i64::from(record.offset < end))?;
+    Ok(records)
 }
 
 fn leftovers(log: &dyn Log, state: &StateDb, commands: &Inspection, findings: &mut Findings) -> Result<(), EngineError> {
