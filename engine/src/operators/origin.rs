@@ -195,6 +195,8 @@ struct Seen {
 /// partition of the task that reads, the lane and the topic. No topic has such a name.
 const PLACE: &str = "\0from\0";
 const FRESH: &str = "\0fresh\0";
+/// As these, of a task that has not committed since topics that it reads were made anew: the number of the commit before, the lane.
+const ANEW: &str = "\0anew\0";
 
 impl Origins {
     /// For the task of a partition, where records of repartition topics have origins. `session` tells its life from earlier
@@ -275,6 +277,29 @@ impl Origins {
         if let Ok(lane) = u8::try_from(lane) {
             self.session = self.session.wrapping_add(1).max(1);
             if !self.fresh.contains(&lane) {
+                self.fresh.push(lane);
+            }
+        }
+    }
+
+    /// What a start remembers of lanes whose topics were made anew, as positions that hold until the task commits again.
+    /// `number`: that of its last commit.
+    pub fn beginnings(&self, number: i64) -> Vec<(TopicPartition, Offset)> {
+        let begins = |lane: &u8| {
+            let topic = format!("{ANEW}{number}\0{lane}").into();
+            (TopicPartition { topic, partition: self.task }, Offset(i64::from(self.session)))
+        };
+        self.fresh.iter().filter(|_| self.is_on && self.writes).map(begins).collect()
+    }
+
+    /// An earlier life of the task began anew and died before it had committed. What it wrote may have arrived: this life bears the
+    /// same number, so that nothing of it is taken twice.
+    pub fn begin_again<'p>(&mut self, number: i64, known: impl Iterator<Item = (&'p TopicPartition, &'p Offset)>) {
+        for (partition, session) in known.filter(|(partition, _)| partition.partition == self.task) {
+            let Some((of, lane)) = partition.topic.strip_prefix(ANEW).and_then(|rest| rest.split_once('\0')) else { continue };
+            let (Ok(lane), Ok(session)) = (lane.parse::<u8>(), u32::try_from(session.0)) else { continue };
+            if of.parse() == Ok(number) && !self.fresh.contains(&lane) {
+                self.session = session.max(1);
                 self.fresh.push(lane);
             }
         }
@@ -418,6 +443,29 @@ mod tests {
         let mut others = Origins::new(0, 2, kept.iter().map(|(partition, offset)| (partition, offset)));
         others.keep_topics(|topic| topic == "another");
         assert_eq!(others.positions(), []);
+    }
+
+    #[test]
+    fn who_died_before_it_committed_begins_as_it_did() {
+        let fresh = |origins: &mut Origins, offset| {
+            origins.begin_record(1, Offset(offset), Offset(offset));
+            origins.next().map(|origin| origin.fresh)
+        };
+        let mut first = Origins::new(2, 70, std::iter::empty());
+        first.begin_anew(1);
+        let remembered = first.beginnings(5);
+        let life = |number: i64, task: i32| {
+            let mut origins = Origins::new(task, 900, std::iter::empty());
+            origins.begin_again(number, remembered.iter().map(|(place, value)| (place, value)));
+            origins
+        };
+        assert_eq!(fresh(&mut life(5, 2), 0), fresh(&mut first, 0));
+        assert_eq!(fresh(&mut life(6, 2), 9), Some(0), "it has committed since");
+        assert_eq!(fresh(&mut life(5, 3), 0), Some(0), "another task");
+        let mut again = life(5, 2);
+        again.begin_anew(1);
+        assert_ne!(fresh(&mut again, 0), fresh(&mut first, 0), "another topic came in between");
+        assert!(first.clone().reads_only().beginnings(5).is_empty());
     }
 
     #[test]

@@ -107,6 +107,12 @@ impl Changelog {
         self.head.commit_succeeded(self.bound, self.committed);
     }
 
+    /// Behind all that was committed, the ends of transactions too: none is under way, so these are there, or will be without
+    /// fail. `None`: it is owed keys, which the next start has to find.
+    pub(super) fn at_rest(&self) -> Option<Offset> {
+        self.owed.is_empty().then_some(Offset(self.committed.0 + self.markers))
+    }
+
     /// Where it begins to hold what is needed, where that has changed.
     pub(super) fn take_dead(&mut self) -> Option<(TopicPartition, Offset)> {
         Some((self.partition.clone(), self.head.take_dead()?))
@@ -252,10 +258,21 @@ mod tests {
             } else {
                 changelog.commit_succeeded(true)
             }
-            position.0
+            (position.0, changelog.at_rest().map_or(0, |end| end.0))
         };
-        assert_eq!([commit(false), commit(false), commit(false)], [15, 20, 26]);
-        assert_eq!([commit(true), commit(false), commit(false)], [32, 32, 38]);
+        // At rest, all that was committed counts: six offsets each.
+        assert_eq!([commit(false), commit(false), commit(false)], [(15, 16), (20, 22), (26, 28)]);
+        assert_eq!([commit(true), commit(false), commit(false)], [(32, 28), (32, 34), (38, 40)]);
+    }
+
+    #[test]
+    fn a_changelog_that_is_owed_keys_is_not_at_rest() {
+        let partition = TopicPartition { topic: "c".into(), partition: 0 };
+        let owed = vec![Box::from(&b"k"[..])];
+        let mut changelog = Changelog::new(partition, TopicHandle(0), Offset(10), owed, Head::default());
+        assert_eq!(changelog.at_rest(), None);
+        changelog.commit_succeeded(false);
+        assert_eq!(changelog.at_rest(), Some(Offset(10)));
     }
 
     #[test]

@@ -191,7 +191,7 @@ pub(super) fn succeeded(task: &mut Task, marks: &Marks, worker: usize) {
 }
 
 /// Whether the task has its marks in the service's topic.
-fn keeps_marks(task: &Task) -> bool {
+pub(super) fn keeps_marks(task: &Task) -> bool {
     task.marks_positions && task.changelogs.iter().all(Option::is_none)
 }
 

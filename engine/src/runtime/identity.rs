@@ -34,6 +34,9 @@ pub enum Role {
     Order,
     /// The service's topic that holds how far queries have read (see [`super::marks`]).
     Positions,
+    /// The same topic, of a query that runs exactly once and whose positions stand in changelogs alone: what is written down of
+    /// transactions is there, and none ends without it.
+    Transactions,
     /// Where its dead letters go, which others may write to as well.
     Letters,
     /// By which dead letters go through the query again (see [`super::replayed`]). Made by the first replay.
@@ -76,7 +79,7 @@ enum Verdict {
 fn decide(role: Role, known: Option<&TopicIdentity>, now: Option<&TopicIdentity>, is_accepted: bool) -> Verdict {
     let Some(known) = known else { return Verdict::Same };
     match (role, now) {
-        (Role::Letters, _) => Verdict::Same,
+        (Role::Letters | Role::Transactions, _) => Verdict::Same,
         (Role::Replay, None) if *known == NOTHING => Verdict::Same,
         (Role::Replay, Some(now)) if *known == NOTHING || is_accepted && !known.may_be(now) => Verdict::Anew,
         (_, Some(now)) if known.may_be(now) => Verdict::Same,
@@ -135,7 +138,7 @@ impl std::fmt::Display for Swapped {
                  are gone, and which ones were sent before is not known any more, so that the next REPLAY DEAD LETTERS sends all that are there. \
                  To go on so: RESUME {query}; To begin anew: drop what the query makes and create it again"
             ),
-            Role::Letters | Role::Repartition | Role::Changelog => write!(
+            Role::Letters | Role::Transactions | Role::Repartition | Role::Changelog => write!(
                 f,
                 "topic '{topic}', which the query keeps to itself, {was} by somebody else: records that were on their way in it are gone. To make \
                  it anew and go on without them: RESUME {query}; To begin anew: drop what the query makes and create it again"
@@ -173,7 +176,7 @@ impl Runtime {
         for ((topic, role), now) in topics.iter().zip(found) {
             let known = known.get(topic).map(|known| known.topic);
             let (mut now, mut is_harmless) = (now, false);
-            if *role == Role::Positions {
+            if matches!(role, Role::Positions | Role::Transactions) {
                 let (written, is_by_heart) = self.marks.identities(known.as_ref());
                 // At least once, a query may read some records again.
                 (now, is_harmless) = (written, is_by_heart || start.guarantee == Guarantee::AtLeastOnce);
@@ -294,6 +297,8 @@ impl Runtime {
             topics.extend(orders.map(|spec| (order_topic(&self.group(query), spec.id), Role::Order)));
             if specs.iter().any(|spec| spec.stores.iter().all(|store| !store.changelog)) {
                 topics.insert(self.marks.topic().to_owned(), Role::Positions);
+            } else if start.guarantee == Guarantee::ExactlyOnce {
+                topics.insert(self.marks.topic().to_owned(), Role::Transactions);
             }
             for store in specs.iter().flat_map(|spec| &spec.stores).filter(|store| store.changelog) {
                 topics.insert(self.changelog_name(query, &store.name), Role::Changelog);
@@ -327,7 +332,7 @@ impl Runtime {
         for query in self.queries.lock().values_mut().filter(|query| !query.handle.has_ended()) {
             let (mut lost, mut swapped) = (None, None);
             for (topic, known) in query.topics.iter().filter(|(_, known)| known.topic != NOTHING) {
-                loses_marks |= known.role == Role::Positions
+                loses_marks |= matches!(known.role, Role::Positions | Role::Transactions)
                     && found.get(topic.as_str()).copied().flatten().is_none_or(|now| !known.topic.may_be(&now));
                 match found.get(topic.as_str()) {
                     Some(Some(now)) if known.topic.may_be(now) => {}
@@ -403,6 +408,9 @@ pub fn examine_topic(query: &str, topic: &str, known: &KnownTopic, now: Option<T
     if known.role == Role::Letters && now.is_none_or(|now| !known.topic.may_be(&now)) {
         return Ok(Some(format!("topic '{topic}' of the dead letters has gone or was made anew; it is made again where it has gone")));
     }
+    if known.role == Role::Transactions && now.is_none_or(|now| !known.topic.may_be(&now)) {
+        return Ok(Some(format!("topic '{topic}', where transactions are written down, has gone or was made anew; it is made again")));
+    }
     match decide(known.role, Some(&known.topic), now.as_ref(), false) {
         Verdict::Refuse if known.role == Role::Positions => Ok(Some(format!(
             "topic '{topic}', which holds how far queries have read, has gone or was made anew; the query reads the records of its last \
@@ -454,6 +462,8 @@ mod tests {
             (Role::Repartition, Some(&other), false, Verdict::Refuse),
             (Role::Repartition, None, true, Verdict::Remake),
             (Role::Repartition, Some(&other), true, Verdict::Remake),
+            (Role::Transactions, None, false, Verdict::Same),
+            (Role::Transactions, Some(&other), false, Verdict::Same),
             (Role::Letters, None, false, Verdict::Same),
             (Role::Letters, Some(&other), false, Verdict::Same),
             (Role::Replay, None, false, Verdict::Refuse),

@@ -246,6 +246,91 @@ fn positions_that_are_known_by_heart_are_written_to_a_new_topic() {
 }
 
 #[test]
+fn a_topic_of_positions_that_holds_none_is_missed_where_transactions_need_it() {
+    for is_made_anew in [false, true] {
+        let mut lab = Lab::new(false);
+        lab.topic("s");
+        lab.topic("C");
+        let plan = lab.plan(COUNT);
+        let begin = StartQuery { guarantee: Guarantee::ExactlyOnce, ..start(&plan, None) };
+        lab.runtime.start_query(begin.clone()).unwrap();
+        lab.append("s", "a", r#"{"V": "x"}"#);
+        lab.work_until(|lab| lab.committed(&plan.query_id, "s") == Some(1));
+        let topic = lab.runtime.marks.topic().to_owned();
+        if is_made_anew {
+            remake(&lab, &topic, 16);
+        } else {
+            lab.log.delete_topic(&topic).unwrap();
+            assert!(lab.runtime.check_topics(0).unwrap().is_empty(), "one look is not enough: a broker may be starting");
+        }
+        assert_eq!(lab.runtime.check_topics(10_000).unwrap(), std::slice::from_ref(&plan.query_id));
+        lab.runtime.stop_soon(&plan.query_id);
+        lab.work();
+        lab.runtime.start_query(begin.clone()).unwrap();
+        lab.append("s", "a", r#"{"V": "x"}"#);
+        lab.work_until(|lab| lab.committed(&plan.query_id, "s") == Some(2));
+        assert!(lab.log.describe_topic(&topic).unwrap().is_some());
+        assert!(lab.runtime.check_topics(20_000).unwrap().is_empty(), "it is known");
+        // Where it went while no process ran, nothing is asked.
+        lab.log.delete_topic(&topic).unwrap();
+        lab.restart();
+        lab.runtime.start_query(begin).unwrap();
+        lab.append("s", "a", r#"{"V": "x"}"#);
+        lab.work_until(|lab| lab.committed(&plan.query_id, "s") == Some(3));
+        let counts: Vec<String> = lab.values("C").into_iter().filter(|value| !value.is_empty()).collect();
+        assert_eq!(counts, [r#"{"N":1}"#, r#"{"N":2}"#, r#"{"N":3}"#]);
+    }
+}
+
+#[test]
+fn a_resume_that_dies_before_its_first_commit_has_begun_anew() {
+    const COPY: &str = "CREATE STREAM S (K STRING KEY, V STRING) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');
+                        CREATE STREAM C WITH (KAFKA_TOPIC='C') AS SELECT K, V FROM S;";
+    for (guarantee, script) in Guarantee::ALL.into_iter().flat_map(|guarantee| [COPY, COUNT, BY_VALUE].map(|script| (guarantee, script))) {
+        let mut lab = Lab::new(false);
+        lab.topic("s");
+        lab.topic("C");
+        let plan = lab.plan(script);
+        let begin = StartQuery { guarantee, ..start(&plan, None) };
+        // The ends of transactions have no values.
+        let rows = |lab: &Lab| lab.values("C").iter().filter(|value| !value.is_empty()).count();
+        lab.runtime.start_query(begin.clone()).unwrap();
+        for _ in 0..3 {
+            lab.append("s", "a", r#"{"V": "x"}"#);
+        }
+        let in_count =
+            |lab: &Lab, count: usize| if script == COPY { rows(lab) == count } else { last_row(lab) == i64::try_from(count).ok() };
+        lab.work_until(|lab| in_count(lab, 3) && lab.committed(&plan.query_id, "s") == Some(3));
+        lab.work();
+        remake(&lab, "s", 1);
+        // More than were committed: their offsets fit.
+        for _ in 0..5 {
+            lab.append("s", "a", r#"{"V": "x"}"#);
+        }
+        lab.restart();
+        lab.runtime.start_query(StartQuery { accepts: BTreeSet::from(["s".to_owned()]), ..begin.clone() }).unwrap();
+        // Nothing has had its turn yet.
+        lab.restart();
+        lab.runtime.start_query(begin.clone()).unwrap();
+        lab.work_until(|lab| in_count(lab, 8));
+        lab.append("s", "a", r#"{"V": "x"}"#);
+        lab.work_until(|lab| in_count(lab, 9) && lab.committed(&plan.query_id, "s") == Some(6));
+        // And once it has committed it is as any other.
+        lab.restart();
+        lab.runtime.start_query(begin).unwrap();
+        lab.append("s", "a", r#"{"V": "x"}"#);
+        lab.work_until(|lab| in_count(lab, 10) && lab.committed(&plan.query_id, "s") == Some(7));
+    }
+}
+
+/// The count that was written last; what ends a transaction is none.
+fn last_row(lab: &Lab) -> Option<i64> {
+    let values = lab.values("C");
+    let value: serde_json::Value = serde_json::from_str(values.iter().rfind(|value| !value.is_empty())?).ok()?;
+    value["N"].as_i64()
+}
+
+#[test]
 fn a_query_that_is_gone_is_forgotten() {
     let (lab, plan) = counted(COUNT, 1);
     let known = || super::all_known_topics(&lab.parts().state).unwrap();

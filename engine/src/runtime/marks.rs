@@ -284,6 +284,26 @@ impl Marks {
         })
     }
 
+    /// Writes down where a task that does not run yet begins. It is durable once this returns.
+    ///
+    /// # Errors
+    /// See [`Log::append`].
+    pub fn declare(
+        &self,
+        log: &dyn Log,
+        worker: usize,
+        task: (&Arc<str>, usize, PartitionId),
+        marked: Marked,
+        now_ms: i64,
+    ) -> Result<(), LogError> {
+        let Some(handle) = *self.handle.lock() else { return Err(LogError::Fatal("the topic of marks is not open".into())) };
+        let (key, end) = (key(task.0, (task.1, task.2)), marked.encode());
+        let partition = self.partition(worker);
+        log.append(handle, OutRecord { partition, timestamp: now_ms, key: Some(&key), value: Some(&end), headers: &[] })?;
+        self.committed(worker, task, marked);
+        Ok(())
+    }
+
     /// A commit of a worker has succeeded.
     pub fn committed(&self, worker: usize, (query, sub_topology, partition): (&Arc<str>, usize, PartitionId), marked: Marked) {
         let bit = bit(self.partition(worker));

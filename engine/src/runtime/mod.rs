@@ -12,6 +12,8 @@ mod cost_tests;
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
+mod end_tests;
+#[cfg(test)]
 mod failure_tests;
 mod growth;
 #[cfg(test)]

@@ -9,9 +9,11 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, bounded};
 
 use super::changelog::{Changelog, number_place};
+use super::commit;
 use super::growth::{self, Running};
 use super::identity::{Identified, KnownTopics, Swapped};
 use super::input::Input;
+use super::marks::Marked;
 use super::pen::Guarantee;
 use super::query_handle::{FailureCause, QueryFailure, QueryHandle};
 use super::refill;
@@ -227,6 +229,7 @@ impl Runtime {
         if self.is_abandoned.load(Ordering::Acquire) {
             return Err(StartError::Abandoned);
         }
+        self.declare_beginnings(&start, tasks.iter_mut().map(|(key, task)| (*key, task)))?;
         let topics = if ephemeral { KnownTopics::new() } else { self.remember(&query, identified)? };
         let is_new = tasks.iter().any(|(_, task)| task.dirty);
         let offsets = tasks.iter().filter(|_| is_new).flat_map(|(_, task)| task.positions()).collect();
@@ -470,6 +473,7 @@ impl Runtime {
             if start.guarantee == Guarantee::ExactlyOnce {
                 origins = origins.reads_only();
             }
+            origins.begin_again(number, included.iter());
             let anew = lanes.iter().enumerate().filter(|(_, (lane, _))| start.made_anew.contains(&*lane.topic));
             anew.for_each(|(lane, _)| origins.begin_anew(lane));
             if self.parts.log.gaps() > 0 {
@@ -478,7 +482,7 @@ impl Runtime {
         }
         if is_refilled {
             let lanes = lanes.iter().map(|(lane, _)| lane.clone()).zip(offsets.iter().copied());
-            let inputs: GroupOffsets = lanes.chain(origins.positions()).collect();
+            let inputs: GroupOffsets = lanes.chain(origins.positions()).chain(origins.beginnings(number)).collect();
             refill::refill(&*self.parts.log, &mut stores, &mut changelogs, restored.number, &inputs, self.parts.clock.now_ms())?;
             for changelog in changelogs.iter().flatten() {
                 batch.set_position(&state, &handle.id, &changelog.partition, changelog.position);
@@ -486,7 +490,7 @@ impl Runtime {
         }
         if has_changelogs {
             let lanes = lanes.iter().map(|(lane, _)| lane.clone()).zip(offsets.iter().copied());
-            for (input, next) in lanes.chain(origins.positions()) {
+            for (input, next) in lanes.chain(origins.positions()).chain(origins.beginnings(number)) {
                 batch.set_position(&state, &handle.id, &input, next);
             }
             batch.write()?;
@@ -541,6 +545,28 @@ impl Runtime {
             _lease: lease.clone(),
         };
         Ok((key, task))
+    }
+
+    /// Writes down where tasks without state begin in topics that were made anew, which those with state have written into it: to be
+    /// called before these topics are known. Who dies before the first commit would else read on in them from a place in the old ones.
+    pub(super) fn declare_beginnings<'t>(
+        &self,
+        start: &StartQuery,
+        tasks: impl Iterator<Item = (u64, &'t mut Task)>,
+    ) -> Result<(), StartError> {
+        for (key, task) in tasks {
+            let begins_anew = task.lanes.iter().any(|(lane, _)| start.made_anew.contains(&*lane.topic));
+            if begins_anew && commit::keeps_marks(task) {
+                let number = task.commit_number + 1;
+                let mut inputs = task.marked_positions();
+                inputs.extend(task.cx.origins.beginnings(number));
+                let worker = usize::try_from(key).unwrap_or(0) % self.workers.len();
+                let place = (&task.id.query, task.id.sub_topology, task.id.partition);
+                self.marks.declare(&*self.parts.log, worker, place, Marked { number, inputs }, self.parts.clock.now_ms())?;
+                task.commit_number = number;
+            }
+        }
+        Ok(())
     }
 
     /// Tells the life of a task from earlier ones.

@@ -166,6 +166,11 @@ impl Runtime {
     /// All partitions are whole: the query's tasks begin.
     fn finish_start(&self, starting: &Starting, mut tasks: Vec<((usize, PartitionId), u64, Task, Readers)>) {
         let handle = &starting.handle;
+        let declared = self.declare_beginnings(&starting.start, tasks.iter_mut().map(|(_, key, task, _)| (*key, task)));
+        if let Err(error) = declared {
+            self.fail_start(starting, error.into());
+            return;
+        }
         let topics = match starting.identified.lock().take().map(|identified| self.remember(&handle.id, identified)) {
             Some(Ok(topics)) => topics,
             None => KnownTopics::new(),

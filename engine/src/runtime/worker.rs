@@ -270,6 +270,7 @@ impl Worker {
                 self.is_ending = true;
                 self.commit_what_is_due(true, true);
                 self.settle_all();
+                self.note_rest();
                 points::reach(Point::CloseCommitted);
                 self.tasks.clear();
                 self.pens.each().into_iter().flat_map(Pen::take_all).for_each(|mut writer| writer.close());

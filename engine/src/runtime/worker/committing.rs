@@ -10,6 +10,7 @@ use super::super::task_runner::{Task, TaskError};
 use super::{PURGE_INTERVAL, TaskKey, Worker};
 use crate::log::LogError;
 use crate::points::{self, Point};
+use crate::state::StateBatch;
 
 impl Worker {
     /// Commits where the time has come, or all at once; whether there was anything.
@@ -106,6 +107,26 @@ impl Worker {
             self.last_purge = now;
             let dead: Vec<_> = self.tasks.values_mut().flat_map(Task::take_dead).collect();
             self.log.delete_before(self.tasks.values().flat_map(Task::done_with).chain(dead).collect());
+        }
+    }
+
+    /// Nothing is under way any more, and nothing will be: lets the state remember where the changelogs really end. What a commit
+    /// remembers lags by what ended the transaction before it, so the next start would read the last mark again.
+    pub(super) fn note_rest(&self) {
+        let mut batch = StateBatch::default();
+        let at_rest = |task: &&Task| task.guarantee == Guarantee::ExactlyOnce && !task.has_moved() && !task.must_commit;
+        for task in self.tasks.values().filter(at_rest) {
+            for changelog in task.changelogs.iter().flatten() {
+                if let Some(end) = changelog.at_rest() {
+                    batch.set_position(&self.state, &task.id.query, &changelog.partition, end);
+                }
+            }
+        }
+        // In its turn, behind the state of the last commits.
+        if !batch.is_empty()
+            && let Err(error) = self.state.write_later(batch)
+        {
+            tracing::debug!(%error, "the next start reads the last marks again");
         }
     }
 
