@@ -28,7 +28,7 @@ fn ends(test: &'static str, exactly_once: bool) {
     let Some(mut turn) = turn(test) else { return };
     let arena = Arena::new(test, &mut turn, exactly_once);
     let (mut random, seed) = seeded();
-    let planned = count(5, 200);
+    let planned = count(3, 200);
     let mut server = arena.start();
     arena.create_queries(&server);
     let load = arena.load();
@@ -60,13 +60,11 @@ fn ends(test: &'static str, exactly_once: bool) {
 }
 
 #[test]
-#[ignore = "runs with make chaos"]
 fn orderly_ends() {
     ends("orderly_ends", false);
 }
 
 #[test]
-#[ignore = "runs with make chaos"]
 fn orderly_ends_exactly_once() {
     ends("orderly_ends_exactly_once", true);
 }
