@@ -31,7 +31,9 @@ pub(super) struct Changelog {
     /// counted in `committed` yet; and how many of them are counted in `position`.
     markers: i64,
     counted: i64,
-    /// Keys that stand in the topic with values of commits that did not come to their end.
+    /// Before this no records are others' that have not been dealt with (see [`super::strangers`]).
+    checked: Offset,
+    /// Keys that stand in the topic with values of commits that did not come to their end, or of others.
     owed: Vec<Box<[u8]>>,
     /// What of it is needed, where it holds windows.
     head: Head,
@@ -42,7 +44,7 @@ pub(super) struct Changelog {
 impl Changelog {
     /// A changelog whose next record has the offset `end`, and whose keys `owed` are put into the store again.
     pub(super) fn new(partition: TopicPartition, handle: TopicHandle, end: Offset, owed: Vec<Box<[u8]>>, head: Head) -> Self {
-        Changelog { partition, handle, position: end, committed: end, markers: 0, counted: 0, owed, head, bound: i64::MIN }
+        Changelog { partition, handle, position: end, committed: end, markers: 0, counted: 0, checked: end, owed, head, bound: i64::MIN }
     }
 
     /// Sends a commit's changes.
@@ -105,6 +107,17 @@ impl Changelog {
         self.markers += i64::from(by_transaction) - std::mem::take(&mut self.counted);
         self.owed.clear();
         self.head.commit_succeeded(self.bound, self.committed);
+    }
+
+    /// From where to where it has to be looked for others' records, where it has moved since: the end is as it is counted.
+    pub(super) fn unchecked(&self) -> Option<(Offset, Offset)> {
+        (self.checked < self.committed).then_some((self.checked, self.committed))
+    }
+
+    /// It ends there, and is owed these keys.
+    pub(super) fn is_checked(&mut self, end: Offset, owed: impl IntoIterator<Item = Box<[u8]>>) {
+        (self.position, self.committed, self.checked) = (end, end, end);
+        self.owed.extend(owed);
     }
 
     /// Behind all that was committed, the ends of transactions too: none is under way, so these are there, or will be without

@@ -53,6 +53,9 @@ mod start;
 mod start_later;
 #[cfg(test)]
 mod start_later_tests;
+mod strangers;
+#[cfg(test)]
+mod strangers_tests;
 mod sync;
 mod task_runner;
 mod tenure;

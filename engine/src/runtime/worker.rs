@@ -104,6 +104,8 @@ pub(super) struct Worker {
     schedule: Schedule,
     pens: Pens,
     last_purge: Instant,
+    /// When the changelogs were last looked through for others' records.
+    last_look: Instant,
     /// The log's gaps that its tasks know of.
     gaps: u64,
     backoff: Duration,
@@ -128,6 +130,7 @@ impl Worker {
             schedule: Schedule::default(),
             pens,
             last_purge: now,
+            last_look: now,
             gaps: parts.log.gaps(),
             backoff: MIN_BACKOFF,
             rest_until: now,

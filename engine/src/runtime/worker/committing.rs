@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use super::super::commit::{self, Desk, Done, NotCommitted};
 use super::super::pen::Guarantee;
 use super::super::query_handle::{FailureCause, QueryFailure};
+use super::super::strangers;
 use super::super::task_runner::{Task, TaskError};
 use super::{PURGE_INTERVAL, TaskKey, Worker};
 use crate::log::LogError;
@@ -97,6 +98,7 @@ impl Worker {
                 for (key, reason) in refused {
                     self.fail(key, reason);
                 }
+                self.look_for_strangers();
             }
             Ok(Err(failed)) => self.did_not_commit(guarantee, failed),
             Err(panic) => self.panicked(guarantee, at_hand, &*panic),
@@ -107,6 +109,27 @@ impl Worker {
             self.last_purge = now;
             let dead: Vec<_> = self.tasks.values_mut().flat_map(Task::take_dead).collect();
             self.log.delete_before(self.tasks.values().flat_map(Task::done_with).chain(dead).collect());
+        }
+    }
+
+    /// Tasks have committed, and nothing is under way: looks now and then whether others have written to their changelogs.
+    fn look_for_strangers(&mut self) {
+        let now = self.clock.instant();
+        if now.saturating_duration_since(self.last_look) < strangers::INTERVAL {
+            return;
+        }
+        self.last_look = now;
+        let mut rests: Vec<(TaskKey, &mut Task)> =
+            self.tasks.iter_mut().filter(|(_, task)| !task.has_moved()).map(|(key, task)| (*key, task)).collect();
+        match strangers::look(&*self.log, &mut rests) {
+            Ok(failed) => {
+                let pen = self.pens.of(Guarantee::AtLeastOnce);
+                pen.dirty |= rests.iter().any(|(_, task)| task.dirty);
+                for (key, reason) in failed {
+                    self.fail(key, reason);
+                }
+            }
+            Err(error) => tracing::debug!(%error, "whether others write to changelogs is looked at later"),
         }
     }
 
