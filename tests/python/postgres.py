@@ -27,6 +27,45 @@ def fails(code, run, what):
     raise SystemExit(f"{what}: not refused")
 
 
+def copies_in(connection, cursor):
+    cursor.execute("CREATE STREAM copied (id INT KEY, word STRING, paid DECIMAL(5, 2)) WITH (kafka_topic='copied', partitions=2, value_format='JSON')")
+    with cursor.copy("COPY copied (id, word, paid) FROM STDIN") as copy:
+        for n in range(2000):
+            copy.write_row((n, None if n == 7 else f"w\t{n}", decimal.Decimal("1.25")))
+    check(cursor.rowcount, 2000, "rows that were copied")
+    row = cursor.execute("SELECT COUNT(*), COUNT(word), SUM(paid) FROM copied").fetchone()
+    check(row, (2000, 1999, decimal.Decimal("2500.00")), "they are there")
+    # Bytes as they come, whatever their bounds.
+    with cursor.copy("COPY copied (id, word) FROM STDIN WITH (FORMAT csv, HEADER)") as copy:
+        for part in ("id,wo", "rd\n3000,\"two\n", "lines\"", "\n3001,", "last"):
+            copy.write(part)
+    check(cursor.execute("SELECT word FROM copied WHERE id >= 3000 ORDER BY id").fetchall(), [("two\nlines",), ("last",)], "in parts")
+
+    def wrong():
+        with cursor.copy("COPY copied (id, word) FROM STDIN") as copy:
+            copy.write("4000\tx\nnone\ty\n4001\tz\n")
+
+    error = fails("22P02", wrong, "a wrong row")
+    check(error.diag.context, 'COPY copied, line 2, column id: "none"', "where it is")
+
+    class Gone(Exception):
+        pass
+
+    try:
+        with cursor.copy("COPY copied (id, word) FROM STDIN") as copy:
+            copy.write("5000\tx\n")
+            raise Gone
+    except Gone:
+        pass
+    fails("0A000", lambda: cursor.copy("COPY copied FROM STDIN (FORMAT BINARY)").__enter__(), "the binary format")
+    row = cursor.execute("SELECT COUNT(*) FROM copied WHERE id IN (4000, 4001)").fetchone()
+    check(row, (1,), "the row before a wrong one stays, and the connection goes on")
+    cursor.execute("PREPARE plus (int, text) AS SELECT $1 + 1, $2")
+    check(cursor.execute("EXECUTE plus(41, 'x')").fetchone(), (42, "x"), "EXECUTE")
+    cursor.execute("DEALLOCATE plus")
+    fails("26000", lambda: cursor.execute("EXECUTE plus(1, 'x')"), "no longer prepared")
+
+
 def of_psycopg(host, port):
     with psycopg.connect(host=host, port=port, user="any", dbname="tidemill", autocommit=True) as connection:
         cursor = connection.cursor()
@@ -71,6 +110,7 @@ def of_psycopg(host, port):
         cursor.execute("RESET statement_timeout")
         with cursor.copy("COPY (SELECT page, n FROM per_page WHERE page < 'c' ORDER BY page) TO STDOUT") as copy:
             check([bytes(line) for line in copy], [b"a\t2\n", b"b\t1\n"], "COPY")
+        copies_in(connection, cursor)
     # A cursor follows a push query.
     with psycopg.connect(host=host, port=port, user="any", dbname="tidemill") as connection:
         connection.execute("SET 'auto.offset.reset' = 'earliest'")

@@ -8,7 +8,8 @@ use super::insert::encode;
 use super::json_row::{meant, value_of};
 use super::{Engine, EngineError};
 use crate::analyze::InsertRow;
-use crate::catalog::Source;
+use crate::catalog::{Source, SourceKind};
+use crate::types::Value;
 
 /// Where rows go.
 pub struct Inserting {
@@ -56,7 +57,26 @@ impl Inserting {
         if let Some(column) = schema.key.iter().zip(&key).find_map(|(column, value)| value.is_null().then_some(column)) {
             return Err(EngineError::user(format!("Key field must be specified: {}", column.name)));
         }
-        let row = InsertRow { source: source.clone(), key, value, timestamp: None };
+        self.insert_row(key, value, None)
+    }
+
+    /// Where the rows go.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Writes one row by its values: of the key's columns, of those that stand in the record's value
+    /// ([`Source::record_schema`]), and ROWTIME where it is given. It is durable once this returns.
+    ///
+    /// # Errors
+    /// A table's row without a key, values that the format has no way to write, a log that is away.
+    pub fn insert_row(&self, key: Vec<Value>, value: Vec<Value>, timestamp: Option<i64>) -> Result<(), EngineError> {
+        let source = &self.source;
+        if source.kind == SourceKind::Table && key.iter().all(Value::is_null) {
+            let message = "The primary key of a table can not be null: its compacted topic cannot accept message without key.";
+            return Err(EngineError::user(format!("Failed to insert values into '{}'. {message}", source.name)));
+        }
+        let row = InsertRow { source: source.clone(), key, value, timestamp };
         let encoded = encode(&row, &*self.engine.registry)?;
         self.engine.inserts.write(&encoded, self.engine.clock.now_ms())?;
         Ok(())

@@ -38,7 +38,7 @@ fn kind_of(value: &Json) -> &'static str {
 }
 
 /// `None`: the value is of another kind than the type.
-fn converted(value: &Json, sql_type: &SqlType) -> Option<Value> {
+pub fn converted(value: &Json, sql_type: &SqlType) -> Option<Value> {
     Some(match (sql_type, value) {
         (_, Json::Null) => Value::Null,
         (SqlType::Boolean, Json::Bool(value)) => Value::Boolean(*value),

@@ -66,6 +66,7 @@ pub use error::{Blame, EngineError};
 pub use explain::Explained;
 pub use insert::{EncodedInsert, encode as encode_insert};
 pub use inserting::Inserting;
+pub use json_row::converted as json_value;
 pub use pull::PlannedLookUp;
 pub use pull_rows::{PullResult, PullRows};
 pub use push::PushQuery;

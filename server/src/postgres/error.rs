@@ -26,6 +26,10 @@ pub const DUPLICATE_STATEMENT: SqlState = "42P05";
 pub const NOT_SUPPORTED: SqlState = "0A000";
 pub const WRONG_VALUE: SqlState = "22023";
 pub const WRONG_TEXT: SqlState = "22P02";
+pub const WRONG_NUMBER: SqlState = "22003";
+pub const WRONG_BYTES: SqlState = "22021";
+pub const BAD_COPY: SqlState = "22P04";
+pub const DUPLICATE_COLUMN: SqlState = "42701";
 pub const PROTOCOL: SqlState = "08P01";
 pub const DENIED: SqlState = "42501";
 pub const WRONG_PASSWORD: SqlState = "28P01";
@@ -66,12 +70,14 @@ pub struct PgError {
     pub code: SqlState,
     pub message: String,
     pub hint: Option<String>,
+    /// What was being done.
+    pub context: Option<String>,
     pub at: Option<At>,
 }
 
 impl PgError {
     pub fn new(code: SqlState, message: impl Into<String>) -> Self {
-        PgError { severity: Severity::Error, code, message: message.into(), hint: None, at: None }
+        PgError { severity: Severity::Error, code, message: message.into(), hint: None, context: None, at: None }
     }
 
     pub fn fatal(code: SqlState, message: impl Into<String>) -> Self {
@@ -112,6 +118,9 @@ impl PgError {
         field(b'M', &self.message);
         if let Some(hint) = &self.hint {
             field(b'H', hint);
+        }
+        if let Some(context) = &self.context {
+            field(b'W', context);
         }
         if let Some(At::Char(at)) = self.at {
             field(b'P', &at.to_string());

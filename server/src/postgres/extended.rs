@@ -27,7 +27,7 @@ const MAX_PREPARED_BYTES: usize = 32 << 20;
 /// A statement that is known by a name.
 pub struct Prepared {
     /// `None`: it is empty.
-    what: Option<(Piece, Kind)>,
+    pub what: Option<(Piece, Kind)>,
     /// What the client says of its parameters; 0: nothing.
     declared: Vec<u32>,
     /// What was found out of it.
@@ -35,8 +35,8 @@ pub struct Prepared {
 }
 
 #[derive(Clone)]
-struct Described {
-    parameters: Vec<u32>,
+pub struct Described {
+    pub parameters: Vec<u32>,
     /// `None`: no rows.
     columns: Option<Vec<AnswerColumn>>,
 }
@@ -72,28 +72,29 @@ impl Prepared {
         }
     }
 
+    /// How many parameters it has.
+    pub fn count(&self) -> usize {
+        self.what.as_ref().map_or(0, |(piece, _)| parameters(piece)).max(self.declared.len())
+    }
+
     /// The type of a parameter, as far as it is known.
-    fn parameter(&self, index: usize) -> u32 {
-        let declared = self.declared.get(index).copied().filter(|oid| *oid != 0);
+    pub fn parameter(&self, index: usize) -> u32 {
         let described = || self.described.lock().as_ref().and_then(|described| described.parameters.get(index).copied());
-        declared.or_else(described).unwrap_or(0)
+        self.declared(index).or_else(described).unwrap_or(0)
+    }
+
+    /// The type of a parameter, where the client has said it.
+    pub fn declared(&self, index: usize) -> Option<u32> {
+        self.declared.get(index).copied().filter(|oid| *oid != 0)
     }
 }
 
 impl Session {
     pub fn parse(&mut self, name: String, text: &str, types: Vec<u32>) -> Result<(), Stop> {
-        if !name.is_empty() && self.prepared.contains_key(&name) {
-            return Err(PgError::new(DUPLICATE_STATEMENT, format!("prepared statement \"{name}\" already exists")).into());
-        }
-        self.room()?;
+        self.is_free(&name)?;
         let mut pieces = pieces(text)?;
         if pieces.len() > 1 {
             return Err(PgError::new(SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement").into());
-        }
-        let held: usize = self.prepared.values().map(|prepared| prepared.bytes()).sum();
-        if held + text.len() > MAX_PREPARED_BYTES {
-            let message = format!("the prepared statements of a connection take up to {MAX_PREPARED_BYTES} bytes; close some");
-            return Err(PgError::new(TOO_MANY, message).into());
         }
         let what = match pieces.pop() {
             Some(piece) => {
@@ -102,12 +103,46 @@ impl Session {
             }
             None => None,
         };
-        self.prepared.insert(name, Arc::new(Prepared { what, declared: types, described: Mutex::new(None) }));
+        self.hold(name, what, types)?;
         self.wire.out.parse_complete();
         Ok(())
     }
 
-    fn prepared(&self, name: &str) -> Result<Arc<Prepared>, PgError> {
+    /// # Errors
+    /// There is such a statement.
+    fn is_free(&self, name: &str) -> Result<(), PgError> {
+        if !name.is_empty() && self.prepared.contains_key(name) {
+            return Err(PgError::new(DUPLICATE_STATEMENT, format!("prepared statement \"{name}\" already exists")));
+        }
+        Ok(())
+    }
+
+    /// Keeps a statement by its name, with the types of its parameters where they are said.
+    ///
+    /// # Errors
+    /// There is one of that name, or the connection holds too much already.
+    pub fn hold(&mut self, name: String, what: Option<(Piece, Kind)>, declared: Vec<u32>) -> Result<(), PgError> {
+        self.is_free(&name)?;
+        self.room()?;
+        let prepared = Prepared { what, declared, described: Mutex::new(None) };
+        let held: usize = self.prepared.values().map(|prepared| prepared.bytes()).sum();
+        if held + prepared.bytes() > MAX_PREPARED_BYTES {
+            let message = format!("the prepared statements of a connection take up to {MAX_PREPARED_BYTES} bytes; close some");
+            return Err(PgError::new(TOO_MANY, message));
+        }
+        self.prepared.insert(name, Arc::new(prepared));
+        Ok(())
+    }
+
+    /// Whether rows come of a statement.
+    fn gives_rows(&self, prepared: &Prepared) -> bool {
+        match &prepared.what {
+            Some((_, Kind::Execute(executing))) => self.prepared(&executing.name).is_ok_and(|executed| executed.gives_rows()),
+            _ => prepared.gives_rows(),
+        }
+    }
+
+    pub fn prepared(&self, name: &str) -> Result<Arc<Prepared>, PgError> {
         let found = self.prepared.get(name).cloned();
         found.ok_or_else(|| PgError::new(UNKNOWN_STATEMENT, format!("prepared statement \"{name}\" does not exist")))
     }
@@ -115,7 +150,7 @@ impl Session {
     pub fn bind(&mut self, bind: Bind) -> Result<(), Stop> {
         let prepared = self.prepared(&bind.statement)?;
         self.room()?;
-        let wanted = prepared.what.as_ref().map_or(0, |(piece, _)| parameters(piece)).max(prepared.declared.len());
+        let wanted = prepared.count();
         if bind.values.len() != wanted {
             let message = format!("bind message supplies {} parameters, but the prepared statement requires {wanted}", bind.values.len());
             return Err(PgError::new(PROTOCOL, message).into());
@@ -166,7 +201,7 @@ impl Session {
 
     /// What only gives rows is begun, so that it is known which.
     async fn describe_portal(&mut self, portal: &mut Portal) -> Result<(), Stop> {
-        if !portal.prepared.gives_rows() {
+        if !self.gives_rows(&portal.prepared) {
             self.wire.out.no_data();
             return Ok(());
         }
@@ -206,7 +241,7 @@ impl Session {
         self.begin_portal(portal).await?;
         match std::mem::replace(&mut portal.state, State::Over) {
             State::Begun(Outcome::Rows(mut rows)) => {
-                if !portal.prepared.gives_rows() {
+                if !self.gives_rows(&portal.prepared) {
                     // The client was told that none come.
                     self.wire.out.complete(rows.tag);
                     return Ok(());
@@ -223,6 +258,10 @@ impl Session {
             }
             State::Begun(Outcome::Copy(rows, format)) => {
                 let tag = self.send_copy(rows, &format).await?;
+                self.wire.out.complete(&tag);
+            }
+            State::Begun(Outcome::CopyIn(incoming)) => {
+                let tag = self.receive_copy(*incoming).await?;
                 self.wire.out.complete(&tag);
             }
             State::Begun(Outcome::Fetch(name, count)) => {
@@ -248,13 +287,19 @@ impl Session {
     }
 
     /// Finds out what a statement takes and gives, without its parameters' values.
-    async fn described(&mut self, prepared: &Arc<Prepared>) -> Result<Described, Stop> {
+    pub async fn described(&mut self, prepared: &Arc<Prepared>) -> Result<Described, Stop> {
         let known = prepared.described.lock().clone();
         if let Some(known) = known {
             return Ok(known);
         }
         let Some((piece, kind)) = &prepared.what else { return Ok(Described { parameters: Vec::new(), columns: None }) };
-        let count = parameters(piece).max(prepared.declared.len());
+        if let Kind::Execute(executing) = kind {
+            // What it gives is what the other one does; that may be another one the next time.
+            let executed = self.prepared(&executing.name)?;
+            let columns = Box::pin(self.described(&executed)).await?.columns;
+            return Ok(Described { parameters: vec![TEXT; parameters(piece)], columns });
+        }
+        let count = prepared.count();
         let catalog = self.app.engine.catalog();
         let mut found: Vec<Option<u32>> = vec![None; count];
         let columns = match kind {

@@ -1,14 +1,14 @@
 //! What a statement is, by its first words: PostgreSQL's own (transactions, settings, cursors, COPY), a query, or a statement of
 //! the dialect.
 
-use std::collections::BTreeMap;
-
 use sqlparser::tokenizer::Token;
 use tidemill_engine::catalog::Catalog;
 
 use super::copy::CopyFormat;
+use super::copy_kind::{CopyInto, CopyOf, copy};
 use super::error::{NOT_SUPPORTED, PgError, SYNTAX_ERROR};
 use super::names::Piece;
+use super::prepare::{Executing, Preparing};
 
 /// See the module.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,11 +40,13 @@ pub enum Kind {
     CloseCursor(Option<String>),
     /// As of [`Kind::CloseCursor`].
     Deallocate(Option<String>),
-    /// A query within parentheses, from this token to that one; or all of a stream or table.
     Copy {
         query: CopyOf,
         format: CopyFormat,
     },
+    CopyIn(CopyInto),
+    Prepare(Preparing),
+    Execute(Executing),
     /// Of the system's catalog.
     Catalog,
     /// A query, once or for ever.
@@ -57,12 +59,6 @@ pub enum Kind {
 pub enum Count {
     Rows(u64),
     All,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub enum CopyOf {
-    Query { first: usize, last: usize },
-    Source { first: usize, last: usize },
 }
 
 /// What follows SHOW in the dialect.
@@ -152,11 +148,13 @@ pub fn kind(piece: &Piece, catalog: &Catalog) -> Result<Kind, PgError> {
             }
         }
         "COPY" => copy(piece)?,
-        "PREPARE" | "EXECUTE" | "LISTEN" | "NOTIFY" | "LOCK" | "VACUUM" | "GRANT" | "REVOKE" | "CALL" | "DO" => {
-            let message = format!("{first} is not built");
-            let hint = "Prepared statements are there in the protocol, where drivers make them.";
-            let error = PgError::new(NOT_SUPPORTED, message);
-            return Err(if matches!(first.as_str(), "PREPARE" | "EXECUTE") { error.hint(hint) } else { error });
+        "PREPARE" if piece.is(1, "TRANSACTION") => {
+            return Err(PgError::new(NOT_SUPPORTED, "PREPARE TRANSACTION is not built: there are no transactions here"));
+        }
+        "PREPARE" => Kind::Prepare(Preparing::of(piece)?),
+        "EXECUTE" => Kind::Execute(Executing::of(piece)?),
+        "LISTEN" | "NOTIFY" | "LOCK" | "VACUUM" | "GRANT" | "REVOKE" | "CALL" | "DO" => {
+            return Err(PgError::new(NOT_SUPPORTED, format!("{first} is not built")));
         }
         "UPDATE" | "DELETE" | "TRUNCATE" | "MERGE" => {
             let message = format!("{first} is not built: a stream's rows stay, a table's follow from its topic or its query");
@@ -180,13 +178,13 @@ pub fn kind(piece: &Piece, catalog: &Catalog) -> Result<Kind, PgError> {
     Ok(kind)
 }
 
-fn expected(piece: &Piece, index: usize, what: &str) -> PgError {
+pub fn expected(piece: &Piece, index: usize, what: &str) -> PgError {
     let before = piece.before + piece.characters_before(index);
     PgError::new(SYNTAX_ERROR, format!("{what} is expected here")).at_char(before + 1)
 }
 
 /// A name at a place, in small letters unless it is quoted.
-fn name(piece: &Piece, index: usize) -> Option<String> {
+pub fn name(piece: &Piece, index: usize) -> Option<String> {
     match piece.tokens.get(index).map(|token| &token.token) {
         Some(Token::Word(word)) if word.quote_style.is_none() => Some(word.value.to_lowercase()),
         Some(Token::Word(word)) => Some(word.value.clone()),
@@ -304,60 +302,6 @@ fn fetch(piece: &Piece) -> Result<Kind, PgError> {
     }
 }
 
-/// `COPY { source | (query) } TO STDOUT [WITH] (options)`.
-fn copy(piece: &Piece) -> Result<Kind, PgError> {
-    let token = |index: usize| piece.tokens.get(index).map(|token| &token.token);
-    let (query, mut at) = if token(1) == Some(&Token::LParen) {
-        let last = piece.closing(1).unwrap_or(piece.tokens.len().saturating_sub(1));
-        (CopyOf::Query { first: 2, last }, last + 1)
-    } else {
-        let mut end = 1;
-        while piece.tokens.len() > end && !piece.is(end, "TO") && !piece.is(end, "FROM") {
-            end += 1;
-        }
-        (CopyOf::Source { first: 1, last: end }, end)
-    };
-    if piece.is(at, "FROM") {
-        return Err(
-            PgError::new(NOT_SUPPORTED, "COPY … FROM is not built").hint("INSERT INTO takes rows, several at a time: VALUES (…), (…)")
-        );
-    }
-    if !piece.is(at, "TO") || !piece.is(at + 1, "STDOUT") {
-        return Err(expected(piece, at, "TO STDOUT"));
-    }
-    at += 2;
-    let mut options = BTreeMap::new();
-    let mut option: Option<String> = None;
-    while let Some(next) = token(at) {
-        match next {
-            Token::Word(word) if word.quote_style.is_none() && option.as_deref() == Some("FORMAT") => {
-                options.insert("FORMAT".to_owned(), word.value.to_ascii_uppercase());
-                option = None;
-            }
-            Token::Word(word) => match word.value.to_ascii_uppercase().as_str() {
-                "WITH" | "AS" => {}
-                value @ ("TRUE" | "FALSE" | "ON" | "OFF") if option.is_some() => {
-                    options.insert(option.take().unwrap_or_default(), value.to_owned());
-                }
-                // The way of old: WITH CSV HEADER.
-                format @ ("CSV" | "TEXT" | "BINARY") if option.is_none() => drop(options.insert("FORMAT".to_owned(), format.to_owned())),
-                name => {
-                    options.insert(name.to_owned(), "TRUE".to_owned());
-                    option = Some(name.to_owned());
-                }
-            },
-            Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => match option.take() {
-                Some(name) => drop(options.insert(name, text.clone())),
-                None => return Err(expected(piece, at, "the name of an option")),
-            },
-            Token::Comma | Token::LParen | Token::RParen => option = None,
-            _ => return Err(expected(piece, at, "an option")),
-        }
-        at += 1;
-    }
-    Ok(Kind::Copy { query, format: CopyFormat::of(&options)? })
-}
-
 /// Whether a statement asks for what only the system's catalog has.
 pub fn is_catalog(piece: &Piece, catalog: &Catalog) -> bool {
     let is_own = |word: &str| {
@@ -422,29 +366,17 @@ mod tests {
         ] {
             assert_eq!(of(sql).unwrap_or_else(|error| panic!("{sql}: {}", error.message)), expected, "{sql}");
         }
-        let copied = |sql| match of(sql).expect("a copy") {
-            Kind::Copy { query, format } => (query, format),
-            other => panic!("{sql}: {other:?}"),
-        };
-        let (query, format) = copied("COPY (SELECT (1)) TO STDOUT (FORMAT csv, HEADER, DELIMITER ';')");
-        assert_eq!(query, CopyOf::Query { first: 2, last: 6 });
-        assert!(format.is_csv && format.header && format.delimiter == b';');
-        assert_eq!(copied("COPY t (a, b) TO STDOUT").0, CopyOf::Source { first: 1, last: 7 });
-        assert!(copied("copy t to stdout with csv header").1.header);
     }
 
     #[test]
     fn what_is_not_built_says_so() {
         for (sql, code) in [
-            ("COPY t FROM STDIN", NOT_SUPPORTED),
             ("UPDATE t SET a = 1", NOT_SUPPORTED),
             ("FETCH PRIOR FROM c", NOT_SUPPORTED),
             ("FETCH -1 FROM c", NOT_SUPPORTED),
             ("DECLARE c SCROLL CURSOR FOR SELECT 1", NOT_SUPPORTED),
             ("DECLARE c CURSOR", SYNTAX_ERROR),
-            ("COPY t TO '/etc/passwd'", SYNTAX_ERROR),
-            ("COPY (SELECT 1 TO STDOUT", SYNTAX_ERROR),
-            ("COPY t TO STDOUT (FORMAT binary)", NOT_SUPPORTED),
+            ("PREPARE TRANSACTION 'x'", NOT_SUPPORTED),
             ("SET", SYNTAX_ERROR),
             ("CLOSE", SYNTAX_ERROR),
         ] {

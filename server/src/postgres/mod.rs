@@ -10,6 +10,10 @@
 
 mod catalog;
 mod copy;
+mod copy_in;
+mod copy_kind;
+mod copy_lines;
+mod copy_values;
 mod cursor;
 mod error;
 mod extended;
@@ -20,6 +24,7 @@ mod names;
 mod numeric;
 mod output;
 mod params;
+mod prepare;
 mod rows;
 mod sending;
 mod session;

@@ -389,6 +389,37 @@ impl<'a> Known<'a> {
     }
 }
 
+/// A name as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    pub word: String,
+    pub is_quoted: bool,
+    /// The character of the text where it stands, from 1.
+    pub at: usize,
+}
+
+impl Named {
+    /// The name that is the token at a place.
+    pub fn of(piece: &Piece, index: usize) -> Option<Named> {
+        match piece.tokens.get(index).map(|token| &token.token) {
+            Some(Token::Word(word)) if word.quote_style.is_some() || !is_reserved(&word.value) => Some(Named {
+                word: word.value.clone(),
+                is_quoted: word.quote_style.is_some(),
+                at: piece.before + piece.characters_before(index) + 1,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Which of some names is meant.
+    pub fn among<'a>(&self, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+        let known = Known { sources: Vec::new(), names: names.collect() };
+        let read = if self.is_quoted { self.word.clone() } else { self.word.to_ascii_uppercase() };
+        let exact = known.names.get(read.as_str()).copied();
+        exact.or_else(|| known.meant(&self.word, self.is_quoted))
+    }
+}
+
 /// Columns that every row has.
 const PSEUDO: [&str; 5] = ["ROWTIME", "ROWPARTITION", "ROWOFFSET", "WINDOWSTART", "WINDOWEND"];
 

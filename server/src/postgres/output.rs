@@ -168,7 +168,16 @@ impl Output {
     }
 
     pub fn copy_out(&mut self, columns: usize) {
-        self.message(b'H', |out| {
+        self.copies(b'H', columns);
+    }
+
+    pub fn copy_in(&mut self, columns: usize) {
+        self.copies(b'G', columns);
+    }
+
+    /// That data of so many columns goes this way or that, as texts.
+    fn copies(&mut self, tag: u8, columns: usize) {
+        self.message(tag, |out| {
             out.put_u8(0);
             let columns = u16::try_from(columns).unwrap_or(u16::MAX);
             out.put_u16(columns);

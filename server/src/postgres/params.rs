@@ -200,42 +200,42 @@ fn array(mut bytes: Bytes, item: u32) -> Result<String, PgError> {
     Ok(items(literals, item))
 }
 
-/// `{a,"b c",NULL}`.
 fn text_array(text: &str, item: u32) -> Result<String, PgError> {
-    let wrong = || no_value(text, "array");
-    let inner = text.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or_else(wrong)?;
-    let mut literals = Vec::new();
+    let given = array_items(text).ok_or_else(|| no_value(text, "array"))?;
+    let literals = given.iter().map(|one| one.as_deref().map_or_else(|| Ok("NULL".to_owned()), |text| of_text(text, item)));
+    Ok(items(literals.collect::<Result<_, _>>()?, item))
+}
+
+/// The items of `{a,"b c",NULL}`, an array of one dimension; `None`: it is none, or has too many.
+pub fn array_items(text: &str) -> Option<Vec<Option<String>>> {
+    let inner = text.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'))?;
+    let mut found = Vec::new();
     let mut chars = inner.chars().peekable();
     while chars.peek().is_some() {
-        if literals.len() >= MAX_ITEMS {
-            return Err(wrong());
+        if found.len() >= MAX_ITEMS {
+            return None;
         }
         let mut one = String::new();
         let is_quoted = chars.next_if_eq(&'"').is_some();
         loop {
             match chars.next() {
                 Some('"') if is_quoted => break,
-                Some('\\') => one.push(chars.next().ok_or_else(wrong)?),
-                Some('{' | '}') if !is_quoted => return Err(wrong()),
-                Some(',') if !is_quoted => {
-                    // So that the comma is seen below.
-                    break;
-                }
+                Some('\\') => one.push(chars.next()?),
+                Some('{' | '}') if !is_quoted => return None,
+                // So that the comma is seen below.
+                Some(',') if !is_quoted => break,
                 Some(other) => one.push(other),
-                None if is_quoted => return Err(wrong()),
+                None if is_quoted => return None,
                 None => break,
             }
         }
-        if is_quoted {
-            match chars.next() {
-                Some(',') | None => {}
-                Some(_) => return Err(wrong()),
-            }
+        if is_quoted && !matches!(chars.next(), Some(',') | None) {
+            return None;
         }
         let is_null = !is_quoted && one.eq_ignore_ascii_case("null");
-        literals.push(if is_null { "NULL".to_owned() } else { of_text(&one, item)? });
+        found.push((!is_null).then_some(one));
     }
-    Ok(items(literals, item))
+    Some(found)
 }
 
 fn items(literals: Vec<String>, item: u32) -> String {

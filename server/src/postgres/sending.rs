@@ -46,7 +46,7 @@ pub async fn attended<T>(
 }
 
 /// Waits for what ends a statement from outside.
-async fn stopped(place: &mut Place, cancelled: &Notify, until: Instant) -> Stop {
+pub async fn stopped(place: &mut Place, cancelled: &Notify, until: Instant) -> Stop {
     loop {
         tokio::select! {
             biased;

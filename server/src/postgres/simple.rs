@@ -32,6 +32,10 @@ impl Session {
                     let tag = self.send_copy(rows, &format).await?;
                     self.wire.out.complete(&tag);
                 }
+                Outcome::CopyIn(incoming) => {
+                    let tag = self.receive_copy(*incoming).await?;
+                    self.wire.out.complete(&tag);
+                }
                 Outcome::Fetch(name, count) => {
                     let columns = self.cursor_columns(&name)?;
                     self.wire.out.columns(&columns, &[]);
@@ -46,7 +50,7 @@ impl Session {
     /// Sends rows as lines. The words that complete that.
     pub async fn send_copy(&mut self, mut rows: super::rows::Rows, format: &super::copy::CopyFormat) -> Result<String, Stop> {
         self.wire.out.copy_out(rows.columns.len());
-        if format.header {
+        if format.header != super::copy::Header::None {
             let line = format.header_line(&rows.columns);
             self.wire.out.copy_data(&line);
         }

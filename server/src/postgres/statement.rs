@@ -5,9 +5,11 @@ use tidemill_parser::split_script;
 use tidemill_query::Question;
 
 use super::copy::CopyFormat;
+use super::copy_in::Incoming;
+use super::copy_kind::CopyOf;
 use super::error::{INTERNAL, PgError, TOO_MANY};
 use super::insert;
-use super::kind::{CopyOf, Count, Kind};
+use super::kind::{Count, Kind};
 use super::message::Format;
 use super::names::{Piece, Translated, pieces, translate};
 use super::output::Transaction;
@@ -28,6 +30,8 @@ pub const MAX_HELD: usize = 2_000;
 pub enum Outcome {
     Rows(Rows),
     Copy(Rows, CopyFormat),
+    /// Rows that the client is to send.
+    CopyIn(Box<Incoming>),
     /// Rows of a cursor.
     Fetch(String, Count),
     /// The words that complete it.
@@ -122,7 +126,7 @@ impl Session {
             }
             Kind::Deallocate(name) => {
                 self.deallocate(name.as_deref())?;
-                done("DEALLOCATE")
+                done(if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" })
             }
             Kind::Copy { query, format } => {
                 let piece = copied(piece, query)?;
@@ -133,6 +137,12 @@ impl Session {
                 };
                 Ok(Outcome::Copy(rows, format.clone()))
             }
+            Kind::CopyIn(into) => Ok(Outcome::CopyIn(Box::new(self.incoming(into).await?))),
+            Kind::Prepare(preparing) => {
+                self.prepare(piece, preparing)?;
+                done("PREPARE")
+            }
+            Kind::Execute(executing) => self.execute_prepared(piece, executing, params, formats).await,
             Kind::Catalog => Ok(Outcome::Rows(self.ask_catalog(piece, params, formats).await?)),
             Kind::Query => Ok(Outcome::Rows(self.query(piece, params).await?)),
             Kind::Statement => self.statement(piece, params).await,

@@ -139,6 +139,64 @@ fn psql_asks_and_changes() {
 }
 
 #[test]
+fn psql_copies_rows_in() {
+    let world = world();
+    let own = "rows (word STRING, n DOUBLE, id INT KEY, seen TIMESTAMP, tags ARRAY<STRING>, info STRUCT<city STRING>, photo BYTES)";
+    for target in ["kept", "again"] {
+        let own = own.replace("rows", target);
+        world.server.ksql(&format!("CREATE STREAM {own} WITH (kafka_topic='{target}', partitions=1, value_format='JSON');"));
+    }
+    world.check(
+        "COPY kept (id, word, n, seen, tags, info, photo) FROM STDIN;\n\
+         1\tone\\ttwo\t1.5\t2020-01-01 00:00:00\t{a,\"b c\",NULL}\t{\"city\":\"Ulm\"}\t\\\\x0102\n\
+         2\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\n\
+         \\.\nSELECT 'behind';",
+        "COPY 2\nbehind\n",
+    );
+    let all = "id, word, n, seen, tags, photo";
+    let expected = "1|one\ttwo|1.5|2020-01-01 00:00:00|{a,\"b c\",NULL}|\\x0102\n2|||||\n";
+    world.check(&format!("SELECT {all} FROM kept ORDER BY id;"), expected);
+    // What is written to a file can be read from it, in either format, all columns as they stand.
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("rows").display().to_string();
+    for options in ["", "WITH (FORMAT csv, HEADER match)", "WITH CSV HEADER QUOTE '~' NULL '-' DELIMITER ';'"] {
+        world.has(&format!("\\copy kept TO '{file}' {}", options.replace("match", "true")), &["COPY 2\n"]);
+        world.check(&format!("\\copy again FROM '{file}' {options}"), "COPY 2\n");
+    }
+    let thrice: String = expected.split_inclusive('\n').map(|row| row.repeat(3)).collect();
+    world.check(&format!("SELECT {all} FROM again ORDER BY id;"), &thrice);
+    // Rows before a wrong one stay, and that is said.
+    world.check(
+        "COPY public.kept (id, rowtime) FROM STDIN CSV;\n3,1000\n4,\nx,5\n5,6\n\\.\n",
+        "ERROR:  invalid input syntax for type integer: \"x\"\nHINT:  Rows that are written and stay: the first 2.\n\
+         CONTEXT:  COPY kept, line 3, column id: \"x\"\n",
+    );
+    world.check("SELECT id, CASE WHEN rowtime = 1000 THEN 'said' ELSE 'now' END FROM kept WHERE id > 2 ORDER BY 1;", "3|said\n4|now\n");
+    world.has("COPY kept (id, word) FROM STDIN;\n6\n\\.\n", &["missing data for column \"word\"", "CONTEXT:  COPY kept, line 1: \"6\""]);
+    world.has("COPY kept (id) FROM STDIN;\n6\t7\n\\.\n", &["extra data after last expected column"]);
+    world.has("COPY kept (id) FROM STDIN CSV HEADER MATCH;\nidd\n6\n\\.\n", &["the first line does not name the columns, which are id"]);
+    world.has("COPY people_in (info) FROM STDIN;\n{\"city\":\"Ulm\"}\n\\.\n", &["primary key", "COPY people_in, line 1"]);
+    world.check("SELECT COUNT(*) FROM kept;", "4\n");
+}
+
+#[test]
+fn psql_prepares_by_statements() {
+    let world = world();
+    world.check(
+        "PREPARE many (bigint) AS SELECT page FROM per_page WHERE n >= $1 ORDER BY page; EXECUTE many(2); EXECUTE many('1'); DEALLOCATE many;",
+        "PREPARE\na\na\nb\nc\nDEALLOCATE\n",
+    );
+    // Types that are not said are found.
+    world.check("PREPARE p AS SELECT n FROM per_page WHERE page = $1 AND n < $2; EXECUTE p('a', '5');", "PREPARE\n2\n");
+    world.check(
+        "PREPARE put AS INSERT INTO mixed (\"Id\", \"lower\") VALUES ($1, $2); EXECUTE put(-7, 'it''s'); DEALLOCATE ALL;
+         SELECT \"lower\" FROM mixed WHERE \"Id\" = -7;",
+        "PREPARE\nINSERT 0 1\nDEALLOCATE ALL\nit's\n",
+    );
+    world.check("PREPARE d (date, text) AS SELECT $1, $2; EXECUTE d(DATE '2020-02-03', NULL);", "PREPARE\n2020-02-03|\n");
+}
+
+#[test]
 fn psql_lists_and_describes() {
     let world = world();
     world.has("\\d", &["public|per_page|table", "public|views|view"]);
@@ -173,7 +231,17 @@ fn psql_is_told_what_is_wrong_and_where() {
     told("SELECT (1;", &["42601"]);
     told("SHOW time_zone;", &["42704", "TimeZone"]);
     told("UPDATE per_page SET n = 1;", &["0A000"]);
-    told("COPY per_page FROM STDIN;", &["0A000"]);
+    told("COPY per_page FROM STDIN WITH (FORMAT binary);", &["0A000", "text and csv"]);
+    told("COPY per_pag FROM STDIN;", &["42P01", "PER_PAGE", "LINE 1: COPY per_pag FROM STDIN;"]);
+    told("COPY views (page, membr) FROM STDIN;", &["42703", "membr", "member"]);
+    told("COPY views (page, page) FROM STDIN;", &["42701"]);
+    told("EXECUTE nothing;", &["26000", "prepared statement \"nothing\" does not exist"]);
+    told("PREPARE p (int) AS SELECT $1 + 1; EXECUTE p(1, 2);", &["42601", "wrong number of parameters"]);
+    told("PREPARE p (int) AS SELECT $1 + 1; EXECUTE p('x');", &["22P02"]);
+    told("PREPARE p (int) AS SELECT $1 + 1; EXECUTE p(now());", &["0A000"]);
+    told("PREPARE p AS SELECT 1; PREPARE p AS SELECT 2;", &["42P05"]);
+    told("PREPARE p AS BEGIN;", &["42601"]);
+    told("PREPARE p AS SELECT $1 + nope FROM per_page; EXECUTE p(1);", &["42703", "NOPE"]);
     told("FETCH c;", &["34000"]);
     told("SELECT page FROM per_page EMIT CHNAGES;", &["42601"]);
     // What was said before an error is there, and what comes behind it goes on.
@@ -266,6 +334,8 @@ fn who_asks_says_who_it_is_and_may_do_what_its_role_says() {
     has(ask("walt", "walt's", "require", create), "CREATE STREAM");
     has(ask("rita", "rita's", "require", "INSERT INTO s (a) VALUES (1)"), "needs the role write");
     has(ask("walt", "walt's", "require", "INSERT INTO s (a) VALUES (1)"), "INSERT 0 1");
+    has(ask("rita", "rita's", "require", "COPY s FROM STDIN"), "needs the role write");
+    has(ask("walt", "walt's", "require", "COPY s FROM STDIN"), "COPY 0");
     let log = server.log();
     assert!(!log.contains("rita's") && !log.contains("wrong") && log.contains("walt at"), "{log}");
 }

@@ -1,0 +1,325 @@
+//! COPY … FROM STDIN: rows that a client sends are written as those of an INSERT are, one after the other. Of what comes no more is
+//! at hand than a message and a record that is not whole; the next is read when the rows before it are written.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use hyper::Method;
+use tidemill_engine::engine::Inserting;
+use tidemill_engine::types::{SqlType, Value};
+use tidemill_parser::did_you_mean;
+
+use super::copy::{CopyFormat, Header};
+use super::copy_kind::CopyInto;
+use super::copy_lines::{Lines, fields};
+use super::copy_values::{shown as beginning, value_of};
+use super::error::{
+    BAD_COPY, CANCELLED, DENIED, DUPLICATE_COLUMN, INTERNAL, NOT_SUPPORTED, PROTOCOL, PgError, UNKNOWN_COLUMN, UNKNOWN_TABLE,
+};
+use super::message::{Frame, MAX_MESSAGE_BYTES};
+use super::names::{Named, shown};
+use super::sending::{deadline, stopped};
+use super::session::{Session, Stop};
+use crate::access::of_path;
+use crate::blocking::Kind;
+use crate::statements::guard;
+
+/// Bytes that are gathered, while more are there at once, before their rows are written.
+const WRITE_BYTES: usize = 64 << 10;
+/// Rows that are written before it is looked whether the client cancels.
+const MAX_ROWS_AT_A_TIME: usize = 500;
+
+/// Rows on their way in.
+pub struct Incoming {
+    inserting: Arc<Inserting>,
+    /// What each field is for.
+    columns: Vec<Target>,
+    format: CopyFormat,
+    lines: Lines,
+    /// Whether the line of names has come, where there is one.
+    is_begun: bool,
+    count: u64,
+    /// As the client named it.
+    name: String,
+}
+
+/// A column, and where its value stands in the row.
+struct Target {
+    name: String,
+    sql_type: SqlType,
+    place: Place,
+}
+
+#[derive(Clone, Copy)]
+enum Place {
+    Key(usize),
+    Value(usize),
+    Rowtime,
+}
+
+impl Session {
+    /// Prepares to take rows.
+    ///
+    /// # Errors
+    /// They may not, or can't, be written there.
+    pub async fn incoming(&mut self, into: &CopyInto) -> Result<Incoming, Stop> {
+        let app = self.app.clone();
+        let needed = of_path(&Method::POST, &["inserts-stream"]);
+        self.principal.check(needed, "inserting rows").map_err(|message| PgError::new(DENIED, message))?;
+        if app.reads_only() {
+            return Err(PgError::from(&guard::reads_only(&app, "")).into());
+        }
+        if !app.config.flag("ksql.insert.into.values.enabled") {
+            let message = "Inserting rows is switched off by ksql.insert.into.values.enabled=false";
+            return Err(PgError::new(NOT_SUPPORTED, message).into());
+        }
+        let catalog = app.engine.catalog();
+        let meant = into.target.among(catalog.sources().map(|source| source.name.as_str()));
+        let target = meant.map_or_else(|| into.target.word.clone(), |name| format!("`{name}`"));
+        let is_known = meant.is_some();
+        let engine = app.engine.clone();
+        let prepared = app.blocking.run(Kind::Statement, move || engine.inserting(&target)).await;
+        let inserting = prepared.map_err(|error| PgError::new(INTERNAL, format!("the statement broke off: {error}")))?;
+        let inserting = inserting.map_err(|error| {
+            let error = PgError::from(error);
+            if is_known { error } else { PgError { code: UNKNOWN_TABLE, ..error }.at_char(into.target.at) }
+        })?;
+        Ok(Incoming::new(Arc::new(inserting), into)?)
+    }
+
+    /// Takes rows until the client has no more. The words that complete that.
+    ///
+    /// # Errors
+    /// A row is wrong, or the client breaks off: the rows before are written.
+    pub async fn receive_copy(&mut self, mut incoming: Incoming) -> Result<String, Stop> {
+        self.wire.out.copy_in(incoming.columns.len());
+        let until = deadline(self.settings.statement_timeout);
+        loop {
+            let frame = match Frame::take(&mut self.wire.input, MAX_MESSAGE_BYTES) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => {
+                    // What has come is written before more is waited for.
+                    incoming = self.write_copied(incoming, until).await?;
+                    let Session { wire, place, cancelled, .. } = self;
+                    tokio::select! {
+                        biased;
+                        stop = stopped(place, cancelled, until) => return Err(incoming.broken_off(stop)),
+                        frame = async {
+                            wire.flush().await?;
+                            wire.frame(MAX_MESSAGE_BYTES).await
+                        } => frame?,
+                    }
+                }
+                Err(malformed) => return Err(super::wire::Gone::from(malformed).into()),
+            };
+            match frame.tag {
+                b'd' => incoming.lines.push(&frame.body),
+                b'c' => {
+                    incoming.lines.finish();
+                    let incoming = self.write_copied(incoming, until).await?;
+                    return Ok(format!("COPY {}", incoming.count));
+                }
+                b'f' => {
+                    let end = frame.body.iter().position(|byte| *byte == 0).unwrap_or(frame.body.len());
+                    let said = String::from_utf8_lossy(frame.body.get(..end).unwrap_or_default()).into_owned();
+                    return Err(incoming.at_line(PgError::new(CANCELLED, format!("COPY from stdin failed: {said}"))).into());
+                }
+                // Clients that send a statement's messages all at once have sent these.
+                b'H' | b'S' => {}
+                other => {
+                    let message = format!("unexpected message type 0x{other:02X} during COPY from stdin");
+                    return Err(incoming.at_line(PgError::new(PROTOCOL, message)).into());
+                }
+            }
+            if incoming.lines.waiting() >= WRITE_BYTES {
+                incoming = self.write_copied(incoming, until).await?;
+            }
+        }
+    }
+
+    /// Writes the rows that are whole.
+    async fn write_copied(&mut self, mut incoming: Incoming, until: tokio::time::Instant) -> Result<Incoming, Stop> {
+        loop {
+            if incoming.lines.waiting() == 0 {
+                return Ok(incoming);
+            }
+            let before = incoming.count;
+            let written = self.app.blocking.run(Kind::Statement, move || {
+                let more = incoming.write(MAX_ROWS_AT_A_TIME);
+                (incoming, more)
+            });
+            let (back, more) = written.await.map_err(|error| PgError::new(INTERNAL, format!("the statement broke off: {error}")))?;
+            incoming = back;
+            self.changed |= incoming.count > before;
+            if !more? {
+                return Ok(incoming);
+            }
+            let Session { place, cancelled, .. } = self;
+            tokio::select! {
+                biased;
+                stop = stopped(place, cancelled, until) => return Err(incoming.broken_off(stop)),
+                () = std::future::ready(()) => {}
+            }
+        }
+    }
+}
+
+impl Incoming {
+    fn new(inserting: Arc<Inserting>, into: &CopyInto) -> Result<Self, PgError> {
+        let source = inserting.source();
+        if source.read_only {
+            let message = format!("Cannot insert values into read-only {}: {}", source.kind.lower(), source.name);
+            return Err(PgError::new(NOT_SUPPORTED, message));
+        }
+        let schema = source.record_schema();
+        let own = schema.key.iter().enumerate().map(|(index, column)| (column, Place::Key(index)));
+        let own = own.chain(schema.value.iter().enumerate().map(|(index, column)| (column, Place::Value(index))));
+        let mut all: Vec<Target> =
+            own.map(|(column, place)| Target { name: column.name.clone(), sql_type: column.sql_type.clone(), place }).collect();
+        let columns = if into.columns.is_empty() {
+            // In the order of SELECT *.
+            let at = |target: &Target| source.column_order.iter().position(|name| *name == target.name);
+            all.sort_by_key(|target| (matches!(target.place, Place::Value(_)), at(target)));
+            all
+        } else {
+            all.push(Target { name: "ROWTIME".to_owned(), sql_type: SqlType::BigInt, place: Place::Rowtime });
+            named(&into.columns, &all)?
+        };
+        let is_begun = into.format.header == Header::None;
+        let name = shown(&source.name);
+        Ok(Incoming {
+            inserting: inserting.clone(),
+            columns,
+            format: into.format.clone(),
+            lines: Lines::default(),
+            is_begun,
+            count: 0,
+            name,
+        })
+    }
+
+    /// Writes rows, so many at most; whether there may be more.
+    ///
+    /// # Errors
+    /// A row is wrong: those before it are written.
+    fn write(&mut self, most: usize) -> Result<bool, PgError> {
+        for _ in 0..most {
+            let record = match self.lines.next(&self.format) {
+                Ok(Some(record)) => record,
+                Ok(None) => return Ok(false),
+                Err(error) => return Err(self.at_line(error)),
+            };
+            if !std::mem::replace(&mut self.is_begun, true) {
+                self.check_header(&record)?;
+                continue;
+            }
+            self.row(&record)?;
+            self.count += 1;
+        }
+        Ok(true)
+    }
+
+    fn row(&mut self, record: &str) -> Result<(), PgError> {
+        let whole = |error: PgError| PgError { context: Some(format!("{}: \"{}\"", self.place(), beginning(record))), ..self.said(error) };
+        let fields = fields(record, &self.format).map_err(whole)?;
+        if let Some(missing) = self.columns.get(fields.len()) {
+            return Err(whole(PgError::new(BAD_COPY, format!("missing data for column \"{}\"", shown(&missing.name)))));
+        }
+        if fields.len() > self.columns.len() {
+            return Err(whole(PgError::new(BAD_COPY, "extra data after last expected column")));
+        }
+        let schema = self.inserting.source().record_schema();
+        let (mut key, mut value) = (vec![Value::Null; schema.key.len()], vec![Value::Null; schema.value.len()]);
+        let mut timestamp = None;
+        for (target, field) in self.columns.iter().zip(&fields) {
+            let in_column = |error: PgError| {
+                let given = field.as_deref().map_or_else(|| "null input".to_owned(), |text| format!("\"{}\"", beginning(text)));
+                PgError { context: Some(format!("{}, column {}: {given}", self.place(), shown(&target.name))), ..self.said(error) }
+            };
+            let Some(text) = field else { continue };
+            let read = value_of(text, &target.sql_type).map_err(in_column)?;
+            match (target.place, &read) {
+                (Place::Rowtime, Value::BigInt(ms)) if *ms >= 0 => timestamp = Some(*ms),
+                (Place::Rowtime, _) => {
+                    let message = "Invalid ROWTIME. Give milliseconds since 1970-01-01T00:00:00Z, 0 or more, or leave it out.";
+                    return Err(in_column(PgError::new(super::error::WRONG_TEXT, message)));
+                }
+                (Place::Key(index), _) => {
+                    if let Some(slot) = key.get_mut(index) {
+                        *slot = read;
+                    }
+                }
+                (Place::Value(index), _) => {
+                    if let Some(slot) = value.get_mut(index) {
+                        *slot = read;
+                    }
+                }
+            }
+        }
+        self.inserting.insert_row(key, value, timestamp).map_err(|error| whole(PgError::from(error)))
+    }
+
+    /// Looks whether the first line has the names of the columns, where that is asked for.
+    fn check_header(&self, record: &str) -> Result<(), PgError> {
+        if self.format.header != Header::Match {
+            return Ok(());
+        }
+        let fields = fields(record, &self.format).map_err(|error| self.at_line(error))?;
+        let is_same = |(target, field): (&Target, &Option<std::borrow::Cow<'_, str>>)| {
+            field.as_deref().is_some_and(|field| field == target.name || field == shown(&target.name))
+        };
+        if fields.len() == self.columns.len() && self.columns.iter().zip(&fields).all(is_same) {
+            return Ok(());
+        }
+        let names: Vec<_> = self.columns.iter().map(|target| shown(&target.name)).collect();
+        let message = format!("the first line does not name the columns, which are {}", names.join(", "));
+        Err(self.at_line(PgError::new(BAD_COPY, message)))
+    }
+
+    fn place(&self) -> String {
+        format!("COPY {}, line {}", self.name, self.lines.line)
+    }
+
+    /// An error with what is there already.
+    fn said(&self, error: PgError) -> PgError {
+        match self.count {
+            0 => error,
+            count => error.hint(format!("Rows that are written and stay: the first {count}.")),
+        }
+    }
+
+    fn at_line(&self, error: PgError) -> PgError {
+        PgError { context: Some(self.place()), ..self.said(error) }
+    }
+
+    /// Why it does not go on, with what is there already.
+    fn broken_off(&self, stop: Stop) -> Stop {
+        match stop {
+            Stop::Error(error) => Stop::Error(self.at_line(error)),
+            end => end,
+        }
+    }
+}
+
+/// The columns that are named.
+fn named(names: &[Named], all: &[Target]) -> Result<Vec<Target>, PgError> {
+    let mut given = HashSet::new();
+    let found = names.iter().map(|name| {
+        let Some(meant) = name.among(all.iter().map(|target| target.name.as_str())) else {
+            let near = did_you_mean(&name.word.to_uppercase(), all.iter().map(|target| target.name.as_str()));
+            let error =
+                PgError::new(UNKNOWN_COLUMN, format!("column \"{}\" can't be written: there is no such one", name.word)).at_char(name.at);
+            return Err(match near {
+                Some(near) => error.hint(format!("Did you mean \"{}\"?", shown(near))),
+                None => error,
+            });
+        };
+        if !given.insert(meant) {
+            return Err(PgError::new(DUPLICATE_COLUMN, format!("column \"{}\" specified more than once", shown(meant))).at_char(name.at));
+        }
+        let target = all.iter().find(|target| target.name == meant);
+        let target = target.ok_or_else(|| PgError::new(INTERNAL, "a column is not to be found"))?;
+        Ok(Target { name: target.name.clone(), sql_type: target.sql_type.clone(), place: target.place })
+    });
+    found.collect()
+}
