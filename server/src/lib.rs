@@ -18,6 +18,7 @@ mod error;
 mod flight;
 mod front;
 mod health;
+mod kafka_login;
 mod limits;
 mod metrics;
 mod net;

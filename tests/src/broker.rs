@@ -46,7 +46,12 @@ pub struct Locks {
     pub login: u16,
     /// A login without TLS.
     pub plain_login: u16,
+    /// A login by a token (OAUTHBEARER, unsigned ones are taken) without TLS, which is to be made anew every [`REAUTH_MS`].
+    pub tokens: u16,
 }
+
+/// How long a login by a token holds, milliseconds, unless the token ends before.
+pub const REAUTH_MS: u32 = 3_000;
 
 /// May be given rights to everything.
 pub const USER: &str = "tide";
@@ -99,11 +104,11 @@ impl Broker {
 
     fn start_once(libs: &Path, authority: Option<&Authority>, proxy: Option<&Proxy>) -> Result<Broker, BrokerError> {
         let data = tempfile::Builder::new().prefix("tidemill-kafka-").tempdir().map_err(failed("temporary folder"))?.keep();
-        let ports = free_ports(6).map_err(failed("free ports"))?;
-        let [port, controller, mutual, login, plain_login, behind_proxy] = ports[..] else {
+        let ports = free_ports(7).map_err(failed("free ports"))?;
+        let [port, controller, mutual, login, plain_login, tokens, behind_proxy] = ports[..] else {
             return Err(BrokerError::Failed("no free ports".into()));
         };
-        let locks = authority.map(|_| Locks { mutual, login, plain_login });
+        let locks = authority.map(|_| Locks { mutual, login, plain_login, tokens });
         let mut broker = Broker { libs: libs.to_owned(), data, port, locks, running: None };
         let properties = server_properties(&broker.data, port, controller);
         let mut properties = match (authority, locks) {
@@ -414,12 +419,14 @@ fn server_properties(data: &Path, port: u16, controller: u16) -> String {
 
 /// The properties with more listeners, logins and ACLs.
 fn locked(properties: &str, port: u16, controller: u16, locks: Locks, authority: &Authority) -> String {
-    let Locks { mutual, login, plain_login } = locks;
+    let Locks { mutual, login, plain_login, tokens } = locks;
     let named = ["listeners=", "advertised.listeners=", "listener.security.protocol.map="];
     let kept: String =
         properties.lines().filter(|line| !named.iter().any(|name| line.starts_with(name))).map(|line| format!("{line}\n")).collect();
-    let open =
-        format!("PLAINTEXT://127.0.0.1:{port},MUTUAL://127.0.0.1:{mutual},LOGIN://127.0.0.1:{login},CLEAR://127.0.0.1:{plain_login}");
+    let open = format!(
+        "PLAINTEXT://127.0.0.1:{port},MUTUAL://127.0.0.1:{mutual},LOGIN://127.0.0.1:{login},CLEAR://127.0.0.1:{plain_login},\
+         TOKENS://127.0.0.1:{tokens}"
+    );
     let (own, ca) = (authority.path("broker.both.pem"), authority.path("ca.pem"));
     let (own, ca) = (own.display(), ca.display());
     let tls = |listener: &str| {
@@ -443,9 +450,14 @@ fn locked(properties: &str, port: u16, controller: u16, locks: Locks, authority:
         "{kept}listeners={open},CONTROLLER://127.0.0.1:{controller}\n\
          advertised.listeners={open}\n\
          inter.broker.listener.name=PLAINTEXT\n\
-         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,MUTUAL:SSL,LOGIN:SASL_SSL,CLEAR:SASL_PLAINTEXT\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,MUTUAL:SSL,LOGIN:SASL_SSL,CLEAR:SASL_PLAINTEXT,\
+         TOKENS:SASL_PLAINTEXT\n\
          authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
          super.users=User:ANONYMOUS\n\
+         listener.name.tokens.sasl.enabled.mechanisms=OAUTHBEARER\n\
+         listener.name.tokens.oauthbearer.sasl.jaas.config=\
+         org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"broker\";\n\
+         listener.name.tokens.oauthbearer.connections.max.reauth.ms={REAUTH_MS}\n\
          {}listener.name.mutual.ssl.client.auth=required\n{}{}{}",
         tls("mutual"),
         tls("login"),

@@ -16,3 +16,4 @@ pub mod registry_double;
 pub mod server;
 pub mod supervised;
 pub mod terminal;
+pub mod token_service;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::supervise::Backoff;
+use crate::log::kafka::TokenSource;
 use crate::registry::SchemaRegistry;
 
 /// Where topics live.
@@ -57,6 +58,8 @@ pub struct EngineConfig {
     /// State, and the topics of the embedded log.
     pub data_dir: PathBuf,
     pub log: LogChoice,
+    /// Where the tokens come from that clients of Kafka log in with, where its brokers want some.
+    pub kafka_tokens: Option<Arc<dyn TokenSource>>,
     pub registry: RegistryChoice,
     /// Threads that process records.
     pub workers: usize,
@@ -112,6 +115,7 @@ impl EngineConfig {
             service_id,
             data_dir: data_dir.into(),
             log: LogChoice::Embedded,
+            kafka_tokens: None,
             registry: RegistryChoice::None,
             workers: std::thread::available_parallelism().map_or(2, usize::from),
             commit_interval_ms: 2_000,

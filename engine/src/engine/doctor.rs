@@ -77,7 +77,7 @@ pub fn examine(config: &EngineConfig) -> Result<Findings, EngineError> {
     let log: Arc<dyn Log> = match &config.log {
         LogChoice::Embedded => Arc::new(EmbeddedLog::open(state.clone(), Arc::new(SystemClock))?),
         LogChoice::Kafka { bootstrap_servers, client_properties } => {
-            let log = KafkaLog::connect(bootstrap_servers, client_properties, Arc::new(|_| Ok(())))?;
+            let log = KafkaLog::connect_with(bootstrap_servers, client_properties, config.kafka_tokens.clone(), Arc::new(|_| Ok(())))?;
             await_log(&log)?;
             Arc::new(log)
         }

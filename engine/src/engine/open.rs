@@ -79,7 +79,10 @@ impl Engine {
             LogChoice::Kafka { bootstrap_servers, client_properties } => {
                 // Once the changelogs have it, the state here may follow.
                 let later = state.clone();
-                let log = KafkaLog::connect(bootstrap_servers, client_properties, Arc::new(move |batch| later.write_later(batch)))?;
+                let log = {
+                    let tokens = config.kafka_tokens.clone();
+                    KafkaLog::connect_with(bootstrap_servers, client_properties, tokens, Arc::new(move |batch| later.write_later(batch)))?
+                };
                 wait_for(&log, patience, waiting)?;
                 Arc::new(log)
             }

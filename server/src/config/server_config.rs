@@ -13,6 +13,7 @@ use super::table::{Role, property};
 use super::{ConfigError, client, streams};
 use crate::access::Access;
 use crate::connect::ConnectConfig;
+use crate::kafka_login::TokenLogin;
 use crate::schema_registry::{self, RegistryClient};
 use crate::tls::Listening;
 
@@ -84,6 +85,17 @@ impl ServerConfig {
             warnings.push(format!("no effect here: {names}. They are for a schema registry, and ksql.schema.registry.url is not set."));
         }
         let on_kafka = matches!(engine.log, LogChoice::Kafka { .. });
+        if on_kafka && let Some(settings) = client::tokens(&values).map_err(ConfigError)? {
+            let login = TokenLogin::new(settings).map_err(ConfigError)?;
+            if login.is_unsecured() {
+                warnings.push(
+                    "sasl.jaas.config: tokens are made here without a signature. A broker that takes them takes anybody's; set \
+                     sasl.oauthbearer.token.endpoint.url"
+                        .to_owned(),
+                );
+            }
+            engine.kafka_tokens = Some(Arc::new(login));
+        }
         let broken: Vec<String> = values.iter().filter_map(|(name, value)| broken_promise(name, value, on_kafka)).collect();
         if !broken.is_empty() {
             return Err(ConfigError(broken.join("; ")));

@@ -26,3 +26,4 @@ mod second;
 mod sharing;
 mod statements;
 mod support;
+mod tokens;

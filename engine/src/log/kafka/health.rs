@@ -1,11 +1,13 @@
 //! Whether the brokers answer. librdkafka says in a log line when the last one has gone; then, and only then, a thread
 //! probes with backoff until one answers. The outage is reported once when it begins and once when it ends.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
+
+use super::login::Login;
 
 /// First and longest pause between two probes of a broker that does not answer, milliseconds.
 const PROBE_BACKOFF_MS: (u64, u64) = (50, 1_000);
@@ -30,6 +32,8 @@ pub(super) struct Health {
     /// The last failure that librdkafka reported, for messages.
     last_failure: Mutex<String>,
     outage: RwLock<Option<Arc<dyn Outage>>>,
+    /// Where the brokers want tokens.
+    login: OnceLock<Arc<Login>>,
 }
 
 impl Health {
@@ -40,6 +44,7 @@ impl Health {
             probing: AtomicBool::new(false),
             last_failure: Mutex::new(String::new()),
             outage: RwLock::new(None),
+            login: OnceLock::new(),
         })
     }
 
@@ -52,8 +57,28 @@ impl Health {
         *self.outage.write() = None;
     }
 
+    /// Who gives clients their tokens: said before the first client is made.
+    pub(super) fn log_in_by(&self, login: Arc<Login>) {
+        let _ = self.login.set(login);
+    }
+
+    pub(super) fn login(&self) -> Option<&Arc<Login>> {
+        self.login.get()
+    }
+
+    /// Readers want to know that what [`Self::outage`] says has changed.
+    pub(super) fn changed(&self) {
+        let outage = self.outage.read().clone();
+        if let Some(outage) = outage {
+            outage.changed();
+        }
+    }
+
     /// Why nothing can be read or written now, or `None` while the brokers answer.
     pub(super) fn outage(&self) -> Option<String> {
+        if let Some(why) = self.login.get().and_then(|login| login.trouble()) {
+            return Some(format!("Kafka at {} can't be logged in to: {why}", self.bootstrap));
+        }
         self.away.load(Ordering::Acquire).then(|| {
             let last = self.last_failure.lock();
             let why = if last.is_empty() { "no broker answers" } else { last.as_str() };

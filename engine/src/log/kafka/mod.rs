@@ -22,6 +22,7 @@ mod health;
 mod held;
 mod hub;
 mod kept;
+mod login;
 mod partition;
 mod placement;
 mod prefetch;
@@ -56,7 +57,8 @@ use ffi::{Client, admin};
 use groups::{GroupCarrier, Groups};
 use health::Health;
 use hub::{Hub, Watch};
-use properties::{ClientProperties, Role};
+use login::Login;
+use properties::{ClientProperties, Role, TOKENS};
 use purge::Purger;
 use reader::KafkaReader;
 use rules::Rules;
@@ -64,6 +66,8 @@ use topics::Topics;
 use transactional::TransactionalWriter;
 use upkeep::Upkeep;
 use writer::KafkaWriter;
+
+pub use login::{Token, TokenSource};
 
 /// Takes the state of a commit and makes it durable before it returns (or is known to be able to).
 pub type StateSink = Arc<dyn Fn(StateBatch) -> Result<(), StateError> + Send + Sync>;
@@ -140,8 +144,27 @@ impl KafkaLog {
     /// # Errors
     /// `Fatal` where a property is unknown or its value is not accepted; it is named.
     pub fn connect(bootstrap: &str, client_properties: &BTreeMap<String, String>, state: StateSink) -> Result<KafkaLog, LogError> {
+        Self::connect_with(bootstrap, client_properties, None, state)
+    }
+
+    /// As [`Self::connect`], to brokers that want tokens.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn connect_with(
+        bootstrap: &str,
+        client_properties: &BTreeMap<String, String>,
+        tokens: Option<Arc<dyn TokenSource>>,
+        state: StateSink,
+    ) -> Result<KafkaLog, LogError> {
         let properties = ClientProperties::new(bootstrap, client_properties)?;
         let health = Health::new(properties.bootstrap());
+        let want_tokens = [Role::Consumer, Role::Producer, Role::Admin].map(|role| properties.wants_tokens(role));
+        match tokens {
+            Some(tokens) if want_tokens == [true; 3] => health.log_in_by(Login::start(tokens, &health)?),
+            None if want_tokens == [false; 3] => {}
+            _ => return Err(LogError::Fatal(format!("sasl.mechanism={TOKENS} is for all clients or for none, with a source of tokens"))),
+        }
         let admin = Client::consumer(&properties.for_role(Role::Admin), &health)?;
         let background = Client::consumer(&properties.for_role(Role::Admin), &health)?;
         let appender = Appender::new(Client::producer(&properties.for_appends(), &health)?);
@@ -176,6 +199,9 @@ impl KafkaLog {
 impl Drop for KafkaLog {
     fn drop(&mut self) {
         self.shared.health.unwatch();
+        if let Some(login) = self.shared.health.login() {
+            login.close();
+        }
     }
 }
 
@@ -318,7 +344,7 @@ impl Log for KafkaLog {
     }
 
     fn claim(&self, request: &ClaimRequest<'_>, waiting: &mut dyn FnMut(&str)) -> Result<Box<dyn Claim>, LogError> {
-        Ok(Box::new(KafkaClaim::new(&self.shared.properties, request, waiting)?))
+        Ok(Box::new(KafkaClaim::new(&self.shared.properties, self.shared.health.login(), request, waiting)?))
     }
 
     fn ping(&self, timeout: Duration) -> Result<(), LogError> {

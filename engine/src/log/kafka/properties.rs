@@ -111,6 +111,9 @@ const APPENDS: &[(&str, &str)] = &[
 /// broker refuses a look at offsets and the asking client has no group (2.12.1, `rd_kafka_handle_OffsetFetch`).
 const ADMIN: &[(&str, &str)] = &[("group.id", "tidemill-admin"), ("enable.auto.commit", "false")];
 
+/// The mechanism of logins by tokens.
+pub(super) const TOKENS: &str = "OAUTHBEARER";
+
 /// Java properties that name key stores in Java's format, with what to set instead.
 const REFUSED: &[(&str, &str)] = &[
     ("ssl.truststore.location", "set ssl.ca.location to a file of PEM certificates"),
@@ -180,6 +183,14 @@ impl ClientProperties {
         }
         config.extend(FIXED.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         config
+    }
+
+    /// Whether clients of a role log in by tokens.
+    pub(super) fn wants_tokens(&self, role: Role) -> bool {
+        let config = self.for_role(role);
+        let mechanism = config.get("sasl.mechanism").or(config.get("sasl.mechanisms"));
+        let has_login = config.get("security.protocol").is_some_and(|protocol| protocol.to_ascii_uppercase().starts_with("SASL"));
+        has_login && mechanism.is_some_and(|mechanism| mechanism.eq_ignore_ascii_case(TOKENS))
     }
 
     /// A consumer's configuration for partitions with this share of what may be fetched ahead; what the user says goes before.

@@ -4,26 +4,31 @@ use std::collections::BTreeMap;
 
 use super::uses_sasl;
 
+/// The mechanism of logins by tokens.
+pub(super) const TOKENS: &str = "OAUTHBEARER";
+const TOKEN_MODULE: &str = "OAuthBearerLoginModule";
+
 /// The clients' properties for the login. Nothing that is returned as an error holds a part of the line but the module.
 ///
 /// # Errors
 /// A mechanism or a module that there is no support for, or a line that can't be read.
 pub(super) fn login(set: &BTreeMap<&str, &str>) -> Result<Vec<(&'static str, String)>, String> {
     let mut found = Vec::new();
+    let by_tokens = set.get("sasl.mechanism").is_some_and(|mechanism| mechanism.eq_ignore_ascii_case(TOKENS));
     for name in ["security.protocol", "sasl.username", "sasl.password"] {
         if let Some(value) = set.get(name) {
             found.push((name, (*value).to_owned()));
         }
     }
     if let Some(mechanism) = set.get("sasl.mechanism") {
-        found.push(("sasl.mechanism", (*mechanism).to_owned()));
+        found.push(("sasl.mechanism", if by_tokens { TOKENS.to_owned() } else { (*mechanism).to_owned() }));
     } else if uses_sasl(set) {
         return Err(format!(
-            "sasl.mechanism is not set, and security.protocol={} needs it: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+            "sasl.mechanism is not set, and security.protocol={} needs it: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER",
             set.get("security.protocol").copied().unwrap_or_default()
         ));
     }
-    if let Some(line) = set.get("sasl.jaas.config").filter(|line| !line.is_empty()) {
+    if let Some(line) = set.get("sasl.jaas.config").filter(|line| !line.is_empty() && !by_tokens) {
         let (user, password) = read(line)?;
         found.push(("sasl.username", user));
         found.push(("sasl.password", password));
@@ -37,6 +42,9 @@ fn read(line: &str) -> Result<(String, String), String> {
     let module = words.first().cloned().unwrap_or_default();
     let name = module.rsplit('.').next().unwrap_or_default();
     if !matches!(name, "PlainLoginModule" | "ScramLoginModule") {
+        if name == TOKEN_MODULE {
+            return Err(format!("sasl.jaas.config: {name} is used with sasl.mechanism={TOKENS}, which is not set"));
+        }
         return Err(format!(
             "sasl.jaas.config: {name} can't be used; PlainLoginModule and ScramLoginModule can, or set sasl.username and sasl.password"
         ));
@@ -44,6 +52,21 @@ fn read(line: &str) -> Result<(String, String), String> {
     let option = |wanted: &str| words.iter().find_map(|word| word.strip_prefix(wanted)?.strip_prefix('=')).map(str::to_owned);
     let missing = |wanted: &str| format!("sasl.jaas.config: {name} needs {wanted}=\"…\"");
     Ok((option("username").ok_or_else(|| missing("username"))?, option("password").ok_or_else(|| missing("password"))?))
+}
+
+/// The options of a line `OAuthBearerLoginModule required name="value" …;`, none where there is no line.
+///
+/// # Errors
+/// Another module, or a line that can't be read.
+pub(super) fn token_options(set: &BTreeMap<&str, &str>) -> Result<BTreeMap<String, String>, String> {
+    let Some(line) = set.get("sasl.jaas.config").filter(|line| !line.is_empty()) else { return Ok(BTreeMap::new()) };
+    let words = words(line).ok_or("sasl.jaas.config: a quote is not closed")?;
+    let name = words.first().and_then(|module| module.rsplit('.').next()).unwrap_or_default();
+    if name != TOKEN_MODULE {
+        return Err(format!("sasl.jaas.config: {name} can't be used with sasl.mechanism={TOKENS}, which is of {TOKEN_MODULE}"));
+    }
+    let options = words.iter().skip(1).filter_map(|word| word.split_once('='));
+    Ok(options.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
 /// The words of a line, quotes and the final semicolon taken off; `None`: a quote is not closed.
@@ -98,6 +121,19 @@ mod tests {
             let error = read(line).expect_err(line);
             assert!(error.contains(expected) && !error.contains("hush"), "{error}");
         }
+    }
+
+    #[test]
+    fn options_of_the_token_module_are_read() {
+        let line = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required clientId=me clientSecret=\"a=b;c\" extension_x='1';";
+        let set = BTreeMap::from([("sasl.jaas.config", line)]);
+        let options = token_options(&set).expect("read");
+        assert_eq!(options["clientSecret"], "a=b;c");
+        assert_eq!(options.keys().map(String::as_str).collect::<Vec<_>>(), ["clientId", "clientSecret", "extension_x"]);
+        assert!(read(line).expect_err("PLAIN has no such module").contains("sasl.mechanism=OAUTHBEARER"));
+        let other = BTreeMap::from([("sasl.jaas.config", "x.PlainLoginModule required password=hush;")]);
+        let error = token_options(&other).expect_err("another module");
+        assert!(error.contains("PlainLoginModule can't be used with") && !error.contains("hush"), "{error}");
     }
 
     #[test]

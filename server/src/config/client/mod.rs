@@ -2,12 +2,14 @@
 //! with `consumer.`, `producer.` or `admin.` before those that one kind of client is meant to have.
 
 mod jaas;
+mod oauth;
 mod stores;
 
 use std::collections::BTreeMap;
 
 use super::streams::{self, Client, Scope, StreamsProperty, Takers};
 use super::table::Role;
+use crate::kafka_login::Settings;
 
 pub use stores::{Store, kind_of_store};
 
@@ -51,6 +53,30 @@ pub fn client_properties(values: &BTreeMap<String, String>) -> Result<BTreeMap<S
     Ok(found)
 }
 
+/// Where tokens for Kafka come from, if its clients log in by some.
+///
+/// # Errors
+/// As for [`client_properties`].
+pub fn tokens(values: &BTreeMap<String, String>) -> Result<Option<Settings>, String> {
+    let set: Vec<(&str, &str)> = values.iter().map(|(name, value)| (name.as_str(), value.trim())).collect();
+    let all = in_scope(&set, Scope::All);
+    let shared = oauth::settings(&all)?;
+    for (scope, prefix) in [(Scope::Consumer, "consumer"), (Scope::Producer, "producer"), (Scope::Admin, "admin")] {
+        let own = in_scope(&set, scope);
+        if let Some((name, _)) = own.iter().find(|(name, _)| is_security(name)) {
+            let mut seen = all.clone();
+            seen.extend(&own);
+            if oauth::settings(&seen)? != shared {
+                return Err(format!(
+                    "{prefix}.{name}: one login by tokens serves all of Kafka's clients, so it can't be set for some of them alone; set \
+                     sasl.mechanism=OAUTHBEARER and what belongs to it without '{prefix}.'"
+                ));
+            }
+        }
+    }
+    Ok(shared)
+}
+
 /// Whether anything was set that only Kafka's clients heed; the names, for a warning where there are none.
 pub fn names_for_kafka(values: &BTreeMap<String, String>) -> Vec<&str> {
     let heeded = |name: &str| match streams::find(name) {
@@ -90,7 +116,7 @@ fn in_scope<'a>(set: &[(&'a str, &'a str)], scope: Scope) -> BTreeMap<&'a str, &
 }
 
 fn is_security(bare: &str) -> bool {
-    bare.starts_with("ssl.") || bare.starts_with("sasl.") || bare == "security.protocol"
+    bare.starts_with("ssl.") || bare.starts_with("sasl.") || matches!(bare, "security.protocol" | "https.ca.location")
 }
 
 /// Whether the connection is asked to be encrypted.
@@ -153,6 +179,29 @@ mod tests {
         assert_eq!(translated(&[("acks", "all")]).len(), 1);
         let found = translated(&[("ksql.streams.producer.acks", "1")]);
         assert_eq!(found.get("producer.enable.idempotence").map(String::as_str), Some("false"));
+    }
+
+    #[test]
+    fn one_login_by_tokens_serves_all_clients() {
+        let login = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required clientId=me clientSecret=hush;";
+        let of = |pairs: &[(&str, &str)]| tokens(&pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect());
+        let mut pairs = vec![
+            ("ksql.streams.security.protocol", "SASL_SSL"),
+            ("ksql.streams.sasl.mechanism", "oauthbearer"),
+            ("ksql.streams.sasl.jaas.config", login),
+            ("sasl.oauthbearer.token.endpoint.url", "https://id.example.com/token"),
+        ];
+        assert!(of(&pairs).is_ok_and(|tokens| tokens.is_some()));
+        let found = translated(&pairs);
+        assert_eq!(found.get("sasl.mechanism").map(String::as_str), Some("OAUTHBEARER"));
+        assert!(!found.values().any(|value| value.contains("hush")), "{found:?}");
+        // Said again, as many do, it is the same login.
+        pairs.push(("ksql.streams.producer.sasl.jaas.config", login));
+        assert!(of(&pairs).is_ok_and(|tokens| tokens.is_some()));
+        pairs.push(("ksql.streams.consumer.sasl.oauthbearer.scope", "other"));
+        let error = of(&pairs).err().expect("a login of its own");
+        assert!(error.starts_with("consumer.sasl.oauthbearer.scope") && !error.contains("hush"), "{error}");
+        assert!(of(&[("security.protocol", "SASL_SSL"), ("sasl.mechanism", "PLAIN")]).is_ok_and(|tokens| tokens.is_none()));
     }
 
     #[test]

@@ -15,6 +15,7 @@
 
 mod doubt;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,8 @@ use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, ClientContext};
 
 use self::doubt::{Doubt, Outcome, Rival};
+use super::ffi::login;
+use super::login::{Login, Token};
 use super::properties::{ClientProperties, Role};
 use crate::log::{Claim, ClaimRequest, LogError, Standing};
 
@@ -131,6 +134,7 @@ pub(super) struct KafkaClaim {
     group: String,
     instance: String,
     service: String,
+    login: Option<Arc<Login>>,
     looks: Mutex<Looks>,
 }
 
@@ -142,12 +146,15 @@ struct Looks {
     doubt: Option<Doubt>,
     rival: Option<Rival>,
     lost: Option<String>,
+    /// What the client logs in with.
+    token: Option<Arc<Token>>,
 }
 
 impl KafkaClaim {
     /// Waits for others to go, then joins.
     pub(super) fn new(
         properties: &ClientProperties,
+        login: Option<&Arc<Login>>,
         request: &ClaimRequest<'_>,
         waiting: &mut dyn FnMut(&str),
     ) -> Result<KafkaClaim, LogError> {
@@ -170,6 +177,7 @@ impl KafkaClaim {
             group: request.group.to_owned(),
             instance: request.instance.to_owned(),
             service: request.service.to_owned(),
+            login: login.cloned(),
             looks: Mutex::default(),
         };
         let consumer = claim.consumer()?;
@@ -180,8 +188,21 @@ impl KafkaClaim {
 
     /// A client that is not in the group yet.
     fn consumer(&self) -> Result<BaseConsumer<Quiet>, LogError> {
-        let created = self.config.create_with_context(Quiet::default());
-        created.map_err(|error| LogError::Fatal(format!("Kafka client for group '{}': {error}", self.group)))
+        let created: Result<BaseConsumer<Quiet>, _> = self.config.create_with_context(Quiet::default());
+        let consumer = created.map_err(|error| LogError::Fatal(format!("Kafka client for group '{}': {error}", self.group)))?;
+        if let Some(token) = self.login.as_ref().and_then(|login| login.token()) {
+            login::log_in(consumer.client(), &token);
+        }
+        Ok(consumer)
+    }
+
+    /// The client gets a token that has come since the last look.
+    fn log_in(&self, consumer: &BaseConsumer<Quiet>, last: &mut Option<Arc<Token>>) {
+        let Some(token) = self.login.as_ref().and_then(|login| login.token()) else { return };
+        if last.as_ref().is_none_or(|last| !Arc::ptr_eq(last, &token)) {
+            login::log_in(consumer.client(), &token);
+            *last = Some(token);
+        }
     }
 
     fn join(&self, consumer: BaseConsumer<Quiet>) -> Result<Membership, LogError> {
@@ -327,10 +348,13 @@ impl Claim for KafkaClaim {
         let mut membership = self.membership.lock();
         let found = match &mut *membership {
             None => Ok(Standing::Held),
-            Some(member) => match member.client().fatal_error() {
-                None => self.look(member, &mut looks),
-                Some((_, reason)) => self.shut_out(member, &mut looks, &reason),
-            },
+            Some(member) => {
+                self.log_in(member, &mut looks.token);
+                match member.client().fatal_error() {
+                    None => self.look(member, &mut looks),
+                    Some((_, reason)) => self.shut_out(member, &mut looks, &reason),
+                }
+            }
         };
         found.unwrap_or_else(|reason| {
             // Else it stays a member, and may keep the other from the partition.

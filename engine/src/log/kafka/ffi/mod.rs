@@ -12,6 +12,7 @@ pub mod admin;
 mod codes;
 pub mod consume;
 pub mod identify;
+pub mod login;
 pub mod offsets;
 pub mod produce;
 pub mod rights;
@@ -113,6 +114,8 @@ impl Client {
         let rk = unsafe {
             rd::rd_kafka_conf_set_opaque(conf, Arc::as_ptr(&context).cast_mut().cast::<c_void>());
             rd::rd_kafka_conf_set_log_cb(conf, Some(on_log));
+            // Tokens come without being asked for: the requests for them would gather where nobody polls.
+            rd::rd_kafka_conf_enable_sasl_queue(conf, 1);
             if kind == rd::rd_kafka_type_t::RD_KAFKA_PRODUCER {
                 rd::rd_kafka_conf_set_dr_msg_cb(conf, Some(on_delivery));
             }
@@ -123,7 +126,11 @@ impl Client {
             unsafe { rd::rd_kafka_conf_destroy(conf) };
             return Err(LogError::Fatal(format!("Kafka client: {}", buffer_text(&text))));
         };
-        Ok(Arc::new(Client { rk, context }))
+        let client = Arc::new(Client { rk, context });
+        if let Some(login) = health.login() {
+            login.join(&client);
+        }
+        Ok(client)
     }
 
     fn rk(&self) -> *mut rd::rd_kafka_t {
