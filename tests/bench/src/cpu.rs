@@ -34,6 +34,33 @@ impl Process {
     }
 }
 
+/// Whose CPU time a measurement takes.
+pub struct Meters {
+    pub own: Process,
+    /// Where it is known, and not the same.
+    pub broker: Option<Process>,
+}
+
+/// CPU time of the measured process, and of the broker.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Used {
+    pub own: Duration,
+    pub broker: Duration,
+}
+
+impl Meters {
+    pub fn used(&self) -> Used {
+        Used { own: self.own.cpu(), broker: self.broker.as_ref().map_or(Duration::ZERO, Process::cpu) }
+    }
+}
+
+impl Used {
+    /// What was used since.
+    pub fn since(self, before: Used) -> Used {
+        Used { own: self.own.saturating_sub(before.own), broker: self.broker.saturating_sub(before.broker) }
+    }
+}
+
 /// The sum of the fields utime and stime, which come after the name in parentheses.
 fn ticks(stat: &str) -> Option<u32> {
     let fields: Vec<&str> = stat.get(stat.rfind(')')? + 1..)?.split_whitespace().collect();

@@ -13,6 +13,7 @@ use tidemill_engine::log::{Commit, Log, LogWriter, OffsetSpec, OutRecord, TopicH
 use tidemill_engine::state::StateBatch;
 
 use crate::check::Expected;
+use crate::cpu::{Meters, Process};
 
 /// Partitions of every topic.
 pub const PARTITIONS: u32 = 4;
@@ -37,6 +38,8 @@ pub struct Input {
     pub bid_bytes: u64,
     /// What must come out of the queries.
     pub expected: Expected,
+    /// The broker's process, where it is known.
+    pub broker: Option<Process>,
 }
 
 /// Which log holds the input.
@@ -66,7 +69,7 @@ impl Input {
             }
             Place::Embedded(engine) => Arc::clone(engine.log()),
         };
-        let mut input = Input { place, log, bids, auctions: 0, properties, bid_bytes: 0, expected: Expected::default() };
+        let mut input = Input { place, log, bids, auctions: 0, properties, bid_bytes: 0, expected: Expected::default(), broker: None };
         let is_new = input.log.describe_topic(BIDS).map_err(text)?.is_none();
         if is_new {
             input.create(BIDS)?;
@@ -103,6 +106,11 @@ impl Input {
         input.expect(BIDS, bids)?;
         input.expect(AUCTIONS, input.auctions)?;
         Ok(input)
+    }
+
+    /// What takes the CPU time of a process and of the broker.
+    pub fn meters(&self, own: Process) -> Meters {
+        Meters { own, broker: self.broker.clone() }
     }
 
     /// The broker's address.

@@ -135,15 +135,15 @@ impl Topology {
         if line.trim() != STARTED {
             return Err("Kafka Streams did not start".into());
         }
-        let process = Process::of(child.0.id());
-        let (cpu, began) = (process.cpu(), Instant::now());
+        let meters = input.meters(Process::of(child.0.id()));
+        let (before, began) = (meters.used(), Instant::now());
         let (least, most) = input.expected.records(self.check);
         // What ends a transaction counts as a record in a partition's end.
-        let mut done = wait_for(input, sink, least, most.filter(|_| !self.is_once), || process.cpu())?;
+        let mut done = wait_for(input, sink, least, most.filter(|_| !self.is_once), || meters.used())?;
         done.records = most.unwrap_or(done.records);
         drop(child);
         self.check.verify(self.encoding, input, sink, done.records)?;
-        let (wall, cpu) = (done.at.duration_since(began), done.cpu.saturating_sub(cpu));
+        let (wall, cpu) = (done.at.duration_since(began), done.cpu.since(before));
         Ok(Measurement { records: input.bids, output: done.records, wall, cpu })
     }
 }

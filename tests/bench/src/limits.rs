@@ -21,11 +21,11 @@ const BUFFER_BYTES: usize = 4 << 20;
 /// The engine's interval between commits.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(2);
 
-fn measure(records: u64, work: impl FnOnce() -> Result<u64, String>) -> Result<Measurement, String> {
-    let own = Process::own();
-    let (cpu, began) = (own.cpu(), Instant::now());
+fn measure(input: &Input, work: impl FnOnce() -> Result<u64, String>) -> Result<Measurement, String> {
+    let meters = input.meters(Process::own());
+    let (before, began) = (meters.used(), Instant::now());
     let output = work()?;
-    Ok(Measurement { records, output, wall: began.elapsed(), cpu: own.cpu().saturating_sub(cpu) })
+    Ok(Measurement { records: input.bids, output, wall: began.elapsed(), cpu: meters.used().since(before) })
 }
 
 /// Reads all bids and does nothing with them.
@@ -41,7 +41,7 @@ impl Workload for BareConsume {
     }
 
     fn run(&mut self, input: &Input, _run: usize) -> Result<Measurement, String> {
-        measure(input.bids, || {
+        measure(input, || {
             let mut consumer = BareConsumer::new(input.bootstrap()?, &input.properties, BIDS, PARTITIONS as i32, 0).map_err(text)?;
             let mut read = 0;
             while read < input.bids {
@@ -69,7 +69,7 @@ impl Workload for BareCopy {
     fn run(&mut self, input: &Input, run: usize) -> Result<Measurement, String> {
         let topic = format!("l1-{}-{run}", std::process::id());
         input.create(&topic)?;
-        let measured = measure(input.bids, || {
+        let measured = measure(input, || {
             let mut consumer = BareConsumer::new(input.bootstrap()?, &input.properties, BIDS, PARTITIONS as i32, 0).map_err(text)?;
             let producer = BareProducer::new(input.bootstrap()?, &input.properties, &topic).map_err(text)?;
             let mut read = 0;
@@ -109,7 +109,7 @@ impl Workload for LogRead {
     }
 
     fn run(&mut self, input: &Input, _run: usize) -> Result<Measurement, String> {
-        measure(input.bids, || {
+        measure(input, || {
             std::thread::scope(|scope| {
                 let read = || -> Result<u64, String> {
                     let mut waiting = Waiting::new(&*input.log, BIDS)?;
@@ -151,7 +151,7 @@ impl Workload for LogCopy {
     fn run(&mut self, input: &Input, run: usize) -> Result<Measurement, String> {
         let topic = format!("log-{}-{run}", std::process::id());
         input.create(&topic)?;
-        let measured = measure(input.bids, || {
+        let measured = measure(input, || {
             let (out, _) = input.log.topic(&topic).map_err(text)?;
             let mut writer = input.log.writer().map_err(text)?;
             let mut waiting = Waiting::new(&*input.log, BIDS)?;

@@ -15,6 +15,7 @@ mod input;
 mod kafka_streams;
 mod latency;
 mod limits;
+mod pairs;
 mod pull;
 mod queries;
 mod report;
@@ -221,8 +222,9 @@ fn broker(arguments: &Arguments) -> Result<(Option<Broker>, String), String> {
 }
 
 fn on_kafka(arguments: &Arguments, report: &mut Report) -> Result<(), String> {
-    let (_broker, bootstrap) = broker(arguments)?;
-    let input = load(arguments, Place::Kafka { bootstrap, in_process: arguments.in_process })?;
+    let (broker, bootstrap) = broker(arguments)?;
+    let mut input = load(arguments, Place::Kafka { bootstrap, in_process: arguments.in_process })?;
+    input.broker = broker.as_ref().and_then(Broker::pid).map(cpu::Process::of);
     let seconds = arguments.latency_seconds;
     if seconds > 0 {
         // Before the throughput: what a broker deletes and writes back after that would be measured here.
@@ -285,7 +287,13 @@ fn measure(arguments: &Arguments, input: &Input, log: &'static str, mut workload
     workloads.retain(|workload| arguments.only.is_empty() || arguments.only.iter().any(|name| name == workload.name()));
     let mut rows: Vec<Row> = workloads
         .iter()
-        .map(|workload| Row { name: workload.name(), describe: workload.describe(), goal: workload.goal(), runs: vec![], failures: vec![] })
+        .map(|workload| Row {
+            name: workload.name(),
+            describe: workload.describe(),
+            goal: workload.goal(),
+            runs: pairs::Runs::new(),
+            failures: vec![],
+        })
         .collect();
     let mut number = 0;
     if let Some(first) = workloads.first_mut() {
@@ -298,12 +306,22 @@ fn measure(arguments: &Arguments, input: &Input, log: &'static str, mut workload
         }
     }
     for round in 1..=arguments.runs {
-        for (workload, row) in workloads.iter_mut().zip(&mut rows) {
+        let mut turns: Vec<_> = workloads.iter_mut().zip(&mut rows).collect();
+        if pairs::is_reversed(round) {
+            turns.reverse();
+        }
+        for (workload, row) in turns {
             number += 1;
             match workload.run(input, number) {
                 Ok(run) => {
-                    eprintln!("{log}, round {round}: {:<9} {:>6.0} k rec/s {:>6.2} µs CPU", row.name, run.krps(), run.cpu_us());
-                    row.runs.push(run);
+                    eprintln!(
+                        "{log}, round {round}: {:<9} {:>6.0} k rec/s {:>6.2} µs CPU {:>6.2} µs of the broker",
+                        row.name,
+                        run.krps(),
+                        run.cpu_us(),
+                        run.broker_us().unwrap_or(0.0)
+                    );
+                    row.runs.insert(round, run);
                 }
                 Err(error) => {
                     eprintln!("{log}, round {round}: {:<9} does not count: {error}", row.name);

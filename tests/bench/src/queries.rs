@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::check::{Check, CountKey};
+use crate::cpu::Used;
 use crate::encoding::Encoding;
 use crate::host::{self, Host};
 use crate::input::{Input, text};
@@ -247,10 +248,10 @@ pub const QUERIES: &[Query] = &[
     },
 ];
 
-/// The queries of the table, and some of them with exactly once.
+/// The queries of the table, and directly behind some of them the same with exactly once.
 pub fn with_exactly_once() -> Vec<Query> {
-    let once = |(name, called): &(&'static str, &'static str)| {
-        let query = QUERIES.iter().find(|query| query.name == *name)?;
+    let once = |query: &Query| {
+        let (name, called) = ALSO_ONCE.iter().find(|(name, _)| *name == query.name)?;
         Some(Query {
             name: called,
             describe: "the same with exactly once, committed each 100 ms",
@@ -259,7 +260,7 @@ pub fn with_exactly_once() -> Vec<Query> {
             ..*query
         })
     };
-    QUERIES.iter().copied().chain(ALSO_ONCE.iter().filter_map(once)).collect()
+    QUERIES.iter().flat_map(|query| [Some(*query), once(query)]).flatten().collect()
 }
 
 impl Workload for Query {
@@ -302,24 +303,20 @@ impl Query {
         if self.encoding != Encoding::Json {
             declare(input, host, self.encoding)?;
         }
-        let process = host.process();
-        let (cpu, began) = (process.cpu(), Instant::now());
+        let meters = input.meters(host.process());
+        let (before, began) = (meters.used(), Instant::now());
         host.execute(&self.sql.replace("{sink}", sink), self.properties)?;
         let (least, most) = input.expected.records(self.check);
         // What ends a transaction counts as a record in a partition's end: there, the output is complete when no more comes.
         let awaited = if self.is_once() && input.log.kind() == "kafka" { None } else { most };
-        let mut done = wait_for(input, sink, least, awaited, || process.cpu())?;
+        let mut done = wait_for(input, sink, least, awaited, || meters.used())?;
         if awaited.is_none()
             && let Some(most) = most
         {
             done.records = most;
         }
-        let measured = Measurement {
-            records: input.bids,
-            output: done.records,
-            wall: done.at.duration_since(began),
-            cpu: done.cpu.saturating_sub(cpu),
-        };
+        let measured =
+            Measurement { records: input.bids, output: done.records, wall: done.at.duration_since(began), cpu: done.cpu.since(before) };
         self.check.verify(self.encoding, input, sink, done.records)?;
         Ok(measured)
     }
@@ -341,14 +338,14 @@ fn declare(input: &Input, host: &dyn Host, encoding: Encoding) -> Result<(), Str
     input.create(bids)?;
     let copy = format!("CREATE STREAM {bids} WITH (KAFKA_TOPIC='{bids}', VALUE_FORMAT='{format}') AS SELECT * FROM bids EMIT CHANGES;");
     host.execute(&copy, EACH)?;
-    wait_for(input, bids, input.bids, Some(input.bids), || Duration::ZERO)?;
+    wait_for(input, bids, input.bids, Some(input.bids), Used::default)?;
     host.execute("TERMINATE ALL;", &[])
 }
 
 /// The moment of the last output.
 pub struct Done {
     pub at: Instant,
-    pub cpu: Duration,
+    pub cpu: Used,
     pub records: u64,
 }
 
@@ -356,9 +353,9 @@ pub struct Done {
 ///
 /// # Errors
 /// Where they do not come, or too many do.
-pub fn wait_for(input: &Input, sink: &str, least: u64, most: Option<u64>, cpu: impl Fn() -> Duration) -> Result<Done, String> {
+pub fn wait_for(input: &Input, sink: &str, least: u64, most: Option<u64>, cpu: impl Fn() -> Used) -> Result<Done, String> {
     let deadline = Instant::now() + Duration::from_secs(PATIENCE_S);
-    let mut last = Done { at: Instant::now(), cpu: Duration::ZERO, records: 0 };
+    let mut last = Done { at: Instant::now(), cpu: Used::default(), records: 0 };
     loop {
         let records = input.count(sink)?;
         if records != last.records {

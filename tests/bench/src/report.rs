@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::latency::Latency;
+use crate::pairs::{Runs, Spread};
 use crate::serving::Served;
 use crate::statements::Statements;
 use crate::workload::{Goal, Measurement};
@@ -14,19 +15,34 @@ pub struct Row {
     pub name: &'static str,
     pub describe: &'static str,
     pub goal: Option<Goal>,
-    pub runs: Vec<Measurement>,
+    pub runs: Runs,
     /// Runs that did not count, and why.
     pub failures: Vec<String>,
 }
 
 impl Row {
     fn krps(&self) -> Option<f64> {
-        median(self.runs.iter().map(Measurement::krps))
+        Some(Spread::of(self.runs.values().map(Measurement::krps))?.median)
     }
 
     fn cpu_us(&self) -> Option<f64> {
-        median(self.runs.iter().map(Measurement::cpu_us))
+        Some(Spread::of(self.runs.values().map(Measurement::cpu_us))?.median)
     }
+
+    fn broker_us(&self) -> Option<f64> {
+        Some(Spread::of(self.runs.values().filter_map(Measurement::broker_us))?.median)
+    }
+
+    fn output(&self) -> Option<u64> {
+        self.runs.last_key_value().map(|(_, run)| run.output)
+    }
+}
+
+/// What a row takes of what its limit does.
+struct Shares {
+    throughput: Option<Spread>,
+    cpu: Option<Spread>,
+    broker: Option<Spread>,
 }
 
 /// The rows that were measured on one log.
@@ -48,34 +64,38 @@ impl Section {
         self.row(goal.limit).or_else(|| self.row(own)).filter(|limit| limit.name != row.name)
     }
 
-    /// Throughput and CPU of a row as shares of its limit's.
-    fn shares(&self, row: &Row) -> (Option<f64>, Option<f64>) {
-        let limit = self.limit(row);
-        let ratio = |own: Option<f64>, other: Option<f64>| Some(own? / other?);
-        (ratio(row.krps(), limit.and_then(Row::krps)), ratio(row.cpu_us(), limit.and_then(Row::cpu_us)))
+    fn shares(&self, row: &Row) -> Shares {
+        let share = |value: fn(&Measurement) -> Option<f64>| Spread::of_pairs(&row.runs, &self.limit(row)?.runs, value);
+        Shares { throughput: share(|run| Some(run.krps())), cpu: share(|run| Some(run.cpu_us())), broker: share(Measurement::broker_us) }
     }
 
     fn table(&self) -> String {
         let mut out = format!(
-            "### {}\n\n| | thousand records a second | engine CPU, µs a record | records out | throughput, of the limit | CPU, of the limit | what |\n|---|---:|---:|---:|---|---|---|\n",
+            "### {}\n\n| | thousand records a second | engine CPU, µs a record | broker CPU | records out | throughput, of the limit | CPU, of the limit | broker CPU | what |\n|---|---:|---:|---:|---:|---|---|---|---|\n",
             self.log
         );
         for row in &self.rows {
             let number = |value: Option<f64>, digits: usize| value.map_or("–".into(), |value| format!("{value:.digits$}"));
-            let (throughput, cpu) = self.shares(row);
+            let Shares { throughput, cpu, broker } = self.shares(row);
             let limit = self.limit(row).map_or("", |limit| limit.name);
             let goal = row.goal.filter(|goal| goal.limit == limit);
             let share = throughput.map_or(String::new(), |share| {
-                let wanted = goal.map_or(String::new(), |goal| format!(" (goal {}{})", goal.throughput, mark(share >= goal.throughput)));
-                format!("{share:.2} × {limit}{wanted}")
+                let wanted =
+                    goal.map_or(String::new(), |goal| format!(" (goal {}{})", goal.throughput, mark(share.median >= goal.throughput)));
+                format!("{:.2} × {limit} {}{wanted}", share.median, share.quartiles())
             });
             let cpu_share = cpu.map_or(String::new(), |share| {
-                let wanted = goal.and_then(|goal| goal.cpu).map_or(String::new(), |most| format!(" (goal {most}{})", mark(share <= most)));
-                format!("{share:.2} ×{wanted}")
+                let wanted =
+                    goal.and_then(|goal| goal.cpu).map_or(String::new(), |most| format!(" (goal {most}{})", mark(share.median <= most)));
+                format!("{:.2} × {}{wanted}", share.median, share.quartiles())
             });
-            let output = row.runs.last().map_or(0, |run| run.output);
-            let (krps, cpu_us) = (number(row.krps(), 0), number(row.cpu_us(), 2));
-            out += &format!("| {} | {krps} | {cpu_us} | {output} | {share} | {cpu_share} | {} |\n", row.name, row.describe);
+            let broker = broker.map_or(String::new(), |share| format!("{:.2} × {}", share.median, share.quartiles()));
+            let output = row.output().unwrap_or(0);
+            let (krps, cpu_us, broker_us) = (number(row.krps(), 0), number(row.cpu_us(), 2), number(row.broker_us(), 2));
+            out += &format!(
+                "| {} | {krps} | {cpu_us} | {broker_us} | {output} | {share} | {cpu_share} | {broker} | {} |\n",
+                row.name, row.describe
+            );
         }
         for row in &self.rows {
             for failure in &row.failures {
@@ -87,19 +107,27 @@ impl Section {
 
     fn json(&self) -> Value {
         let rows = self.rows.iter().map(|row| {
-            let (throughput, cpu) = self.shares(row);
+            let Shares { throughput, cpu, broker } = self.shares(row);
+            let quartiles = |share: Option<Spread>| share.map(|share| json!([share.low, share.high]));
             json!({
                 "name": row.name,
                 "what": row.describe,
                 "k_records_per_s": row.krps(),
                 "cpu_us_per_record": row.cpu_us(),
-                "output": row.runs.last().map(|run| run.output),
+                "broker_cpu_us_per_record": row.broker_us(),
+                "output": row.output(),
                 "limit": self.limit(row).map(|limit| limit.name),
-                "share_of_limit": throughput,
+                "share_of_limit": throughput.map(|share| share.median),
+                "share_quartiles": quartiles(throughput),
                 "goal": row.goal.map(|goal| goal.throughput),
-                "cpu_of_limit": cpu,
+                "cpu_of_limit": cpu.map(|share| share.median),
+                "cpu_quartiles": quartiles(cpu),
+                "broker_cpu_of_limit": broker.map(|share| share.median),
                 "cpu_goal": row.goal.and_then(|goal| goal.cpu),
-                "runs": row.runs.iter().map(|run| json!({ "wall_s": run.wall.as_secs_f64(), "cpu_s": run.cpu.as_secs_f64() })).collect::<Vec<_>>(),
+                "runs": row.runs.iter().map(|(round, run)| json!({
+                    "round": round, "wall_s": run.wall.as_secs_f64(), "cpu_s": run.cpu.own.as_secs_f64(),
+                    "broker_cpu_s": run.cpu.broker.as_secs_f64(),
+                })).collect::<Vec<_>>(),
                 "failures": row.failures,
             })
         });
@@ -132,7 +160,7 @@ impl Report {
     /// The tables for people, in Markdown.
     pub fn table(&self) -> String {
         let mut out = format!(
-            "{} bids of {} bytes on average in 4 partitions; {} cores shared with the broker; medians of {} runs, alternating.\n\n",
+            "{} bids of {} bytes on average in 4 partitions; {} cores shared with the broker; medians of {} runs, and of the ratios of runs that stood beside each other [quartiles].\n\n",
             self.bids,
             self.bid_bytes,
             self.cores,
@@ -203,27 +231,21 @@ impl Report {
     }
 }
 
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::cpu::Used;
 
     fn row(name: &'static str, wall_ms: &[u64], goal: Option<Goal>) -> Row {
         let runs = wall_ms
             .iter()
-            .map(|wall| Measurement {
-                records: 1_000_000,
-                output: 1,
-                wall: Duration::from_millis(*wall),
-                cpu: Duration::from_millis(2 * wall),
+            .map(|wall| {
+                let wall = Duration::from_millis(*wall);
+                Measurement { records: 1_000_000, output: 1, wall, cpu: Used { own: 2 * wall, broker: wall } }
             })
+            .enumerate()
             .collect();
         Row { name, describe: "", goal, runs, failures: vec![] }
     }
@@ -231,10 +253,10 @@ mod tests {
     #[test]
     fn medians_are_held_against_the_limit() {
         let goal = Goal { limit: "L1", throughput: 0.75, cpu: None };
-        let rows = vec![row("L1", &[900, 1_000, 5_000], None), row("q1", &[2_000, 1_000, 3_000], Some(goal))];
+        let rows = vec![row("L1", &[900, 1_000, 5_000], None), row("q1", &[1_800, 2_000, 2_500], Some(goal))];
         let section = Section { log: "Apache Kafka", rows };
-        assert_eq!(section.shares(&section.rows[1]).0, Some(0.5));
-        assert!(section.table().contains("0.50 × L1 (goal 0.75 ✗)"));
+        assert_eq!(section.shares(&section.rows[1]).throughput, Some(Spread { low: 0.5, median: 0.5, high: 2.0 }));
+        assert!(section.table().contains("0.50 × L1 [0.50–2.00] (goal 0.75 ✗)"));
         let report = Report { sections: vec![section], ..Report::default() };
         assert_eq!(report.json()["logs"][0]["rows"][1]["share_of_limit"], 0.5);
     }
@@ -243,6 +265,6 @@ mod tests {
     fn without_a_bare_client_the_log_is_the_limit() {
         let goal = Goal { limit: "L1", throughput: 0.75, cpu: None };
         let section = Section { log: "embedded log", rows: vec![row("log", &[1_000], None), row("q1", &[2_000], Some(goal))] };
-        assert!(section.table().contains("0.50 × log |"));
+        assert!(section.table().contains("0.50 × log [0.50–0.50] |"));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::cpu::Used;
 use crate::input::Input;
 
 /// One run of one workload.
@@ -13,8 +14,8 @@ pub struct Measurement {
     pub output: u64,
     /// From the start (for a query: the statement) to the last output.
     pub wall: Duration,
-    /// CPU time of the measured process in between.
-    pub cpu: Duration,
+    /// CPU time of the measured process in between, and of the broker.
+    pub cpu: Used,
 }
 
 impl Measurement {
@@ -25,7 +26,12 @@ impl Measurement {
 
     /// CPU microseconds a record.
     pub fn cpu_us(&self) -> f64 {
-        self.cpu.as_secs_f64() * 1e6 / self.records.max(1) as f64
+        self.cpu.own.as_secs_f64() * 1e6 / self.records.max(1) as f64
+    }
+
+    /// The broker's; `None` where it is not known.
+    pub fn broker_us(&self) -> Option<f64> {
+        (!self.cpu.broker.is_zero()).then(|| self.cpu.broker.as_secs_f64() * 1e6 / self.records.max(1) as f64)
     }
 }
 
