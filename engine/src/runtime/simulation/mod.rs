@@ -218,12 +218,18 @@ impl Run {
         self.log.set_faults(FaultPlan { seed: self.setup.seed, planted, ..FaultPlan::default() });
         self.disk.set_faults(0.0);
         self.registry.answer();
-        self.recover()?;
-        let clock = self.clock.clone();
-        let process = self.process().ok_or("the process does not start without faults")?;
-        let query = process.handle.id.to_string();
-        process.runtime.resume(&query);
-        process.drain(&clock)?;
+        // What a commit that was under way came to may be told only now.
+        for _ in 0..=self.setup.workers * 2 {
+            self.recover()?;
+            let clock = self.clock.clone();
+            let process = self.process().ok_or("the process does not start without faults")?;
+            let query = process.handle.id.to_string();
+            process.runtime.resume(&query);
+            process.drain(&clock)?;
+            if process.runtime.fenced().is_none() {
+                break;
+            }
+        }
         self.happened.log = self.log.fault_counts();
         self.happened.disk = self.disk.faults();
         self.happened.late_schemas = self.registry.late();

@@ -1,6 +1,9 @@
 //! Seeds, and what proves that they would find something.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
 
 use super::check::{check, exemptions};
 use super::setup::{Commits, Happened, Setup};
@@ -13,6 +16,7 @@ use crate::log::simulated::{FaultPlan, Planted};
 const SEEDS: u64 = 2_000;
 /// Failures that are made as small as they can be.
 const SHRUNK: usize = 3;
+const SIDE_BY_SIDE: usize = 8;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
@@ -22,6 +26,60 @@ fn checked(setup: &Setup) -> Result<Ran, String> {
     let ran = run(setup)?;
     check(setup, &ran.expected, &ran.observed, &ran.happened)?;
     Ok(ran)
+}
+
+/// What came of many seeds.
+#[derive(Default)]
+struct Tally {
+    all: Happened,
+    exempt: BTreeMap<String, u64>,
+    exact: BTreeMap<(Workload, Commits), u64>,
+    failed: BTreeMap<u64, String>,
+}
+
+impl Tally {
+    fn add(&mut self, setup: &Setup, result: Result<Ran, String>) {
+        match result {
+            Ok(ran) => {
+                self.all += ran.happened;
+                let names = exemptions(setup, &ran.happened);
+                if names.is_empty() {
+                    *self.exact.entry((setup.workload, setup.commits())).or_default() += 1;
+                }
+                for name in names {
+                    *self.exempt.entry(format!("{name:?}")).or_default() += 1;
+                }
+            }
+            Err(error) => {
+                let mut said = format!("seed {} ({:?}, {:?}): {error}", setup.seed, setup.workload, setup.commits());
+                if self.failed.len() < SHRUNK {
+                    said.push_str(&shortest(setup));
+                }
+                self.failed.insert(setup.seed, said);
+            }
+        }
+    }
+}
+
+/// Runs seeds side by side: each has a world of its own, and much of its time it waits for timeouts of a log that is away.
+fn run_all(seeds: u64) -> Tally {
+    let (next, tally) = (AtomicU64::new(0), Mutex::new(Tally::default()));
+    std::thread::scope(|scope| {
+        for _ in 0..SIDE_BY_SIDE {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds {
+                        break;
+                    }
+                    let setup = Setup::of(seed);
+                    let result = checked(&setup);
+                    tally.lock().add(&setup, result);
+                }
+            });
+        }
+    });
+    tally.into_inner()
 }
 
 #[test]
@@ -36,32 +94,8 @@ fn seeds() {
         return;
     }
     let seeds = number("TIDEMILL_SIMULATION_SEEDS").unwrap_or(SEEDS);
-    let mut all = Happened::default();
-    let mut exempt: BTreeMap<String, u64> = BTreeMap::new();
-    let mut exact: BTreeMap<(Workload, Commits), u64> = BTreeMap::new();
-    let mut failed = Vec::new();
-    for seed in 0..seeds {
-        let setup = Setup::of(seed);
-        match checked(&setup) {
-            Ok(ran) => {
-                all += ran.happened;
-                let names = exemptions(&setup, &ran.happened);
-                if names.is_empty() {
-                    *exact.entry((setup.workload, setup.commits())).or_default() += 1;
-                }
-                for name in names {
-                    *exempt.entry(format!("{name:?}")).or_default() += 1;
-                }
-            }
-            Err(error) => {
-                let mut said = format!("seed {seed} ({:?}, {:?}): {error}", setup.workload, setup.commits());
-                if failed.len() < SHRUNK {
-                    said.push_str(&shortest(&setup));
-                }
-                failed.push(said);
-            }
-        }
-    }
+    let Tally { all, exempt, exact, failed } = run_all(seeds);
+    let failed: Vec<String> = failed.into_values().collect();
     println!("{seeds} seeds: {all:?}\nnot exact, by reason: {exempt:?}\nexact: {exact:?}");
     assert!(
         failed.is_empty(),
