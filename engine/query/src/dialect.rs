@@ -148,7 +148,7 @@ pub(crate) fn text(value: impl Into<String>) -> Expr {
 
 /// SQL with the dialect's lexical rules and spellings.
 #[derive(Debug)]
-struct AnySql;
+pub(crate) struct AnySql;
 
 impl Dialect for AnySql {
     fn is_delimited_identifier_start(&self, ch: char) -> bool {

@@ -1,5 +1,6 @@
 //! What is said of a query that can't be answered.
 
+use datafusion::arrow::error::ArrowError;
 use datafusion::common::{Diagnostic, SchemaError};
 use datafusion::error::DataFusionError;
 use tidemill_engine::EngineError;
@@ -47,8 +48,11 @@ impl QueryError {
         QueryError { span: Some(span), ..self }
     }
 
-    /// With the line that it stands in, if it has a place.
+    /// With the line that it stands in, if it has a place or the text has one for what it names.
     pub fn quoting(mut self, text: &str) -> Self {
+        if self.kind == QueryErrorKind::User {
+            self.span = self.span.or_else(|| crate::place::place(&self.message, text));
+        }
         let Some(Location { line, column }) = self.span.map(|span| span.start) else { return self };
         if line == 0 {
             return self;
@@ -101,7 +105,10 @@ pub(crate) fn told(error: &DataFusionError, memory_bytes: usize) -> QueryError {
         DataFusionError::Plan(message) => QueryError::user(plain(message)),
         DataFusionError::NotImplemented(message) => QueryError::user(format!("Not supported: {}", plain(message))),
         DataFusionError::Execution(message) => QueryError::user(plain(message)),
-        DataFusionError::ArrowError(inner, _) => QueryError::user(inner.to_string()),
+        DataFusionError::ArrowError(inner, _) if matches!(**inner, ArrowError::DivideByZero) => {
+            QueryError::user(format!("{inner}. NULLIF(divisor, 0) as the divisor gives null instead"))
+        }
+        DataFusionError::ArrowError(inner, _) => QueryError::user(with_own_types(&inner.to_string())),
         DataFusionError::SQL(inner, _) => QueryError::user(inner.to_string()),
         DataFusionError::Internal(message) if of_function(message).is_some() => QueryError::user(plain(message)),
         DataFusionError::Internal(message) => QueryError::internal(format!("The query could not be planned: {}", plain(message))),

@@ -20,6 +20,7 @@ mod functions;
 mod leaf;
 mod moment;
 mod parameters;
+mod place;
 mod rewrite;
 mod running;
 mod service;

@@ -308,7 +308,7 @@ impl Asked {
                         let _ = planned.send(Ok((columns(&schema), schema)));
                         let _ = rows.send(Ok(batch)).await;
                     }
-                    Ok(Err(error)) => drop(planned.send(Err(told(&error, limit)))),
+                    Ok(Err(error)) => drop(planned.send(Err(told(&error, limit).quoting(&self.question.text)))),
                     Err(_) => drop(planned.send(Err(self.too_long()))),
                 }
                 return;
@@ -316,7 +316,7 @@ impl Asked {
             None => match execute_stream(plan.physical.clone(), plan.state.task_ctx()) {
                 Ok(stream) => stream,
                 Err(error) => {
-                    let _ = planned.send(Err(told(&error, limit)));
+                    let _ = planned.send(Err(told(&error, limit).quoting(&self.question.text)));
                     return;
                 }
             },
@@ -328,7 +328,7 @@ impl Asked {
             let next = tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(deadline) => Some(Err(self.too_long())),
-                next = stream.next() => next.map(|batch| batch.map_err(|error| told(&error, limit))),
+                next = stream.next() => next.map(|batch| batch.map_err(|error| told(&error, limit).quoting(&self.question.text))),
             };
             let Some(next) = next else { return };
             let failed = next.is_err();

@@ -130,7 +130,8 @@ fn mistakes_are_told_with_their_place() {
         ("SELECT page FROM views v, per_page p ORDER BY 1;", 400, "ambiguous"),
         ("SELECT page FROM views ORDER BYE page;", 400, "line 1:30: Syntax Error"),
         ("SELECT COUNT(*) FROM people_in;", 400, "isn't queryable"),
-        ("SELECT LEN(ms, 1, 2) FROM views ORDER BY 1;", 400, "does not accept parameters"),
+        ("SELECT LEN(ms, 1, 2) FROM views ORDER BY 1;", 400, "line 1:8: Function 'len' does not accept parameters"),
+        ("SELECT page FROM views ORDER BY 7;", 400, "line 1:33: Order by column out of bounds, specified: 7"),
         ("WITH x AS (DELETE FROM views) SELECT * FROM x;", 400, "Not supported: Query DELETE FROM VIEWS"),
     ] {
         let (found, text) = server.request("POST", "/query-stream", Some(&json!({"sql": sql}))).expect("an answer");
