@@ -116,7 +116,7 @@ impl Engine {
         let runtime_config = RuntimeConfig {
             workers: config.workers,
             commit_interval_ms: config.commit_interval_ms,
-            min_commit_interval_ms: config.min_commit_interval_ms.unwrap_or(config.commit_interval_ms / 10),
+            min_commit_interval_ms: config.min_commit_interval_ms,
             max_task_idle_ms: config.max_task_idle_ms,
             max_buffered_bytes: config.max_buffered_bytes,
             internal_prefix: config.internal_prefix.clone(),

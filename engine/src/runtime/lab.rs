@@ -33,7 +33,7 @@ pub(super) fn config() -> RuntimeConfig {
     RuntimeConfig {
         workers: 1,
         commit_interval_ms: 0,
-        min_commit_interval_ms: 0,
+        min_commit_interval_ms: Some(0),
         max_task_idle_ms: 0,
         max_buffered_bytes: 1 << 20,
         internal_prefix: "test_".into(),

@@ -123,8 +123,9 @@ pub struct RuntimeConfig {
     pub workers: usize,
     /// On a log without atomic commits: milliseconds between commits.
     pub commit_interval_ms: u64,
-    /// With exactly once an idle worker commits at once, but not sooner after its last commit; milliseconds.
-    pub min_commit_interval_ms: u64,
+    /// With exactly once an idle worker commits at once, but not sooner after its last commit; milliseconds. `None`: a tenth of
+    /// the interval, and longer behind commits of many tasks.
+    pub min_commit_interval_ms: Option<u64>,
     /// How long a task waits for an empty partition that may still bring older records, milliseconds.
     pub max_task_idle_ms: u64,
     /// Bytes that may wait unread in one partition of one task.

@@ -48,8 +48,10 @@ pub(super) struct Pen {
     other: Option<Box<dyn LogWriter>>,
     /// The commit that is under way.
     ending: Option<InFlight>,
-    pub policy: CommitPolicy,
+    policy: CommitPolicy,
     pub last_commit: Instant,
+    /// How many tasks had a part in it.
+    last_tasks: usize,
     /// Some task has moved since.
     pub dirty: bool,
     /// What was sent since the last commit is taken back with any part of it.
@@ -60,7 +62,7 @@ pub(super) struct Pen {
 }
 
 impl Pen {
-    pub fn new(guarantee: Guarantee, atomic_log: bool, interval: Duration, min: Duration, now: Instant) -> Self {
+    pub fn new(guarantee: Guarantee, atomic_log: bool, interval: Duration, min: Option<Duration>, now: Instant) -> Self {
         let is_whole = atomic_log || guarantee == Guarantee::ExactlyOnce;
         let policy = CommitPolicy::new(atomic_log, guarantee, interval, min);
         Pen {
@@ -71,6 +73,7 @@ impl Pen {
             ending: None,
             policy,
             last_commit: now,
+            last_tasks: 0,
             dirty: false,
             is_whole,
             is_stale: [false; HANDS],
@@ -140,6 +143,7 @@ impl Pen {
         if let Some(writer) = &mut self.writer {
             writer.follow(ending.delivery.clone());
         }
+        self.last_tasks = ending.tasks.len();
         self.ending = Some(ending);
     }
 
@@ -171,7 +175,8 @@ impl Pen {
 
     /// Whether a commit may begin, and the time has come.
     pub fn is_due(&self, now: Instant, is_idle: bool) -> bool {
-        self.dirty && self.ending.is_none() && self.policy.is_due(now.saturating_duration_since(self.last_commit), is_idle)
+        let since_last = now.saturating_duration_since(self.last_commit);
+        self.dirty && self.ending.is_none() && since_last >= self.policy.pause(self.last_tasks, is_idle)
     }
 
     /// When an idle worker has to look at it again.
@@ -179,7 +184,7 @@ impl Pen {
         if self.ending.is_some() {
             return Some(now + ENDING_PAUSE);
         }
-        let commit_at = self.dirty.then(|| self.last_commit + self.policy.when_idle.unwrap_or(self.policy.interval));
+        let commit_at = self.dirty.then(|| self.last_commit + self.policy.pause(self.last_tasks, true));
         let renew_at = self.is_stale.contains(&true).then_some(self.renew_at);
         [commit_at, renew_at].into_iter().flatten().min()
     }

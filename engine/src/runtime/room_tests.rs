@@ -153,7 +153,7 @@ fn stores_can_be_read_while_a_task_waits_for_the_log() {
     let config = RuntimeConfig {
         workers: 1,
         commit_interval_ms: 100,
-        min_commit_interval_ms: 0,
+        min_commit_interval_ms: Some(0),
         max_task_idle_ms: 0,
         max_buffered_bytes: 1 << 20,
         internal_prefix: "_test".into(),

@@ -118,7 +118,7 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(inbox: Receiver<Message>, parts: &RuntimeParts, config: &RuntimeConfig, place: Place) -> Self {
         let now = parts.clock.instant();
-        let (interval, min) = (Duration::from_millis(config.commit_interval_ms), Duration::from_millis(config.min_commit_interval_ms));
+        let (interval, min) = (Duration::from_millis(config.commit_interval_ms), config.min_commit_interval_ms.map(Duration::from_millis));
         let pens = Pens::new(|guarantee| Pen::new(guarantee, parts.log.is_atomic(), interval, min, now));
         Worker {
             inbox,

@@ -219,14 +219,16 @@ impl Run {
         self.disk.set_faults(0.0);
         self.registry.answer();
         // What a commit that was under way came to may be told only now.
-        for _ in 0..=self.setup.workers * 2 {
+        for is_last in [false, false, false, true] {
             self.recover()?;
             let clock = self.clock.clone();
             let process = self.process().ok_or("the process does not start without faults")?;
             let query = process.handle.id.to_string();
             process.runtime.resume(&query);
-            process.drain(&clock)?;
-            if process.runtime.fenced().is_none() {
+            let drained = process.drain(&clock);
+            let is_helped_out = process.runtime.fenced().is_some() || matches!(process.handle.state(), QueryState::Failed(_));
+            if is_last || !is_helped_out {
+                drained?;
                 break;
             }
         }

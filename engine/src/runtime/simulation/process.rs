@@ -53,7 +53,7 @@ impl Process {
         let config = RuntimeConfig {
             workers: setup.workers,
             commit_interval_ms: setup.commit_interval_ms,
-            min_commit_interval_ms: 0,
+            min_commit_interval_ms: Some(0),
             max_task_idle_ms: 3_600_000,
             max_buffered_bytes: 1 << 20,
             internal_prefix: "test_".into(),
