@@ -7,6 +7,8 @@ mod connector;
 mod datagen;
 mod doctor;
 mod logging;
+#[cfg(test)]
+mod manual;
 mod migrations;
 mod run;
 mod server;
