@@ -9,6 +9,7 @@ mod accept;
 pub mod access;
 mod app;
 mod blocking;
+mod cause;
 pub mod config;
 mod connect;
 mod cors;

@@ -67,8 +67,8 @@ pub struct EngineConfig {
     pub commit_interval_ms: u64,
     /// On Kafka, with exactly once: an idle worker commits at once, but not sooner after its last commit, milliseconds
     /// (`tidemill.commit.min.interval.ms`); `None`: a tenth of the interval, so that a trickle of records costs brokers ten times
-    /// what a stream of them does at most, and half a millisecond for each task of that commit, up to half
-    /// of the interval.
+    /// what a stream of them does at most, and where that commit had more than 500 tasks, half a
+    /// millisecond for each of the others, up to half of the interval.
     pub min_commit_interval_ms: Option<u64>,
     /// How long a task waits for an empty partition that may still bring older records, milliseconds.
     pub max_task_idle_ms: u64,

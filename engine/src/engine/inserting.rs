@@ -37,6 +37,9 @@ impl Engine {
         if source.is_windowed() {
             return Err(EngineError::user(format!("Cannot insert values into windowed {}: {name}", source.kind.lower())));
         }
+        if source.read_only {
+            return Err(EngineError::user(format!("Cannot insert values into read-only {}: {name}", source.kind.lower())));
+        }
         self.check_writable(&source.format.topic)?;
         Ok(Inserting { engine: self.clone(), source: source.clone() })
     }

@@ -17,7 +17,7 @@ use super::{CommandState, Engine, EngineConfig, EngineError, LogChoice, Registry
 use crate::catalog::{Catalog, QueryLinks};
 use crate::clock::{Clock, SystemClock};
 use crate::log::embedded::EmbeddedLog;
-use crate::log::kafka::KafkaLog;
+use crate::log::kafka::{KafkaLog, StateSink};
 use crate::log::{AlwaysHeld, Claim, ClaimRequest, Log, LogError, TopicSpec};
 use crate::plan::QueryPlan;
 use crate::points::{self, Point};
@@ -79,10 +79,8 @@ impl Engine {
             LogChoice::Kafka { bootstrap_servers, client_properties } => {
                 // Once the changelogs have it, the state here may follow.
                 let later = state.clone();
-                let log = {
-                    let tokens = config.kafka_tokens.clone();
-                    KafkaLog::connect_with(bootstrap_servers, client_properties, tokens, Arc::new(move |batch| later.write_later(batch)))?
-                };
+                let sink: StateSink = Arc::new(move |batch| later.write_later(batch));
+                let log = KafkaLog::connect_with(bootstrap_servers, client_properties, config.kafka_tokens.clone(), sink)?;
                 wait_for(&log, patience, waiting)?;
                 Arc::new(log)
             }

@@ -41,6 +41,7 @@ mod tests {
         let claims = Claims::of(&token(r#"{"sub":"me","exp":1700000000.5}"#)).expect("a JWT");
         assert_eq!((claims.ends_ms(), claims.text("sub")), (Some(1_700_000_000_500), Some("me")));
         assert_eq!(Claims::of(&token(r#"{"exp":1e300}"#)).and_then(|claims| claims.ends_ms()), Some(i64::MAX));
+        assert_eq!(Claims::of(&token(r#"{"exp":-1e300}"#)).and_then(|claims| claims.ends_ms()), Some(i64::MIN));
         assert_eq!(Claims::of(&token(r#"{"exp":"soon"}"#)).and_then(|claims| claims.ends_ms()), None);
         for nonsense in ["", "opaque", "a.b.c", "a..c", &token("[1]"), &token("{")] {
             assert!(Claims::of(nonsense).is_none(), "{nonsense}");

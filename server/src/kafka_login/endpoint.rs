@@ -1,6 +1,5 @@
 //! The token service: one request of the client-credentials grant (RFC 6749, 4.4).
 
-use std::error::Error;
 use std::time::Duration;
 
 use base64::Engine;
@@ -12,6 +11,7 @@ use serde_json::Value as Json;
 
 use super::Given;
 use super::settings::Service;
+use crate::cause;
 
 /// The most bytes of an answer.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
@@ -128,7 +128,7 @@ impl Endpoint {
     }
 
     fn unanswered(&self, error: &reqwest::Error) -> String {
-        if let Some(tls) = tls_cause(error) {
+        if let Some(tls) = cause::of_tls(error) {
             return format!(
                 "{} can't be spoken to by TLS: {tls}. Check https.ca.location, or ssl.truststore.location within sasl.jaas.config",
                 self.name
@@ -137,12 +137,8 @@ impl Endpoint {
         if error.is_timeout() {
             return self.late(self.service.read_timeout);
         }
-        let mut cause: &(dyn Error + 'static) = error;
-        while let Some(inner) = cause.source() {
-            cause = inner;
-        }
         let what = if error.is_connect() { "can't be reached" } else { "broke off its answer" };
-        format!("{} {what}: {cause}", self.name)
+        format!("{} {what}: {}", self.name, cause::deepest(error))
     }
 
     fn late(&self, patience: Duration) -> String {
@@ -153,17 +149,6 @@ impl Endpoint {
 /// As a form has it.
 fn form(text: &str) -> String {
     utf8_percent_encode(text, FORM).to_string().replace("%20", "+")
-}
-
-/// What TLS says, where it is the reason. An I/O error holds its cause without naming it as its source.
-fn tls_cause(error: &(dyn Error + 'static)) -> Option<String> {
-    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-        return Some(tls.to_string());
-    }
-    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-        Some(inner) => tls_cause(inner),
-        None => error.source().and_then(tls_cause),
-    }
 }
 
 #[cfg(test)]

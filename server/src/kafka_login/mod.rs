@@ -24,6 +24,8 @@ use endpoint::Endpoint;
 pub use settings::Settings;
 use settings::Source;
 
+/// Longer than a year no token is relied on, whatever it says: librdkafka reckons in microseconds.
+const LONGEST_MS: i64 = 365 * 24 * 3_600_000;
 /// The most bytes of a file with a token.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
@@ -88,8 +90,9 @@ impl TokenSource for TokenLogin {
         let ends_ms = [by_service, by_itself].into_iter().flatten().min();
         let ends_ms =
             ends_ms.ok_or_else(|| format!("the token of {from} can't be used: it is no JWT with an exp, so nobody knows when it ends"))?;
-        let Some(life) = u64::try_from(ends_ms - now_ms).ok().filter(|ms| *ms > 0).map(Duration::from_millis) else {
-            let ago = (now_ms - ends_ms) / 1000;
+        let ends_ms = ends_ms.min(now_ms.saturating_add(LONGEST_MS));
+        let Some(life) = u64::try_from(ends_ms.saturating_sub(now_ms)).ok().filter(|ms| *ms > 0).map(Duration::from_millis) else {
+            let ago = now_ms.saturating_sub(ends_ms) / 1000;
             return Err(format!("the token of {from} can't be used: by this machine's clock it ended {ago} s ago"));
         };
         let principal = claims.as_ref().and_then(|claims| claims.text(&self.settings.principal_claim)).unwrap_or("tidemill").to_owned();
@@ -110,4 +113,36 @@ fn read(path: &Path) -> Result<String, String> {
     let mut text = String::new();
     file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(why)?;
     Ok(text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn tokens_of_a_file_hold_until_they_say_and_not_beyond() {
+        use base64::Engine;
+        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("token");
+        let url = format!("file://{}", path.display());
+        let set = BTreeMap::from([(settings::URL, url.as_str())]);
+        let login = TokenLogin::new(Settings::new(&set, &BTreeMap::new()).expect("settings")).expect("a login");
+        let fetched = |claims: &str| {
+            std::fs::write(&path, format!("e30.{}.\n", URL_SAFE_NO_PAD.encode(claims))).expect("a file");
+            login.fetch().map(|_| ())
+        };
+        assert_eq!(fetched(r#"{"exp":1e300}"#), Ok(()));
+        for (claims, expected) in
+            [("{}", "nobody knows when it ends"), (r#"{"exp":1}"#, "it ended"), (r#"{"exp":-1e300}"#, "it ended"), ("[", "no JWT")]
+        {
+            let error = fetched(claims).expect_err(claims);
+            assert!(error.contains(expected), "{claims}: {error}");
+        }
+        std::fs::remove_file(&path).expect("removed");
+        assert!(login.fetch().is_err_and(|error| error.contains("can't be read")));
+    }
 }

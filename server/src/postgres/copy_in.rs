@@ -34,6 +34,8 @@ pub struct Incoming {
     inserting: Arc<Inserting>,
     /// What each field is for.
     columns: Vec<Target>,
+    /// How many columns a row has, of the key and of the record's value.
+    width: (usize, usize),
     format: CopyFormat,
     lines: Lines,
     /// Whether the line of names has come, where there is one.
@@ -167,10 +169,6 @@ impl Session {
 impl Incoming {
     fn new(inserting: Arc<Inserting>, into: &CopyInto) -> Result<Self, PgError> {
         let source = inserting.source();
-        if source.read_only {
-            let message = format!("Cannot insert values into read-only {}: {}", source.kind.lower(), source.name);
-            return Err(PgError::new(NOT_SUPPORTED, message));
-        }
         let schema = source.record_schema();
         let own = schema.key.iter().enumerate().map(|(index, column)| (column, Place::Key(index)));
         let own = own.chain(schema.value.iter().enumerate().map(|(index, column)| (column, Place::Value(index))));
@@ -190,6 +188,7 @@ impl Incoming {
         Ok(Incoming {
             inserting: inserting.clone(),
             columns,
+            width: (schema.key.len(), schema.value.len()),
             format: into.format.clone(),
             lines: Lines::default(),
             is_begun,
@@ -228,8 +227,7 @@ impl Incoming {
         if fields.len() > self.columns.len() {
             return Err(whole(PgError::new(BAD_COPY, "extra data after last expected column")));
         }
-        let schema = self.inserting.source().record_schema();
-        let (mut key, mut value) = (vec![Value::Null; schema.key.len()], vec![Value::Null; schema.value.len()]);
+        let (mut key, mut value) = (vec![Value::Null; self.width.0], vec![Value::Null; self.width.1]);
         let mut timestamp = None;
         for (target, field) in self.columns.iter().zip(&fields) {
             let in_column = |error: PgError| {

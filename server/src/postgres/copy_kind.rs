@@ -6,7 +6,7 @@ use sqlparser::tokenizer::Token;
 
 use super::copy::{CopyFormat, Direction};
 use super::error::PgError;
-use super::kind::{Kind, expected};
+use super::kind::{Kind, expected, listed, no_list};
 use super::names::{Named, Piece};
 
 /// What COPY … TO sends: a query within parentheses, from this token to that one; or all of a stream or table.
@@ -101,16 +101,8 @@ fn into(piece: &Piece, first: usize, last: usize, format: CopyFormat) -> Result<
     at += 1;
     let mut columns = Vec::new();
     if token(at) == Some(&Token::LParen) {
-        loop {
-            columns.push(Named::of(piece, at + 1).ok_or_else(|| expected(piece, at + 1, "the name of a column"))?);
-            at += 2;
-            match token(at) {
-                Some(Token::Comma) => {}
-                Some(Token::RParen) => break,
-                _ => return Err(expected(piece, at, "a comma or a closing parenthesis")),
-            }
-        }
-        at += 1;
+        let column = |piece: &Piece, at| Ok((Named::of(piece, at).ok_or_else(|| expected(piece, at, "the name of a column"))?, at + 1));
+        (columns, at) = listed(piece, at, column, no_list)?;
     }
     if at != last {
         return Err(expected(piece, at, "FROM STDIN"));

@@ -183,6 +183,32 @@ pub fn expected(piece: &Piece, index: usize, what: &str) -> PgError {
     PgError::new(SYNTAX_ERROR, format!("{what} is expected here")).at_char(before + 1)
 }
 
+/// `(item, …)` that begins at a place: the items, and the token behind them. `one` reads an item, and says which token is behind it;
+/// `otherwise` is said of a token that neither parts two items nor ends them.
+pub fn listed<T>(
+    piece: &Piece,
+    begin: usize,
+    one: impl Fn(&Piece, usize) -> Result<(T, usize), PgError>,
+    otherwise: impl Fn(&Piece, usize) -> PgError,
+) -> Result<(Vec<T>, usize), PgError> {
+    let (mut items, mut at) = (Vec::new(), begin);
+    loop {
+        let (item, next) = one(piece, at + 1)?;
+        items.push(item);
+        at = next;
+        match piece.tokens.get(at).map(|token| &token.token) {
+            Some(Token::Comma) => {}
+            Some(Token::RParen) => return Ok((items, at + 1)),
+            _ => return Err(otherwise(piece, at)),
+        }
+    }
+}
+
+/// What is said where a list neither goes on nor ends.
+pub fn no_list(piece: &Piece, index: usize) -> PgError {
+    expected(piece, index, "a comma or a closing parenthesis")
+}
+
 /// A name at a place, in small letters unless it is quoted.
 pub fn name(piece: &Piece, index: usize) -> Option<String> {
     match piece.tokens.get(index).map(|token| &token.token) {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sqlparser::tokenizer::Token;
 
 use super::error::{NOT_SUPPORTED, PROTOCOL, PgError, SYNTAX_ERROR, UNKNOWN_SETTING};
-use super::kind::{Kind, expected, kind, name};
+use super::kind::{Kind, expected, kind, listed, name, no_list};
 use super::message::Format;
 use super::names::{Piece, parameter};
 use super::params::literal;
@@ -50,18 +50,7 @@ impl Preparing {
         let called = name(piece, 1).ok_or_else(|| expected(piece, 1, "the name of a prepared statement"))?;
         let (mut at, mut types) = (2, Vec::new());
         if is_token(piece, at, &Token::LParen) {
-            loop {
-                let (oid, next) = type_at(piece, at + 1)?;
-                types.push(oid);
-                at = next;
-                if is_token(piece, at, &Token::RParen) {
-                    break;
-                }
-                if !is_token(piece, at, &Token::Comma) {
-                    return Err(expected(piece, at, "a comma or a closing parenthesis"));
-                }
-            }
-            at += 1;
+            (types, at) = listed(piece, at, type_at, no_list)?;
         }
         if !piece.is(at, "AS") {
             return Err(expected(piece, at, "AS and a statement"));
@@ -80,18 +69,7 @@ impl Executing {
         let called = name(piece, 1).ok_or_else(|| expected(piece, 1, "the name of a prepared statement"))?;
         let (mut at, mut values) = (2, Vec::new());
         if is_token(piece, at, &Token::LParen) {
-            loop {
-                let (value, next) = value_at(piece, at + 1)?;
-                values.push(value);
-                at = next;
-                if is_token(piece, at, &Token::RParen) {
-                    break;
-                }
-                if !is_token(piece, at, &Token::Comma) {
-                    return Err(no_value(piece, at));
-                }
-            }
-            at += 1;
+            (values, at) = listed(piece, at, value_at, no_value)?;
         }
         if piece.tokens.len() > at {
             return Err(expected(piece, at, "the end of the statement"));

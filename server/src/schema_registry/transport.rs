@@ -13,6 +13,7 @@ use tidemill_engine::registry::{Schema, SchemaKind};
 
 use super::answers::{self, Failure};
 use super::settings::{Settings, Target};
+use crate::cause;
 
 /// The most that an answer may hold, bytes. A schema is a record of a topic, so a tenth of it mostly suffices.
 const MAX_ANSWER_BYTES: usize = 8 << 20;
@@ -222,7 +223,7 @@ impl Transport {
 
     /// Why there is no answer.
     fn unanswered(&self, error: &reqwest::Error) -> Failure {
-        if let Some(tls) = tls_cause(error) {
+        if let Some(tls) = cause::of_tls(error) {
             return Failure::Wrong(format!(
                 "can't be spoken to by TLS: {tls}. Check ksql.schema.registry.ssl.truststore.location and the other ksql.schema.registry.ssl.…"
             ));
@@ -231,9 +232,9 @@ impl Transport {
             return Failure::Away(format!("does not answer within {} s", self.request_timeout.as_secs_f64()));
         }
         if error.is_connect() {
-            return Failure::Away(format!("can't be reached: {}", deepest(error)));
+            return Failure::Away(format!("can't be reached: {}", cause::deepest(error)));
         }
-        Failure::Away(format!("broke off its answer: {}", deepest(error)))
+        Failure::Away(format!("broke off its answer: {}", cause::deepest(error)))
     }
 
     fn is_back(&self) {
@@ -256,15 +257,6 @@ fn name(target: &Target) -> &str {
     target.base.as_str().trim_end_matches('/')
 }
 
-/// The innermost cause, which says what happened.
-fn deepest(error: &(dyn Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
-}
-
 fn causes(error: &(dyn Error + 'static)) -> String {
     let mut all = error.to_string();
     let mut cause = error;
@@ -273,17 +265,6 @@ fn causes(error: &(dyn Error + 'static)) -> String {
         all = format!("{all}: {cause}");
     }
     all
-}
-
-/// What TLS says, where it is the reason. An I/O error holds its cause without naming it as its source.
-fn tls_cause(error: &(dyn Error + 'static)) -> Option<String> {
-    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-        return Some(tls.to_string());
-    }
-    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-        Some(inner) => tls_cause(inner),
-        None => error.source().and_then(tls_cause),
-    }
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ fn acknowledgements_come_while_the_body_is_open() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = ServerProcess::start(&folder.path().join("data"), &[]);
     server.ksql("CREATE STREAM s (k STRING KEY, a INT, d DECIMAL(5, 2)) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');");
+    server.ksql("CREATE SOURCE STREAM kept (k STRING KEY, a INT) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='JSON');");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let streamed = async {
         let stream = tokio::net::TcpStream::connect(server.address()).await.expect("a connection");
@@ -64,6 +65,10 @@ fn acknowledgements_come_while_the_body_is_open() {
         assert_eq!(answer.status(), 400);
         let error: Json = serde_json::from_slice(&answer.into_body().collect().await.expect("an answer").to_bytes()).expect("JSON");
         assert_eq!(error["error_code"], 40001, "{error}");
+        let (_parts, answer) = ask("kept").await;
+        assert_eq!(answer.status(), 400);
+        let error: Json = serde_json::from_slice(&answer.into_body().collect().await.expect("an answer").to_bytes()).expect("JSON");
+        assert_eq!(error["message"], "Cannot insert values into read-only stream: KEPT", "{error}");
     };
     runtime.block_on(async { tokio::time::timeout(PATIENCE, streamed).await }).expect("in time");
     assert_eq!(server.pull("SELECT k FROM s;"), (0..5).map(|seq| json!([seq.to_string()])).collect::<Vec<_>>());

@@ -61,7 +61,7 @@ impl Tally {
     }
 }
 
-/// Runs seeds side by side: each has a world of its own, and much of its time it waits for timeouts of a log that is away.
+/// Runs seeds side by side: each has a world of its own, and sleeps where a start waits for its log.
 fn run_all(seeds: u64) -> Tally {
     let (next, tally) = (AtomicU64::new(0), Mutex::new(Tally::default()));
     std::thread::scope(|scope| {

@@ -121,14 +121,11 @@ impl Worker {
         self.last_look = now;
         let mut rests: Vec<(TaskKey, &mut Task)> =
             self.tasks.iter_mut().filter(|(_, task)| !task.has_moved()).map(|(key, task)| (*key, task)).collect();
-        match strangers::look(&*self.log, &mut rests) {
-            Ok(failed) => {
-                let pen = self.pens.of(Guarantee::AtLeastOnce);
-                pen.dirty |= rests.iter().any(|(_, task)| task.dirty);
-                for (key, reason) in failed {
-                    self.fail(key, reason);
-                }
-            }
+        let looked = strangers::look(&*self.log, &mut rests);
+        // Also where the log went away in the middle.
+        self.pens.of(Guarantee::AtLeastOnce).dirty |= rests.iter().any(|(_, task)| task.dirty);
+        match looked {
+            Ok(failed) => failed.into_iter().for_each(|(key, reason)| self.fail(key, reason)),
             Err(error) => tracing::debug!(%error, "whether others write to changelogs is looked at later"),
         }
     }

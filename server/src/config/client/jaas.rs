@@ -5,8 +5,13 @@ use std::collections::BTreeMap;
 use super::uses_sasl;
 
 /// The mechanism of logins by tokens.
-pub(super) const TOKENS: &str = "OAUTHBEARER";
+const TOKENS: &str = "OAUTHBEARER";
 const TOKEN_MODULE: &str = "OAuthBearerLoginModule";
+
+/// Whether the mechanism is that of tokens.
+pub(super) fn is_by_tokens(set: &BTreeMap<&str, &str>) -> bool {
+    set.get("sasl.mechanism").is_some_and(|mechanism| mechanism.eq_ignore_ascii_case(TOKENS))
+}
 
 /// The clients' properties for the login. Nothing that is returned as an error holds a part of the line but the module.
 ///
@@ -14,7 +19,7 @@ const TOKEN_MODULE: &str = "OAuthBearerLoginModule";
 /// A mechanism or a module that there is no support for, or a line that can't be read.
 pub(super) fn login(set: &BTreeMap<&str, &str>) -> Result<Vec<(&'static str, String)>, String> {
     let mut found = Vec::new();
-    let by_tokens = set.get("sasl.mechanism").is_some_and(|mechanism| mechanism.eq_ignore_ascii_case(TOKENS));
+    let by_tokens = is_by_tokens(set);
     for name in ["security.protocol", "sasl.username", "sasl.password"] {
         if let Some(value) = set.get(name) {
             found.push((name, (*value).to_owned()));

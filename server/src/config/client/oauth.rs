@@ -10,8 +10,7 @@ use crate::kafka_login::Settings;
 /// # Errors
 /// As of [`Settings::new`].
 pub(super) fn settings(set: &BTreeMap<&str, &str>) -> Result<Option<Settings>, String> {
-    let by_tokens = set.get("sasl.mechanism").is_some_and(|mechanism| mechanism.eq_ignore_ascii_case(jaas::TOKENS));
-    if !by_tokens || !uses_sasl(set) {
+    if !jaas::is_by_tokens(set) || !uses_sasl(set) {
         return match set.get("sasl.login.callback.handler.class").filter(|class| !class.is_empty()) {
             Some(class) if uses_sasl(set) => Err(format!(
                 "sasl.login.callback.handler.class={class} can't be used: it is Java; Kafka's own of OAUTHBEARER are carried out with \

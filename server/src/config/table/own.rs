@@ -18,7 +18,7 @@ pub static PROPERTIES: &[Property] = &[
         "tidemill.commit.min.interval.ms",
         "-1",
         Kind::Within { min: -1, max: 3_600_000 },
-        "With exactly once on Kafka a worker that has nothing more to do commits at once, but not sooner after its last commit, milliseconds; -1: a tenth of `commit.interval.ms`, and at least half a millisecond for each task of that commit, up to half of the interval.",
+        "With exactly once on Kafka a worker that has nothing more to do commits at once, but not sooner after its last commit, milliseconds; -1: a tenth of `commit.interval.ms`, and behind one of more than 500 tasks at least half a millisecond for each of the others, up to half of the interval.",
     )
     .hidden(),
     server(
