@@ -7,9 +7,16 @@ use crate::row::Header;
 const MAX_BYTES: usize = 16 << 20;
 const MAX_RECORDS: usize = 65_536;
 
-/// See the module. Keys and values lie one behind the other.
+/// See the module.
 pub(super) struct Held {
     until: Delivery,
+    room: Room,
+}
+
+/// Memory for records, which is used again by the next transaction: to be given fresh pages for megabytes at each of them costs as
+/// much as the copying. Keys and values lie one behind the other.
+#[derive(Default)]
+pub(super) struct Room {
     records: Vec<HeldRecord>,
     bytes: Vec<u8>,
 }
@@ -25,8 +32,8 @@ struct HeldRecord {
 }
 
 impl Held {
-    pub fn new(until: Delivery) -> Self {
-        Held { until, records: Vec::new(), bytes: Vec::new() }
+    pub fn new(until: Delivery, room: Room) -> Self {
+        Held { until, room }
     }
 
     pub fn is_awaited(&self) -> bool {
@@ -39,33 +46,36 @@ impl Held {
     }
 
     pub fn has_room(&self) -> bool {
-        self.bytes.len() < MAX_BYTES && self.records.len() < MAX_RECORDS
+        self.room.bytes.len() < MAX_BYTES && self.room.records.len() < MAX_RECORDS
     }
 
     pub fn push(&mut self, topic: TopicHandle, record: &OutRecord<'_>) {
         let OutRecord { partition, timestamp, key, value, headers } = *record;
-        self.bytes.extend_from_slice(key.unwrap_or_default());
-        self.bytes.extend_from_slice(value.unwrap_or_default());
+        self.room.bytes.extend_from_slice(key.unwrap_or_default());
+        self.room.bytes.extend_from_slice(value.unwrap_or_default());
         let (key, value) = (key.map(<[u8]>::len), value.map(<[u8]>::len));
-        self.records.push(HeldRecord { topic, partition, timestamp, key, value, headers: headers.into() });
+        self.room.records.push(HeldRecord { topic, partition, timestamp, key, value, headers: headers.into() });
     }
 
-    /// Sends all of them.
+    /// Sends all of them; gives the room back, empty.
     ///
     /// # Errors
     /// As for the writer.
-    pub fn send(self, writer: &mut impl LogWriter) -> Result<(), LogError> {
-        let mut rest = &self.bytes[..];
+    pub fn send(self, writer: &mut impl LogWriter) -> Result<Room, LogError> {
+        let mut room = self.room;
+        let mut rest = &room.bytes[..];
         let mut take = |length: Option<usize>| {
             let (part, behind) = rest.split_at_checked(length?)?;
             rest = behind;
             Some(part)
         };
-        for HeldRecord { topic, partition, timestamp, key, value, headers } in &self.records {
+        for HeldRecord { topic, partition, timestamp, key, value, headers } in &room.records {
             let (key, value) = (take(*key), take(*value));
             writer.send(*topic, OutRecord { partition: *partition, timestamp: *timestamp, key, value, headers })?;
         }
-        Ok(())
+        room.records.clear();
+        room.bytes.clear();
+        Ok(room)
     }
 }
 
@@ -83,7 +93,7 @@ mod tests {
         let (topic, _) = log.topic("t").unwrap();
         let headers = [Header { key: "h".into(), value: Some(b"x".to_vec()) }];
         let until = Delivery::default();
-        let mut held = Held::new(until.clone());
+        let mut held = Held::new(until.clone(), Room::default());
         let record = |timestamp, key, value| OutRecord { partition: 1, timestamp, key, value, headers: &headers };
         for record in [record(1, Some(&b"a"[..]), Some(&b"1"[..])), record(2, None, Some(b"")), record(3, Some(b"c"), None)] {
             held.push(topic, &record);
@@ -92,7 +102,8 @@ mod tests {
         until.tell(true);
         assert!(!held.is_awaited() && !held.is_in_vain());
         let mut writer = log.writer().unwrap();
-        held.send(&mut Through(&mut *writer)).unwrap();
+        let room = held.send(&mut Through(&mut *writer)).unwrap();
+        assert!(room.records.is_empty() && room.bytes.is_empty() && room.bytes.capacity() > 0, "the next ones find it empty");
         writer.commit(Commit { offsets: Vec::new(), state: StateBatch::default() }).unwrap();
         let found: Vec<_> =
             log.records("t").unwrap()[1].iter().map(|r| (r.timestamp, r.key.clone(), r.value.clone(), r.headers.len())).collect();

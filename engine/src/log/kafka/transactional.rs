@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
-use super::held::Held;
+use super::held::{Held, Room};
 use super::hub::Hub;
 use super::writer::KafkaWriter;
 use super::{Shared, StateSink};
@@ -22,6 +22,8 @@ pub(super) struct TransactionalWriter {
     writer: Option<Box<KafkaWriter>>,
     ender: Ender,
     held: Option<Held>,
+    /// What the last ones were kept in, while there is more to do.
+    room: Room,
     /// Why what was kept back could not be sent.
     late: Option<LogError>,
     verdict: Option<LogError>,
@@ -62,7 +64,7 @@ impl Ender {
 impl TransactionalWriter {
     pub(super) fn new(shared: Arc<Shared>, hub: Arc<Hub>, state: StateSink, id: &TransactionalId) -> Result<Self, LogError> {
         let writer = Box::new(KafkaWriter::transactional(shared, hub, state, id)?);
-        Ok(TransactionalWriter { writer: Some(writer), ender: Ender::start()?, held: None, late: None, verdict: None })
+        Ok(TransactionalWriter { writer: Some(writer), ender: Ender::start()?, held: None, room: Room::default(), late: None, verdict: None })
     }
 
     fn writer(&mut self) -> Result<&mut KafkaWriter, LogError> {
@@ -78,11 +80,12 @@ impl TransactionalWriter {
         if held.is_in_vain() {
             return Err(LogError::Retriable("Kafka: the transaction before failed".into()));
         }
-        let sent = match &mut self.writer {
-            Some(writer) => held.send(&mut **writer),
-            None => Ok(()),
-        };
-        sent.map_err(|error| self.refused(error))
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        match held.send(&mut **writer) {
+            Ok(room) => self.room = room,
+            Err(error) => return Err(self.refused(error)),
+        }
+        Ok(())
     }
 
     /// A record was refused that another task may have sent.
@@ -133,6 +136,7 @@ impl LogWriter for TransactionalWriter {
             // Told to who sends or commits next.
             self.late = Some(self.verdict.take().unwrap_or(error));
         }
+        self.room = Room::default();
         if let Some(writer) = &mut self.writer {
             writer.hint_idle();
         }
@@ -155,7 +159,7 @@ impl LogWriter for TransactionalWriter {
     }
 
     fn follow(&mut self, delivery: Delivery) {
-        self.held = Some(Held::new(delivery));
+        self.held = Some(Held::new(delivery, std::mem::take(&mut self.room)));
     }
 
     fn begin_commit(&mut self, commit: Commit) -> Result<Delivery, LogError> {
