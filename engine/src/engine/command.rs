@@ -25,7 +25,21 @@ pub struct Command {
     /// kept gives none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<String>,
+    /// Which command of the log it was checked to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Turn>,
     pub action: Action,
+}
+
+/// The place in the log that a command was written for. Each is checked against what the commands before it have made, so one that
+/// stands elsewhere, because another server was quicker, is void: nobody carries it out, and who wrote it checks it anew. What
+/// earlier versions wrote has no turn, and is never void.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// How many commands are before it; void ones don't count.
+    pub number: u64,
+    /// Tells the commands of one server from those of others that are written alike.
+    pub by: u64,
 }
 
 /// What a command does.

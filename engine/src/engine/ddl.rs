@@ -19,6 +19,9 @@ use crate::types::{Column, SqlType};
 /// How often a statement asks the registry anew because others have changed, meanwhile, what it asks.
 const MAX_REHEARSALS: usize = 3;
 
+/// How often a statement is checked anew because another server's came before it.
+const MAX_ATTEMPTS: usize = 20;
+
 /// How long a statement waits for another one, and for a sign of the log. Whoever sent it is answered within 10 s.
 const STATEMENT_PATIENCE: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(3);
@@ -89,13 +92,20 @@ impl Engine {
         };
         // No statement goes into a topic that is not the one that the others are in.
         self.check_command_log(&mut commands)?;
-        self.catch_up(&mut commands)?;
-        if let Some(problem) = commands.log.problem() {
-            return Err(EngineError::external(problem));
-        }
-        commands.given = closed(&statement.text);
-        commands.deleted = None;
-        let mut outcome = self.carry_out(&mut commands, statement, session, &known.recalling())?;
+        let mut attempts = 0;
+        let mut outcome = loop {
+            self.catch_up(&mut commands)?;
+            if let Some(problem) = commands.log.problem() {
+                return Err(EngineError::external(problem));
+            }
+            commands.given = closed(&statement.text);
+            (commands.deleted, commands.was_overtaken) = (None, false);
+            let carried_out = self.carry_out(&mut commands, statement, session, &known.recalling());
+            attempts += 1;
+            if carried_out.is_ok() || !commands.was_overtaken || attempts >= MAX_ATTEMPTS {
+                break carried_out?;
+            }
+        };
         let deleted = commands.deleted.take();
         drop(commands);
         if let Some(format) = deleted {

@@ -60,7 +60,7 @@ use crate::task::RecordPolicy;
 
 pub use command::CommandOutcome;
 use command::{Action, COMMAND_VERSION, Command};
-use command_log::CommandLog;
+use command_log::{Appended, CommandLog};
 pub use config::{EngineConfig, LogChoice, RegistryChoice};
 pub use error::{Blame, EngineError};
 pub use explain::Explained;
@@ -112,6 +112,8 @@ struct CommandState {
     given: String,
     /// The topic that it deleted.
     deleted: Option<TopicFormat>,
+    /// Another server's statement came before it.
+    was_overtaken: bool,
 }
 
 impl CommandState {
@@ -289,10 +291,15 @@ impl Engine {
         action: Action,
     ) -> Result<i64, EngineError> {
         let given = Some(std::mem::take(&mut commands.given)).filter(|given| given != statement && !given.is_empty());
-        let command = Command { version: COMMAND_VERSION, statement: statement.to_owned(), properties: session.0.clone(), given, action };
+        let (statement, properties) = (statement.to_owned(), session.0.clone());
+        let command = Command { version: COMMAND_VERSION, statement, properties, given, turn: None, action };
         let number = command::sequence_number(commands.count());
-        match commands.log.append(&command) {
-            Ok(()) => Ok(number),
+        match commands.log.append(command) {
+            Ok(Appended::Next) => Ok(number),
+            Ok(Appended::Overtaken) => {
+                commands.was_overtaken = true;
+                Err(EngineError::external("Other servers keep changing what this statement is about. Nothing was done; try again."))
+            }
             Err(error) if error.blame == Blame::External => Err(EngineError::external(format!(
                 "{}. If the statement was written to the command topic before that, it is carried out once the log is back; else nothing \
                  of it was done",
@@ -329,10 +336,17 @@ impl Engine {
     ///
     /// # Errors
     /// The log is away.
-    pub fn remember_statement(&self, text: &str) -> Result<(), EngineError> {
+    pub fn remember_statement(self: &Arc<Self>, text: &str) -> Result<(), EngineError> {
         let mut commands = self.commands.lock();
         commands.given.clear();
-        self.append(&mut commands, text, &SessionProperties::default(), Action::Nothing).map(|_| ())
+        loop {
+            self.catch_up(&mut commands)?;
+            commands.was_overtaken = false;
+            let appended = self.append(&mut commands, text, &SessionProperties::default(), Action::Nothing);
+            if appended.is_ok() || !commands.was_overtaken {
+                return appended.map(|_| ());
+            }
+        }
     }
 
     fn set_catalog(&self, catalog: Catalog) {

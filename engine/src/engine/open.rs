@@ -136,7 +136,7 @@ impl Engine {
             readonly_topics: ReadonlyTopics::new(&config.readonly_topics)?,
             carried_out: AtomicUsize::new(command_log.count()),
             command_problem: Mutex::new(command_log.problem()),
-            commands: Mutex::new(CommandState { log: command_log, given: String::new(), deleted: None }),
+            commands: Mutex::new(CommandState { log: command_log, given: String::new(), deleted: None, was_overtaken: false }),
             replays: Mutex::default(),
             supervisor: Supervisor::default(),
             claim,
@@ -200,8 +200,8 @@ impl Engine {
         *self.command_problem.lock() = commands.log.problem();
     }
 
-    /// Carries out what was written to the command log though its append failed: whoever asked for it was told that this may
-    /// be so. A restart would do the same.
+    /// Carries out what other servers have written to the command log, and what was written though its append failed: whoever asked
+    /// for it was told that this may be so. A restart would do the same.
     pub(super) fn catch_up(self: &Arc<Self>, commands: &mut CommandState) -> Result<(), EngineError> {
         if !commands.log.is_uncertain() {
             return Ok(());
@@ -209,7 +209,10 @@ impl Engine {
         let new = commands.log.read_new();
         self.note_command_log(commands);
         for command in new? {
-            tracing::info!(statement = command.statement, "carrying out a statement that was written when the log went away");
+            tracing::info!(
+                statement = command.statement,
+                "carrying out a statement that another server wrote, or that was written when the log went away"
+            );
             let applied = self.apply(command.action, &SessionProperties(command.properties), &mut Mode::Live);
             self.carried_out.store(commands.count(), Ordering::Release);
             applied?;

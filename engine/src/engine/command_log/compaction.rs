@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::command::COMMAND_VERSION;
+use crate::engine::command::{COMMAND_VERSION, Turn};
 
 /// A command, as far as it matters here.
 #[derive(Debug, Deserialize)]
@@ -16,6 +16,8 @@ pub(super) struct Glance {
     pub statement: String,
     #[serde(default)]
     pub given: Option<String>,
+    #[serde(default)]
+    pub turn: Option<Turn>,
     pub action: GlanceAction,
 }
 

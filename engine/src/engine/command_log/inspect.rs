@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::compaction::{self, Glance};
-use super::copy::CommandCopy;
+use super::copy::{CommandCopy, Header};
 use super::course::{Course, Found, decide};
 use super::{glance, read_commands};
 use crate::engine::{EngineConfig, EngineError};
-use crate::log::{Log, OffsetSpec, TopicPartition};
+use crate::log::{Log, OffsetSpec, TopicIdentity, TopicPartition};
 use crate::state::StateDb;
 
 /// What a start would find.
@@ -48,7 +48,10 @@ pub(in crate::engine) fn inspect(log: &Arc<dyn Log>, state: &StateDb, settings: 
     match course {
         Course::Begin => this.restoring = Some("it is not there yet; a start makes it".to_owned()),
         Course::ReadOn(from) => {
-            let reading = read_commands(&**log, &partition, from)?;
+            let topic = found.map_or(TopicIdentity { id: None, partitions: 1 }, |found| found.topic);
+            let count = copy.header().map_or(usize::try_from(from).unwrap_or_default(), |header| header.count);
+            let known = Header { topic, next: from, count };
+            let reading = read_commands(&**log, &partition, known)?;
             problem = reading.bad.or(problem);
             glances.extend(reading.read.into_iter().map(|(_, glance, _)| glance));
         }

@@ -13,11 +13,13 @@ mod inspect;
 mod tests;
 mod topic;
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::EngineConfig;
-use super::command::{COMMAND_VERSION, Command};
+use super::command::{COMMAND_VERSION, Command, Turn};
 use super::error::EngineError;
 use crate::clock::Clock;
 use crate::log::{Commit, Log, LogError, Offset, OffsetSpec, OutRecord, TopicHandle, TopicIdentity, TopicPartition, read_whole};
@@ -45,11 +47,24 @@ pub(super) struct CommandLog {
     copy: CommandCopy,
     /// What is known of the topic, whether or not the copy has all of it.
     at: Header,
-    /// An append failed, and it is not known whether the command was written.
+    /// An append failed, and it is not known whether the command was written; or others have written.
     is_uncertain: bool,
+    /// Commands of others that were read and are still to be carried out.
+    pending: Vec<Command>,
+    /// Tells this server's commands from others'.
+    author: u64,
     problem: Option<Problem>,
     /// The copy could not be written: it is behind, until the next start.
     copy_is_behind: bool,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Appended {
+    /// It is the next one, and durable.
+    Next,
+    /// Another server was quicker: it is void. It has to be checked anew behind that one's.
+    Overtaken,
 }
 
 /// A command log that was opened.
@@ -86,8 +101,9 @@ impl CommandLog {
         let none = Header { topic: TopicIdentity { id: None, partitions: 1 }, next: 0, count: 0 };
         let at = copy.header().unwrap_or(none);
         let (handle, is_uncertain, problem, copy_is_behind) = (TopicHandle(0), false, None, false);
-        let settings = settings.clone();
-        let mut this = CommandLog { log, clock, settings, topic, handle, copy, at, is_uncertain, problem, copy_is_behind };
+        let (settings, pending) = (settings.clone(), Vec::new());
+        let author = RandomState::new().hash_one(clock.now_ms());
+        let mut this = CommandLog { log, clock, settings, topic, handle, copy, at, is_uncertain, pending, author, problem, copy_is_behind };
         let found = this.find()?;
         this.take_course(found)?;
         // Warns of settings that are not as they are asked for.
@@ -110,9 +126,9 @@ impl CommandLog {
         Ok(Opened { log: this, commands })
     }
 
-    /// How many commands there were.
+    /// How many commands there were, but for those that are still to be carried out.
     pub fn count(&self) -> usize {
-        self.at.count
+        self.at.count.saturating_sub(self.pending.len())
     }
 
     /// What is wrong, what that means and the way out; `None`: nothing. Statements are refused where something is.
@@ -120,23 +136,27 @@ impl CommandLog {
         self.problem.as_ref().map(|problem| problem.message(&self.topic))
     }
 
-    /// Appends a command; it is durable once this returns.
+    /// Appends a command that was checked against all that came before.
     ///
     /// # Errors
     /// It is not there; but for blame [`super::Blame::External`]: it may be.
-    pub fn append(&mut self, command: &Command) -> Result<(), EngineError> {
+    pub fn append(&mut self, command: Command) -> Result<Appended, EngineError> {
         if let Some(problem) = self.problem() {
             return Err(EngineError::internal(problem));
         }
-        let value = serde_json::to_vec(command).map_err(|e| EngineError::internal(format!("command log: {e}")))?;
+        let turn = Turn { number: u64::try_from(self.at.count).unwrap_or(u64::MAX), by: self.author };
+        let command = Command { turn: Some(turn), ..command };
+        let value = serde_json::to_vec(&command).map_err(|e| EngineError::internal(format!("command log: {e}")))?;
         let record = OutRecord { partition: 0, timestamp: self.clock.now_ms(), key: None, value: Some(&value), headers: &[] };
         let appended = points::log(Point::CommandAppendBefore).and_then(|()| self.log.append(self.handle, record));
-        match appended.and_then(|()| points::log(Point::CommandAppendAfter)) {
-            Ok(()) => {
-                self.at = Header { next: self.at.next + 1, count: self.at.count + 1, ..self.at };
+        let ended = appended.and_then(|()| points::log(Point::CommandAppendAfter)).and_then(|()| self.end());
+        match ended {
+            Ok(end) if end == self.at.next + 1 => {
+                self.at = Header { next: end, count: self.at.count + 1, ..self.at };
                 self.keep(&[value]);
-                Ok(())
+                Ok(Appended::Next)
             }
+            Ok(_) => self.find_among_others(turn),
             Err(error) => {
                 let error = EngineError::from(error);
                 self.is_uncertain |= error.blame == super::Blame::External;
@@ -145,7 +165,21 @@ impl CommandLog {
         }
     }
 
-    /// Whether there may be commands that nobody knows of.
+    /// Others have written as well: reads whose command came first.
+    fn find_among_others(&mut self, own: Turn) -> Result<Appended, EngineError> {
+        // Until it is read nobody knows.
+        self.is_uncertain = true;
+        let mut new = self.read_new()?;
+        let is_next = new.first().is_some_and(|first| first.turn == Some(own));
+        if is_next {
+            new.remove(0);
+        }
+        self.is_uncertain = !new.is_empty();
+        self.pending = new;
+        Ok(if is_next { Appended::Next } else { Appended::Overtaken })
+    }
+
+    /// Whether there may be commands that nobody here has carried out.
     pub fn is_uncertain(&self) -> bool {
         self.is_uncertain && self.problem.is_none()
     }
@@ -168,7 +202,8 @@ impl CommandLog {
         Ok(())
     }
 
-    /// The commands that were not read yet, first to last: those of appends that failed, and were written all the same.
+    /// Commands that are still to be carried out, first to last: those of other servers, and those of appends that failed and were
+    /// written all the same.
     ///
     /// # Errors
     /// The log does not answer.
@@ -178,11 +213,12 @@ impl CommandLog {
         if let Some(problem) = self.problem() {
             tracing::error!("{problem}");
         }
-        let whole = |(text, _): (Vec<u8>, Glance)| serde_json::from_slice(&text);
-        new.into_iter()
-            .map(whole)
-            .collect::<Result<_, _>>()
-            .map_err(|error| EngineError::internal(format!("a command can't be read: {error}")))
+        let mut commands = std::mem::take(&mut self.pending);
+        for (text, _) in new {
+            let command = serde_json::from_slice(&text);
+            commands.push(command.map_err(|error| EngineError::internal(format!("a command can't be read: {error}")))?);
+        }
+        Ok(commands)
     }
 
     /// Every statement, first to last, those included that mean nothing any more.
@@ -207,6 +243,10 @@ impl CommandLog {
         let Some(topic) = self.log.identify(&[&self.topic])?.first().copied().flatten() else { return Ok(None) };
         let bound = |spec| Ok::<_, LogError>(self.log.offsets(&[self.partition()], spec)?.first().map_or(0, |offset| offset.0));
         Ok(Some(Found { topic, first: bound(OffsetSpec::Earliest)?, end: bound(OffsetSpec::Latest)? }))
+    }
+
+    fn end(&self) -> Result<i64, LogError> {
+        Ok(self.log.offsets(&[self.partition()], OffsetSpec::Latest)?.first().map_or(0, |offset| offset.0))
     }
 
     /// As [`Self::find`], where it was just seen or made.
@@ -262,8 +302,11 @@ impl CommandLog {
         let known = self.copy.commands()?;
         let (mut count, mut is_same) = (0_usize, true);
         read_whole(&*self.log, &self.partition(), Offset(0), READ_TIMEOUT, &mut |record| {
-            is_same &= known.get(count).map(Vec::as_slice) == record.value;
-            count += 1;
+            let turn = record.value.and_then(|value| glance(value).ok()).and_then(|glance| glance.turn);
+            if !is_void(turn, count) {
+                is_same &= known.get(count).map(Vec::as_slice) == record.value;
+                count += 1;
+            }
         })?;
         Ok(is_same.then_some(known.len().saturating_sub(count)))
     }
@@ -307,7 +350,7 @@ impl CommandLog {
         if matches!(self.problem, Some(Problem::Unreadable { .. } | Problem::Later { .. } | Problem::Foreign)) {
             return Ok(Vec::new());
         }
-        let Reading { read, bad, next } = read_commands(&*self.log, &self.partition(), self.at.next)?;
+        let Reading { read, bad, next } = read_commands(&*self.log, &self.partition(), self.at)?;
         self.at = Header { next, count: self.at.count + read.len(), ..self.at };
         let texts: Vec<Vec<u8>> = read.iter().map(|(text, _, _)| text.clone()).collect();
         self.keep(&texts);
@@ -356,8 +399,15 @@ struct Reading {
     next: i64,
 }
 
-fn read_commands(log: &dyn Log, partition: &TopicPartition, from: i64) -> Result<Reading, LogError> {
+/// Whether a command is one that another server's had come before.
+fn is_void(turn: Option<Turn>, count: usize) -> bool {
+    turn.is_some_and(|turn| usize::try_from(turn.number) != Ok(count))
+}
+
+/// Reads what stands behind what is known.
+fn read_commands(log: &dyn Log, partition: &TopicPartition, known: Header) -> Result<Reading, LogError> {
     let (mut read, mut bad): (Vec<(Vec<u8>, Glance, i64)>, _) = (Vec::new(), None);
+    let (from, mut next) = (known.next, known.next);
     let end = read_whole(log, partition, Offset(from), READ_TIMEOUT, &mut |record| {
         if bad.is_some() {
             return;
@@ -365,6 +415,9 @@ fn read_commands(log: &dyn Log, partition: &TopicPartition, from: i64) -> Result
         match record.value.map(glance) {
             Some(Ok(glance)) if glance.version > COMMAND_VERSION => {
                 bad = Some(Problem::Later { offset: record.offset.0, version: glance.version });
+            }
+            Some(Ok(glance)) if is_void(glance.turn, known.count + read.len()) => {
+                tracing::debug!(offset = record.offset.0, statement = glance.statement, "another server was quicker than this command's");
             }
             Some(Ok(glance)) => read.push((record.value.unwrap_or_default().to_vec(), glance, record.offset.0)),
             // A later version may have shaped its commands otherwise.
@@ -376,11 +429,13 @@ fn read_commands(log: &dyn Log, partition: &TopicPartition, from: i64) -> Result
             }
             None => bad = Some(Problem::Unreadable { offset: record.offset.0, reason: "it has no value".to_owned() }),
         }
+        if bad.is_none() {
+            next = record.offset.0 + 1;
+        }
     })?;
-    let next = match &bad {
-        Some(_) => read.last().map_or(from, |(_, _, offset)| offset + 1),
-        None => end.0,
-    };
+    if bad.is_none() {
+        next = end.0;
+    }
     Ok(Reading { read, bad, next })
 }
 

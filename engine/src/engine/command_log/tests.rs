@@ -267,3 +267,42 @@ fn what_was_dropped_again_is_not_carried_out_at_the_start() {
     world.assert_well();
     world.elsewhere().assert_well();
 }
+
+#[test]
+fn statements_of_several_servers_are_checked_one_behind_the_other() {
+    let world = World::new();
+    let other = {
+        let state = StateDb::in_memory();
+        World { engine: engine(&world.log, &world.clock, &state), log: world.log.clone(), clock: world.clock.clone(), state }
+    };
+    let rounds = 40;
+    let run = |world: &World, own: &str| {
+        let mut made = 0;
+        for round in 0..rounds {
+            world.run(&format!("CREATE TYPE {own}{round} AS INT;")).expect("nobody else makes it");
+            made += u32::from(world.run(&format!("CREATE TYPE both{round} AS INT;")).is_ok());
+        }
+        made
+    };
+    let made = std::thread::scope(|scope| {
+        let here = scope.spawn(|| run(&world, "a"));
+        let there = scope.spawn(|| run(&other, "b"));
+        here.join().expect("statements") + there.join().expect("statements")
+    });
+    assert_eq!(made, rounds, "each is made once");
+    let names = |world: &World| {
+        world.look();
+        world.engine.catalog().user_types().map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((names(&world).len(), names(&world)), (1 + 3 * rounds as usize, names(&other)));
+    let count = world.engine.commands.lock().count();
+    assert_eq!(other.engine.commands.lock().count(), count);
+    // What was void stays void: for who reads all of it, and where the topic has to be written anew.
+    let late = other.elsewhere();
+    assert_eq!((names(&late), late.engine.commands.lock().count()), (names(&world), count));
+    late.assert_whole();
+    let anew = world.restart(|log| log.delete_topic(TOPIC).expect("the topic"));
+    assert_eq!((names(&anew).len(), anew.engine.commands.lock().count()), (1 + 3 * rounds as usize, count));
+    let again = anew.elsewhere();
+    assert_eq!((names(&again).len(), again.engine.commands.lock().count()), (1 + 3 * rounds as usize, count));
+}

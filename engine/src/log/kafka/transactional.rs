@@ -64,7 +64,14 @@ impl Ender {
 impl TransactionalWriter {
     pub(super) fn new(shared: Arc<Shared>, hub: Arc<Hub>, state: StateSink, id: &TransactionalId) -> Result<Self, LogError> {
         let writer = Box::new(KafkaWriter::transactional(shared, hub, state, id)?);
-        Ok(TransactionalWriter { writer: Some(writer), ender: Ender::start()?, held: None, room: Room::default(), late: None, verdict: None })
+        Ok(TransactionalWriter {
+            writer: Some(writer),
+            ender: Ender::start()?,
+            held: None,
+            room: Room::default(),
+            late: None,
+            verdict: None,
+        })
     }
 
     fn writer(&mut self) -> Result<&mut KafkaWriter, LogError> {
