@@ -78,6 +78,13 @@ def changes(connection):
         fails(["wrod", "its columns are ID, WORD, PRICE"], lambda: cursor.adbc_ingest("made", table, mode="append"), "a wrong column")
         fails(["creates no stream"], lambda: cursor.adbc_ingest("other", pyarrow.table({"id": [1]}), mode="create"), "a table to be made")
         fails(["unknown stream/table"], lambda: cursor.adbc_ingest("other", pyarrow.table({"id": [1]}), mode="append"), "no table")
+        # Hundreds are written together; the first that is wrong is named, and those before it stay.
+        numbers = [None if n == 1700 else n for n in range(1000, 2200)]
+        table = pyarrow.table({"id": pyarrow.array(numbers, pyarrow.int64()), "word": ["w"] * 1200})
+        what = ["row 701", "Key field must be specified: ID", "700 rows before it are written"]
+        fails(what, lambda: cursor.adbc_ingest("made", table, mode="append"), "a row without a key")
+        cursor.execute("SELECT COUNT(*), MIN(id), MAX(id), MAX(word) FROM made WHERE id >= 1000")
+        check(cursor.fetchall(), [(700, 1000, 1699, "w")], "rows before a wrong one")
         word = pyarrow.table({"id": ["x"]})
         fails(["row 1", "column `ID`"], lambda: cursor.adbc_ingest("made", word, mode="append"), "a wrong type")
 

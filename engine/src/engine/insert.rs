@@ -5,16 +5,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tidemill_parser::ast::InsertValues;
 
+use super::row_encoder::{EncodedRow, RowEncoder};
 use super::{Engine, EngineError, SessionProperties};
 use crate::analyze::{self, InsertRow};
-use crate::catalog::SourceKind;
-use crate::expr::text::write_value;
-use crate::formats::register_insert;
-use crate::formats::topic::{RecordPart, TopicWriter};
-use crate::log::{Log, LogError, OutRecord, partition_for};
+use crate::log::{AppendError, Log, LogError, OutRecord, partition_for};
 use crate::registry::SchemaRegistry;
-use crate::row::Row;
-use crate::types::{Column, Value};
 
 /// Writes rows; shared by all who insert.
 pub(super) struct Inserter {
@@ -43,57 +38,25 @@ impl Engine {
         let row = analyze::insert_values(insert, &self.context(&catalog, session, &topics))?;
         self.check_writable(&row.source.format.topic)?;
         let encoded = encode(&row, &*self.registry)?;
-        self.inserts.write(&encoded, self.clock.now_ms())?;
+        let record = EncodedRow { key: encoded.key.as_deref(), value: encoded.value.as_deref(), timestamp: encoded.timestamp };
+        self.inserts.write(&encoded.topic, &[record], self.clock.now_ms()).map_err(|failed| failed.error)?;
         Ok(())
     }
 }
 
 /// Encodes a row in the formats of its source.
+///
+/// # Errors
+/// As of INSERT: the registry, or a value that the formats have no way to write.
 pub fn encode(row: &InsertRow, registry: &dyn SchemaRegistry) -> Result<EncodedInsert, EngineError> {
-    let source = &row.source;
-    let schema = source.record_schema();
-    let mut format = source.format.clone();
-    register_insert(source, &mut format, registry).map_err(|error| {
-        let error = EngineError::from(error);
-        EngineError { message: format!("Failed to insert values into '{}'. {}", source.name, error.message), ..error }
-    })?;
-    let mut writer = TopicWriter::new(&format, &schema).map_err(EngineError::user)?;
-    let mut out = Row { values: row.key.iter().chain(&row.value).cloned().collect(), ..Row::default() };
-    out.meta.has_key = row.key.iter().any(|v| !v.is_null());
-    // A table's row without any value is a row of nulls, not a tombstone, unless its one column stands unwrapped.
-    out.meta.has_value = source.kind == SourceKind::Stream || !source.format.value.unwrapped || row.value.iter().any(|v| *v != Value::Null);
-    let encoded = writer.write(&out).map_err(|error| {
-        let (values, columns) = match error.part {
-            RecordPart::Key => (&row.key, &schema.key),
-            RecordPart::Value => (&row.value, &schema.value),
-        };
-        let (part, shown, cause) = (error.part, shown(values, columns, error.part), error.cause);
-        EngineError::user(format!("Failed to insert values into '{}'. Could not serialize {part}: {shown}. {cause}", source.name))
-    })?;
+    let mut encoder = RowEncoder::new(&row.source, registry)?;
+    let encoded = encoder.encode(row.key.iter().chain(&row.value).cloned().collect())?;
     Ok(EncodedInsert {
-        topic: source.format.topic.clone(),
+        topic: row.source.format.topic.clone(),
         key: encoded.key.map(<[u8]>::to_vec),
         value: encoded.value.map(<[u8]>::to_vec),
         timestamp: row.timestamp,
     })
-}
-
-/// Values as ksqlDB shows them here: `[ 1 | 5L | 'x' ]` of a row, `[1, 'x']` of a key.
-fn shown(values: &[Value], columns: &[Column], part: RecordPart) -> String {
-    let (open, between, close) = if part == RecordPart::Key { ("[", ", ", "]") } else { ("[ ", " | ", " ]") };
-    let mut text = String::from(open);
-    for (index, (value, column)) in values.iter().zip(columns).enumerate() {
-        text.push_str(if index == 0 { "" } else { between });
-        let (before, after) = match value {
-            Value::String(_) => ("'", "'"),
-            Value::BigInt(_) => ("", "L"),
-            _ => ("", ""),
-        };
-        text.push_str(before);
-        write_value(value, &column.sql_type, &mut text);
-        text.push_str(after);
-    }
-    text + close
 }
 
 impl Inserter {
@@ -101,19 +64,31 @@ impl Inserter {
         Inserter { log, null_keys: Mutex::new(0) }
     }
 
-    pub(super) fn write(&self, insert: &EncodedInsert, now_ms: i64) -> Result<(), LogError> {
-        match self.write_once(insert, now_ms) {
+    /// Writes records of one topic; all are durable once this returns.
+    pub(super) fn write(&self, topic: &str, rows: &[EncodedRow<'_>], now_ms: i64) -> Result<(), AppendError> {
+        match self.write_once(topic, rows, now_ms) {
             // What was known of the topic held no more: it may have been made anew.
-            Err(LogError::UnknownTopic(_)) => self.write_once(insert, now_ms),
+            Err(AppendError { written, beyond: 0, error: LogError::UnknownTopic(_) }) => {
+                let again = self.write_once(topic, rows.get(written..).unwrap_or_default(), now_ms);
+                again.map_err(|failed| AppendError { written: written + failed.written, ..failed })
+            }
             done => done,
         }
     }
 
-    fn write_once(&self, insert: &EncodedInsert, now_ms: i64) -> Result<(), LogError> {
-        let (topic, partitions) = self.log.known_topic(&insert.topic)?;
-        let partition = partition_for(insert.key.as_deref(), partitions, &mut self.null_keys.lock());
-        let timestamp = insert.timestamp.unwrap_or(now_ms);
-        let (key, value) = (insert.key.as_deref(), insert.value.as_deref());
-        self.log.append(topic, OutRecord { partition, timestamp, key, value, headers: &[] })
+    fn write_once(&self, topic: &str, rows: &[EncodedRow<'_>], now_ms: i64) -> Result<(), AppendError> {
+        let (topic, partitions) = self.log.known_topic(topic).map_err(|error| AppendError { written: 0, beyond: 0, error })?;
+        let records: Vec<OutRecord<'_>> = {
+            let mut null_keys = self.null_keys.lock();
+            let records = rows.iter().map(|row| OutRecord {
+                partition: partition_for(row.key, partitions, &mut null_keys),
+                timestamp: row.timestamp.unwrap_or(now_ms),
+                key: row.key,
+                value: row.value,
+                headers: &[],
+            });
+            records.collect()
+        };
+        self.log.append_all(topic, &records)
     }
 }

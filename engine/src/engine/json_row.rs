@@ -19,7 +19,14 @@ pub(super) fn meant(name: &str) -> String {
 /// The value that an object has for a column; null where it has none.
 pub(super) fn value_of(object: &Map<String, Json>, column: &Column) -> Result<Value, String> {
     let found = object.iter().find(|(name, _)| meant(name) == column.name).map(|(_, value)| value);
-    let Some(value) = found else { return Ok(Value::Null) };
+    found.map_or(Ok(Value::Null), |value| json_column_value(value, column))
+}
+
+/// A value of JSON as one of a column.
+///
+/// # Errors
+/// It is of another kind.
+pub fn json_column_value(value: &Json, column: &Column) -> Result<Value, String> {
     converted(value, &column.sql_type)
         .ok_or_else(|| format!("Can't coerce a field of type {} into type {}: column `{}`", kind_of(value), column.sql_type, column.name))
 }

@@ -17,6 +17,8 @@ mod flow;
 mod golden_tests;
 mod insert;
 mod inserting;
+#[cfg(test)]
+mod inserting_tests;
 mod json_row;
 mod leftovers;
 #[cfg(test)]
@@ -32,6 +34,7 @@ mod push_snapshot;
 mod queries;
 mod readonly;
 mod replay;
+mod row_encoder;
 mod settle;
 pub(crate) mod stream_scan;
 mod supervise;
@@ -65,8 +68,8 @@ pub use config::{EngineConfig, LogChoice, RegistryChoice};
 pub use error::{Blame, EngineError};
 pub use explain::Explained;
 pub use insert::{EncodedInsert, encode as encode_insert};
-pub use inserting::Inserting;
-pub use json_row::converted as json_value;
+pub use inserting::{Inserting, Unwritten};
+pub use json_row::{converted as json_value, json_column_value};
 pub use pull::PlannedLookUp;
 pub use pull_rows::{PullResult, PullRows};
 pub use push::PushQuery;

@@ -277,6 +277,12 @@ pub struct Encoded<'a> {
 }
 
 impl<'a> Encoded<'a> {
+    /// Bytes that were not encoded here.
+    #[cfg(test)]
+    pub(crate) fn plain(key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> Self {
+        Encoded { key, value, window_bytes: 0 }
+    }
+
     /// The key by which the record is partitioned: without its window, as Kafka Streams does it, so that all windows of a
     /// key lie in one partition, in order.
     pub fn partition_key(&self) -> Option<&'a [u8]> {

@@ -209,6 +209,17 @@ pub struct OutRecord<'a> {
     pub headers: &'a [Header],
 }
 
+/// Not all records of several are there.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{error}")]
+pub struct AppendError {
+    /// How many are, from the first on. The next is not; where the error is `Retriable`, it may be.
+    pub written: usize,
+    /// How many of those behind that one are there, or may be.
+    pub beyond: usize,
+    pub error: LogError,
+}
+
 /// A topic looked up once, so that sends cost no look-up; good for every writer of the same log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TopicHandle(pub u32);
@@ -373,6 +384,23 @@ pub trait Log: Send + Sync {
         let mut writer = self.writer()?;
         writer.send(topic, record)?;
         writer.commit(Commit { offsets: Vec::new(), state: StateBatch::default() })
+    }
+    /// Writes records as [`Self::append`] does one after the other, but waits once for all of them.
+    ///
+    /// # Errors
+    /// Says which are there all the same.
+    fn append_all(&self, topic: TopicHandle, records: &[OutRecord<'_>]) -> Result<(), AppendError> {
+        let nothing = |error| AppendError { written: 0, beyond: 0, error };
+        let mut writer = self.writer().map_err(nothing)?;
+        let commit = |writer: &mut dyn LogWriter| writer.commit(Commit { offsets: Vec::new(), state: StateBatch::default() });
+        for (written, record) in records.iter().enumerate() {
+            if let Err(error) = writer.send(topic, *record) {
+                // Those before it are none the worse for it.
+                commit(&mut *writer).map_err(nothing)?;
+                return Err(AppendError { written, beyond: 0, error });
+            }
+        }
+        commit(&mut *writer).map_err(nothing)
     }
     fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn LogReader>, LogError>;
     fn writer(&self) -> Result<Box<dyn LogWriter>, LogError>;

@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use serde_json::{Map, Value as Json, json};
-use tidemill_engine::engine::{EngineError, Inserting};
+use tidemill_engine::engine::{EngineError, Inserting, Unwritten};
 
 use crate::app::App;
 use crate::blocking::Kind;
@@ -55,11 +55,11 @@ pub async fn inserts_stream(app: Arc<App>, body: Incoming, form: AckForm) -> Rep
     let asked = app.clone();
     let prepared = app.blocking.run(Kind::Statement, move || asked.engine.inserting(&target)).await;
     let inserting = match prepared {
-        Ok(Ok(inserting)) => Arc::new(inserting),
+        Ok(Ok(inserting)) => inserting,
         Ok(Err(error)) => return ApiError::generic(ErrorCode::BAD_STATEMENT, error.message).bare_reply(),
         Err(broken) => return ApiError::generic(ErrorCode::SERVER_ERROR, broken.to_string()).bare_reply(),
     };
-    let acknowledging = Acknowledging { app, rows, inserting, form, next: 0, is_over: false };
+    let acknowledging = Acknowledging { app, rows, inserting: Some(inserting), form, next: 0, is_over: false };
     let mut answer = reply::stream(None, ReplyBody::stream(stream::unfold(acknowledging, Acknowledging::next)));
     *answer.status_mut() = StatusCode::OK;
     answer
@@ -148,7 +148,8 @@ impl Rows {
 struct Acknowledging {
     app: Arc<App>,
     rows: Rows,
-    inserting: Arc<Inserting>,
+    /// Lent to whoever writes.
+    inserting: Option<Inserting>,
     form: AckForm,
     /// The number of the next row.
     next: u64,
@@ -170,10 +171,13 @@ impl Acknowledging {
                 return self.ended(out);
             }
         };
-        let inserting = self.inserting.clone();
-        let wrote = self.app.blocking.run(Kind::Statement, move || write(&inserting, &lines)).await;
+        let mut inserting = self.inserting.take()?;
+        let wrote = self.app.blocking.run(Kind::Statement, move || (write(&mut inserting, &lines), inserting)).await;
         let (written, failure) = match wrote {
-            Ok(wrote) => wrote,
+            Ok((wrote, inserting)) => {
+                self.inserting = Some(inserting);
+                wrote
+            }
             Err(broken) => (0, Some((ErrorCode::SERVER_ERROR, broken.to_string()))),
         };
         let mut out = Vec::new();
@@ -217,17 +221,37 @@ impl Acknowledging {
 }
 
 /// Writes rows up to the first that can't be written: how many were, and what is wrong with that one.
-fn write(inserting: &Inserting, lines: &VecDeque<Bytes>) -> (usize, Option<(ErrorCode, String)>) {
-    for (written, line) in lines.iter().enumerate() {
-        let object: Map<String, Json> = match serde_json::from_slice(line) {
-            Ok(Json::Object(object)) => object,
-            _ => return (written, Some((ErrorCode::BAD_REQUEST, "Invalid JSON in inserts stream: each line is an object".to_owned()))),
+fn write(inserting: &mut Inserting, lines: &VecDeque<Bytes>) -> (usize, Option<(ErrorCode, String)>) {
+    let mut written = 0;
+    let mut flush = |inserting: &mut Inserting| match inserting.write() {
+        Ok(count) => {
+            written += count;
+            (written, None)
+        }
+        Err(Unwritten { written: count, error }) => {
+            written += count;
+            (written, Some((code_of(&error), error.message)))
+        }
+    };
+    for line in lines {
+        let object = match serde_json::from_slice(line) {
+            Ok(Json::Object(object)) => Ok(object),
+            _ => Err((ErrorCode::BAD_REQUEST, "Invalid JSON in inserts stream: each line is an object".to_owned())),
         };
-        if let Err(error) = inserting.insert(&object) {
-            return (written, Some((code_of(&error), error.message)));
+        let pushed =
+            object.and_then(|object: Map<String, Json>| inserting.push_object(&object).map_err(|error| (code_of(&error), error.message)));
+        if let Err(refused) = pushed {
+            // Those before it are written first, which may fail as well.
+            let (written, failure) = flush(inserting);
+            return (written, failure.or(Some(refused)));
+        }
+        if inserting.is_full()
+            && let (written, Some(failure)) = flush(inserting)
+        {
+            return (written, Some(failure));
         }
     }
-    (lines.len(), None)
+    flush(inserting)
 }
 
 fn code_of(error: &EngineError) -> ErrorCode {

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::Schema;
 use arrow_flight::sql::{CommandStatementIngest, TableExistsOption, TableNotExistOption};
 use hyper::Method;
-use serde_json::{Map, Value as Json};
 use tidemill_engine::catalog::Catalog;
-use tidemill_engine::engine::{EngineError, Inserting};
-use tidemill_engine::types::Value;
+use tidemill_engine::engine::{EngineError, Inserting, Unwritten};
+use tidemill_engine::types::{Column, Value};
 use tidemill_query::sql_type;
 use tonic::Status;
 
 use super::incoming::{self, Batches, SLICE_ROWS};
-use super::values::json;
+use super::values::of_column;
 use super::{Who, error};
 use crate::access::of_path;
 use crate::app::App;
@@ -37,20 +37,18 @@ pub async fn ingest(app: &Arc<App>, command: &CommandStatementIngest, mut batche
     let target = target(&app.engine.catalog(), &command.table);
     let (engine, named) = (app.engine.clone(), target.clone());
     let prepared = app.blocking.run(Kind::Statement, move || engine.inserting(&named)).await;
-    let inserting = prepared.map_err(|broken| error::broken(&broken))?.map_err(|refused| error::engine(&refused))?;
-    let inserting = Arc::new(inserting);
+    let mut inserting = prepared.map_err(|broken| error::broken(&broken))?.map_err(|refused| error::engine(&refused))?;
     let mut written: i64 = 0;
     while let Some(batch) = batches.next().await {
         let batch = batch?;
         let schema = batch.schema();
-        let names = names(&app.engine.catalog(), &target, schema.fields().iter().map(|field| field.name().as_str()))?;
-        let names: Arc<[String]> = names.into();
-        let writer = RowWriter::new(schema.fields().iter().map(|field| sql_type(field.data_type())).collect());
+        let taking: Arc<Taking> = Taking::new(&inserting, &schema)?.into();
         for from in (0..batch.num_rows()).step_by(SLICE_ROWS) {
             let rows = incoming::rows(&batch, from)?;
-            let (inserting, names, writer) = (inserting.clone(), names.clone(), writer.clone());
-            let wrote = app.blocking.run(Kind::Statement, move || write(&inserting, &names, &writer, &rows)).await;
-            let (count, failure) = wrote.map_err(|broken| error::broken(&broken))?;
+            let taking = taking.clone();
+            let wrote = app.blocking.run(Kind::Statement, move || (taking.write(&mut inserting, rows), inserting)).await;
+            let (count, failure);
+            ((count, failure), inserting) = wrote.map_err(|broken| error::broken(&broken))?;
             written = written.saturating_add(i64::try_from(count).unwrap_or(i64::MAX));
             if let Some(failure) = failure {
                 let status = error::engine(&failure);
@@ -93,31 +91,73 @@ fn target(catalog: &Catalog, name: &str) -> String {
     if catalog.source(name).is_some() { format!("`{name}`") } else { name.to_owned() }
 }
 
-/// The columns that names of a batch are for, as the insert API reads them.
-fn names<'a>(catalog: &Catalog, target: &str, given: impl Iterator<Item = &'a str>) -> Result<Vec<String>, Status> {
-    let exact = target.trim_matches('`');
-    let source = catalog.source(exact).or_else(|| catalog.source(&exact.to_uppercase()));
-    let Some(source) = source else { return Err(Status::not_found(format!("there is no stream or table {target} any more"))) };
-    let columns: Vec<&str> = source.schema.columns().map(|column| column.name.as_str()).collect();
-    let found = given.map(|name| {
-        let upper = name.to_uppercase();
-        match columns.iter().find(|column| **column == name).or_else(|| columns.iter().find(|column| **column == upper)) {
-            Some(column) => Ok(format!("`{column}`")),
-            None => Err(Status::invalid_argument(format!("{target} has no column '{name}'; its columns are {}", columns.join(", ")))),
-        }
-    });
-    found.collect()
+/// What becomes of the columns of a batch.
+struct Taking {
+    /// For each of them: the column that it is for, and its slot; `None`: one that stands in no record (a header's).
+    columns: Vec<Option<(usize, Column)>>,
+    /// Slots of a row.
+    width: usize,
+    writer: RowWriter,
 }
 
-/// Writes rows up to the first that can't be written: how many were, and what is wrong with that one.
-fn write(inserting: &Inserting, names: &[String], writer: &RowWriter, rows: &[Vec<Value>]) -> (usize, Option<EngineError>) {
-    for (count, row) in rows.iter().enumerate() {
-        let object: Map<String, Json> = names.iter().cloned().zip(json(row, writer)).collect();
-        if let Err(error) = inserting.insert(&object) {
-            return (count, Some(error));
-        }
+impl Taking {
+    /// Columns go by name, as the insert API reads them.
+    fn new(inserting: &Inserting, batch: &Schema) -> Result<Self, Status> {
+        let source = inserting.source();
+        let all: Vec<&str> = source.schema.columns().map(|column| column.name.as_str()).collect();
+        let slots = |name: &str| inserting.schema().columns().cloned().enumerate().find(|(_, column)| column.name == name);
+        let found = batch.fields().iter().map(|field| {
+            let (name, upper) = (field.name(), field.name().to_uppercase());
+            match all.iter().find(|column| *column == name).or_else(|| all.iter().find(|column| **column == upper)) {
+                Some(column) => Ok(slots(column)),
+                None => {
+                    let message = format!("{} has no column '{name}'; its columns are {}", source.name, all.join(", "));
+                    Err(Status::invalid_argument(message))
+                }
+            }
+        });
+        let writer = RowWriter::new(batch.fields().iter().map(|field| sql_type(field.data_type())).collect());
+        Ok(Taking { columns: found.collect::<Result<_, _>>()?, width: inserting.schema().width(), writer })
     }
-    (rows.len(), None)
+
+    /// Writes rows up to the first that can't be written: how many were, and what is wrong with that one.
+    fn write(&self, inserting: &mut Inserting, rows: Vec<Vec<Value>>) -> (usize, Option<EngineError>) {
+        let mut written = 0;
+        for row in rows {
+            let pushed = self.row(row).and_then(|row| inserting.push_keyed(row));
+            if pushed.is_err() || inserting.is_full() {
+                // Those before it are written first, which may fail as well.
+                let (count, failure) = write(inserting);
+                written += count;
+                if let Some(failure) = failure.or(pushed.err()) {
+                    return (written, Some(failure));
+                }
+            }
+        }
+        let (count, failure) = write(inserting);
+        (written + count, failure)
+    }
+
+    /// A row as one of the stream or table.
+    fn row(&self, given: Vec<Value>) -> Result<Vec<Value>, EngineError> {
+        let mut row = vec![Value::Null; self.width];
+        for (index, (value, column)) in given.into_iter().zip(&self.columns).enumerate() {
+            if let Some((slot, column)) = column
+                && let Some(slot) = row.get_mut(*slot)
+            {
+                *slot = of_column(value, index, column, &self.writer).map_err(EngineError::user)?;
+            }
+        }
+        Ok(row)
+    }
+}
+
+/// Writes the rows that wait: how many were written, and what is wrong with the next one.
+fn write(inserting: &mut Inserting) -> (usize, Option<EngineError>) {
+    match inserting.write() {
+        Ok(count) => (count, None),
+        Err(Unwritten { written, error }) => (written, Some(error)),
+    }
 }
 
 #[cfg(test)]

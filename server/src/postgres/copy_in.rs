@@ -1,11 +1,10 @@
-//! COPY … FROM STDIN: rows that a client sends are written as those of an INSERT are, one after the other. Of what comes no more is
+//! COPY … FROM STDIN: rows that a client sends are written as those of an INSERT are, a few hundred at a time. Of what comes no more is
 //! at hand than a message and a record that is not whole; the next is read when the rows before it are written.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use hyper::Method;
-use tidemill_engine::engine::Inserting;
+use tidemill_engine::engine::{Inserting, Unwritten};
 use tidemill_engine::types::{SqlType, Value};
 use tidemill_parser::did_you_mean;
 
@@ -26,16 +25,16 @@ use crate::statements::guard;
 
 /// Bytes that are gathered, while more are there at once, before their rows are written.
 const WRITE_BYTES: usize = 64 << 10;
-/// Rows that are written before it is looked whether the client cancels.
+/// Rows that are written together, before it is looked whether the client cancels.
 const MAX_ROWS_AT_A_TIME: usize = 500;
 
 /// Rows on their way in.
 pub struct Incoming {
-    inserting: Arc<Inserting>,
+    inserting: Inserting,
+    /// The lines of the rows that are not yet written.
+    unwritten: Vec<u64>,
     /// What each field is for.
     columns: Vec<Target>,
-    /// How many columns a row has, of the key and of the record's value.
-    width: (usize, usize),
     format: CopyFormat,
     lines: Lines,
     /// Whether the line of names has come, where there is one.
@@ -54,8 +53,8 @@ struct Target {
 
 #[derive(Clone, Copy)]
 enum Place {
-    Key(usize),
-    Value(usize),
+    /// A slot of the row; the key's come first.
+    Slot(usize),
     Rowtime,
 }
 
@@ -86,7 +85,7 @@ impl Session {
             let error = PgError::from(error);
             if is_known { error } else { PgError { code: UNKNOWN_TABLE, ..error }.at_char(into.target.at) }
         })?;
-        Ok(Incoming::new(Arc::new(inserting), into)?)
+        Ok(Incoming::new(inserting, into)?)
     }
 
     /// Takes rows until the client has no more. The words that complete that.
@@ -99,6 +98,7 @@ impl Session {
         loop {
             let frame = match Frame::take(&mut self.wire.input, MAX_MESSAGE_BYTES) {
                 Ok(Some(frame)) => frame,
+                Ok(None) if self.wire.read_at_hand().await => continue,
                 Ok(None) => {
                     // What has come is written before more is waited for.
                     incoming = self.write_copied(incoming, until).await?;
@@ -167,34 +167,23 @@ impl Session {
 }
 
 impl Incoming {
-    fn new(inserting: Arc<Inserting>, into: &CopyInto) -> Result<Self, PgError> {
-        let source = inserting.source();
-        let schema = source.record_schema();
-        let own = schema.key.iter().enumerate().map(|(index, column)| (column, Place::Key(index)));
-        let own = own.chain(schema.value.iter().enumerate().map(|(index, column)| (column, Place::Value(index))));
-        let mut all: Vec<Target> =
-            own.map(|(column, place)| Target { name: column.name.clone(), sql_type: column.sql_type.clone(), place }).collect();
+    fn new(inserting: Inserting, into: &CopyInto) -> Result<Self, PgError> {
+        let (source, schema) = (inserting.source(), inserting.schema());
+        let own = schema.columns().enumerate();
+        let own =
+            own.map(|(slot, column)| Target { name: column.name.clone(), sql_type: column.sql_type.clone(), place: Place::Slot(slot) });
+        let mut all: Vec<Target> = own.collect();
         let columns = if into.columns.is_empty() {
             // In the order of SELECT *.
             let at = |target: &Target| source.column_order.iter().position(|name| *name == target.name);
-            all.sort_by_key(|target| (matches!(target.place, Place::Value(_)), at(target)));
+            all.sort_by_key(|target| (!schema.is_key(&target.name), at(target)));
             all
         } else {
             all.push(Target { name: "ROWTIME".to_owned(), sql_type: SqlType::BigInt, place: Place::Rowtime });
             named(&into.columns, &all)?
         };
-        let is_begun = into.format.header == Header::None;
-        let name = shown(&source.name);
-        Ok(Incoming {
-            inserting: inserting.clone(),
-            columns,
-            width: (schema.key.len(), schema.value.len()),
-            format: into.format.clone(),
-            lines: Lines::default(),
-            is_begun,
-            count: 0,
-            name,
-        })
+        let (format, is_begun, name) = (into.format.clone(), into.format.header == Header::None, shown(&source.name));
+        Ok(Incoming { inserting, unwritten: Vec::new(), columns, format, lines: Lines::default(), is_begun, count: 0, name })
     }
 
     /// Writes rows, so many at most; whether there may be more.
@@ -202,24 +191,41 @@ impl Incoming {
     /// # Errors
     /// A row is wrong: those before it are written.
     fn write(&mut self, most: usize) -> Result<bool, PgError> {
+        let read = self.read(most);
+        let unwritten = std::mem::take(&mut self.unwritten);
+        let (written, refused) = match self.inserting.write() {
+            Ok(written) => (written, None),
+            Err(Unwritten { written, error }) => (written, Some(error)),
+        };
+        self.count += u64::try_from(written).unwrap_or(u64::MAX);
+        if let Some(error) = refused {
+            let line = unwritten.get(written).copied().unwrap_or(self.lines.line);
+            return Err(self.said(PgError { context: Some(self.place(line)), ..PgError::from(error) }));
+        }
+        read.map_err(|error| self.said(error))
+    }
+
+    /// Reads rows, so many at most, which are then to be written; whether there may be more.
+    fn read(&mut self, most: usize) -> Result<bool, PgError> {
         for _ in 0..most {
-            let record = match self.lines.next(&self.format) {
-                Ok(Some(record)) => record,
-                Ok(None) => return Ok(false),
-                Err(error) => return Err(self.at_line(error)),
-            };
+            let at_line = |incoming: &Self, error: PgError| PgError { context: Some(incoming.place(incoming.lines.line)), ..error };
+            let Some(record) = self.lines.next(&self.format).map_err(|error| at_line(self, error))? else { return Ok(false) };
             if !std::mem::replace(&mut self.is_begun, true) {
-                self.check_header(&record)?;
+                self.check_header(&record).map_err(|error| at_line(self, error))?;
                 continue;
             }
             self.row(&record)?;
-            self.count += 1;
+            self.unwritten.push(self.lines.line);
+            if self.inserting.is_full() {
+                break;
+            }
         }
         Ok(true)
     }
 
     fn row(&mut self, record: &str) -> Result<(), PgError> {
-        let whole = |error: PgError| PgError { context: Some(format!("{}: \"{}\"", self.place(), beginning(record))), ..self.said(error) };
+        let place = self.place(self.lines.line);
+        let whole = |error: PgError| PgError { context: Some(format!("{place}: \"{}\"", beginning(record))), ..error };
         let fields = fields(record, &self.format).map_err(whole)?;
         if let Some(missing) = self.columns.get(fields.len()) {
             return Err(whole(PgError::new(BAD_COPY, format!("missing data for column \"{}\"", shown(&missing.name)))));
@@ -227,12 +233,12 @@ impl Incoming {
         if fields.len() > self.columns.len() {
             return Err(whole(PgError::new(BAD_COPY, "extra data after last expected column")));
         }
-        let (mut key, mut value) = (vec![Value::Null; self.width.0], vec![Value::Null; self.width.1]);
+        let mut row = vec![Value::Null; self.inserting.schema().width()];
         let mut timestamp = None;
         for (target, field) in self.columns.iter().zip(&fields) {
             let in_column = |error: PgError| {
                 let given = field.as_deref().map_or_else(|| "null input".to_owned(), |text| format!("\"{}\"", beginning(text)));
-                PgError { context: Some(format!("{}, column {}: {given}", self.place(), shown(&target.name))), ..self.said(error) }
+                PgError { context: Some(format!("{place}, column {}: {given}", shown(&target.name))), ..error }
             };
             let Some(text) = field else { continue };
             let read = value_of(text, &target.sql_type).map_err(in_column)?;
@@ -242,19 +248,14 @@ impl Incoming {
                     let message = "Invalid ROWTIME. Give milliseconds since 1970-01-01T00:00:00Z, 0 or more, or leave it out.";
                     return Err(in_column(PgError::new(super::error::WRONG_TEXT, message)));
                 }
-                (Place::Key(index), _) => {
-                    if let Some(slot) = key.get_mut(index) {
-                        *slot = read;
-                    }
-                }
-                (Place::Value(index), _) => {
-                    if let Some(slot) = value.get_mut(index) {
+                (Place::Slot(slot), _) => {
+                    if let Some(slot) = row.get_mut(slot) {
                         *slot = read;
                     }
                 }
             }
         }
-        self.inserting.insert_row(key, value, timestamp).map_err(|error| whole(PgError::from(error)))
+        self.inserting.push(row, timestamp).map_err(|error| whole(PgError::from(error)))
     }
 
     /// Looks whether the first line has the names of the columns, where that is asked for.
@@ -262,7 +263,7 @@ impl Incoming {
         if self.format.header != Header::Match {
             return Ok(());
         }
-        let fields = fields(record, &self.format).map_err(|error| self.at_line(error))?;
+        let fields = fields(record, &self.format)?;
         let is_same = |(target, field): (&Target, &Option<std::borrow::Cow<'_, str>>)| {
             field.as_deref().is_some_and(|field| field == target.name || field == shown(&target.name))
         };
@@ -271,11 +272,11 @@ impl Incoming {
         }
         let names: Vec<_> = self.columns.iter().map(|target| shown(&target.name)).collect();
         let message = format!("the first line does not name the columns, which are {}", names.join(", "));
-        Err(self.at_line(PgError::new(BAD_COPY, message)))
+        Err(PgError::new(BAD_COPY, message))
     }
 
-    fn place(&self) -> String {
-        format!("COPY {}, line {}", self.name, self.lines.line)
+    fn place(&self, line: u64) -> String {
+        format!("COPY {}, line {line}", self.name)
     }
 
     /// An error with what is there already.
@@ -287,7 +288,7 @@ impl Incoming {
     }
 
     fn at_line(&self, error: PgError) -> PgError {
-        PgError { context: Some(self.place()), ..self.said(error) }
+        PgError { context: Some(self.place(self.lines.line)), ..self.said(error) }
     }
 
     /// Why it does not go on, with what is there already.

@@ -68,6 +68,15 @@ impl Wire {
         }
     }
 
+    /// Reads what has come already, without waiting; whether that was anything.
+    pub async fn read_at_hand(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            read = self.read() => read.is_ok(),
+            () = std::future::ready(()) => false,
+        }
+    }
+
     /// The next message. What has come of it stays if nobody waits any more.
     pub async fn frame(&mut self, max_bytes: usize) -> Result<Frame, Gone> {
         let patience = self.patience.message;

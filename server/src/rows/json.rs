@@ -36,6 +36,13 @@ impl RowWriter {
         }
         out.push(b']');
     }
+
+    /// Appends the value of one column.
+    pub fn value(&self, column: usize, value: &Value, out: &mut Vec<u8>) {
+        if let Some(sql_type) = self.types.get(column) {
+            top(value, sql_type, out);
+        }
+    }
 }
 
 fn top(value: &Value, sql_type: &SqlType, out: &mut Vec<u8>) {

@@ -12,6 +12,7 @@ mod encoding;
 mod host;
 mod http;
 mod input;
+mod inserting;
 mod kafka_streams;
 mod latency;
 mod limits;
@@ -108,6 +109,9 @@ struct Arguments {
     /// `--latency-seconds` each).
     #[arg(long)]
     subscribers: Option<u64>,
+    /// Instead of all that: so many rows that clients write, by each of the ways that there are (with python3).
+    #[arg(long, value_name = "ROWS")]
+    inserting: Option<u64>,
     /// Instead of all that: so many queries with exactly once on one topic; how late committed readers see what they write, and
     /// what that takes of the broker (for `--latency-seconds`).
     #[arg(long, value_name = "QUERIES")]
@@ -158,6 +162,16 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     }
     if let Some(many) = arguments.subscribers {
         println!("{}", subscribers::measure(many, arguments.latency_seconds)?.table());
+        return Ok(());
+    }
+    if let Some(rows) = arguments.inserting {
+        for log in &arguments.logs {
+            let (_broker, bootstrap) = match log.as_str() {
+                Place::KAFKA => broker(arguments).map(|(broker, bootstrap)| (broker, Some(bootstrap)))?,
+                _ => (None, None),
+            };
+            println!("{}", inserting::measure(log, bootstrap.as_deref(), rows, arguments.runs)?);
+        }
         return Ok(());
     }
     if let Some(queries) = arguments.commits {

@@ -55,7 +55,11 @@ impl Server {
         Self::start_configured(folder, bootstrap, service, "")
     }
 
-    fn start_configured(folder: &Path, bootstrap: Option<&str>, service: &str, more: &str) -> Result<Server, String> {
+    /// As [`Self::start_in`], with more lines of configuration.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_configured(folder: &Path, bootstrap: Option<&str>, service: &str, more: &str) -> Result<Server, String> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|held| held.local_addr()).map_err(text)?.port();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let config = folder.join("server.properties");
@@ -103,6 +107,18 @@ impl Server {
         }
         let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         Err(format!("{}: {}", answer.status, said.get("message").and_then(Value::as_str).unwrap_or("no message")))
+    }
+
+    /// How many rows a stream or table has.
+    ///
+    /// # Errors
+    /// The server's message.
+    pub fn count(&self, name: &str) -> Result<u64, String> {
+        let body = json!({ "sql": format!("SELECT COUNT(*) FROM {name};") }).to_string();
+        let answer = Connection::open(self.address)?.post("/query-stream", &body)?;
+        let said = String::from_utf8_lossy(&answer.body).into_owned();
+        let row = said.lines().nth(1).and_then(|line| serde_json::from_str::<Vec<u64>>(line).ok());
+        row.and_then(|row| row.first().copied()).ok_or(said)
     }
 
     /// Ends it in order, and waits for that.

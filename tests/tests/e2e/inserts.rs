@@ -61,6 +61,16 @@ fn acknowledgements_come_while_the_body_is_open() {
         let error: Json = serde_json::from_slice(&rest).expect("one error");
         assert_eq!((&error["@type"], &error["seq"], &error["error_code"]), (&json!("InsertError"), &json!(5), &json!(40000)), "{error}");
         assert!(error["message"].as_str().is_some_and(|m| m.contains("STRING into type INTEGER")), "{error}");
+        // So it is where many come at once, wherever the wrong one stands.
+        let (parts, answer) = ask("s").await;
+        let rows: String =
+            (0..1_300).map(|n| if n == 900 { "{\"a\": 1}\n".to_owned() } else { format!("{{\"k\": \"many\", \"a\": {n}}}\n") }).collect();
+        parts.send(Bytes::from(rows)).expect("sent");
+        let all = answer.into_body().collect().await.expect("the end").to_bytes();
+        let lines: Vec<Json> = all.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        let (last, acknowledged) = lines.split_last().expect("an answer");
+        assert_eq!(acknowledged, (0..900).map(|seq| json!({"status": "ok", "seq": seq})).collect::<Vec<_>>());
+        assert_eq!((&last["seq"], &last["message"]), (&json!(900), &json!("Key field must be specified: K")), "{last}");
         let (_parts, answer) = ask("nosuch").await;
         assert_eq!(answer.status(), 400);
         let error: Json = serde_json::from_slice(&answer.into_body().collect().await.expect("an answer").to_bytes()).expect("JSON");
@@ -71,7 +81,8 @@ fn acknowledgements_come_while_the_body_is_open() {
         assert_eq!(error["message"], "Cannot insert values into read-only stream: KEPT", "{error}");
     };
     runtime.block_on(async { tokio::time::timeout(PATIENCE, streamed).await }).expect("in time");
-    assert_eq!(server.pull("SELECT k FROM s;"), (0..5).map(|seq| json!([seq.to_string()])).collect::<Vec<_>>());
+    assert_eq!(server.pull("SELECT a FROM s WHERE k = 'many';"), (0..900).map(|n| json!([n])).collect::<Vec<_>>());
+    assert_eq!(server.pull("SELECT k FROM s WHERE k <> 'many';"), (0..5).map(|seq| json!([seq.to_string()])).collect::<Vec<_>>());
     // HTTP/1.1 can't answer while it is asked.
     let (status, answer) = server.raw("POST", "/inserts-stream", b"{\"target\": \"s\"}\n").expect("an answer");
     assert!(status == 400 && answer.contains("40004"), "{answer}");

@@ -177,6 +177,16 @@ fn psql_copies_rows_in() {
     world.has("COPY kept (id) FROM STDIN CSV HEADER MATCH;\nidd\n6\n\\.\n", &["the first line does not name the columns, which are id"]);
     world.has("COPY people_in (info) FROM STDIN;\n{\"city\":\"Ulm\"}\n\\.\n", &["primary key", "COPY people_in, line 1"]);
     world.check("SELECT COUNT(*) FROM kept;", "4\n");
+    // So they do where hundreds are written together.
+    let rows: String = (0..1_200).map(|n| if n == 700 { "x\n".to_owned() } else { format!("{n}\n") }).collect();
+    world.has(
+        &format!("COPY kept (id) FROM STDIN;\n{rows}\\.\n"),
+        &["HINT:  Rows that are written and stay: the first 700.", "CONTEXT:  COPY kept, line 701, column id: \"x\""],
+    );
+    world.check("SELECT COUNT(*), SUM(id) FROM kept WHERE word IS NULL AND id < 700;", "703|244659\n");
+    let rows: String = (0..5_000).map(|n| format!("{n}\tword {n}\n")).collect();
+    world.check(&format!("COPY again (id, word) FROM STDIN;\n{rows}\\.\n"), "COPY 5000\n");
+    world.check("SELECT COUNT(*), COUNT(DISTINCT word) FROM again WHERE word LIKE 'word %';", "5000|5000\n");
 }
 
 #[test]

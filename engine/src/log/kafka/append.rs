@@ -1,4 +1,5 @@
-//! What statements write: single records that must be durable before somebody is answered (a row of an INSERT, a command).
+//! What statements write: records that must be durable before somebody is answered (a row of an INSERT, a few hundred of a COPY, a
+//! command).
 //!
 //! One client for all of them. Records that come while others are on their way go together in the next request, so many
 //! INSERTs at once cost little more than one, and none makes a producer of its own. It lingers for nothing and has a
@@ -15,7 +16,8 @@ use super::errors::Failure;
 use super::ffi::Client;
 use super::ffi::produce::{Producer, ProducerTopic};
 use super::properties::APPEND_TIMEOUT_MS;
-use crate::log::{LogError, OutRecord, TopicHandle};
+use super::reports::Ticket;
+use crate::log::{AppendError, LogError, OutRecord, TopicHandle};
 
 /// How long whoever waits listens before it looks at the time, milliseconds.
 const LISTEN_MS: u64 = 20;
@@ -37,6 +39,19 @@ struct Open {
     topics: Mutex<Topics>,
 }
 
+/// Why not all records were written; see [`AppendError`].
+struct Undone {
+    written: usize,
+    beyond: usize,
+    failure: Failure,
+}
+
+impl Undone {
+    fn nothing(failure: Failure) -> Self {
+        Undone { written: 0, beyond: 0, failure }
+    }
+}
+
 #[derive(Default)]
 struct Topics {
     by_handle: HashMap<TopicHandle, Arc<ProducerTopic>>,
@@ -50,22 +65,23 @@ impl Appender {
         Appender { open: Mutex::new(Open::new(client)) }
     }
 
-    /// Writes a record and waits until it is durable.
-    pub(super) fn append(&self, shared: &Shared, handle: TopicHandle, record: OutRecord<'_>) -> Result<(), LogError> {
-        let name = shared.topics.name(handle).ok_or_else(|| LogError::Fatal(format!("no topic has handle {}", handle.0)))?;
+    /// Writes records and waits until all are durable.
+    pub(super) fn append_all(&self, shared: &Shared, handle: TopicHandle, records: &[OutRecord<'_>]) -> Result<(), AppendError> {
+        let nothing = |error| AppendError { written: 0, beyond: 0, error };
+        let name = shared.topics.name(handle).ok_or_else(|| nothing(LogError::Fatal(format!("no topic has handle {}", handle.0))))?;
         let open = Arc::clone(&self.open.lock());
-        let failure = match open.append(shared, handle, &name, record) {
+        let Undone { written, beyond, failure } = match open.append_all(shared, handle, &name, records) {
             Ok(()) => return Ok(()),
-            Err(failure) => failure,
+            Err(undone) => undone,
         };
         if failure.is_unknown_topic() {
             shared.topics.forget(&name);
             open.topics.lock().by_handle.remove(&handle);
         }
         if open.producer.fatal().is_some() {
-            self.replace(shared, &open)?;
+            self.replace(shared, &open).map_err(|error| AppendError { written, beyond, error })?;
         }
-        Err(failure.about("writing to topic", Some(&name)))
+        Err(AppendError { written, beyond, error: failure.about("writing to topic", Some(&name)) })
     }
 
     /// Makes a new client, unless somebody else did meanwhile.
@@ -83,43 +99,77 @@ impl Open {
         Arc::new(Open { producer: Producer::new(client), topics: Mutex::default() })
     }
 
-    fn append(&self, shared: &Shared, handle: TopicHandle, name: &str, record: OutRecord<'_>) -> Result<(), Failure> {
+    fn append_all(&self, shared: &Shared, handle: TopicHandle, name: &str, records: &[OutRecord<'_>]) -> Result<(), Undone> {
         let deadline = Instant::now() + Duration::from_millis(APPEND_TIMEOUT_MS);
         // While nobody answers nothing is sent: a statement that fails then has certainly written nothing.
         while let Some(away) = shared.health.outage() {
             if Instant::now() >= deadline || shared.gives_up() {
-                return Err(Failure::late(format!("{away}; nothing was written")));
+                return Err(Undone::nothing(Failure::late(format!("{away}; nothing was written"))));
             }
             std::thread::sleep(Duration::from_millis(LISTEN_MS));
         }
-        let topic = self.topic(shared, handle, name)?;
+        let topic = self.topic(shared, handle, name).map_err(Undone::nothing)?;
         let reports = self.producer.reports();
-        let ticket = reports.ticket();
+        let mut tickets = Vec::with_capacity(records.len());
+        let mut refused = None;
         let mut was_refreshed = false;
-        while let Err(failure) = self.producer.send_reported(&topic, record, ticket) {
+        for record in records {
+            let ticket = reports.ticket();
+            if let Err(failure) = self.send(&topic, *record, ticket, deadline, &mut was_refreshed) {
+                reports.forget(ticket);
+                refused = Some(failure);
+                break;
+            }
+            tickets.push(ticket);
+        }
+        let verdict = deadline + Duration::from_millis(VERDICT_MS);
+        let (mut written, mut beyond, mut first) = (0, 0, None);
+        for ticket in tickets {
+            let fate = reports.wait(ticket, verdict, || self.producer.poll(Duration::from_millis(LISTEN_MS)));
+            let (failure, may_be_there) = match fate {
+                Some(Ok(())) => (None, true),
+                Some(Err(failure)) if !failure.is_late() => (Some(Failure { text: failure.in_words(), ..failure }), false),
+                _ => {
+                    let away = shared.health.outage().unwrap_or_else(|| "no broker answered".into());
+                    let seconds = APPEND_TIMEOUT_MS / 1_000;
+                    (Some(Failure::late(format!("{away}, for {seconds} s; the record may have been written"))), true)
+                }
+            };
+            match (&first, failure) {
+                (None, None) => written += 1,
+                (None, Some(failure)) => first = Some(failure),
+                (Some(_), _) => beyond += usize::from(may_be_there),
+            }
+        }
+        match first.or(refused) {
+            None => Ok(()),
+            Some(failure) => Err(Undone { written, beyond, failure }),
+        }
+    }
+
+    /// Hands a record to the client, and waits while its queue is full.
+    fn send(
+        &self,
+        topic: &ProducerTopic,
+        record: OutRecord<'_>,
+        ticket: Ticket,
+        deadline: Instant,
+        was_refreshed: &mut bool,
+    ) -> Result<(), Failure> {
+        while let Err(failure) = self.producer.send_reported(topic, record, ticket) {
             if failure.is_queue_full() && Instant::now() < deadline {
                 self.producer.poll(Duration::from_millis(FULL_PAUSE_MS));
-            } else if failure.is_unknown_topic() && !was_refreshed {
+            } else if failure.is_unknown_topic() && !*was_refreshed {
                 // Partitions were added, and this client has not heard of it yet.
-                was_refreshed = true;
-                let _ = self.producer.refresh(&topic, Duration::from_secs(REFRESH_TIMEOUT_S));
+                *was_refreshed = true;
+                let _ = self.producer.refresh(topic, Duration::from_secs(REFRESH_TIMEOUT_S));
             } else {
-                reports.forget(ticket);
                 let size = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
                 let text = format!("{} (a record of {size} bytes for partition {})", failure.text, record.partition);
                 return Err(Failure { text, ..failure });
             }
         }
-        let verdict = deadline + Duration::from_millis(VERDICT_MS);
-        let fate = reports.wait(ticket, verdict, || self.producer.poll(Duration::from_millis(LISTEN_MS)));
-        match fate {
-            Some(Ok(())) => Ok(()),
-            Some(Err(failure)) if !failure.is_late() => Err(Failure { text: failure.in_words(), ..failure }),
-            _ => {
-                let away = shared.health.outage().unwrap_or_else(|| "no broker answered".into());
-                Err(Failure::late(format!("{away}, for {} s; the record may have been written", APPEND_TIMEOUT_MS / 1_000)))
-            }
-        }
+        Ok(())
     }
 
     fn topic(&self, shared: &Shared, handle: TopicHandle, name: &str) -> Result<Arc<ProducerTopic>, Failure> {

@@ -45,8 +45,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::{
-    Claim, ClaimRequest, GroupOffsets, Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Operation, OutRecord, Subscription,
-    TopicHandle, TopicIdentity, TopicInfo, TopicPartition, TopicSpec, TransactionalId,
+    AppendError, Claim, ClaimRequest, GroupOffsets, Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, Operation, OutRecord,
+    Subscription, TopicHandle, TopicIdentity, TopicInfo, TopicPartition, TopicSpec, TransactionalId,
 };
 use crate::state::{StateBatch, StateError};
 use append::Appender;
@@ -302,7 +302,11 @@ impl Log for KafkaLog {
     }
 
     fn append(&self, topic: TopicHandle, record: OutRecord<'_>) -> Result<(), LogError> {
-        self.shared.appender.append(&self.shared, topic, record)
+        self.append_all(topic, &[record]).map_err(|failed| failed.error)
+    }
+
+    fn append_all(&self, topic: TopicHandle, records: &[OutRecord<'_>]) -> Result<(), AppendError> {
+        self.shared.appender.append_all(&self.shared, topic, records)
     }
 
     fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn LogReader>, LogError> {
