@@ -25,6 +25,7 @@ mod leftovers;
 mod leftovers_tests;
 mod letters;
 mod open;
+mod outbox;
 mod persistent;
 mod pull;
 mod pull_rows;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tidemill_parser::ast::{Query, Relation};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::flow::{Backlog, Flow, Switch};
-use super::push_row::{Closer, PushRow, Waits};
+use super::outbox::{Handful, Outbox};
+use super::push_row::{Client, Closer, PushRow};
 use super::queries::PushQueryInfo;
 use super::tombstone::Kept;
 use super::{Engine, EngineError, SessionProperties};
@@ -29,7 +30,9 @@ pub struct PushQuery {
     pub is_table: bool,
     /// What it begins with.
     first: std::vec::IntoIter<Vec<Value>>,
-    rows: UnboundedReceiver<PushRow>,
+    rows: UnboundedReceiver<Handful>,
+    /// Taken of them, and not yet given on.
+    at_hand: std::vec::IntoIter<PushRow>,
     shared: Arc<Shared>,
     engine: Arc<Engine>,
     /// Repartition topics that were made for this query alone.
@@ -37,7 +40,7 @@ pub struct PushQuery {
 }
 
 struct Shared {
-    sender: UnboundedSender<PushRow>,
+    outbox: Outbox,
     flow: Flow<Running>,
     ended: AtomicBool,
     delivered: AtomicU64,
@@ -64,9 +67,13 @@ impl Switch for Running {
     }
 }
 
-impl Waits for Shared {
+impl Client for Shared {
     fn backlog(&self) -> Option<Backlog> {
         self.flow.backlog()
+    }
+
+    fn close(&self, error: Option<String>) {
+        self.outbox.close(PushRow::Ended { error });
     }
 }
 
@@ -86,17 +93,24 @@ impl Collector for Shared {
             self.slots.iter().map(|slot| row.values.get(*slot).cloned().unwrap_or_default()).collect()
         };
         let row = PushRow::Row { values, tombstone };
-        self.flow.add(row.weight());
-        if self.sender.send(row).is_err() {
+        let bytes = row.weight();
+        self.flow.add(bytes);
+        if !self.outbox.add(row, bytes) {
             self.ended.store(true, Ordering::Release);
             return false;
         }
         if self.limit == Some(delivered + 1) {
             self.ended.store(true, Ordering::Release);
-            let _ = self.sender.send(PushRow::LimitReached);
+            self.outbox.close(PushRow::LimitReached);
             return false;
         }
         true
+    }
+
+    fn end_of_chunk(&self) {
+        if !self.outbox.hand_over() {
+            self.ended.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -106,12 +120,13 @@ impl PushQuery {
         if let Some(values) = self.first.next() {
             return Some(PushRow::Row { values, tombstone: false });
         }
-        let row = self.rows.recv().await?;
-        self.taken(&row);
-        if !matches!(row, PushRow::Row { .. }) {
-            self.rows.close();
+        loop {
+            if let Some(row) = self.at_hand.next() {
+                self.taken(&row);
+                return Some(row);
+            }
+            self.at_hand = self.rows.recv().await?.into_iter();
         }
-        Some(row)
     }
 
     /// The next row if one is there.
@@ -119,14 +134,19 @@ impl PushQuery {
         if let Some(values) = self.first.next() {
             return Some(PushRow::Row { values, tombstone: false });
         }
-        let row = self.rows.try_recv().ok()?;
-        self.taken(&row);
-        Some(row)
+        loop {
+            if let Some(row) = self.at_hand.next() {
+                self.taken(&row);
+                return Some(row);
+            }
+            self.at_hand = self.rows.try_recv().ok()?.into_iter();
+        }
     }
 
-    fn taken(&self, row: &PushRow) {
-        if matches!(row, PushRow::Row { .. }) {
-            self.shared.flow.take(row.weight());
+    fn taken(&mut self, row: &PushRow) {
+        match row {
+            PushRow::Row { .. } => self.shared.flow.take(row.weight()),
+            PushRow::LimitReached | PushRow::Ended { .. } => self.rows.close(),
         }
     }
 }
@@ -164,9 +184,9 @@ impl Engine {
             content.rows.truncate(limit);
         }
         let first = u64::try_from(content.rows.len()).unwrap_or(u64::MAX);
-        let (sender, rows) = unbounded_channel();
+        let (outbox, rows) = Outbox::new();
         let shared = Arc::new(Shared {
-            sender: sender.clone(),
+            outbox,
             flow: Flow::new(Running { runtime: self.runtime.clone(), id: id.clone() }),
             ended: AtomicBool::new(false),
             delivered: AtomicU64::new(first),
@@ -176,7 +196,7 @@ impl Engine {
         });
         if query.limit.is_some_and(|limit| limit <= first) {
             shared.ended.store(true, Ordering::Release);
-            let _ = sender.send(PushRow::LimitReached);
+            shared.outbox.close(PushRow::LimitReached);
         }
         let plan = Arc::new(planned.plan);
         let internal_topics = self.runtime.internal_topics(&plan);
@@ -190,13 +210,13 @@ impl Engine {
         })?;
         let watcher: Arc<QueryHandle> = handle.clone();
         watcher.on_end({
-            let sender = sender.clone();
+            let shared = shared.clone();
             Box::new(move |state| {
                 let error = match state {
                     QueryState::Failed(failure) => Some(failure.reason.clone()),
                     _ => None,
                 };
-                let _ = sender.send(PushRow::Ended { error });
+                shared.outbox.close(PushRow::Ended { error });
             })
         });
         let info = PushQueryInfo {
@@ -208,9 +228,10 @@ impl Engine {
             properties: session.0.clone(),
             handle,
         };
-        self.queries.add_push(info, Arc::new(Closer::new(sender, shared.clone())));
+        self.queries.add_push(info, Arc::new(Closer::new(shared.clone())));
         let is_table = planned.kind == SourceKind::Table;
-        Ok(PushQuery { id, columns, is_table, first: content.rows.into_iter(), rows, shared, engine: self.clone(), internal_topics })
+        let (first, at_hand) = (content.rows.into_iter(), Vec::new().into_iter());
+        Ok(PushQuery { id, columns, is_table, first, rows, at_hand, shared, engine: self.clone(), internal_topics })
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a push query hands to its client, and how it is ended from outside.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc::UnboundedSender;
 
 use super::flow::Backlog;
 use crate::types::Value;
@@ -32,27 +32,30 @@ impl PushRow {
 
 /// Ends a push query from outside.
 pub(super) struct Closer {
-    sender: Mutex<Option<UnboundedSender<PushRow>>>,
-    waits: Arc<dyn Waits>,
+    client: Arc<dyn Client>,
+    is_closed: AtomicBool,
     /// Since when the client has taken no more than so many rows while the query is paused for it.
     stalled: Mutex<Option<(Instant, u64)>>,
 }
 
-/// What may wait for a client.
-pub(super) trait Waits: Send + Sync {
-    /// What waits, where the query is paused for that.
+/// Whoever takes a query's rows.
+pub(super) trait Client: Send + Sync {
+    /// What waits for it, where the query is paused for that.
     fn backlog(&self) -> Option<Backlog>;
+
+    /// Tells it that no more comes.
+    fn close(&self, error: Option<String>);
 }
 
 impl Closer {
-    pub(super) fn new(sender: UnboundedSender<PushRow>, waits: Arc<dyn Waits>) -> Self {
-        Closer { sender: Mutex::new(Some(sender)), waits, stalled: Mutex::default() }
+    pub(super) fn new(client: Arc<dyn Client>) -> Self {
+        Closer { client, is_closed: AtomicBool::new(false), stalled: Mutex::default() }
     }
 
     /// What waits for a client that has taken nothing of it for so long.
     pub(super) fn stalled(&self, now: Instant, patience: Duration) -> Option<Backlog> {
         let mut stalled = self.stalled.lock();
-        let Some(backlog) = self.waits.backlog() else {
+        let Some(backlog) = self.client.backlog() else {
             *stalled = None;
             return None;
         };
@@ -66,8 +69,8 @@ impl Closer {
     }
 
     pub(super) fn close(&self, error: Option<String>) {
-        if let Some(sender) = self.sender.lock().take() {
-            let _ = sender.send(PushRow::Ended { error });
+        if !self.is_closed.swap(true, Ordering::AcqRel) {
+            self.client.close(error);
         }
     }
 }
@@ -76,18 +79,20 @@ impl Closer {
 mod tests {
     use super::*;
 
-    struct Client(Mutex<Option<Backlog>>);
+    struct Slow(Mutex<Option<Backlog>>);
 
-    impl Waits for Client {
+    impl Client for Slow {
         fn backlog(&self) -> Option<Backlog> {
             *self.0.lock()
         }
+
+        fn close(&self, _: Option<String>) {}
     }
 
     #[test]
     fn a_client_is_stalled_that_takes_nothing_while_much_waits() {
-        let client = Arc::new(Client(Mutex::default()));
-        let closer = Closer::new(tokio::sync::mpsc::unbounded_channel().0, client.clone());
+        let client = Arc::new(Slow(Mutex::default()));
+        let closer = Closer::new(client.clone());
         let (began, patience) = (Instant::now(), Duration::from_secs(10));
         let at = |seconds: u64, taken: Option<u64>| {
             *client.0.lock() = taken.map(|taken| Backlog { taken, rows: 5, bytes: 50 });

@@ -356,7 +356,7 @@ impl Builder<'_> {
             }
             StepKind::Collect { input, .. } => {
                 let upstream = self.step(input, false, false, needed, false)?;
-                let operator = Collect { collector: self.env.collector.clone(), is_table: is_table(input) };
+                let operator = Collect::new(self.env.collector.clone(), is_table(input));
                 Ok(self.push(Box::new(operator), upstream))
             }
         }

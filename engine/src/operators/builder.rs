@@ -52,6 +52,8 @@ pub struct SinkSpec {
 pub trait Collector: Send + Sync {
     /// Takes a row; `false`: no more are wanted.
     fn collect(&self, row: &Row) -> bool;
+    /// A task has gone through what was at hand: what it gave is all there is for now.
+    fn end_of_chunk(&self) {}
 }
 
 /// What operators are built with.

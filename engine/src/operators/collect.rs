@@ -7,8 +7,24 @@ use super::{Collector, FatalError, Operator, Output, Port};
 use crate::row::Row;
 
 pub(super) struct Collect {
-    pub collector: Option<Arc<dyn Collector>>,
-    pub is_table: bool,
+    collector: Option<Arc<dyn Collector>>,
+    is_table: bool,
+    /// Rows were given since the last chunk's end.
+    has_given: bool,
+}
+
+impl Collect {
+    pub fn new(collector: Option<Arc<dyn Collector>>, is_table: bool) -> Self {
+        Collect { collector, is_table, has_given: false }
+    }
+
+    fn end(&mut self) {
+        if std::mem::take(&mut self.has_given)
+            && let Some(collector) = &self.collector
+        {
+            collector.end_of_chunk();
+        }
+    }
 }
 
 impl Operator for Collect {
@@ -17,11 +33,28 @@ impl Operator for Collect {
             && let Some(collector) = &self.collector
         {
             out.cx.counts.rows_out += 1;
+            self.has_given = true;
             if !collector.collect(&row) {
                 self.collector = None;
             }
         }
         out.cx.recycle(row);
+        Ok(())
+    }
+
+    fn end_of_chunk(&mut self, _: &mut Output<'_>) -> Result<(), FatalError> {
+        self.end();
+        Ok(())
+    }
+
+    /// What was held back until a commit has come.
+    fn before_commit(&mut self, _: &mut Output<'_>) -> Result<(), FatalError> {
+        self.end();
+        Ok(())
+    }
+
+    fn advance(&mut self, _: i64, _: &mut Output<'_>) -> Result<(), FatalError> {
+        self.end();
         Ok(())
     }
 }

@@ -6,15 +6,16 @@
 //! others. What is anything but a plain row (one that can't be read, a warning, a time that is refused) is not shared: each query
 //! reads it by itself, and reports it.
 //!
-//! Only the newest batches are kept, within one budget of all topics: who is further back, or alone, decodes by itself. The last
-//! reader takes what is kept with it.
+//! A batch is kept until all have come to it, as long as it is one of the newest and within one budget of all topics: who is further
+//! back, or alone, decodes by itself. A burst of records is many batches, and one reader goes through most of them before the next has
+//! its turn, so the newest are not few. The last reader takes what is kept with it.
 
 mod index;
 mod pass_over;
 mod slab;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
@@ -26,8 +27,8 @@ use slab::{SLAB_RECORDS, SlabMaker};
 use crate::log::{Batch, RecordRef};
 use crate::row::Row;
 
-/// Batches of one partition that are kept, the newest.
-const MAX_BATCHES: usize = 4;
+/// Batches of one partition that are kept at most, the newest.
+const MAX_BATCHES: usize = 256;
 
 /// All that is shared by the queries of a runtime.
 #[derive(Default)]
@@ -47,6 +48,8 @@ pub struct Sharing {
 /// One way of reading one partition.
 struct Way {
     batches: Mutex<VecDeque<Arc<Decoded>>>,
+    /// The first offset of the newest batch that was ever kept.
+    newest: AtomicI64,
     bytes: Arc<AtomicUsize>,
 }
 
@@ -55,6 +58,8 @@ struct Decoded {
     batch: Arc<dyn Batch>,
     base: i64,
     slabs: Box<[OnceLock<Option<Slab>>]>,
+    /// How many readers have come to it.
+    readers: AtomicUsize,
 }
 
 impl SharedReadings {
@@ -65,7 +70,7 @@ impl SharedReadings {
             return Share { way, at: None };
         }
         ways.retain(|_, way| way.strong_count() > 0);
-        let made = Arc::new(Way { batches: Mutex::default(), bytes: self.bytes.clone() });
+        let made = Arc::new(Way { batches: Mutex::default(), newest: AtomicI64::new(i64::MIN), bytes: self.bytes.clone() });
         ways.insert(way, Arc::downgrade(&made));
         Share { way: made, at: None }
     }
@@ -99,11 +104,15 @@ impl Share {
         decode: &mut dyn FnMut(RecordRef<'_>) -> Option<Row>,
     ) -> Option<(&Slab, usize)> {
         if !self.at.as_ref().is_some_and(|at| is_same(&at.batch, batch)) {
-            self.at = Some(At { batch: batch.clone(), decoded: self.way.decoded(batch) });
+            let readers = Arc::strong_count(&self.way);
+            self.at = Some(At { batch: batch.clone(), decoded: self.way.decoded(batch, readers) });
         }
         let decoded = self.at.as_ref()?.decoded.as_ref()?;
         let (number, place) = (index / SLAB_RECORDS, index % SLAB_RECORDS);
-        let make = || SlabMaker { batch: &**batch, number, width, bytes: &self.way.bytes }.make(decode);
+        let make = || {
+            self.way.make_room();
+            SlabMaker { batch: &**batch, number, width, bytes: &self.way.bytes }.make(decode)
+        };
         let slab = decoded.slabs.get(number)?.get_or_init(make).as_ref()?;
         Some((slab, place))
     }
@@ -114,33 +123,50 @@ fn is_same(one: &Arc<dyn Batch>, other: &Arc<dyn Batch>) -> bool {
 }
 
 impl Way {
-    /// The rows of a batch, which is kept from now on if none is newer. Called once for each batch and reader.
-    fn decoded(&self, batch: &Arc<dyn Batch>) -> Option<Arc<Decoded>> {
+    /// The rows of a batch, which is kept from now on if none is newer, until as many have asked as there are readers. Called once for
+    /// each batch and reader.
+    fn decoded(&self, batch: &Arc<dyn Batch>, readers: usize) -> Option<Arc<Decoded>> {
         if batch.is_empty() {
             return None;
         }
         let base = batch.record(0).offset.0;
         let mut batches = self.batches.lock();
-        if let Some(known) = batches.iter().rev().find(|known| is_same(&known.batch, batch)) {
-            return Some(known.clone());
+        // In ascending order.
+        let at = batches.partition_point(|known| known.base < base);
+        if let Some(known) = batches.get(at).filter(|known| is_same(&known.batch, batch)).cloned() {
+            if known.readers.fetch_add(1, Ordering::Relaxed) + 1 >= readers {
+                batches.remove(at);
+            }
+            return Some(known);
         }
-        if batches.back().is_some_and(|newest| newest.base >= base) {
+        if at < batches.len() || self.newest.load(Ordering::Relaxed) >= base {
             return None;
         }
+        self.newest.store(base, Ordering::Relaxed);
         let slabs = (0..batch.len().div_ceil(SLAB_RECORDS)).map(|_| OnceLock::new()).collect();
-        let decoded = Arc::new(Decoded { batch: batch.clone(), base, slabs });
+        let decoded = Arc::new(Decoded { batch: batch.clone(), base, slabs, readers: AtomicUsize::new(1) });
         batches.push_back(decoded.clone());
         let gone = if batches.len() > MAX_BATCHES { batches.pop_front() } else { None };
         drop(batches);
         drop(gone);
         Some(decoded)
     }
+
+    /// Where decoded rows take too much, the oldest go.
+    fn make_room(&self) {
+        while slab::is_full(&self.bytes) {
+            let mut batches = self.batches.lock();
+            let gone = if batches.len() > 1 { batches.pop_front() } else { None };
+            drop(batches);
+            if gone.is_none() {
+                return;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::Ordering;
-
     use super::*;
     use crate::log::Offset;
     use crate::row::Header;
@@ -197,13 +223,56 @@ mod tests {
     fn who_is_further_back_decodes_alone() {
         let readings = SharedReadings::default();
         let (mut ahead, mut behind) = (readings.join("a".into()), readings.join("a".into()));
-        let batches: Vec<Arc<dyn Batch>> = (0..10).map(|at| Arc::new(Numbers(at * 10, 10)) as Arc<dyn Batch>).collect();
+        let batches: Vec<Arc<dyn Batch>> =
+            (0..MAX_BATCHES + 10).zip(0..).map(|(_, at)| Arc::new(Numbers(at * 10, 10)) as Arc<dyn Batch>).collect();
         for batch in &batches {
             assert!(ahead.slab(batch, 0, 1, &mut row).is_some());
         }
         let shared = batches.iter().filter(|batch| behind.slab(batch, 0, 1, &mut row).is_some()).count();
         assert_eq!(shared, MAX_BATCHES);
-        assert_eq!(ahead.way.batches.lock().len(), MAX_BATCHES);
+        assert!(ahead.way.batches.lock().is_empty(), "what both have read is kept");
+        // A third that is further back, and batches that nobody else has.
+        let mut third = readings.join("a".into());
+        assert!(batches.iter().all(|batch| third.slab(batch, 0, 1, &mut row).is_none()));
+    }
+
+    #[test]
+    fn what_all_have_come_to_is_not_kept() {
+        let readings = SharedReadings::default();
+        let mut readers: Vec<Share> = (0..3).map(|_| readings.join("a".into())).collect();
+        let batches: Vec<Arc<dyn Batch>> = (0..50).map(|at| Arc::new(Numbers(at * 10, 10)) as Arc<dyn Batch>).collect();
+        let mut decoded = 0;
+        // Each goes through all of a burst before the next has its turn.
+        for (number, reader) in readers.iter_mut().enumerate() {
+            for batch in &batches {
+                for index in 0..10 {
+                    let mut decode = |record: RecordRef<'_>| {
+                        decoded += 1;
+                        row(record)
+                    };
+                    assert!(reader.slab(batch, index, 1, &mut decode).is_some());
+                }
+            }
+            let kept = reader.way.batches.lock().len();
+            assert_eq!(kept, if number == 2 { 0 } else { 50 });
+        }
+        assert_eq!(decoded, 500);
+    }
+
+    #[test]
+    fn the_oldest_make_room_for_the_newest() {
+        let readings = SharedReadings::default();
+        let (mut one, _two) = (readings.join("a".into()), readings.join("a".into()));
+        let batches: Vec<Arc<dyn Batch>> = (0..5).map(|at| Arc::new(Numbers(at * 10, 10)) as Arc<dyn Batch>).collect();
+        for batch in &batches {
+            assert!(one.slab(batch, 0, 1, &mut row).is_some());
+        }
+        // Others take all of the budget.
+        readings.bytes.fetch_add(usize::MAX / 4, Ordering::SeqCst);
+        let late: Arc<dyn Batch> = Arc::new(Numbers(1_000, 10));
+        assert!(one.slab(&late, 0, 1, &mut row).is_none());
+        assert_eq!(one.way.batches.lock().len(), 1);
+        readings.bytes.fetch_sub(usize::MAX / 4, Ordering::SeqCst);
     }
 
     #[test]

@@ -55,6 +55,11 @@ impl Drop for Slab {
     }
 }
 
+/// Whether decoded rows of all topics take as much as they may.
+pub(super) fn is_full(bytes: &AtomicUsize) -> bool {
+    bytes.load(Ordering::Acquire) >= MAX_BYTES
+}
+
 /// Makes a slab.
 pub(super) struct SlabMaker<'a> {
     pub batch: &'a dyn Batch,
@@ -68,7 +73,7 @@ pub(super) struct SlabMaker<'a> {
 impl SlabMaker<'_> {
     /// `None`: there is no room.
     pub fn make(&self, decode: &mut dyn FnMut(RecordRef<'_>) -> Option<Row>) -> Option<Slab> {
-        if self.bytes.load(Ordering::Acquire) >= MAX_BYTES {
+        if is_full(self.bytes) {
             return None;
         }
         let first = self.number * SLAB_RECORDS;
