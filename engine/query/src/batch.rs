@@ -58,6 +58,11 @@ impl BatchBuilder {
         self.rows
     }
 
+    /// Bytes that it takes, about.
+    pub fn bytes(&self) -> usize {
+        self.bytes + self.rows * self.columns.len() * size_of::<i64>()
+    }
+
     pub fn finish(self) -> Result<RecordBatch, ArrowError> {
         let columns = self.builders.into_iter().map(ColumnBuilder::finish).collect::<Result<Vec<_>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));

@@ -33,6 +33,8 @@ mod types;
 mod values;
 
 #[cfg(test)]
+mod narrow_tests;
+#[cfg(test)]
 mod tests;
 
 pub use dialect::{Explain, Shape, check};

@@ -1,5 +1,6 @@
 //! The rows of a table as they were at the query's moment, partition by partition.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -39,23 +40,23 @@ impl TableScan {
     pub fn new(
         source: &Source,
         moment: Arc<SharedMoment>,
-        columns: Vec<(Column, Role)>,
+        mut columns: Vec<(Column, Role)>,
         schema: SchemaRef,
         bounds: Bounds,
         limit: Option<usize>,
         batch_rows: usize,
     ) -> Result<Self, QueryError> {
         let mut table = moment.engine.live_table(&source.name)?;
-        let keys = source.schema.key.len();
-        let mut wanted = vec![false; source.schema.value.len()];
-        for (_, role) in &columns {
+        let slot_of = |role: &Role| if let Role::Slot(slot) = role { Some(*slot) } else { None };
+        let slots: Vec<usize> = columns.iter().filter_map(|(_, role)| slot_of(role)).collect();
+        let mut slots = table.narrow(&slots).into_iter();
+        for (_, role) in &mut columns {
             if let Role::Slot(slot) = role
-                && let Some(wanted) = slot.checked_sub(keys).and_then(|index| wanted.get_mut(index))
+                && let Some(found) = slots.next()
             {
-                *wanted = true;
+                *slot = found;
             }
         }
-        table.want_only(wanted);
         let table = Arc::new(table);
         let (ranges, is_empty) = bounds.key_ranges();
         moment.progress.will_read_table();
@@ -108,9 +109,15 @@ impl Scan for TableScan {
             cursor: self.table.cursor(partition, &self.ranges, self.windows),
             left: if self.is_empty { Some(0) } else { self.limit },
             batch_rows: self.batch_rows,
+            ready: VecDeque::new(),
         }
     }
 }
+
+/// Batches that are read in one go: to begin where the last one ended costs as much as some hundred rows.
+const BATCHES_IN_A_GO: usize = 8;
+/// Bytes of values at which a go ends, however few batches it has read.
+const GO_BYTES: usize = 4 << 20;
 
 /// One partition under way.
 struct Reading {
@@ -123,22 +130,48 @@ struct Reading {
     /// Rows that the limit still allows; `None`: without limit.
     left: Option<usize>,
     batch_rows: usize,
+    /// Read, and not yet asked for.
+    ready: VecDeque<RecordBatch>,
+}
+
+impl Reading {
+    /// Reads the next batches.
+    fn go(&mut self) -> Result<(), QueryError> {
+        let snapshot = self.moment.snapshot(self.index)?;
+        let mut left = self.left.unwrap_or(usize::MAX);
+        let builder = |left: usize| BatchBuilder::new(self.schema.clone(), self.columns.clone(), left.min(self.batch_rows));
+        let mut batch = builder(left);
+        let mut full = Vec::new();
+        let mut bytes = 0;
+        self.table.read(&snapshot, &mut self.cursor, &mut |row| {
+            if batch.push(row) {
+                return true;
+            }
+            left -= batch.rows();
+            bytes += batch.bytes();
+            let ends = left == 0 || full.len() + 1 >= BATCHES_IN_A_GO || bytes >= GO_BYTES;
+            // None is begun that may stay empty.
+            full.push(std::mem::replace(&mut batch, builder(if ends { 0 } else { left })));
+            !ends
+        })?;
+        if batch.rows() > 0 {
+            left -= batch.rows();
+            full.push(batch);
+        }
+        self.left = self.left.map(|_| left);
+        for batch in full {
+            self.moment.progress.has_read(batch.rows());
+            self.ready.push_back(batch.finish().map_err(|error| QueryError::internal(error.to_string()))?);
+        }
+        Ok(())
+    }
 }
 
 impl Batches for Reading {
     fn next(&mut self) -> Result<Option<RecordBatch>, QueryError> {
-        if self.cursor.is_done() || self.left == Some(0) {
-            return Ok(None);
+        if self.ready.is_empty() && !self.cursor.is_done() && self.left != Some(0) {
+            self.go()?;
         }
-        let snapshot = self.moment.snapshot(self.index)?;
-        let most = self.left.map_or(self.batch_rows, |left| left.min(self.batch_rows));
-        let mut batch = BatchBuilder::new(self.schema.clone(), self.columns.clone(), most);
-        self.table.read(&snapshot, &mut self.cursor, &mut |row| batch.push(row))?;
-        self.moment.progress.has_read(batch.rows());
-        self.left = self.left.map(|left| left.saturating_sub(batch.rows()));
-        match batch.rows() {
-            0 => Ok(None),
-            _ => Ok(Some(batch.finish().map_err(|error| QueryError::internal(error.to_string()))?)),
-        }
+        Ok(self.ready.pop_front())
     }
 }

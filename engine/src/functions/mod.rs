@@ -14,7 +14,7 @@ mod signature;
 pub mod table;
 pub mod time_format;
 
-pub use aggregate::{AggregateCall, AggregateFunction, AggregateVariant, Aggregator};
+pub use aggregate::{AggregateCall, AggregateFunction, AggregateVariant, Aggregator, InState};
 pub use build::{example, param};
 pub use scalar::{Args, ConstArgs, Kernel, LambdaFn, ScalarFunction, ScalarImpl, ScalarVariant};
 pub use signature::{Param, ParamType, Returns};

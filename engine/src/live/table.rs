@@ -57,9 +57,9 @@ impl Engine {
 }
 
 impl LiveTable {
-    /// Says which value columns are read (without the key); others come out as null.
-    pub fn want_only(&mut self, wanted: Vec<bool>) {
-        self.reader.want_only(wanted);
+    /// Says which slots of its rows are read. For each its slot in the rows that it shows from now on, in which others may be null.
+    pub fn narrow(&mut self, slots: &[usize]) -> Vec<usize> {
+        self.reader.narrow(slots, self.source.schema.key.len())
     }
 
     /// The keys that begin with these values of key columns, the first first.

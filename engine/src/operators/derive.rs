@@ -9,10 +9,11 @@ use super::FatalError;
 use super::early_test::EarlyTest;
 use super::exprs::{Origin, Projector, parse, value_names};
 use crate::expr::{self, CompiledAggregate, Env, Eval, Scope};
+use crate::functions::InState;
 use crate::plan::{QueryPlan, Step, StepKind, WindowedKey};
 use crate::row::{Row, RowMeta, empty};
 use crate::types::Value;
-use crate::types::codec;
+use crate::types::codec::{self, CodecError, Part};
 
 /// A step behind the store.
 pub(super) enum Stage {
@@ -73,6 +74,9 @@ enum Layout {
     States(Vec<CompiledAggregate>),
 }
 
+/// The slot of a column that is in no row.
+const NOWHERE: usize = usize::MAX;
+
 /// Turns entries of one store into rows of a later step.
 pub struct Derivation {
     store: String,
@@ -83,6 +87,18 @@ pub struct Derivation {
     wanted: Vec<bool>,
     /// What is asked of them first.
     early: Option<EarlyTest>,
+    /// Where only some columns are read.
+    narrowed: Option<Narrowed>,
+}
+
+/// What is read of an entry for some columns.
+struct Narrowed {
+    /// How many columns the key has that nobody reads; `None`: it is read.
+    unread_key: Option<usize>,
+    /// Of the values in order.
+    parts: Vec<Part>,
+    /// The states of those whose results have to be computed.
+    computed: Vec<usize>,
 }
 
 impl Derivation {
@@ -96,6 +112,7 @@ impl Derivation {
                 stages: Vec::new(),
                 wanted: Vec::new(),
                 early: None,
+                narrowed: None,
             })),
             StepKind::TableRekey { store, .. } => Ok(Some(Derivation {
                 store: store.clone(),
@@ -104,6 +121,7 @@ impl Derivation {
                 stages: Vec::new(),
                 wanted: Vec::new(),
                 early: None,
+                narrowed: None,
             })),
             StepKind::ForeignKeyResolve { store, .. } => Ok(Some(Derivation {
                 store: store.clone(),
@@ -112,6 +130,7 @@ impl Derivation {
                 stages: Vec::new(),
                 wanted: Vec::new(),
                 early: None,
+                narrowed: None,
             })),
             StepKind::Aggregate(aggregate) => {
                 let input = &aggregate.input;
@@ -123,7 +142,7 @@ impl Derivation {
                 }
                 let layout = Layout::States(calls);
                 let (store, windowed) = (aggregate.store.clone(), is_windowed(step));
-                Ok(Some(Derivation { store, windowed, layout, stages: Vec::new(), wanted: Vec::new(), early: None }))
+                Ok(Some(Derivation { store, windowed, layout, stages: Vec::new(), wanted: Vec::new(), early: None, narrowed: None }))
             }
             StepKind::Filter { input, .. } | StepKind::Select { input, .. } => {
                 let Some(mut derivation) = Self::of(input, plan)? else { return Ok(None) };
@@ -158,6 +177,49 @@ impl Derivation {
         Some(slots)
     }
 
+    /// Says that only some slots of the rows are needed, each with what the rows have in the way of windows and times. For each its
+    /// slot in the rows that come out from now on, in which others may be null.
+    pub fn narrow(&mut self, slots: &[usize], key_width: usize) -> Vec<usize> {
+        let mut slots = slots.to_vec();
+        // Columns that are only renamed and reordered are read where they are stored.
+        while let Some(Stage::Select { key_width, values }) = self.stages.last()
+            && let Some(copies) = values.copies(*key_width)
+        {
+            slots.iter_mut().for_each(|slot| *slot = copies.get(*slot).copied().unwrap_or(NOWHERE));
+            self.stages.pop();
+        }
+        if self.stages.is_empty() && self.early.is_none() {
+            self.narrowed = Some(self.narrowed_to(&slots, key_width));
+        }
+        slots
+    }
+
+    fn narrowed_to(&self, slots: &[usize], key_width: usize) -> Narrowed {
+        let unread_key = slots.iter().all(|slot| *slot >= key_width).then_some(key_width);
+        let values: BTreeSet<usize> =
+            slots.iter().filter(|slot| **slot != NOWHERE).filter_map(|slot| slot.checked_sub(key_width)).collect();
+        let width = match &self.layout {
+            // The version tells whether there is a row.
+            Layout::Versioned { width } => width + 1,
+            Layout::Columns | Layout::States(_) => values.last().map_or(0, |last| last + 1),
+        };
+        let mut computed = Vec::new();
+        let part = |index: usize| match &self.layout {
+            _ if !values.contains(&index) => Part::Nothing,
+            Layout::Columns | Layout::Versioned { .. } => Part::Whole,
+            Layout::States(calls) => match calls.get(index).map(|call| call.aggregator.result_in_state()) {
+                Some(InState::Whole) => Part::Whole,
+                Some(InState::Field(field)) => Part::Field(field),
+                Some(InState::Computed) | None => {
+                    computed.push(index);
+                    Part::Whole
+                }
+            },
+        };
+        let parts = (0..width).map(part).collect();
+        Narrowed { unread_key, parts, computed }
+    }
+
     /// Leaves out rows that the test refuses.
     pub(super) fn test_early(&mut self, test: EarlyTest) {
         if self.stages.is_empty() && matches!(self.layout, Layout::Columns) {
@@ -181,6 +243,9 @@ impl Derivation {
     pub fn read(&self, key: &[u8], value: &[u8], row: &mut Row) -> Result<bool, String> {
         empty(&mut row.values);
         row.meta = RowMeta { has_key: true, has_value: true, ..RowMeta::default() };
+        if let Some(narrowed) = &self.narrowed {
+            return self.read_narrowed(key, value, narrowed, row).map_err(|e| e.to_string());
+        }
         if self.windowed {
             row.meta.window = Some(codec::decode_windowed_key(key, &mut row.values).map_err(|e| e.to_string())?);
         } else {
@@ -210,5 +275,35 @@ impl Derivation {
             }
         }
         Ok(self.stages.iter().all(|stage| stage.apply(row)))
+    }
+
+    fn read_narrowed(&self, key: &[u8], value: &[u8], narrowed: &Narrowed, row: &mut Row) -> Result<bool, CodecError> {
+        match narrowed.unread_key {
+            Some(width) => {
+                row.meta.window = if self.windowed { Some(codec::window_of(key)?) } else { None };
+                row.values.resize(width, Value::Null);
+            }
+            None if self.windowed => row.meta.window = Some(codec::decode_windowed_key(key, &mut row.values)?),
+            None => codec::decode_key(key, &mut row.values)?,
+        }
+        let first = row.values.len();
+        row.meta.timestamp = codec::decode_parts(value, &narrowed.parts, &mut row.values)?;
+        match &self.layout {
+            Layout::Columns => {}
+            Layout::Versioned { width } => {
+                if row.values.len() <= first + width {
+                    return Ok(false);
+                }
+                row.values.truncate(first + width);
+            }
+            Layout::States(calls) => {
+                for index in &narrowed.computed {
+                    if let (Some(call), Some(state)) = (calls.get(*index), row.values.get_mut(first + index)) {
+                        *state = call.aggregator.result(state).unwrap_or_default();
+                    }
+                }
+            }
+        }
+        Ok(true)
     }
 }

@@ -234,10 +234,15 @@ impl Projector {
     /// Where it only renames and reorders columns behind a key that stays: for each slot of the results (the key's first)
     /// that of the input row, all different.
     pub fn renaming(&self, key_width: usize) -> Option<Vec<usize>> {
-        let copied = self.cells.iter().map(|cell| if let Cell::Copy(slot) = cell { Some(*slot) } else { None });
-        let slots: Vec<usize> = (0..key_width).map(Some).chain(copied).collect::<Option<_>>()?;
+        let slots = self.copies(key_width)?;
         let distinct: BTreeSet<usize> = slots.iter().copied().collect();
         (distinct.len() == slots.len()).then_some(slots)
+    }
+
+    /// Where it computes nothing: for each slot of the results (the key's first, which stays) that of the input row.
+    pub fn copies(&self, key_width: usize) -> Option<Vec<usize>> {
+        let copied = self.cells.iter().map(|cell| if let Cell::Copy(slot) = cell { Some(*slot) } else { None });
+        (0..key_width).map(Some).chain(copied).collect()
     }
 
     /// Turns a row into the result in place: the columns from slot `first` on (see [`Self::stays_in_place`]).

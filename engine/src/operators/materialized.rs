@@ -8,7 +8,7 @@ use super::table_lookup::{Stores, TableLookup};
 use crate::analyze::WindowBounds;
 use crate::formats;
 use crate::plan::{QueryPlan, Step, StepKind};
-use crate::row::{Row, Window};
+use crate::row::Row;
 use crate::state::{HeldStores, StateError, StoreReader, StoreSnapshot};
 use crate::task::StoreIndex;
 use crate::types::{Column, Value, codec};
@@ -130,7 +130,7 @@ impl MaterializedReader {
         let earlier = key_stores.get(..store).unwrap_or_default();
         let mut failed = None;
         store_of_keys.scan(from, to, &mut |key, value| {
-            if windows != WindowBounds::ALL && !window_of(key).is_none_or(|window| windows.admits(window)) {
+            if windows != WindowBounds::ALL && !codec::window_of(key).map_or(true, |window| windows.admits(window)) {
                 return true;
             }
             let read = match &self.table {
@@ -155,9 +155,9 @@ impl MaterializedReader {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Says which value columns of the rows are needed (slot by slot, without the key); others may come out as null.
-    pub fn want_only(&mut self, wanted: Vec<bool>) {
-        self.table.want_only(wanted);
+    /// Says that only some slots of the rows are needed; see [`super::derive::Derivation::narrow`].
+    pub fn narrow(&mut self, slots: &[usize], key_width: usize) -> Vec<usize> {
+        self.table.narrow(slots, key_width)
     }
 
     /// The row of a key that no earlier store of keys has.
@@ -192,13 +192,6 @@ impl Stores for &Snapshots {
             None => Err(StateError::Storage(format!("the task has no store number {}", store.0))),
         }
     }
-}
-
-/// The window in a windowed key's last bytes.
-fn window_of(key: &[u8]) -> Option<Window> {
-    let (rest, end) = key.split_last_chunk()?;
-    let (_, start) = rest.split_last_chunk()?;
-    Some(Window { start: codec::from_ordered(*start), end: codec::from_ordered(*end) })
 }
 
 /// What the rows of a sink have in the place of nulls, slot by slot: a table whose rows are looked up shows what its topic says.

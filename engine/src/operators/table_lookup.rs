@@ -121,6 +121,11 @@ impl TableLookup {
         }
     }
 
+    /// See [`Derivation::narrow`]. A join reads all of its sides.
+    pub fn narrow(&mut self, slots: &[usize], key_width: usize) -> Vec<usize> {
+        if let TableLookup::Stored { table, .. } = self { table.narrow(slots, key_width) } else { slots.to_vec() }
+    }
+
     /// See [`Derivation::take_renaming`].
     pub fn take_renaming(&mut self) -> Option<Vec<usize>> {
         if let TableLookup::Stored { table, .. } = self { table.take_renaming() } else { None }

@@ -2,7 +2,7 @@
 //! the order in which rows came.
 
 use super::support::{arg, bad_state, items, peek, peek_items};
-use super::{AggregateCall, Aggregator};
+use super::{AggregateCall, Aggregator, InState};
 use crate::functions::{EvalError, Param, ParamType, param};
 use crate::types::{SqlType, Value};
 
@@ -96,6 +96,10 @@ impl Aggregator for One {
 
     fn result(&self, state: &Value) -> Result<Value, EvalError> {
         if state.is_null() { Ok(Value::Null) } else { value_of(state) }
+    }
+
+    fn result_in_state(&self) -> InState {
+        InState::Field(1)
     }
 }
 

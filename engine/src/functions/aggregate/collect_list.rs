@@ -1,7 +1,7 @@
 //! COLLECT_LIST: all values of a group in order of arrival, nulls too.
 
 use super::support::{arg, items, peek_items};
-use super::{AggregateCall, AggregateFunction, AggregateVariant, Aggregator};
+use super::{AggregateCall, AggregateFunction, AggregateVariant, Aggregator, InState};
 use crate::functions::{Category, EvalError, ParamType, example, param};
 use crate::types::{SqlType, Value};
 
@@ -66,6 +66,10 @@ impl Aggregator for CollectList {
 
     fn result(&self, state: &Value) -> Result<Value, EvalError> {
         Ok(state.clone())
+    }
+
+    fn result_in_state(&self) -> InState {
+        InState::Whole
     }
 }
 

@@ -1,7 +1,7 @@
 //! COUNT: how many rows a group has, or how many values of a column that are not null.
 
 use super::support::bad_state;
-use super::{AggregateCall, AggregateFunction, AggregateVariant, Aggregator};
+use super::{AggregateCall, AggregateFunction, AggregateVariant, Aggregator, InState};
 use crate::functions::{Category, EvalError, ParamType, example, param};
 use crate::types::{SqlType, Value};
 
@@ -71,6 +71,10 @@ impl Aggregator for Count {
 
     fn result(&self, state: &Value) -> Result<Value, EvalError> {
         Ok(state.clone())
+    }
+
+    fn result_in_state(&self) -> InState {
+        InState::Whole
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::support::arg;
-use super::{AggregateCall, Aggregator};
+use super::{AggregateCall, Aggregator, InState};
 use crate::functions::java::java_cmp;
 use crate::functions::{EvalError, Param, ParamType, param};
 use crate::types::{SqlType, Value};
@@ -62,5 +62,9 @@ impl Aggregator for Extreme {
 
     fn result(&self, state: &Value) -> Result<Value, EvalError> {
         Ok(state.clone())
+    }
+
+    fn result_in_state(&self) -> InState {
+        InState::Whole
     }
 }

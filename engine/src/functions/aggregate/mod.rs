@@ -112,6 +112,21 @@ pub trait Aggregator: Send + Sync {
     fn merge(&self, left: Value, right: Value) -> Result<Value, EvalError>;
     /// The aggregate's value.
     fn result(&self, state: &Value) -> Result<Value, EvalError>;
+    /// Where in a state that value stands as it is; a scan takes it from there without making the state.
+    fn result_in_state(&self) -> InState {
+        InState::Computed
+    }
+}
+
+/// See [`Aggregator::result_in_state`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InState {
+    /// Nowhere.
+    Computed,
+    /// The state is the value.
+    Whole,
+    /// A field of the state, which is a STRUCT, or null for a null.
+    Field(usize),
 }
 
 #[cfg(test)]

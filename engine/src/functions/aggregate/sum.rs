@@ -3,7 +3,7 @@
 use bigdecimal::BigDecimal;
 
 use super::support::{arg, bad_argument, bad_state};
-use super::{AggregateCall, AggregateFunction, AggregateVariant, Aggregator};
+use super::{AggregateCall, AggregateFunction, AggregateVariant, Aggregator, InState};
 use crate::functions::java::fit_decimal;
 use crate::functions::{Category, EvalError, ParamType, example, param};
 use crate::types::{SqlType, Value};
@@ -103,6 +103,11 @@ impl Aggregator for Sum {
             }
             _ => Ok(state.clone()),
         }
+    }
+
+    fn result_in_state(&self) -> InState {
+        // A decimal's state has spare digits.
+        if matches!(self.sql_type, SqlType::Decimal { .. }) { InState::Computed } else { InState::Whole }
     }
 }
 

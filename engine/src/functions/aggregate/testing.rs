@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AggregateCall, AggregateFunction, Aggregator};
+use super::{AggregateCall, AggregateFunction, Aggregator, InState};
 use crate::types::{SqlType, Value};
 
 /// The aggregator of a call by its types and literals, from the first variant with as many parameters.
@@ -32,9 +32,22 @@ pub fn results(aggregator: &dyn Aggregator, rows: &[&[Value]]) -> Vec<Value> {
         .enumerate()
         .map(|(arrival, row)| {
             aggregator.add(&mut state, row, i64::try_from(arrival).unwrap()).unwrap();
+            check_in_state(aggregator, &state);
             aggregator.result(&state).unwrap_or_default()
         })
         .collect()
+}
+
+/// What is said to stand in a state is the result.
+fn check_in_state(aggregator: &dyn Aggregator, state: &Value) {
+    let found = match (aggregator.result_in_state(), state) {
+        (InState::Computed, _) => return,
+        (InState::Whole, state) => state.clone(),
+        (InState::Field(_), Value::Null) => Value::Null,
+        (InState::Field(index), Value::Struct(fields)) => fields[index].clone(),
+        (InState::Field(_), other) => panic!("{other:?} has no fields"),
+    };
+    assert_eq!(Ok(found), aggregator.result(state));
 }
 
 /// The results of one column.

@@ -37,6 +37,9 @@ const ESCAPED: u8 = 0xff;
 /// Follows the `00` that closes a text.
 const CLOSED: u8 = 0x01;
 
+/// What [`encode_window`] appends.
+const WINDOW_BYTES: usize = 16;
+
 /// Sign of a decimal.
 const NEGATIVE: u8 = 0x00;
 const ZERO: u8 = 0x01;
@@ -79,10 +82,19 @@ pub fn decode_key(bytes: &[u8], out: &mut Vec<Value>) -> Result<(), CodecError> 
 /// # Errors
 /// Where the bytes are no windowed key.
 pub fn decode_windowed_key(bytes: &[u8], out: &mut Vec<Value>) -> Result<Window, CodecError> {
+    let window = window_of(bytes)?;
+    decode_key(bytes.get(..bytes.len() - WINDOW_BYTES).unwrap_or_default(), out)?;
+    Ok(window)
+}
+
+/// The window of an [`encode_windowed_key`].
+///
+/// # Errors
+/// As there.
+pub fn window_of(bytes: &[u8]) -> Result<Window, CodecError> {
     let too_short = CodecError("no window in the key");
     let (rest, end) = bytes.split_last_chunk().ok_or(too_short)?;
-    let (key, start) = rest.split_last_chunk().ok_or(too_short)?;
-    decode_key(key, out)?;
+    let (_, start) = rest.split_last_chunk().ok_or(too_short)?;
     Ok(Window { start: from_ordered(*start), end: from_ordered(*end) })
 }
 

@@ -8,8 +8,8 @@ mod row;
 #[cfg(test)]
 mod tests;
 
-pub use key::{decode_key, decode_windowed_key, encode_key, encode_window, encode_windowed_key};
-pub use row::{decode_entry, decode_values, encode_entry, encode_values};
+pub use key::{decode_key, decode_windowed_key, encode_key, encode_window, encode_windowed_key, window_of};
+pub use row::{Part, decode_entry, decode_parts, decode_values, encode_entry, encode_values};
 
 /// Bytes that are no encoded values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,18 +41,21 @@ pub fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
+    #[inline]
     fn byte(&mut self) -> Result<u8, CodecError> {
         let (byte, rest) = self.0.split_first().ok_or(CodecError("ends too early"))?;
         self.0 = rest;
         Ok(*byte)
     }
 
+    #[inline]
     fn bytes(&mut self, len: usize) -> Result<&'a [u8], CodecError> {
         let (bytes, rest) = self.0.split_at_checked(len).ok_or(CodecError("ends too early"))?;
         self.0 = rest;
         Ok(bytes)
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
         let (bytes, rest) = self.0.split_first_chunk().ok_or(CodecError("ends too early"))?;
         self.0 = rest;

@@ -69,11 +69,65 @@ pub fn decode_entry(bytes: &[u8], wanted: &[bool], out: &mut Vec<Value>) -> Resu
         if wanted.next().is_none_or(|wanted| *wanted) {
             out.push(decode(&mut input, 0)?);
         } else {
-            skip(&mut input)?;
+            skip(&mut input, 0)?;
             out.push(Value::Null);
         }
     }
     Ok(timestamp)
+}
+
+/// What is needed of one value of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Nothing: it becomes null, and costs no more than a step over it.
+    Nothing,
+    Whole,
+    /// One field of a STRUCT; null where that is null. The others cost no more than a step over them.
+    Field(usize),
+}
+
+/// As [`decode_entry`], as much of each value as is needed; those past the end of `parts` are left out.
+///
+/// # Errors
+/// As there.
+pub fn decode_parts(bytes: &[u8], parts: &[Part], out: &mut Vec<Value>) -> Result<i64, CodecError> {
+    let mut input = Input(bytes);
+    if input.byte()? != VERSION {
+        return Err(CodecError("unknown version"));
+    }
+    let Value::BigInt(timestamp) = decode(&mut input, 0)? else { return Err(CodecError("an entry lacks its timestamp")) };
+    for part in parts {
+        if input.0.is_empty() {
+            break;
+        }
+        out.push(match part {
+            Part::Whole => decode(&mut input, 0)?,
+            Part::Field(index) => decode_field(&mut input, *index)?,
+            Part::Nothing => {
+                skip(&mut input, 0)?;
+                Value::Null
+            }
+        });
+    }
+    Ok(timestamp)
+}
+
+fn decode_field(input: &mut Input<'_>, index: usize) -> Result<Value, CodecError> {
+    match input.byte()? {
+        NULL => return Ok(Value::Null),
+        STRUCT => {}
+        _ => return Err(CodecError("no STRUCT")),
+    }
+    let count = read_count(input, 0)?;
+    let mut found = Value::Null;
+    for place in 0..count {
+        if place == index {
+            found = decode(input, 1)?;
+        } else {
+            skip(input, 1)?;
+        }
+    }
+    Ok(found)
 }
 
 /// Appends the values of [`encode_values`] to a vector.
@@ -177,21 +231,26 @@ fn varint(mut value: u64, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
+/// Numbers and short texts, which are most values.
+#[inline]
 fn decode(input: &mut Input<'_>, depth: u32) -> Result<Value, CodecError> {
     let tag = input.byte()?;
     let small = tag & SMALL_MASK;
-    match tag & KIND_MASK {
-        SHORT_STRING => return string(input.bytes(usize::from(small))?),
-        SMALL_BIG_INT => return Ok(Value::BigInt(i64::from(small))),
-        SMALL_INT => return Ok(Value::Int(i32::from(small))),
-        _ => {}
-    }
+    Ok(match (tag & KIND_MASK, tag) {
+        (SHORT_STRING, _) => return string(input.bytes(usize::from(small))?),
+        (SMALL_BIG_INT, _) => Value::BigInt(i64::from(small)),
+        (SMALL_INT, _) => Value::Int(i32::from(small)),
+        (_, BIG_INT) => Value::BigInt(read_number(input)?),
+        (_, INT) => Value::Int(read_int(input)?),
+        _ => return decode_other(tag, input, depth),
+    })
+}
+
+fn decode_other(tag: u8, input: &mut Input<'_>, depth: u32) -> Result<Value, CodecError> {
     Ok(match tag {
         NULL => Value::Null,
         FALSE => Value::Boolean(false),
         TRUE => Value::Boolean(true),
-        INT => Value::Int(read_int(input)?),
-        BIG_INT => Value::BigInt(read_number(input)?),
         DOUBLE => Value::Double(f64::from_bits(u64::from_le_bytes(input.array()?))),
         DECIMAL => {
             let scale = read_number(input)?;
@@ -210,38 +269,65 @@ fn decode(input: &mut Input<'_>, depth: u32) -> Result<Value, CodecError> {
     })
 }
 
-/// Steps over a value: without a copy where it is a number or a text.
-fn skip(input: &mut Input<'_>) -> Result<(), CodecError> {
-    let mut ahead = Input(input.0);
-    let tag = ahead.byte()?;
+/// Steps over a value, without a copy of anything.
+fn skip(input: &mut Input<'_>, depth: u32) -> Result<(), CodecError> {
+    let tag = input.byte()?;
     match (tag & KIND_MASK, tag) {
-        (SHORT_STRING, _) => drop(ahead.bytes(usize::from(tag & SMALL_MASK))?),
+        (SHORT_STRING, _) => drop(input.bytes(usize::from(tag & SMALL_MASK))?),
         (SMALL_BIG_INT | SMALL_INT, _) | (_, NULL | FALSE | TRUE) => {}
-        (_, STRING | BYTES) => drop(read_text(&mut ahead)?),
-        (_, INT | BIG_INT | TIME | DATE | TIMESTAMP) => drop(read_varint(&mut ahead)?),
-        _ => return decode(input, 0).map(drop),
+        (_, STRING | BYTES) => drop(read_text(input)?),
+        (_, INT | BIG_INT | TIME | DATE | TIMESTAMP) => skip_varint(input)?,
+        (_, DOUBLE) => drop(input.array::<8>()?),
+        (_, DECIMAL) => {
+            skip_varint(input)?;
+            read_text(input)?;
+        }
+        (_, ARRAY | STRUCT) => {
+            for _ in 0..read_count(input, depth)? {
+                skip(input, depth + 1)?;
+            }
+        }
+        (_, MAP) => {
+            for _ in 0..read_count(input, depth)? {
+                skip(input, depth + 1)?;
+                skip(input, depth + 1)?;
+            }
+        }
+        _ => return Err(CodecError("unknown tag")),
     }
-    *input = ahead;
     Ok(())
 }
 
+#[inline]
 fn read_varint(input: &mut Input<'_>) -> Result<u64, CodecError> {
     let mut value = 0;
+    let mut bytes = input.0.iter();
     for shift in (0..64).step_by(7) {
-        let byte = input.byte()?;
+        let byte = *bytes.next().ok_or(CodecError("ends too early"))?;
         value |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
+            input.0 = bytes.as_slice();
             return Ok(value);
         }
     }
     Err(CodecError("number too long"))
 }
 
+/// Steps over a number.
+#[inline]
+fn skip_varint(input: &mut Input<'_>) -> Result<(), CodecError> {
+    let end = input.0.iter().take(10).position(|byte| *byte < 0x80).ok_or(CodecError("no end of a number"))?;
+    input.0 = input.0.get(end + 1..).unwrap_or_default();
+    Ok(())
+}
+
+#[inline]
 fn read_number(input: &mut Input<'_>) -> Result<i64, CodecError> {
     let value = read_varint(input)?;
     Ok((value >> 1).cast_signed() ^ -((value & 1).cast_signed()))
 }
 
+#[inline]
 fn read_int(input: &mut Input<'_>) -> Result<i32, CodecError> {
     i32::try_from(read_number(input)?).map_err(|_| CodecError("number too large"))
 }

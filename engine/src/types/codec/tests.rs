@@ -98,6 +98,60 @@ fn rows_and_keys_come_back() {
 }
 
 #[test]
+fn parts_are_what_they_are_of_the_whole() {
+    let mut rng = StdRng::seed_from_u64(3);
+    let mut fields = 0;
+    for _ in 0..20_000 {
+        let values: Vec<Value> = (0..rng.random_range(0..6)).map(|_| random(rng.random_range(0..KINDS), 0, &mut rng)).collect();
+        let mut bytes = Vec::new();
+        encode_entry(rng.random(), &values, &mut bytes);
+        let part = |value: &Value| match (rng.random_range(0..3), value) {
+            (0, _) => (Part::Nothing, Value::Null),
+            (1, Value::Null) => (Part::Field(1), Value::Null),
+            (1, Value::Struct(of)) => {
+                fields += 1;
+                let index = rng.random_range(0..4);
+                (Part::Field(index), of.get(index).cloned().unwrap_or_default())
+            }
+            (_, value) => (Part::Whole, value.clone()),
+        };
+        let (mut parts, mut expected): (Vec<Part>, Vec<Value>) = values.iter().map(part).unzip();
+        let (mut whole, mut found) = (Vec::new(), Vec::new());
+        let time = decode_entry(&bytes, &[], &mut whole).unwrap();
+        assert_eq!((decode_parts(&bytes, &parts, &mut found).unwrap(), &found), (time, &expected), "{values:?} {parts:?}");
+        let named = rng.random_range(0..=parts.len());
+        parts.truncate(named);
+        expected.truncate(named);
+        found.clear();
+        decode_parts(&bytes, &parts, &mut found).unwrap();
+        assert_eq!(found, expected);
+        // Cut off, it ends in an error or in fewer values, never otherwise.
+        for end in 0..bytes.len() {
+            let _ = decode_parts(&bytes[..end], &vec![Part::Nothing; values.len()], &mut Vec::new());
+        }
+    }
+    assert!(fields > 1_000, "{fields} fields were taken");
+    let mut bytes = Vec::new();
+    encode_entry(0, &[Value::Int(1)], &mut bytes);
+    assert!(decode_parts(&bytes, &[Part::Field(0)], &mut Vec::new()).is_err(), "a number has no fields");
+}
+
+#[test]
+fn what_is_stepped_over_has_bounds() {
+    let mut bytes = Vec::new();
+    encode_entry(0, &[], &mut bytes);
+    // An array of one item, which is an array of one item …
+    bytes.extend([12, 1].repeat(1_000));
+    bytes.push(0);
+    assert!(decode_parts(&bytes, &[Part::Nothing], &mut Vec::new()).is_err());
+    let mut bytes = Vec::new();
+    encode_entry(0, &[], &mut bytes);
+    // As many items as nobody has.
+    bytes.extend([13, 0xff, 0xff, 0xff, 0xff, 0x7f, 0]);
+    assert!(decode_parts(&bytes, &[Part::Nothing], &mut Vec::new()).is_err());
+}
+
+#[test]
 fn keys_are_ordered_as_their_values() {
     let mut rng = StdRng::seed_from_u64(2);
     let mut decided = 0;
