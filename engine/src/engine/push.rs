@@ -1,8 +1,10 @@
 //! Push queries: rows flow to a client until it leaves, the limit is reached or the query is closed. What waits for a
 //! client that is slower than the query is bounded (see [`super::flow`]).
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 
 use tidemill_parser::ast::{Query, Relation};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -117,30 +119,39 @@ impl Collector for Shared {
 impl PushQuery {
     /// The next row; waits for it. `None` after the last thing to come.
     pub async fn next(&mut self) -> Option<PushRow> {
-        if let Some(values) = self.first.next() {
-            return Some(PushRow::Row { values, tombstone: false });
-        }
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// As [`Self::next`], for who polls.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<PushRow>> {
         loop {
-            if let Some(row) = self.at_hand.next() {
-                self.taken(&row);
-                return Some(row);
+            if let Some(row) = self.at_hand() {
+                return Poll::Ready(Some(row));
             }
-            self.at_hand = self.rows.recv().await?.into_iter();
+            match ready!(self.rows.poll_recv(cx)) {
+                Some(rows) => self.at_hand = rows.into_iter(),
+                None => return Poll::Ready(None),
+            }
         }
     }
 
     /// The next row if one is there.
     pub fn try_next(&mut self) -> Option<PushRow> {
-        if let Some(values) = self.first.next() {
-            return Some(PushRow::Row { values, tombstone: false });
-        }
         loop {
-            if let Some(row) = self.at_hand.next() {
-                self.taken(&row);
+            if let Some(row) = self.at_hand() {
                 return Some(row);
             }
             self.at_hand = self.rows.try_recv().ok()?.into_iter();
         }
+    }
+
+    fn at_hand(&mut self) -> Option<PushRow> {
+        if let Some(values) = self.first.next() {
+            return Some(PushRow::Row { values, tombstone: false });
+        }
+        let row = self.at_hand.next()?;
+        self.taken(&row);
+        Some(row)
     }
 
     fn taken(&mut self, row: &PushRow) {

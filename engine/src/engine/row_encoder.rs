@@ -143,12 +143,13 @@ mod tests {
     #[test]
     fn records_lie_one_behind_the_other() {
         let mut rows = EncodedRows::default();
-        let given: [(Option<&[u8]>, Option<&[u8]>); 5] =
-            [(Some(b"k"), Some(b"value")), (None, Some(b"v")), (Some(b"key"), None), (None, None), (Some(b""), Some(b""))];
+        let given = [(Some("k"), Some("value")), (None, Some("v")), (Some("key"), None), (None, None), (Some(""), Some(""))];
         for (index, (key, value)) in given.into_iter().enumerate() {
-            rows.push(Encoded::plain(key, value), i64::try_from(index).ok());
+            rows.push(Encoded::plain(key.map(str::as_bytes), value.map(str::as_bytes)), i64::try_from(index).ok());
         }
-        let found: Vec<_> = rows.rows().into_iter().map(|row| (row.key, row.value)).collect();
+        let text = |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let found: Vec<_> = rows.rows().into_iter().map(|row| (text(row.key), text(row.value))).collect();
+        let given = given.map(|(key, value)| (key.map(str::to_owned), value.map(str::to_owned)));
         assert_eq!(found, given);
         rows.clear();
         assert!(rows.rows().is_empty() && rows.bytes() == 0);

@@ -1,11 +1,14 @@
 //! Push queries: rows are sent as they come, until the limit, until the query is closed, or until the client leaves.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use futures::stream;
+use bytes::{Bytes, BytesMut};
+use futures::Stream;
 use tidemill_engine::engine::{PushQuery, PushRow};
+use tidemill_engine::types::Value;
 use tidemill_parser::ast::Query;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
@@ -51,12 +54,14 @@ pub async fn push(
         writer: header.row_writer(),
         query: Some(query),
         format,
-        ready: Some(first),
+        ready: Some(first.into()),
+        room: BytesMut::with_capacity(ROOM_BYTES),
+        row: Vec::new(),
         closing: false,
         server_closing,
         _permit: permit,
     };
-    Ok(reply::stream(Some(format.content_type()), ReplyBody::stream(stream::unfold(sending, Sending::next))))
+    Ok(reply::stream(Some(format.content_type()), ReplyBody::stream(sending)))
 }
 
 /// An answer under way. Dropping it ends the query.
@@ -66,7 +71,11 @@ struct Sending {
     format: RowFormat,
     writer: RowWriter,
     /// A chunk that is ready to go.
-    ready: Option<Vec<u8>>,
+    ready: Option<Bytes>,
+    /// Room for rows, which chunks are cut off.
+    room: BytesMut,
+    /// The row at hand.
+    row: Vec<u8>,
     /// Only what closes the answer is left.
     closing: bool,
     /// Whether the server is about to end, which then is why the query ends.
@@ -74,47 +83,73 @@ struct Sending {
     _permit: OwnedSemaphorePermit,
 }
 
-impl Sending {
-    async fn next(mut self) -> Option<(Bytes, Self)> {
-        if let Some(chunk) = self.ready.take() {
-            return Some((chunk.into(), self));
+/// Rows share the memory that they are written to, this much at a time.
+const ROOM_BYTES: usize = 2 << 10;
+
+impl Stream for Sending {
+    type Item = Bytes;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let sending = self.get_mut();
+        if let Some(chunk) = sending.ready.take() {
+            return Poll::Ready(Some(chunk));
         }
-        if !self.closing {
-            let shows_tombstones = self.format.shows_tombstones();
-            let row = loop {
-                match &mut self.query {
-                    Some(query) => match query.next().await {
-                        Some(PushRow::Row { tombstone: true, .. }) if !shows_tombstones => {}
+        if !sending.closing {
+            let row = match &mut sending.query {
+                Some(query) => loop {
+                    match ready!(query.poll_next(cx)) {
+                        Some(PushRow::Row { tombstone: true, .. }) if !sending.format.shows_tombstones() => {}
                         row => break row,
-                    },
-                    None => break None,
-                }
+                    }
+                },
+                None => None,
             };
-            let mut out = Vec::with_capacity(128);
-            let message = match row {
-                Some(PushRow::Row { values, tombstone }) => {
-                    self.format.row(&self.writer, &values, tombstone, &mut out);
-                    out.extend_from_slice(self.format.separator());
-                    return Some((out.into(), self));
-                }
-                Some(PushRow::LimitReached) => Ok("Limit Reached"),
-                Some(PushRow::Ended { error: Some(error) }) => Err(error),
-                Some(PushRow::Ended { error: None }) | None if *self.server_closing.borrow() => Ok("Server is shutting down"),
-                Some(PushRow::Ended { error: None }) | None => Ok("Query Completed"),
-            };
-            self.closing = true;
-            // Ends the query now, not when the client has read the last of it. Stopping waits for its tasks.
-            self.end();
-            match message {
-                Ok(message) => self.format.final_message(message, &mut out),
-                Err(error) => self.format.error(&ApiError::generic(ErrorCode::SERVER_ERROR, error), &mut out),
+            if let Some(PushRow::Row { values, tombstone }) = row {
+                return Poll::Ready(Some(sending.row(&values, tombstone)));
             }
-            if !out.is_empty() {
-                return Some((out.into(), self));
+            let last = sending.last(row);
+            if !last.is_empty() {
+                return Poll::Ready(Some(last));
             }
         }
-        let end = std::mem::replace(&mut self.format, RowFormat::Delimited).end();
-        (!end.is_empty()).then(|| (Bytes::from_static(end), self))
+        let end = std::mem::replace(&mut sending.format, RowFormat::Delimited).end();
+        Poll::Ready((!end.is_empty()).then(|| Bytes::from_static(end)))
+    }
+}
+
+impl Sending {
+    /// A row's chunk.
+    fn row(&mut self, values: &[Value], tombstone: bool) -> Bytes {
+        self.row.clear();
+        self.format.row(&self.writer, values, tombstone, &mut self.row);
+        self.row.extend_from_slice(self.format.separator());
+        if self.row.len() > ROOM_BYTES {
+            // What is large goes as it is.
+            return std::mem::take(&mut self.row).into();
+        }
+        // What was sent is used again.
+        self.room.reserve(self.row.len());
+        self.room.extend_from_slice(&self.row);
+        self.room.split().freeze()
+    }
+
+    /// The chunk that says why no more comes; the end of the format comes behind it.
+    fn last(&mut self, row: Option<PushRow>) -> Bytes {
+        let message = match row {
+            Some(PushRow::LimitReached) => Ok("Limit Reached"),
+            Some(PushRow::Ended { error: Some(error) }) => Err(error),
+            _ if *self.server_closing.borrow() => Ok("Server is shutting down"),
+            _ => Ok("Query Completed"),
+        };
+        self.closing = true;
+        // Ends the query now, not when the client has read the last of it. Stopping waits for its tasks.
+        self.end();
+        let mut out = Vec::new();
+        match message {
+            Ok(message) => self.format.final_message(message, &mut out),
+            Err(error) => self.format.error(&ApiError::generic(ErrorCode::SERVER_ERROR, error), &mut out),
+        }
+        out.into()
     }
 
     /// Ends the query beside this thread: that waits for its tasks.

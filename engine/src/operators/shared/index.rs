@@ -26,14 +26,14 @@ impl Key {
 
 /// See the module. Places are in ascending order.
 pub(in super::super) struct Index {
-    by_key: HashMap<Key, Vec<usize>>,
+    by_key: HashMap<Key, Vec<usize>, foldhash::fast::RandomState>,
     /// Rows of which the index says nothing: nulls, and what each reads by itself.
     others: Vec<usize>,
 }
 
 impl Index {
     pub fn new(rows: &[Option<Row>], slot: usize) -> Self {
-        let mut index = Index { by_key: HashMap::with_capacity(rows.len()), others: Vec::new() };
+        let mut index = Index { by_key: HashMap::with_capacity_and_hasher(rows.len(), Default::default()), others: Vec::new() };
         for (place, row) in rows.iter().enumerate() {
             match row.as_ref().and_then(|row| row.values.get(slot)).and_then(Key::of) {
                 Some(key) => index.by_key.entry(key).or_default().push(place),
