@@ -1,7 +1,11 @@
 //! `docs/configuration.md`: its tables are written from the properties' own, so that they can't go stale.
 
-use super::streams;
-use super::table::{GROUPS, PREFIXES, Role};
+use super::kind::Kind;
+use super::table::{self, GROUPS, PREFIXES, Role};
+use super::{ConfigBuilder, streams};
+
+/// Every name in ksqlDB's configuration reference and in the classes that it reads its configuration with.
+const NAMES_OF_KSQLDB: &str = include_str!("ksqldb_names.txt");
 
 /// Where in the page the tables stand.
 const BEGIN: &str = "<!-- From here on written by `cargo test -p tidemill-server manual` with TIDEMILL_WRITE_MANUAL=1 -->";
@@ -68,4 +72,73 @@ fn the_manual_lists_every_property_as_it_is() {
         assert_eq!(found, expected, "line {at} of the tables: run this test with TIDEMILL_WRITE_MANUAL=1");
     }
     assert_eq!(listed.len(), tables.len(), "run this test with TIDEMILL_WRITE_MANUAL=1");
+}
+
+/// A property as the manual has it: the name of its row, and what is said there.
+struct Row {
+    name: String,
+    kind: Kind,
+    role: Role,
+    doc: &'static str,
+    default: Option<&'static str>,
+}
+
+/// The row of a name: its own, or that of how it begins.
+fn row(name: &str) -> Option<Row> {
+    if let Some(p) = table::property(name) {
+        return Some(Row { name: p.name.to_owned(), kind: p.kind, role: p.role, doc: p.doc, default: p.default });
+    }
+    if let Some(p) = streams::find(name) {
+        return Some(Row { name: p.name.to_owned(), kind: p.kind, role: p.role, doc: p.doc, default: p.listed });
+    }
+    let (begins, role, doc) = PREFIXES.iter().find(|(begins, ..)| name.starts_with(begins))?;
+    Some(Row { name: format!("{begins}…"), kind: Kind::Text, role: *role, doc, default: None })
+}
+
+/// A value that a property takes and that says more than its default.
+fn other(kind: Kind, default: Option<&str>) -> String {
+    let default = default.unwrap_or_default();
+    let one_of = |words: &[&str]| words.iter().find(|word| !word.eq_ignore_ascii_case(default)).copied().unwrap_or_default().to_owned();
+    match kind {
+        Kind::Bool => one_of(&["true", "false"]),
+        Kind::Int { min } => one_of(&[&min.saturating_add(7).to_string(), &min.to_string()]),
+        Kind::Long { min } => one_of(&[&min.saturating_add(7).to_string(), &min.to_string()]),
+        Kind::Within { min, max } => one_of(&[&max.to_string(), &min.to_string()]),
+        Kind::Double => one_of(&["0.5", "0.25"]),
+        Kind::OneOf(words) | Kind::SomeOf(words) => one_of(words),
+        Kind::OffsetReset => one_of(&["latest", "earliest"]),
+        Kind::Text | Kind::List | Kind::Secret => "x".to_owned(),
+    }
+}
+
+#[test]
+fn every_name_of_ksqldb_stands_in_the_manual_and_comes_to_what_it_says() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md")).expect("docs/configuration.md");
+    for name in NAMES_OF_KSQLDB.split_whitespace() {
+        let row = row(name).unwrap_or_else(|| panic!("{name} is unknown"));
+        let begins = format!("| `{}` |", row.name);
+        let says = |line: &str| line.ends_with(&format!("| {} | {} |", role(row.role), cell(row.doc)));
+        assert!(row.doc.ends_with('.'), "{name}: a sentence says what it does, or why nothing: {}", row.doc);
+        assert!(page.lines().any(|line| line.starts_with(&begins) && says(line)), "{name} has no row {begins}");
+
+        let value = other(row.kind, row.default);
+        if value.is_empty() {
+            // There is one value only.
+            continue;
+        }
+        match (row.role, ConfigBuilder::new().set("bootstrap.servers", "broker:9092", "line 1").set(name, &value, "line 2").build()) {
+            (Role::Refused, Ok(_)) => panic!("{name}={value} starts"),
+            (Role::Inert, Err(error)) => panic!("{name}={value}: {error}"),
+            // Some are of use only beside others, and say so.
+            (_, Err(error)) => assert!(error.0.contains(name) || error.0.contains(streams::bare(name)), "{name}={value}: {error}"),
+            (Role::Inert, Ok(config)) => {
+                let told = config.warnings.iter().any(|warning| warning.contains(&format!("{name} (")) && warning.contains(row.doc));
+                assert!(told, "{name}={value} is taken without a word: {:?}", config.warnings);
+            }
+            (_, Ok(config)) => {
+                let told = config.warnings.iter().any(|warning| warning.starts_with("no effect here") && warning.contains(name));
+                assert!(!told, "{name}={value} is listed as heeded: {:?}", config.warnings);
+            }
+        }
+    }
 }

@@ -164,14 +164,6 @@ fn a_variable_that_is_no_property_is_named_and_does_no_harm() {
     assert!(ConfigBuilder::new().env(own(&[("KSQL_AUTHENTICATION_METHOD", "BASIC")])).build().is_err());
 }
 
-/// Every name in ksqlDB's configuration reference and in the classes that it reads its configuration with.
-#[test]
-fn every_name_of_ksqldb_is_known() {
-    for name in include_str!("ksqldb_names.txt").split_whitespace() {
-        assert!(property(name).is_some() || streams::find(name).is_some() || table::prefix(name).is_some(), "{name} is unknown");
-    }
-}
-
 /// They go into the command topic with each statement.
 #[test]
 fn sessions_hold_no_secrets() {
