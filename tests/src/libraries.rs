@@ -1,5 +1,5 @@
-//! Public client libraries, unmodified, as clients from outside: a virtual environment of Python and a folder of npm's in the cache
-//! folder, each made once.
+//! Public client libraries, unmodified, as clients from outside: a virtual environment of Python, a folder of npm's and a program of
+//! a crate's in the cache folder, each made once.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ pub enum Libraries {
     Python(PathBuf),
     /// A folder with `node_modules`.
     Node(PathBuf),
+    /// A program that has the library in it.
+    Rust(PathBuf),
 }
 
 impl Libraries {
@@ -54,6 +56,22 @@ impl Libraries {
         Ok(Libraries::Node(folder))
     }
 
+    /// # Errors
+    /// `Missing` without the crates, or where they can't be built.
+    pub fn rust() -> Result<Self, BrokerError> {
+        let folder = cache_folder().join("clients").join("rust");
+        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        build.args(["build", "--quiet", "--locked", "--manifest-path"]).arg(source("rust/Cargo.toml"));
+        // The workspace's own settings are none of the library's.
+        build.arg("--target-dir").arg(&folder).env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+        let has_openssl = Command::new("pkg-config").args(["--exists", "openssl"]).stdin(Stdio::null()).output();
+        if has_openssl.is_ok_and(|output| output.status.success()) {
+            build.env("OPENSSL_NO_VENDOR", "1");
+        }
+        run(&mut build)?;
+        Ok(Libraries::Rust(folder.join("debug").join("ksqldb-client")))
+    }
+
     /// Whether a client's library is there: one of PyPI's takes newer Pythons only.
     pub fn has(&self, client: &str) -> bool {
         match self {
@@ -77,6 +95,7 @@ impl Libraries {
                 .args([client, url])
                 .env("NODE_PATH", folder.join("node_modules"))
                 .output(),
+            Libraries::Rust(program) => Command::new(program).arg(url).output(),
         };
         let output = output.map_err(failed)?;
         let said = String::from_utf8_lossy(&output.stdout);

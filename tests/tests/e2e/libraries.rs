@@ -9,7 +9,7 @@ use tidemill_tests::libraries::Libraries;
 use tidemill_tests::server::ServerProcess;
 
 /// The clients, with the language that they are of.
-const CLIENTS: [(&str, &str); 8] = [
+const CLIENTS: [(&str, &str); 9] = [
     ("PyPI", "ksql-python-ng"),
     ("PyPI", "ksqldb"),
     ("PyPI", "ksqldb-client"),
@@ -18,12 +18,12 @@ const CLIENTS: [(&str, &str); 8] = [
     ("npm", "ksqldb-client"),
     ("npm", "ksqldb-client-node"),
     ("npm", "cubejs-ksql-driver"),
+    ("crate", "ksqldb"),
 ];
 /// What does not work, and why.
-const KNOWN: [(&str, &str, &str, &str); 5] = [
+const KNOWN: [(&str, &str, &str, &str); 4] = [
     ("PyPI", "ksqldb", "stop: hang up", "the library keeps its connection until the process ends"),
     ("PyPI", "jetblack-ksql-dbapi", "stop: hang up", "the library keeps its connection until it is closed"),
-    ("PyPI", "jetblack-ksql-dbapi", "status", "it sends the back-quotes of a command's id unescaped over HTTP/2, where they are refused"),
     ("npm", "ksqldb-client", "INSERT VALUES", "the library reads the first of no answers"),
     ("npm", "ksqldb-client", "stop: TERMINATE", "the library can't read the answer about a push query; its own call to end one works"),
 ];
@@ -32,7 +32,7 @@ const END: &str = "<!-- end of the table -->\n";
 
 #[test]
 fn public_clients_work_unmodified() {
-    let languages = [("PyPI", Libraries::python()), ("npm", Libraries::node())];
+    let languages = [("PyPI", Libraries::python()), ("npm", Libraries::node()), ("crate", Libraries::rust())];
     for (language, libraries) in &languages {
         match libraries {
             Ok(_) => {}
