@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::body::Incoming;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue,
     ORIGIN, VARY,
@@ -13,7 +12,7 @@ use hyper::header::{
 use hyper::{Method, Request, StatusCode};
 
 use crate::config::ServerConfig;
-use crate::net::Handler;
+use crate::net::{Handler, RequestBody};
 use crate::reply::{self, Reply};
 
 /// What a browser is told where nothing is configured.
@@ -33,7 +32,7 @@ impl<H: Handler> Cors<H> {
 }
 
 impl<H: Handler> Handler for Cors<H> {
-    async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Reply {
+    async fn handle(self: Arc<Self>, request: Request<RequestBody>, peer: SocketAddr) -> Reply {
         let Some(rules) = &self.rules else { return self.inner.clone().handle(request, peer).await };
         let allowed = request.headers().get(ORIGIN).and_then(|origin| rules.allowed(origin));
         let asks = request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);

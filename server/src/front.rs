@@ -6,13 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
 use hyper::{Method, Request};
 use tokio::sync::watch;
 
 use crate::endpoints;
 use crate::error::{ApiError, ErrorCode};
-use crate::net::Handler;
+use crate::net::{Handler, RequestBody};
 use crate::reply::{self, Reply};
 
 /// How long a request waits for an engine that is being opened and waits for nothing itself.
@@ -65,7 +64,7 @@ impl<H: Handler> Front<H> {
 }
 
 impl<H: Handler> Handler for Front<H> {
-    async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Reply {
+    async fn handle(self: Arc<Self>, request: Request<RequestBody>, peer: SocketAddr) -> Reply {
         let reason = match self.app().await {
             Ok(app) => return app.handle(request, peer).await,
             Err(reason) => reason,

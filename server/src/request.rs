@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use serde_json::{Map, Value as Json};
 use tidemill_parser::same_variable;
 
 use crate::error::{ApiError, ErrorCode};
+use crate::net::RequestBody;
 
 /// What a client may send beyond the limit, in bodies' lengths, before its connection is cut: until then it is heard out, so
 /// that it reads the answer instead of failing to write.
@@ -31,7 +32,7 @@ pub type Settings = BTreeMap<String, String>;
 ///
 /// # Errors
 /// It is longer than `max_bytes`, it stops coming, or the connection broke.
-pub async fn read_body(body: Incoming, max_bytes: usize) -> Result<Bytes, ApiError> {
+pub async fn read_body(body: RequestBody, max_bytes: usize) -> Result<Bytes, ApiError> {
     let timeout = |what: String| ApiError::generic(ErrorCode::REQUEST_TIMEOUT, format!("The request's body did not {what}"));
     let reading = tokio::time::timeout(BODY_TIMEOUT, read_parts(body, max_bytes));
     match reading.await {
@@ -53,7 +54,7 @@ enum Interrupted {
 }
 
 /// `None`: it is too large.
-async fn read_parts(mut body: Incoming, max_bytes: usize) -> Result<Option<Bytes>, Interrupted> {
+async fn read_parts(mut body: RequestBody, max_bytes: usize) -> Result<Option<Bytes>, Interrupted> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > max_bytes.saturating_mul(MAX_OVERRUN) {
         return Ok(None);

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::body::Incoming;
 use hyper::header::{ACCEPT, AUTHORIZATION};
 use hyper::{HeaderMap, Method, Request, Version};
 
@@ -15,7 +14,7 @@ use crate::access::Principal;
 use crate::app::App;
 use crate::endpoints::{self, AckForm};
 use crate::error::{ApiError, ErrorCode};
-use crate::net::{Handler, RAW_QUOTE};
+use crate::net::{Handler, RAW_QUOTE, RequestBody};
 use crate::own_registry;
 use crate::reply::{self, Reply};
 use crate::request::read_body;
@@ -26,7 +25,7 @@ use crate::statements::Caller;
 const MAX_SEGMENTS: usize = 8;
 
 impl Handler for App {
-    async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Reply {
+    async fn handle(self: Arc<Self>, request: Request<RequestBody>, peer: SocketAddr) -> Reply {
         let began = Instant::now();
         let endpoint = endpoint_of(request.uri().path());
         let is_logged = tracing::enabled!(tracing::Level::DEBUG);
@@ -43,7 +42,7 @@ impl Handler for App {
     }
 }
 
-async fn route(app: Arc<App>, mut request: Request<Incoming>, peer: SocketAddr) -> Reply {
+async fn route(app: Arc<App>, mut request: Request<RequestBody>, peer: SocketAddr) -> Reply {
     let path = segments(request.uri().path());
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     if app.is_closing() {

@@ -3,13 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hyper::body::Incoming;
 use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Method, Request};
 
 use super::{Access, Principal, Refusal, of_path};
 use crate::error::{ApiError, ErrorCode};
-use crate::net::Handler;
+use crate::net::{Handler, RequestBody};
 use crate::reply::Reply;
 use crate::router::segments;
 
@@ -27,7 +26,7 @@ impl<H: Handler> Gate<H> {
 }
 
 impl<H: Handler> Handler for Gate<H> {
-    async fn handle(self: Arc<Self>, mut request: Request<Incoming>, peer: SocketAddr) -> Reply {
+    async fn handle(self: Arc<Self>, mut request: Request<RequestBody>, peer: SocketAddr) -> Reply {
         let principal = match &self.access {
             None => Principal::anybody(),
             Some(access) => match admitted(access, &request).await {
@@ -40,7 +39,7 @@ impl<H: Handler> Handler for Gate<H> {
     }
 }
 
-async fn admitted(access: &Access, request: &Request<Incoming>) -> Result<Principal, Refusal> {
+async fn admitted(access: &Access, request: &Request<RequestBody>) -> Result<Principal, Refusal> {
     let path = segments(request.uri().path());
     // A browser asks with nothing that says for whom; what it asks is answered without a look at anything.
     let asks_for_page = request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);

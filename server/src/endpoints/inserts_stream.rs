@@ -11,14 +11,13 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures::stream;
 use http_body_util::BodyExt;
 use hyper::StatusCode;
-use hyper::body::Incoming;
 use serde_json::{Map, Value as Json, json};
 use tidemill_engine::engine::{EngineError, Inserting, Unwritten};
 
 use crate::app::App;
 use crate::blocking::Kind;
 use crate::error::{ApiError, ErrorCode};
-use crate::net::ReplyBody;
+use crate::net::{ReplyBody, RequestBody};
 use crate::reply::{self, Reply};
 use crate::request::settings;
 use crate::statements::guard;
@@ -38,7 +37,7 @@ pub enum AckForm {
 /// What can be answered, by media type; the first is taken where the client does not care.
 pub const OFFERED: [(&str, AckForm); 2] = [("application/vnd.ksqlapi.delimited.v1", AckForm::Lines), ("application/json", AckForm::Array)];
 
-pub async fn inserts_stream(app: Arc<App>, body: Incoming, form: AckForm) -> Reply {
+pub async fn inserts_stream(app: Arc<App>, body: RequestBody, form: AckForm) -> Reply {
     if app.reads_only() {
         return guard::reads_only(&app, "").bare_reply();
     }
@@ -97,7 +96,7 @@ fn beginning(line: &[u8]) -> String {
 
 /// Lines of a body, as they come.
 struct Rows {
-    body: Incoming,
+    body: RequestBody,
     buffer: BytesMut,
     /// Bytes of a line at most.
     most: usize,

@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::Request;
-use hyper::body::Incoming;
 use percent_encoding::percent_decode;
 use serde::Serialize;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::net::{Left, ReplyBody, Socket, accept};
+use crate::net::{Left, ReplyBody, RequestBody, Socket, accept};
 use crate::query::{self, Prepared, PrintOptions, QueryRequest};
 use crate::reply::{self, Reply};
 use crate::request::KsqlRequest;
@@ -32,7 +31,7 @@ struct Said<'a> {
     error: &'a str,
 }
 
-pub fn ws_query(app: Arc<App>, request: &mut Request<Incoming>, peer: SocketAddr) -> Reply {
+pub fn ws_query(app: Arc<App>, request: &mut Request<RequestBody>, peer: SocketAddr) -> Reply {
     if let Err(error) = app.pages.check(request.headers(), request.uri().authority()) {
         tracing::warn!(%peer, "a web page's WebSocket was refused: {}", error.message());
         return error.reply();

@@ -27,7 +27,7 @@ use std::task::{Context, Poll};
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use bytes::Bytes;
-use hyper::body::{Body, Frame, Incoming};
+use hyper::body::{Body, Frame};
 use hyper::header::CONTENT_TYPE;
 use hyper::{Request, Response, StatusCode, Version};
 use tonic::Status;
@@ -35,7 +35,7 @@ use tonic::codegen::Service as _;
 
 use crate::access::{Access, Principal};
 use crate::app::App;
-use crate::net::{Handler, ReplyBody};
+use crate::net::{Handler, ReplyBody, RequestBody};
 use crate::opening::Opening;
 use crate::reply;
 use admission::Admission;
@@ -69,7 +69,7 @@ impl Port {
         self.ready.is_ready(app);
     }
 
-    async fn call(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Result<Response<tonic::body::Body>, Status> {
+    async fn call(&self, mut request: Request<RequestBody>, peer: SocketAddr) -> Result<Response<tonic::body::Body>, Status> {
         let principal = self.admission.admit(request.headers()).await.inspect_err(|status| {
             tracing::info!(%peer, "a Flight SQL client is not let in: {}", status.message());
         })?;
@@ -83,7 +83,7 @@ impl Port {
 }
 
 impl Handler for Port {
-    async fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Response<ReplyBody> {
+    async fn handle(self: Arc<Self>, request: Request<RequestBody>, peer: SocketAddr) -> Response<ReplyBody> {
         let is_grpc = request.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
         if !is_grpc || request.version() != Version::HTTP_2 {
             tracing::info!(%peer, "something else than gRPC came to the port of Flight SQL");

@@ -1,50 +1,38 @@
-//! Connections: HTTP/1.1 and cleartext HTTP/2 (prior knowledge) on one port, each with its limits, and their orderly end.
+//! Connections of one server: how many there may be, who has to go for others, and their orderly end.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::header::UPGRADE;
-use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
-use super::ReplyBody;
-use super::body::Counted;
-use super::handshake::handshake;
-use super::stream::Stream;
-use super::watched::{Overdue, Patience, UnderWay, Watch, Watched};
+use super::http::Http;
+use super::watched::{Patience, UnderWay, Watch};
+use super::{ReplyBody, RequestBody};
 use crate::tls::Listening;
 
 /// How long a client may take to send a request's head, from its first byte.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes of a request's head at most.
-const MAX_HEADER_BYTES: usize = 64 << 10;
-/// Requests at a time on one HTTP/2 connection.
-const MAX_CONCURRENT_STREAMS: u32 = 1_000;
-/// An HTTP/2 client that answers no ping for this long is gone.
-const HTTP2_KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-const HTTP2_KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(60);
 /// How long to wait for room before the next idle connection is asked for it.
 const ROOM_PAUSE: Duration = Duration::from_millis(20);
+/// How many are open for each that is asked to make room at a time.
+const PART: usize = 100;
+/// Memory that idle connections may take all together, those of plain HTTP/1.1 left out, which take 2 kB each: kB.
+const MAX_WEIGHT_KB: usize = 16 << 10;
 /// Pause after a failed accept (no file descriptors left), lest the loop spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {
     /// `peer` is who asks.
-    fn handle(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> impl Future<Output = Response<ReplyBody>> + Send;
+    fn handle(self: Arc<Self>, request: Request<RequestBody>, peer: SocketAddr) -> impl Future<Output = Response<ReplyBody>> + Send;
 }
 
 /// Serves connections in another protocol than HTTP.
@@ -55,9 +43,9 @@ pub trait Protocol: Send + Sync + 'static {
 
 /// A connection's place among those that are open.
 pub struct Place {
-    watch: Arc<Watch>,
-    stop: watch::Receiver<bool>,
-    held: Arc<Held>,
+    pub(super) watch: Arc<Watch>,
+    pub(super) stop: watch::Receiver<bool>,
+    pub(super) held: Arc<Held>,
 }
 
 /// Why a connection has to go.
@@ -99,6 +87,8 @@ struct Open {
     /// Every connection holds one until it is over.
     permits: Arc<Semaphore>,
     watches: Arc<Mutex<Slab>>,
+    /// How many are being served.
+    warm: Arc<AtomicUsize>,
 }
 
 /// Counts connections. Cheap to clone.
@@ -125,23 +115,38 @@ impl OpenConnections {
 struct Slab {
     next: u64,
     watches: HashMap<u64, Arc<Watch>>,
+    /// The memory that they take even while they are idle, kB.
+    weight_kb: usize,
+}
+
+impl Slab {
+    /// Asks those that would be missed least to make room, one or a small part of all that are open: looking at each of them for each
+    /// that goes would take longer than they come.
+    fn ask_for_room(&mut self, may: impl Fn(&Watch) -> bool) {
+        let now = Instant::now();
+        let spare = self.watches.values().filter(|watch| may(watch)).filter_map(|watch| Some((watch.spare(now)?, watch)));
+        let mut spare: Vec<_> = spare.collect();
+        let part = self.watches.len() / PART + 1;
+        if part < spare.len() {
+            spare.select_nth_unstable_by_key(part, |(spare, _)| *spare);
+            spare.truncate(part);
+        }
+        for (_, watch) in spare {
+            // What it takes is as good as given back.
+            self.weight_kb = self.weight_kb.saturating_sub(watch.make_room());
+        }
+    }
 }
 
 impl Open {
-    /// Leave for one more connection. Where there are as many as may be, the one that is idle for the longest has to go.
+    /// Leave for one more connection. Where there are as many as may be, the one that is idle for the longest has to go; where none is,
+    /// one whose request does not come to its end.
     async fn permit(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
         if let Ok(permit) = self.permits.clone().try_acquire_owned() {
             return Ok(permit);
         }
         loop {
-            let idle = {
-                let slab = self.watches.lock();
-                let since = slab.watches.values().filter_map(|watch| Some((watch.idle_since()?, watch)));
-                since.min_by_key(|(since, _)| *since).map(|(_, watch)| watch.clone())
-            };
-            if let Some(watch) = idle {
-                watch.make_room();
-            }
+            self.watches.lock().ask_for_room(|_| true);
             // Where none is idle, one may be soon.
             if let Ok(permit) = tokio::time::timeout(ROOM_PAUSE, self.permits.clone().acquire_owned()).await {
                 return permit;
@@ -153,8 +158,8 @@ impl Open {
         let mut slab = self.watches.lock();
         let number = slab.next;
         slab.next = slab.next.wrapping_add(1);
-        slab.watches.insert(number, watch);
-        Entered { open: self.clone(), number }
+        slab.watches.insert(number, watch.clone());
+        Entered { open: self.clone(), number, watch }
     }
 }
 
@@ -166,21 +171,66 @@ pub struct Kept {
     _under_way: Arc<UnderWay>,
 }
 
+impl Kept {
+    pub(super) fn new(held: Arc<Held>, under_way: UnderWay) -> Self {
+        Kept { _held: held, _under_way: Arc::new(under_way) }
+    }
+}
+
 /// One of the connections that may be open.
-struct Held {
-    _entered: Entered,
+pub(super) struct Held {
+    entered: Entered,
     _permit: OwnedSemaphorePermit,
+}
+
+/// A connection that is being served: counted until it is dropped.
+pub(super) struct Warm(Arc<AtomicUsize>);
+
+impl Drop for Warm {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Held {
+    /// From now on, until what is returned is dropped, the connection holds what it takes to serve HTTP/1.1.
+    pub fn is_warm(&self) -> Warm {
+        let warm = self.entered.open.warm.clone();
+        warm.fetch_add(1, Ordering::Relaxed);
+        Warm(warm)
+    }
+
+    /// How many do.
+    pub fn warm(&self) -> usize {
+        self.entered.open.warm.load(Ordering::Relaxed)
+    }
+
+    /// The connection takes so much memory, also while it is idle. Where all together take much, the one that is idle for the longest
+    /// is closed for it; nobody waits.
+    pub fn gains(&self, kb: usize) {
+        let Entered { open, watch, .. } = &self.entered;
+        // In this order, as everywhere: first the slab, then a watch in it.
+        let mut slab = open.watches.lock();
+        watch.gains(kb);
+        slab.weight_kb += kb;
+        if slab.weight_kb > MAX_WEIGHT_KB {
+            slab.ask_for_room(|other| other.weighs() && !std::ptr::eq(other, &**watch));
+        }
+    }
 }
 
 /// A connection's place among those that are open.
 struct Entered {
     open: Open,
     number: u64,
+    watch: Arc<Watch>,
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.open.watches.lock().watches.remove(&self.number);
+        let mut slab = self.open.watches.lock();
+        slab.watches.remove(&self.number);
+        slab.weight_kb = slab.weight_kb.saturating_sub(self.watch.make_room());
     }
 }
 
@@ -192,7 +242,7 @@ impl Connections {
     }
 
     fn with(max: usize, patience: Patience) -> Self {
-        let open = Open { permits: Arc::new(Semaphore::new(max)), watches: Arc::default() };
+        let open = Open { permits: Arc::new(Semaphore::new(max)), watches: Arc::default(), warm: Arc::default() };
         Connections { stop: watch::Sender::new(false), open, max, patience }
     }
 
@@ -203,7 +253,7 @@ impl Connections {
 
     /// Serves a listener in the background, encrypted where `tls` says how.
     pub fn serve<H: Handler>(&self, listener: TcpListener, handler: Arc<H>, tls: Option<Arc<Listening>>) {
-        self.serve_as(listener, Arc::new(Http { handler, tls }));
+        self.serve_as(listener, Arc::new(Http::new(handler, tls)));
     }
 
     /// Serves a listener that speaks another protocol in the background.
@@ -218,27 +268,6 @@ impl Connections {
         self.stop.send_replace(true);
         let all = u32::try_from(self.max).unwrap_or(u32::MAX);
         tokio::time::timeout(patience, self.open.permits.acquire_many(all)).await.is_ok()
-    }
-}
-
-/// HTTP, encrypted where `tls` says how.
-struct Http<H> {
-    handler: Arc<H>,
-    tls: Option<Arc<Listening>>,
-}
-
-impl<H: Handler> Protocol for Http<H> {
-    async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, place: Place) {
-        let Place { watch, mut stop, held } = place;
-        // What serves a connection is large, and there may be very many connections that say nothing.
-        let stream = match &self.tls {
-            None if begins(&stream, &watch, &mut stop).await => Some(Stream::Plain(stream)),
-            None => None,
-            Some(tls) => Box::pin(handshake(stream, peer, tls, &watch)).await,
-        };
-        if let Some(stream) = stream {
-            Box::pin(serve(stream, peer, self.handler.clone(), watch, held, stop)).await;
-        }
     }
 }
 
@@ -271,7 +300,7 @@ impl Accepting {
             let Ok(permit) = permit else { return };
             let (protocol, stop) = (protocol.clone(), stop.clone());
             let watch = Watch::new(self.patience);
-            let held = Arc::new(Held { _entered: self.open.add(watch.clone()), _permit: permit });
+            let held = Arc::new(Held { entered: self.open.add(watch.clone()), _permit: permit });
             tokio::spawn(async move {
                 // Rows go out when they are there.
                 let _ = stream.set_nodelay(true);
@@ -284,116 +313,25 @@ impl Accepting {
     }
 }
 
-/// Waits for a connection's first byte. Whether it came; else the connection has to go.
-async fn begins(stream: &TcpStream, watch: &Watch, stop: &mut watch::Receiver<bool>) -> bool {
-    let idle_too_long = async {
-        match watch.deadline() {
-            Some((at, _)) => tokio::time::sleep_until(at).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        ready = stream.readable() => ready.is_ok(),
-        () = watch.asked_for_room() => false,
-        () = stopped(stop) => false,
-        () = idle_too_long => false,
-    }
-}
-
-async fn serve<H: Handler>(
-    stream: Stream,
-    peer: SocketAddr,
-    handler: Arc<H>,
-    watch: Arc<Watch>,
-    held: Arc<Held>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        // It would count idle time as well.
-        .header_read_timeout(None::<Duration>)
-        .max_buf_size(MAX_HEADER_BYTES)
-        .half_close(false)
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(MAX_HEADER_BYTES as u32)
-        .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
-        .keep_alive_interval(HTTP2_KEEP_ALIVE_INTERVAL)
-        .keep_alive_timeout(HTTP2_KEEP_ALIVE_TIMEOUT);
-    let service = service_fn({
-        let watch = watch.clone();
-        move |mut request: Request<Incoming>| {
-            let (handler, under_way) = (handler.clone(), watch.begin());
-            if request.headers().contains_key(UPGRADE) {
-                request.extensions_mut().insert(Kept { _held: held.clone(), _under_way: Arc::new(watch.begin()) });
-            }
-            async move { Ok::<_, Infallible>(handler.handle(request, peer).await.map(|body| Counted::new(body, under_way))) }
-        }
-    });
-    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(Watched::new(stream, watch.clone())), service));
-    let mut stopping = pin!(stopped(&mut stop));
-    let mut asked_for_room = pin!(watch.asked_for_room());
-    let mut alarm = pin!(tokio::time::sleep(Duration::ZERO));
-    let (mut closing, mut stops) = (false, false);
-    let ended = poll_fn(|cx| {
-        if !stops && stopping.as_mut().poll(cx).is_ready() {
-            (stops, closing) = (true, true);
-            connection.as_mut().graceful_shutdown();
-        }
-        if !closing && asked_for_room.as_mut().poll(cx).is_ready() {
-            closing = true;
-            connection.as_mut().graceful_shutdown();
-        }
-        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-            return Poll::Ready(Some(ended));
-        }
-        // What the connection waits for may have changed. The alarm is only set earlier, never later, so that a request
-        // that is answered at once does not touch it.
-        while let Some((at, overdue)) = watch.deadline().filter(|_| !closing) {
-            if alarm.is_elapsed() || at < alarm.deadline() {
-                alarm.as_mut().reset(at);
-            }
-            if alarm.as_mut().poll(cx).is_pending() {
-                break;
-            }
-            match overdue {
-                _ if at > Instant::now() => continue,
-                Overdue::Head => return Poll::Ready(None),
-                Overdue::Idle => {
-                    closing = true;
-                    connection.as_mut().graceful_shutdown();
-                    if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-                        return Poll::Ready(Some(ended));
-                    }
-                }
-            }
-        }
-        Poll::Pending
-    });
-    match ended.await {
-        Some(Ok(())) => {}
-        Some(Err(error)) => tracing::debug!(%peer, %error, "a connection broke"),
-        None => tracing::debug!(%peer, "a request's head did not come to its end in time"),
-    }
-}
-
 /// Waits for the end, also where nobody is left to announce it.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stopped| *stopped).await;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::frames::PREFACE;
+    use http_body_util::BodyExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     struct Echo;
 
     impl Handler for Echo {
-        async fn handle(self: Arc<Self>, request: Request<Incoming>, _: SocketAddr) -> Response<ReplyBody> {
-            Response::new(ReplyBody::Whole(request.uri().path().to_owned().into()))
+        async fn handle(self: Arc<Self>, request: Request<RequestBody>, _: SocketAddr) -> Response<ReplyBody> {
+            let path = request.uri().path().to_owned();
+            let _ = request.into_body().collect().await;
+            Response::new(ReplyBody::Whole(path.into()))
         }
     }
 
@@ -461,6 +399,52 @@ mod tests {
         assert_eq!(answer(&mut idle[0]).await, "", "closed");
         idle[2].write_all(b" HTTP/1.1\r\nhost: h\r\n\r\n").await.expect("sent");
         assert!(answer(&mut idle[2]).await.ends_with("/y"));
+    }
+
+    #[tokio::test]
+    async fn what_never_comes_to_its_end_makes_room_for_others() {
+        let http2 = [PREFACE, &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat();
+        for (what, begins) in [
+            ("HTTP/2, and nobody hears that it ends", http2.as_slice()),
+            ("a head", b"GET /x HT"),
+            ("a body", b"POST /x HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\n{"),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let address = listener.local_addr().expect("an address");
+            let connections = Connections::with(3, Patience { head: Duration::from_secs(600), idle: None });
+            connections.serve(listener, Arc::new(Echo), None);
+            let mut open = Vec::new();
+            for _ in 0..3 {
+                let mut stream = TcpStream::connect(address).await.expect("a connection");
+                stream.write_all(begins).await.expect("sent");
+                open.push(stream);
+            }
+            for round in 0..3 {
+                let mut stream = TcpStream::connect(address).await.expect("a connection");
+                stream.write_all(REQUEST).await.expect("sent");
+                assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200"), "{what}, round {round}");
+                open.push(stream);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_rests_goes_on() {
+        let patience = Patience { head: Duration::from_secs(60), idle: None };
+        let (_connections, mut stream) = connected(patience).await;
+        for pause in [0, 50, 300, 300] {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            stream.write_all(REQUEST).await.expect("sent");
+            assert!(answer(&mut stream).await.ends_with("/x"), "after {pause} ms");
+        }
+        // Two at once, the second of which comes to its end after the connection would have rested.
+        stream.write_all(&[REQUEST, b"POST /late HTTP/1.1\r\nhost: h\r\ncontent-"].concat()).await.expect("sent");
+        assert!(answer(&mut stream).await.ends_with("/x"));
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        stream.write_all(b"length: 3\r\n\r\na").await.expect("sent");
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        stream.write_all(b"bc").await.expect("sent");
+        assert!(answer(&mut stream).await.ends_with("/late"));
     }
 
     #[tokio::test]

@@ -2,15 +2,22 @@
 
 mod body;
 mod connections;
+mod frames;
 mod handshake;
+mod hpack;
+mod http;
+mod huffman;
 mod listen;
+mod request_body;
 mod stream;
+mod to_http2;
 mod watched;
 mod websocket;
 
 pub use body::ReplyBody;
 pub use connections::{Connections, Handler, Kept, Leave, OpenConnections, Place, Protocol};
 pub use listen::{BindError, bind};
+pub use request_body::RequestBody;
 pub use stream::Stream;
 pub use watched::RAW_QUOTE;
 pub use websocket::{Left, Socket, accept};

@@ -3,21 +3,28 @@
 //! HTTP/1.1: idle between requests, reading a request's head, or with a request under way. HTTP/2: idle or with requests
 //! under way; its own pings find clients that are gone.
 
+use std::future::poll_fn;
 use std::io::{Error, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::frames::{Frames, PREFACE};
 use super::stream::Stream;
 
-/// What an HTTP/2 client begins with.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// A client that takes nothing of the rest of its answer for so long is gone.
+const UNSENT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes of a request's head that are read before anything is made ready for it.
+const MAX_AHEAD_BYTES: usize = 1 << 10;
+/// What takes longer than this has to go where there is no room for others.
+const SLOW: Duration = Duration::from_secs(1);
 /// Sent to a client whose request's head does not come to an end.
 const HEAD_TIMEOUT_ANSWER: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
@@ -46,12 +53,39 @@ struct State {
     under_way: usize,
     /// Whether the bytes that come belong to a request's first line.
     in_first_line: bool,
+    /// Since when the client takes nothing of what there is to send.
+    blocked: Option<Instant>,
+    /// Since when a request's body does not go on.
+    body_waits: Option<Instant>,
+    /// Whether the connection was asked to make room.
+    asked: bool,
+    /// The memory that it takes even while it is idle, kB.
+    weight_kb: usize,
+}
+
+/// How little a connection would be missed: less first, then longer.
+pub type Spare = (Rank, Instant);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    Idle,
+    /// In the midst of a request's head for longer than any head takes.
+    SlowHead,
+    /// The same of a body. Over HTTP/2 bodies may stay open for as long as clients like.
+    SlowBody,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Protocol {
     /// So many bytes of HTTP/2's preface have come.
     Unknown(usize),
+    Http1,
+    Http2,
+}
+
+/// What a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
     Http1,
     Http2,
 }
@@ -66,13 +100,26 @@ enum Phase {
 /// Why a connection has to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overdue {
+    /// A request's head does not come to its end.
     Head,
+    /// The last answer was made, and its end is not taken.
+    Unsent,
     Idle,
 }
 
 impl Watch {
     pub fn new(patience: Patience) -> Arc<Self> {
-        let state = State { protocol: Protocol::Unknown(0), phase: Phase::Idle, since: Instant::now(), under_way: 0, in_first_line: false };
+        let state = State {
+            protocol: Protocol::Unknown(0),
+            phase: Phase::Idle,
+            since: Instant::now(),
+            under_way: 0,
+            in_first_line: false,
+            blocked: None,
+            body_waits: None,
+            asked: false,
+            weight_kb: 0,
+        };
         Arc::new(Watch { patience, state: Mutex::new(state), makes_room: Notify::new() })
     }
 
@@ -86,28 +133,75 @@ impl Watch {
 
     /// When to look again, and why the connection has to end if nothing has changed by then.
     pub fn deadline(&self) -> Option<(Instant, Overdue)> {
+        self.deadline_with(self.patience.idle)
+    }
+
+    /// The same, with another patience for idle ones.
+    pub fn deadline_with(&self, idle: Option<Duration>) -> Option<(Instant, Overdue)> {
         let state = self.state.lock();
-        match state.phase {
-            Phase::UnderWay => None,
-            Phase::Head => Some((state.since + self.patience.head, Overdue::Head)),
-            Phase::Idle => self.patience.idle.and_then(|idle| Some((state.since.checked_add(idle)?, Overdue::Idle))),
+        match (state.phase, state.blocked) {
+            (Phase::UnderWay, _) => None,
+            (Phase::Head, _) => Some((state.since + self.patience.head, Overdue::Head)),
+            (Phase::Idle, Some(blocked)) => Some((blocked + UNSENT_TIMEOUT, Overdue::Unsent)),
+            (Phase::Idle, None) => idle.and_then(|idle| Some((state.since.checked_add(idle)?, Overdue::Idle))),
         }
     }
 
-    /// Since when the connection is idle; `None`: it is not.
-    pub fn idle_since(&self) -> Option<Instant> {
-        let state = self.state.lock();
-        (state.phase == Phase::Idle).then_some(state.since)
+    /// How long a connection may be idle; `None`: for ever.
+    pub fn idle_patience(&self) -> Option<Duration> {
+        self.patience.idle
     }
 
-    /// Asks the connection to end, for others wait.
-    pub fn make_room(&self) {
+    /// Whether the connection may be asked to make room; not twice.
+    pub fn spare(&self, now: Instant) -> Option<Spare> {
+        let state = self.state.lock();
+        let is_slow = |since: Instant| now.saturating_duration_since(since) >= SLOW;
+        match state.phase {
+            _ if state.asked => None,
+            Phase::Idle => Some((Rank::Idle, state.since)),
+            Phase::Head => is_slow(state.since).then_some((Rank::SlowHead, state.since)),
+            Phase::UnderWay if state.protocol == Protocol::Http1 => {
+                state.body_waits.filter(|since| is_slow(*since)).map(|since| (Rank::SlowBody, since))
+            }
+            Phase::UnderWay => None,
+        }
+    }
+
+    /// Whether nothing is under way but what never comes to its end.
+    pub fn is_spare(&self) -> bool {
+        let state = self.state.lock();
+        state.phase != Phase::UnderWay || (state.protocol == Protocol::Http1 && state.body_waits.is_some())
+    }
+
+    /// Asks the connection to end, for others wait. What it weighs, kB, which does not count any more.
+    pub fn make_room(&self) -> usize {
+        let mut state = self.state.lock();
+        state.asked = true;
         self.makes_room.notify_one();
+        std::mem::take(&mut state.weight_kb)
     }
 
     /// Waits until that is asked.
     pub async fn asked_for_room(&self) {
         self.makes_room.notified().await;
+    }
+
+    /// From now on the connection takes so much more memory.
+    pub fn gains(&self, kb: usize) {
+        self.state.lock().weight_kb += kb;
+    }
+
+    /// Whether it takes more memory than each does, even while it is idle.
+    pub fn weighs(&self) -> bool {
+        self.state.lock().weight_kb > 0
+    }
+
+    /// A request's body has gone on, or does not.
+    pub fn body_waits(&self, waits: bool) {
+        let mut state = self.state.lock();
+        if waits != state.body_waits.is_some() {
+            state.body_waits = waits.then(Instant::now);
+        }
     }
 
     /// Bytes have come.
@@ -136,6 +230,15 @@ impl Watch {
         if state.in_first_line {
             state.in_first_line = !spell_quotes(bytes);
         }
+    }
+}
+
+/// Whether what has come of HTTP/1.1 is worth being looked at: a whole head, or the most that is read ahead, or no head at all.
+fn is_enough(ahead: &[u8]) -> bool {
+    let blank = || ahead.windows(2).any(|two| two == b"\n\n") || ahead.windows(3).any(|three| three == b"\n\r\n");
+    match ahead.first() {
+        None => false,
+        Some(first) => !first.is_ascii_uppercase() || ahead.len() >= MAX_AHEAD_BYTES || blank(),
     }
 }
 
@@ -173,17 +276,113 @@ impl Drop for UnderWay {
 pub struct Watched {
     stream: Stream,
     watch: Arc<Watch>,
+    /// What has come and is to be read first.
+    ahead: Bytes,
+    /// Of HTTP/2.
+    frames: Option<Frames>,
+    /// Whether the client takes nothing of what there is to send.
+    is_blocked: bool,
 }
 
 impl Watched {
     pub fn new(stream: Stream, watch: Arc<Watch>) -> Self {
-        Watched { stream, watch }
+        Watched { stream, watch, ahead: Bytes::new(), frames: None, is_blocked: false }
+    }
+
+    pub fn is_plain(&self) -> bool {
+        matches!(self.stream, Stream::Plain(_))
+    }
+
+    /// What the client speaks; `None`: it has not said enough since it was heard last.
+    pub fn begun(&mut self) -> Option<Version> {
+        if self.frames.is_none() {
+            let protocol = self.watch.state.lock().protocol;
+            return match protocol {
+                Protocol::Unknown(_) => None,
+                Protocol::Http1 => is_enough(&self.ahead).then_some(Version::Http1),
+                Protocol::Http2 if self.ahead.is_empty() => None,
+                Protocol::Http2 => {
+                    // All that was read ahead is the preface.
+                    self.frames = Some(Frames::behind_preface());
+                    Some(Version::Http2)
+                }
+            };
+        }
+        Some(Version::Http2)
+    }
+
+    /// What the client spoke of which there is no more.
+    pub fn ended(&self) -> Option<Version> {
+        // It is told what is wrong with what it has said.
+        (!self.ahead.is_empty() && self.watch.state.lock().protocol == Protocol::Http1).then_some(Version::Http1)
+    }
+
+    /// Reads what a client says first, no more than it takes to know what it speaks, and keeps it; how many bytes came. Nothing is lost
+    /// where waiting is given up.
+    pub async fn read_ahead(&mut self) -> Result<usize, Error> {
+        poll_fn(|cx| {
+            let mut bytes = [0; MAX_AHEAD_BYTES];
+            let most = if self.watch.state.lock().protocol == Protocol::Http1 { MAX_AHEAD_BYTES } else { PREFACE.len() };
+            let room = most.saturating_sub(self.ahead.len());
+            let mut buffer = ReadBuf::new(bytes.get_mut(..room).unwrap_or_default());
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+            let new = buffer.filled_mut();
+            if !new.is_empty() {
+                self.watch.read(new);
+                self.ahead = [&self.ahead, &*new].concat().into();
+            }
+            Poll::Ready(Ok(new.len()))
+        })
+        .await
+    }
+
+    /// Gives back what was read by who served the connection, and not used.
+    pub fn put_back(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            // The beginning of a request.
+            let mut state = self.watch.state.lock();
+            (state.phase, state.since, state.in_first_line) = (Phase::Head, Instant::now(), false);
+        }
+        self.ahead = bytes;
+    }
+
+    /// From now on the client speaks HTTP/2; `read` is what has come of it.
+    pub fn turn_to_http2(&mut self, mut frames: Frames, read: &[u8]) {
+        {
+            let mut state = self.watch.state.lock();
+            (state.protocol, state.in_first_line) = (Protocol::Http2, false);
+            if state.under_way == 0 {
+                (state.phase, state.since) = (Phase::Idle, Instant::now());
+            }
+        }
+        let mut passed = Vec::new();
+        frames.pass(read, &mut passed);
+        (self.ahead, self.frames) = (passed.into(), Some(frames));
+    }
+
+    /// Ends a connection on which nothing is under way.
+    pub async fn close(mut self, patience: Duration) {
+        if matches!(self.watch.deadline(), Some((_, Overdue::Head))) {
+            return;
+        }
+        // Who does not hear it finds out.
+        let _ = tokio::time::timeout(patience, self.stream.shutdown()).await;
+    }
+
+    /// Notes whether the client takes what is sent.
+    fn taken<T>(&mut self, polled: Poll<T>) -> Poll<T> {
+        if polled.is_pending() != self.is_blocked {
+            self.is_blocked = polled.is_pending();
+            self.watch.state.lock().blocked = self.is_blocked.then(Instant::now);
+        }
+        polled
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        if matches!(self.watch.deadline(), Some((at, Overdue::Head)) if at <= Instant::now()) {
+        let is_asked = self.watch.state.lock().asked;
+        if matches!(self.watch.deadline(), Some((at, Overdue::Head)) if is_asked || at <= Instant::now()) {
             // As far as it can be sent at once; a client that reads nothing learns nothing.
             self.stream.try_last_words(HEAD_TIMEOUT_ANSWER);
         }
@@ -191,23 +390,42 @@ impl Drop for Watched {
 }
 
 impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<(), Error>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if let Some(new) = buffer.filled_mut().get_mut(before..).filter(|new| !new.is_empty()) {
-            self.watch.read(new);
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<(), Error>> {
+        let this = self.get_mut();
+        loop {
+            if !this.ahead.is_empty() {
+                let these = this.ahead.split_to(this.ahead.len().min(buffer.remaining()));
+                buffer.put_slice(&these);
+                return Poll::Ready(Ok(()));
+            }
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+            let Some(new) = buffer.filled_mut().get_mut(before..).filter(|new| !new.is_empty()) else {
+                return Poll::Ready(Ok(()));
+            };
+            this.watch.read(new);
+            let Some(frames) = &mut this.frames else { return Poll::Ready(Ok(())) };
+            if frames.has_passed(new) {
+                return Poll::Ready(Ok(()));
+            }
+            let mut passed = Vec::with_capacity(new.len());
+            frames.pass(new, &mut passed);
+            buffer.set_filled(before);
+            this.ahead = passed.into();
+            // Where all of it is held back, more has to come.
         }
-        polled
     }
 }
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize, Error>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.taken(polled)
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<Result<usize, Error>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.taken(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -215,7 +433,8 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        self.taken(polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
-use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
@@ -18,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use super::{Kept, ReplyBody};
+use super::{Kept, ReplyBody, RequestBody};
 
 /// Bytes of a message of a client at most: it has nothing to say.
 const MAX_MESSAGE_BYTES: usize = 16 << 10;
@@ -55,7 +54,7 @@ pub struct Socket {
 /// # Errors
 /// What is asked is no WebSocket; the sentence says what is missing.
 pub fn accept(
-    request: &mut Request<Incoming>,
+    request: &mut Request<RequestBody>,
 ) -> Result<(Response<ReplyBody>, impl Future<Output = Option<Socket>> + Send + 'static), &'static str> {
     let key = check(request.method(), request.version(), request.headers())?;
     let accepted = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(|_| "its Sec-WebSocket-Key can't be answered")?;

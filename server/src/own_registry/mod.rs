@@ -22,7 +22,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
@@ -31,6 +30,7 @@ use tidemill_engine::registry::own::OwnRegistry;
 
 use crate::app::App;
 use crate::blocking::Kind;
+use crate::net::RequestBody;
 use crate::reply::Reply;
 use crate::request::read_body;
 use crate::router::segments;
@@ -56,7 +56,7 @@ pub fn is_path(path: &[&str]) -> bool {
 }
 
 /// Answers a request whose path is one of the registry's.
-pub async fn answer(app: Arc<App>, registry: Arc<OwnRegistry>, head: Parts, path: &[&str], body: Incoming, peer: SocketAddr) -> Reply {
+pub async fn answer(app: Arc<App>, registry: Arc<OwnRegistry>, head: Parts, path: &[&str], body: RequestBody, peer: SocketAddr) -> Reply {
     let Some(form) = Form::wanted(&head.headers) else { return Form::V1.reply(Err(Failure::plain(StatusCode::NOT_ACCEPTABLE))) };
     if head.method != Method::GET
         && head.method != Method::HEAD

@@ -40,4 +40,5 @@ mod times;
 mod tls;
 mod tombstones;
 mod unheard;
+mod upgrade;
 mod websocket;
