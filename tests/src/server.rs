@@ -84,6 +84,18 @@ impl ServerProcess {
         Self::start_until(data_dir, arguments, &[], "/info")
     }
 
+    /// Whether somebody answers there with 200, within the time that a server may take to start.
+    pub fn answers_at(address: SocketAddr, path: &str) -> bool {
+        let started = Instant::now();
+        while started.elapsed() < START_TIMEOUT {
+            if exchange(address, "GET", path, &[], b"").is_ok_and(|answer| answer.status == 200) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
+    }
+
     /// Starts a server that is to end by itself: its exit code, and what it said.
     pub fn start_refused(data_dir: &Path, arguments: &[&str]) -> (Option<i32>, String) {
         Self::spawn(data_dir, arguments, &[]).wait_for_end()
@@ -117,6 +129,11 @@ impl ServerProcess {
     /// Starts a server and does not wait for anything.
     pub fn begin(data_dir: &Path, arguments: &[&str]) -> Self {
         Self::spawn(data_dir, arguments, &[])
+    }
+
+    /// As [`ServerProcess::begin`], with variables in its environment.
+    pub fn begin_in(data_dir: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::spawn(data_dir, arguments, environment)
     }
 
     /// Waits until a server that was begun takes statements; false: it has ended instead.

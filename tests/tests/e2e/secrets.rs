@@ -1,26 +1,54 @@
 //! Secrets that the server is given: they do their work, and appear nowhere.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
-use tidemill_tests::server::ServerProcess;
+use tidemill_tests::server::{ServerProcess, exchange};
+use tidemill_tests::token_service::{BEGINNING, CLIENT, SECRET, TokenService};
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Planted, each by another way and under another property.
-const SECRETS: [&str; 6] =
-    ["Pl4nted-by-file", "Pl4nted-by-key", "Pl4nted-by-env", "Pl4nted-by-dir", "Pl4nted-in-clear", "Pl4nted-by-provider"];
+const SECRETS: [&str; 8] = [
+    "Pl4nted-by-file",
+    "Pl4nted-by-key",
+    "Pl4nted-by-env",
+    "Pl4nted-by-dir",
+    "Pl4nted-in-clear",
+    "Pl4nted-by-provider",
+    "Pl4nted-in-a-login",
+    "Pl4nted-of-a-client",
+];
 
 /// Every file below a folder that holds one of the secrets.
-fn found_below(folder: &Path, found: &mut Vec<String>) {
+fn found_below(folder: &Path, secrets: &[&str], found: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            found_below(&path, found);
+            found_below(&path, secrets, found);
             continue;
         }
         let bytes = std::fs::read(&path).unwrap_or_default();
         let holds = |secret: &str| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
-        found.extend(SECRETS.iter().filter(|secret| holds(secret)).map(|secret| format!("{secret} in {}", path.display())));
+        found.extend(secrets.iter().filter(|secret| holds(secret)).map(|secret| format!("{secret} in {}", path.display())));
     }
+}
+
+/// No secret was heard, and none is kept in the folder of a server that has ended.
+fn assert_unheard(heard: &str, folder: &Path, secrets: &[&str]) {
+    for secret in secrets {
+        let around = heard.match_indices(secret).next().map(|(at, _)| {
+            let (from, to) = (heard.floor_char_boundary(at.saturating_sub(200)), heard.floor_char_boundary(at + 50));
+            heard[from..to].to_owned()
+        });
+        assert_eq!(around, None, "{secret} was heard");
+    }
+    let mut found = Vec::new();
+    found_below(folder, secrets, &mut found);
+    assert_eq!(found, [""; 0]);
 }
 
 #[test]
@@ -44,6 +72,11 @@ fn planted_secrets_appear_nowhere() {
         "sasl.password=${env:PLANTED}".to_owned(),
         format!("ksql.streams.ssl.key.password=${{dir:{}:of-dir}}", secrets.display()),
         format!("ssl.keystore.password={}", SECRETS[4]),
+        format!(
+            "sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required clientId=\"me\" clientSecret=\"{}\";",
+            SECRETS[6]
+        ),
+        format!("sasl.oauthbearer.client.credentials.client.secret={}", SECRETS[7]),
         // A name that does not sound like a secret.
         format!("ksql.hidden.topics=${{vault:{}}}", at("keys:other")),
     ];
@@ -79,16 +112,114 @@ fn planted_secrets_appear_nowhere() {
         say("GET", path, None);
     }
     heard += &server.log();
-    for secret in SECRETS {
-        let around = heard.find(secret).map(|at| heard[at.saturating_sub(200)..(at + 50).min(heard.len())].to_owned());
-        assert_eq!(around, None, "{secret} was heard");
-    }
     assert!(heard.contains("[hidden]"), "SHOW PROPERTIES hides them");
-    // Nor in the command topic, or anywhere else that is kept.
     assert_eq!(server.terminate(), Some(0));
-    let mut found = Vec::new();
-    found_below(&data, &mut found);
-    assert_eq!(found, [""; 0]);
+    // Nor in the command topic, or anywhere else that is kept.
+    assert_unheard(&heard, &data, &SECRETS);
+}
+
+/// Waits until it is so.
+fn until(server: &ServerProcess, what: &str, so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !so() {
+        assert!(began.elapsed() < PATIENCE, "{what}: {}", server.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Logins by tokens, of a server whose Kafka is away: what they are made of is used again and again, and fails each time.
+#[test]
+fn the_secrets_and_tokens_of_a_login_appear_nowhere() {
+    const HANDLED: &str = "sasl.login.callback.handler.class=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginCallbackHandler";
+    let folder = tempfile::tempdir().expect("a folder");
+    let service = TokenService::start(Duration::from_secs(600));
+    let token_file = folder.path().join("token");
+    std::fs::write(&token_file, "Pl4nted-token.of-no.kind").expect("written");
+    let jaas =
+        |options: &str| format!("sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required {options};");
+    let url = |url: &str| format!("sasl.oauthbearer.token.endpoint.url={url}");
+    let given = || service.given() > 0;
+    let (by_properties, by_jaas, by_file) = (
+        vec![
+            url(&format!("{}?key=Pl4nted-in-a-url", service.url())),
+            format!("sasl.oauthbearer.client.credentials.client.id={CLIENT}"),
+            format!("sasl.oauthbearer.client.credentials.client.secret={SECRET}"),
+        ],
+        vec![url(&service.url()), jaas(&format!("clientId=\"{CLIENT}\" clientSecret=\"Pl4nted-and-wrong\""))],
+        vec![url(&format!("file://{}", token_file.display())), HANDLED.to_owned(), jaas("")],
+    );
+    let coded = STANDARD.encode(format!("{CLIENT}:{SECRET}"));
+    let secrets = [SECRET, coded.as_str(), BEGINNING, "Pl4nted-in-a-url", "Pl4nted-and-wrong", "Pl4nted-token"];
+    let file = folder.path().join("server.properties");
+    for (name, lines) in [("properties", by_properties), ("jaas", by_jaas), ("file", by_file)] {
+        let common = "bootstrap.servers=127.0.0.1:1\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism=OAUTHBEARER\n";
+        std::fs::write(&file, common.to_owned() + &lines.join("\n")).expect("written");
+        let data = folder.path().join(name);
+        let server = ServerProcess::begin_in(&data, &["--config", &file.display().to_string()], &[("TIDEMILL_LOG", "trace")]);
+        match name {
+            "properties" => until(&server, "a token is fetched", given),
+            "jaas" => until(&server, "the login is refused", || server.log().contains("refuses the login")),
+            _ => until(&server, "the file is read", || server.log().contains(&token_file.display().to_string())),
+        }
+        let mut heard = String::new();
+        for (method, path, body) in [
+            ("GET", "/info", None),
+            ("GET", "/healthcheck", None),
+            ("GET", "/metrics", None),
+            ("POST", "/ksql", Some(json!({"ksql": "SHOW PROPERTIES;"}))),
+        ] {
+            until(&server, path, || server.request(method, path, body.as_ref()).is_ok());
+            heard += &server.request(method, path, body.as_ref()).expect("an answer").1;
+        }
+        heard += &server.log();
+        drop(server);
+        assert_unheard(&heard, &data, &secrets);
+    }
+}
+
+/// Passwords and tokens that clients show, right ones and wrong ones.
+#[test]
+fn what_clients_say_who_they_are_by_appears_nowhere() {
+    const PASSWORDS: [&str; 4] = ["Pl4nted-right", "Pl4nted-wrong", "Pl4nted.bearer.token", "Pl4nted-in-a-query"];
+    let folder = tempfile::tempdir().expect("a folder");
+    let (users, file) = (folder.path().join("users"), folder.path().join("server.properties"));
+    std::fs::write(&users, format!("anna: {},admin\n", PASSWORDS[0])).expect("written");
+    std::fs::write(&file, format!("authentication.method=BASIC\ntidemill.auth.users.file={}\n", users.display())).expect("written");
+    let data = folder.path().join("data");
+    let environment = [("TIDEMILL_LOG", "trace")];
+    let server = ServerProcess::start_in(&data, &["--config", &file.display().to_string()], &environment);
+    let coded = |password: &str| STANDARD.encode(format!("anna:{password}"));
+    let (right, wrong) = (coded(PASSWORDS[0]), coded(PASSWORDS[1]));
+    let mut heard = String::new();
+    for (authorization, expected) in [
+        (format!("Basic {right}"), 200),
+        (format!("Basic {wrong}"), 401),
+        (format!("Basic {}!", PASSWORDS[1]), 401),
+        (format!("Bearer {}", PASSWORDS[2]), 401),
+        (format!("Negotiate {}", PASSWORDS[2]), 401),
+    ] {
+        for (method, path, body) in [
+            ("POST", "/ksql", json!({"ksql": "SHOW PROPERTIES; SHOW QUERIES EXTENDED;"}).to_string()),
+            ("GET", "/metrics", String::new()),
+            ("GET", "/status", String::new()),
+        ] {
+            let began = Instant::now();
+            let answer = loop {
+                let answer =
+                    exchange(server.address(), method, path, &[("Authorization", &authorization)], body.as_bytes()).expect("an answer");
+                if answer.status != 503 || began.elapsed() > PATIENCE {
+                    break answer;
+                }
+            };
+            assert_eq!(answer.status, expected, "{path}: {}", answer.body);
+            heard += &(answer.head + &answer.body);
+        }
+    }
+    let query = format!("/info?access_token={}", PASSWORDS[3]);
+    heard += &exchange(server.address(), "GET", &query, &[], b"").expect("an answer").body;
+    heard += &server.log();
+    assert_eq!(server.terminate(), Some(0));
+    assert_unheard(&heard, &data, &[&PASSWORDS[..], &[&right, &wrong]].concat());
 }
 
 #[test]
@@ -101,6 +232,12 @@ fn what_is_not_there_stops_the_start_and_says_no_secret() {
         ("sasl.password=${env:NO_SUCH_VARIABLE}".to_owned(), "line 2: sasl.password: the environment has no variable NO_SUCH_VARIABLE"),
         (format!("tidemill.workers=${{file:{}}}", folder.path().join("port").display()), "invalid value '[hidden]' of tidemill.workers"),
         ("config.providers.x.class=com.example.Vault".to_owned(), "Vault can't be used; FileConfigProvider"),
+        (
+            "security.protocol=SASL_SSL\nsasl.mechanism=OAUTHBEARER\nbootstrap.servers=127.0.0.1:1\n\
+             sasl.oauthbearer.token.endpoint.url=https://me:Pl4nted@id.example/token"
+                .to_owned(),
+            "server.properties line 5: sasl.oauthbearer.token.endpoint.url holds a name or a password",
+        ),
     ] {
         std::fs::write(&file, format!("# mine\n{line}\n")).expect("written");
         let data = folder.path().join("data");
