@@ -8,6 +8,7 @@ mod clients;
 mod configuration;
 mod connect;
 mod demo;
+mod deploy;
 mod end;
 mod examples;
 mod flight_sql;
