@@ -31,6 +31,8 @@ use crate::state::StateDb;
 const LOG_PATIENCE: Duration = Duration::from_secs(60);
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
 const PING_PAUSE: Duration = Duration::from_millis(100);
+/// How often queries look whether others have written to their changelogs, milliseconds.
+const LOOK_INTERVAL_MS: u64 = 10_000;
 /// How often it is said again what is waited for.
 const REMINDER: Duration = Duration::from_secs(60);
 
@@ -120,6 +122,7 @@ impl Engine {
             internal_prefix: config.internal_prefix.clone(),
             replicas: config.replicas,
             max_rows_per_record: crate::pace::MAX_ROWS_PER_RECORD,
+            look_interval_ms: LOOK_INTERVAL_MS,
         };
         let runtime = Runtime::start(parts, runtime_config).map_err(|e| EngineError::internal(format!("worker threads: {e}")))?;
         let Opened { log: command_log, commands } = CommandLog::open(log.clone(), &runtime.parts().state, &config, clock.clone())?;

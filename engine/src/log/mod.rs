@@ -134,6 +134,10 @@ pub trait Batch: Send + Sync {
     fn record(&self, index: usize) -> RecordRef<'_>;
     /// The headers of the record at an index below `len`; costly, so apart.
     fn headers(&self, index: usize) -> Vec<Header>;
+    /// Whether the timestamp of the record at an index below `len` is the one that its writer gave it, and not the log's own.
+    fn keeps_time(&self, _index: usize) -> bool {
+        true
+    }
 }
 
 /// A batch and the partition that it comes from.

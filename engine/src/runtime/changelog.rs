@@ -10,19 +10,21 @@
 //! have theirs: these are restored up to their seals. Marks need not be written in one piece.
 //!
 //! What stands behind the newest commit that is marked anywhere belongs to a commit that never came to its end. Nothing can
-//! take it out of the topic, so its keys are *owed*: the next commit writes them again, with the values that hold.
+//! take it out of the topic, so its keys are *owed*: the next commit writes them again, with the values that hold. So are those
+//! that a process which was replaced has written late (see [`super::epoch`]).
 
 use super::changelog_head::Head;
+use super::ends::{CommitNumber, End, EndKind};
+use super::epoch::{Epoch, Life, stamp};
 use crate::log::{GroupOffsets, LogError, LogWriter, Offset, OutRecord, PartitionId, TopicHandle, TopicPartition};
 use crate::state::{FrozenOverlay, StateError, Store};
-
-/// The number of a task's commit: each attempt has the next one, over restarts as well.
-pub(super) type CommitNumber = i64;
 
 /// Where a store's changes go besides its own database.
 pub(super) struct Changelog {
     pub partition: TopicPartition,
     pub handle: TopicHandle,
+    /// Whose it is, and from where on.
+    life: Life,
     /// The next offset: the changelog has one writer, so it is counted, not asked for. Never past the real one.
     pub position: Offset,
     /// The position behind the last commit that succeeded.
@@ -43,8 +45,27 @@ pub(super) struct Changelog {
 
 impl Changelog {
     /// A changelog whose next record has the offset `end`, and whose keys `owed` are put into the store again.
-    pub(super) fn new(partition: TopicPartition, handle: TopicHandle, end: Offset, owed: Vec<Box<[u8]>>, head: Head) -> Self {
-        Changelog { partition, handle, position: end, committed: end, markers: 0, counted: 0, checked: end, owed, head, bound: i64::MIN }
+    pub(super) fn new(partition: TopicPartition, handle: TopicHandle, epoch: Epoch, end: Offset, owed: Vec<Box<[u8]>>, head: Head) -> Self {
+        let life = Life { epoch, since: end };
+        Changelog {
+            partition,
+            handle,
+            life,
+            position: end,
+            committed: end,
+            markers: 0,
+            counted: 0,
+            checked: end,
+            owed,
+            head,
+            bound: i64::MIN,
+        }
+    }
+
+    /// From here on it is its owner's: what others write behind this place never counts.
+    pub(super) fn begin_life(&mut self) -> Life {
+        self.life.since = self.position;
+        self.life
     }
 
     /// Sends a commit's changes.
@@ -75,14 +96,15 @@ impl Changelog {
         now_ms: i64,
     ) -> Result<(), LogError> {
         self.bound = store.expiry_bound();
-        let end = End { kind, number, stream_time: store.stream_time(), inputs: inputs.clone() }.encode();
+        let end = End { kind, life: Some(self.life), number, stream_time: store.stream_time(), inputs: inputs.clone() }.encode();
         self.send(writer, &[], Some(&end), now_ms)
     }
 
     /// Sends an entry.
     pub(super) fn send(&mut self, writer: &mut dyn LogWriter, key: &[u8], value: Option<&[u8]>, now_ms: i64) -> Result<(), LogError> {
         let partition: PartitionId = self.partition.partition;
-        writer.send(self.handle, OutRecord { partition, timestamp: now_ms, key: Some(key), value, headers: &[] })?;
+        writer
+            .send(self.handle, OutRecord { partition, timestamp: stamp(now_ms, self.life.epoch), key: Some(key), value, headers: &[] })?;
         self.position.0 += 1;
         Ok(())
     }
@@ -155,112 +177,14 @@ impl Changelog {
     }
 }
 
-/// What a record with an empty key says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum EndKind {
-    /// The commit's entries are in this changelog.
-    Seal,
-    /// The commit is whole, in all changelogs of the task.
-    Mark,
-}
-
-/// The record that seals or ends a commit in a changelog.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct End {
-    pub kind: EndKind,
-    /// 0 in what version 0.1.0 wrote.
-    pub number: CommitNumber,
-    /// `i64::MIN` where the store keeps no time.
-    pub stream_time: i64,
-    /// The next offset of each input partition.
-    pub inputs: GroupOffsets,
-}
-
-/// Begins a record of this shape. Version 0.1.0 began with the stream time, which never begins like this.
-const SHAPE: u8 = 0xC1;
-const MARK: u8 = 1;
-const SEAL: u8 = 2;
-
-impl End {
-    /// Shape, kind, number, stream time, then for each partition the length of the topic's name, the name, the partition, the
-    /// offset; big-endian.
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let kind = if self.kind == EndKind::Mark { MARK } else { SEAL };
-        let mut bytes = vec![SHAPE, kind];
-        bytes.extend_from_slice(&self.number.to_be_bytes());
-        bytes.extend_from_slice(&self.stream_time.to_be_bytes());
-        for (input, next) in &self.inputs {
-            // Kafka's names have at most 249 bytes.
-            let name = input.topic.as_bytes();
-            let Ok(length) = u16::try_from(name.len()) else { continue };
-            bytes.extend_from_slice(&length.to_be_bytes());
-            bytes.extend_from_slice(name);
-            bytes.extend_from_slice(&input.partition.to_be_bytes());
-            bytes.extend_from_slice(&next.0.to_be_bytes());
-        }
-        bytes
-    }
-
-    /// `None`: these bytes end no commit.
-    pub(super) fn decode(bytes: &[u8]) -> Option<End> {
-        let (kind, number, bytes) = match bytes {
-            [SHAPE, kind, rest @ ..] => {
-                let kind = match *kind {
-                    MARK => EndKind::Mark,
-                    SEAL => EndKind::Seal,
-                    _ => return None,
-                };
-                let (number, rest) = rest.split_first_chunk::<8>()?;
-                (kind, i64::from_be_bytes(*number), rest)
-            }
-            _ => (EndKind::Mark, 0, bytes),
-        };
-        let (stream_time, mut rest) = bytes.split_first_chunk::<8>()?;
-        let mut inputs = GroupOffsets::new();
-        while !rest.is_empty() {
-            let (length, tail) = rest.split_first_chunk::<2>()?;
-            let (name, tail) = tail.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
-            let (partition, tail) = tail.split_first_chunk::<4>()?;
-            let (next, tail) = tail.split_first_chunk::<8>()?;
-            let topic = std::str::from_utf8(name).ok()?.into();
-            inputs.push((TopicPartition { topic, partition: i32::from_be_bytes(*partition) }, Offset(i64::from_be_bytes(*next))));
-            rest = tail;
-        }
-        Some(End { kind, number, stream_time: i64::from_be_bytes(*stream_time), inputs })
-    }
-}
-
-/// Under which position the state remembers the number of a task's last commit. No topic has such a name.
-pub(super) fn number_place(sub_topology: usize, partition: PartitionId) -> TopicPartition {
-    TopicPartition { topic: format!("\0commits-{sub_topology}").into(), partition }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn input(topic: &str, partition: i32, next: i64) -> (TopicPartition, Offset) {
-        (TopicPartition { topic: topic.into(), partition }, Offset(next))
-    }
-
-    #[test]
-    fn ends_go_there_and_back() {
-        for kind in [EndKind::Seal, EndKind::Mark] {
-            for inputs in [vec![], vec![input("a", 0, 0), input("größer", 41, i64::MAX)]] {
-                let end = End { kind, number: 7, stream_time: -5, inputs };
-                assert_eq!(End::decode(&end.encode()), Some(end));
-            }
-        }
-        let cut = End { kind: EndKind::Mark, number: 1, stream_time: 1, inputs: vec![input("a", 0, 0)] }.encode();
-        for length in (0..cut.len()).filter(|length| *length != 18) {
-            assert_eq!(End::decode(&cut[..length]), None, "{length}");
-        }
-    }
-
     #[test]
     fn positions_are_never_past_the_real_ones() {
         let partition = TopicPartition { topic: "c".into(), partition: 0 };
-        let mut changelog = Changelog::new(partition, TopicHandle(0), Offset(10), Vec::new(), Head::default());
+        let mut changelog = Changelog::new(partition, TopicHandle(0), 1, Offset(10), Vec::new(), Head::default());
         // What ends a transaction may come behind the first records of the next, and comes before those of the one after that.
         let mut commit = |fails: bool| {
             changelog.begin_transaction();
@@ -282,19 +206,9 @@ mod tests {
     fn a_changelog_that_is_owed_keys_is_not_at_rest() {
         let partition = TopicPartition { topic: "c".into(), partition: 0 };
         let owed = vec![Box::from(&b"k"[..])];
-        let mut changelog = Changelog::new(partition, TopicHandle(0), Offset(10), owed, Head::default());
+        let mut changelog = Changelog::new(partition, TopicHandle(0), 1, Offset(10), owed, Head::default());
         assert_eq!(changelog.at_rest(), None);
         changelog.commit_succeeded(false);
         assert_eq!(changelog.at_rest(), Some(Offset(10)));
-    }
-
-    #[test]
-    fn marks_of_the_first_version_are_read() {
-        let mut old = 70_i64.to_be_bytes().to_vec();
-        old.extend_from_slice(&[0, 1, b'a', 0, 0, 0, 3]);
-        old.extend_from_slice(&9_i64.to_be_bytes());
-        let mark = End { kind: EndKind::Mark, number: 0, stream_time: 70, inputs: vec![input("a", 3, 9)] };
-        assert_eq!(End::decode(&old), Some(mark));
-        assert_eq!(End::decode(&i64::MIN.to_be_bytes()).map(|end| end.stream_time), Some(i64::MIN));
     }
 }

@@ -14,14 +14,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::changelog::{Changelog, EndKind, number_place};
+use super::changelog::Changelog;
+use super::ends::{CommitId, CommitPlace, EndKind};
 use super::marks::{Marked, Marks};
 use super::pen::Guarantee;
 use super::schedule::TaskKey;
 use super::task_runner::{Pending, Task};
 use super::tenure::Tenure;
 use crate::clock::Clock;
-use crate::log::{Commit, Delivery, GroupOffsets, LogError, LogWriter, Offset};
+use crate::log::{Commit, Delivery, GroupOffsets, LogError, LogWriter};
 use crate::points::{self, Point};
 use crate::state::{FrozenOverlay, StateBatch, StateDb, Store};
 
@@ -285,8 +286,8 @@ fn mark(task: &mut Task, writer: &mut dyn LogWriter, desk: &Desk<'_>, mut batch:
     for changelog in task.changelogs.iter_mut().flatten() {
         batch.set_position(desk.state, &task.id.query, &changelog.partition, changelog.position);
     }
-    let place = number_place(task.id.sub_topology, task.id.partition);
-    batch.set_position(desk.state, &task.id.query, &place, Offset(task.commit_number));
+    let commit = CommitId { epoch: task.epoch, number: task.commit_number };
+    CommitPlace::new(task.id.sub_topology, task.id.partition).write(desk.state, &task.id.query, commit, &mut batch);
     for (input, next) in &inputs {
         batch.set_position(desk.state, &task.id.query, input, *next);
     }

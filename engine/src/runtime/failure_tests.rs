@@ -325,7 +325,7 @@ fn state_without_its_mark_is_not_kept() {
     lab.world.run(&STREAM.replace("'s'", &format!("'{topic}'"))).unwrap();
     let plan = lab.plan(COUNT);
     let count = lab.start(&plan);
-    lab.log.configure_topic(&lab.changelog(&count.id), "max.message.bytes", "80").unwrap();
+    lab.log.configure_topic(&lab.changelog(&count.id), "max.message.bytes", "100").unwrap();
     let kept = Arc::new(AtomicUsize::new(0));
     let seen = kept.clone();
     lab.log.set_state_sink(move |batch| {
@@ -334,7 +334,7 @@ fn state_without_its_mark_is_not_kept() {
     });
     lab.append(&topic, "a", "{}");
     lab.work_until(|_| count.has_ended());
-    assert!(reason(&count).contains("a record of 132 bytes"), "{}", reason(&count));
+    assert!(reason(&count).contains("a record of 144 bytes"), "{}", reason(&count));
     assert_eq!(kept.load(Ordering::Relaxed), 0);
 }
 

@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::changelog::number_place;
+use super::ends::CommitPlace;
 use super::query_handle::{QueryFailure, QueryHandle, QueryState};
 use super::start::{StartError, StartQuery, order_topic};
 use super::{Guarantee, Runtime, growth};
-use crate::log::{LogError, TopicIdentity};
+use crate::log::{LogError, TopicId, TopicIdentity};
 use crate::operators::TaskSpec;
 use crate::state::{NoteChanges, StateDb, StateError};
 
@@ -159,6 +159,13 @@ pub(super) struct Identified {
     pub refill: BTreeSet<String>,
 }
 
+impl Identified {
+    /// The ids of the topics that were there.
+    pub fn ids(&self) -> BTreeMap<String, TopicId> {
+        self.now.iter().filter_map(|(name, known)| Some((name.clone(), known.topic.id?))).collect()
+    }
+}
+
 impl Runtime {
     /// Compares a query's topics with those that it has run with. What can't be used any more of its internal topics is deleted, so
     /// that it is made anew.
@@ -243,8 +250,8 @@ impl Runtime {
             if changelogs.iter().all(|topic| !this.refill.contains(topic)) {
                 continue;
             }
-            let place = number_place(spec.id, 0).topic;
-            if positions.keys().any(|known| known.topic == place) {
+            let place = CommitPlace::new(spec.id, 0);
+            if positions.keys().any(|known| *known.topic == *place.topic()) {
                 let now = |topic: &String| this.now.get(topic).map(|known| known.topic);
                 remake.extend(changelogs.iter().map(|topic| (topic.clone(), now(topic))));
                 refill.extend(changelogs);
@@ -437,7 +444,6 @@ pub(super) fn forget_topics(state: &StateDb, query: &str) -> Result<(), StateErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::TopicId;
 
     #[test]
     fn a_topic_is_taken_for_itself_or_dealt_with_by_what_it_is_for() {

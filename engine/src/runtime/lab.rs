@@ -39,6 +39,7 @@ pub(super) fn config() -> RuntimeConfig {
         internal_prefix: "test_".into(),
         replicas: 1,
         max_rows_per_record: 10_000,
+        look_interval_ms: 0,
     }
 }
 

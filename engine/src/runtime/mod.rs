@@ -13,6 +13,8 @@ mod cost_tests;
 mod damage_tests;
 #[cfg(test)]
 mod end_tests;
+mod ends;
+mod epoch;
 #[cfg(test)]
 mod failure_tests;
 mod growth;
@@ -136,6 +138,8 @@ pub struct RuntimeConfig {
     pub replicas: u16,
     /// Rows that one record may set off, all operators of a task together; beyond it the query ends.
     pub max_rows_per_record: u64,
+    /// How often it is looked whether others have written to changelogs.
+    pub look_interval_ms: u64,
 }
 
 /// Runs queries.

@@ -1,7 +1,8 @@
 //! Filling a changelog that was made anew from the state that is here: all entries, then the mark of the commit that they stand
 //! for, as if that commit had just been made.
 
-use super::changelog::{Changelog, CommitNumber, EndKind};
+use super::changelog::Changelog;
+use super::ends::{CommitNumber, EndKind};
 use super::start::StartError;
 use crate::log::{Commit, GroupOffsets, Log};
 use crate::state::{StateBatch, Store};

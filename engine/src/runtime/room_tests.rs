@@ -159,6 +159,7 @@ fn stores_can_be_read_while_a_task_waits_for_the_log() {
         internal_prefix: "_test".into(),
         replicas: 1,
         max_rows_per_record: 1_000_000,
+        look_interval_ms: 0,
     };
     let runtime = Runtime::start(parts, config).unwrap();
     let start = StartQuery::new(Arc::new(planned.plan), OffsetSpec::Earliest);

@@ -1,8 +1,9 @@
 //! Records in a changelog that its owner has not written.
 //!
 //! At least once, a server that stood still for longer than its session and was replaced may have had records on their way: they
-//! arrive behind its successor's first ones, as soon as it goes on. In the changelog they overwrite newer values, and a restore of
-//! a lost folder would take them. (Nothing of a transaction that was shut out is ever seen, so exactly once needs none of this.)
+//! arrive behind its successor's first ones, as soon as it goes on. A restore knows them by their epoch (see [`super::epoch`]), but
+//! compaction keeps the last value of a key, whosever it is: so they are written over. (Nothing of a transaction that was shut out
+//! is ever seen, so exactly once needs none of this.)
 //!
 //! A changelog has one writer, which counts its records. Now and then, when a commit has succeeded and nothing is under way, the
 //! owner compares what it has counted with where the topic ends: one question for all changelogs of a worker, and nothing else as
@@ -19,8 +20,6 @@ use super::worker::TaskKey;
 use crate::log::{Log, LogError, Offset, OffsetSpec, TopicPartition, read_whole};
 use crate::state::{StateError, Store};
 
-/// How often it is looked.
-pub(super) const INTERVAL: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_secs(10) };
 /// How long reading what came since the last look may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
-use super::changelog::{Changelog, CommitNumber};
+use super::changelog::Changelog;
+use super::ends::CommitNumber;
+use super::epoch::{Epoch, Owner};
 use super::input::{Input, Next};
 use super::order::{self, Run};
 use super::pen::Guarantee;
@@ -136,6 +138,10 @@ pub(super) struct Task {
     pub pending: Option<Pending>,
     /// The number of the last commit, or of the last attempt.
     pub commit_number: CommitNumber,
+    /// Whose its commits are.
+    pub epoch: Epoch,
+    /// What has to be written down of it before it runs.
+    pub owner: Option<Owner>,
     /// Whether anything was processed since the last commit began.
     pub dirty: bool,
     /// It went back behind a commit that may stand in its changelogs as whole: it has to commit where it is now before it

@@ -106,6 +106,7 @@ pub(super) struct Worker {
     last_purge: Instant,
     /// When the changelogs were last looked through for others' records.
     last_look: Instant,
+    look_interval: Duration,
     /// The log's gaps that its tasks know of.
     gaps: u64,
     backoff: Duration,
@@ -131,6 +132,7 @@ impl Worker {
             pens,
             last_purge: now,
             last_look: now,
+            look_interval: Duration::from_millis(config.look_interval_ms),
             gaps: parts.log.gaps(),
             backoff: MIN_BACKOFF,
             rest_until: now,

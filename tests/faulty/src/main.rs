@@ -3,7 +3,7 @@
 //!
 //! What a point does is said in the words of crate `fail`: `off`, `sleep(ms)`, `panic`, `return(…)`, with counts (`3*off`) and
 //! shares (`10%return(…)`) before them. `return(kill)` ends the process as kill -9 does, `return(abort)` by abort, `return(exit)`
-//! with code 86, and `return(text)` is the error that the point's function gives back. Whatever happens is said on stderr first.
+//! with code 86, `return(stop)` stops it (SIGSTOP) until it is told to go on, and `return(text)` is the error that the point's function gives back. Whatever happens is said on stderr first.
 
 // The server's command itself: the same flags, signals and exit codes.
 #[path = "../../../cli/src/logging.rs"]
@@ -61,6 +61,14 @@ fn act(point: Point) -> Option<String> {
             loop {
                 std::thread::park();
             }
+        }
+        "stop" => {
+            // SAFETY: sends a signal to this process.
+            #[allow(unsafe_code)]
+            unsafe {
+                libc::kill(libc::getpid(), libc::SIGSTOP);
+            }
+            None
         }
         "abort" => std::process::abort(),
         "exit" => std::process::exit(EXIT_CODE),

@@ -27,3 +27,4 @@ mod sharing;
 mod statements;
 mod support;
 mod tokens;
+mod zombie;

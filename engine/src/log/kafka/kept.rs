@@ -23,6 +23,7 @@ pub(super) struct KeptBatch {
 struct Record {
     offset: Offset,
     timestamp: i64,
+    keeps_time: bool,
     key: Option<Range<usize>>,
     value: Option<Range<usize>>,
 }
@@ -40,7 +41,7 @@ impl KeptBatch {
         let records = (0..batch.len())
             .map(|index| {
                 let RecordRef { offset, timestamp, key, value } = batch.record(index);
-                Record { offset, timestamp, key: keep(key), value: keep(value) }
+                Record { offset, timestamp, keeps_time: batch.keeps_time(index), key: keep(key), value: keep(value) }
             })
             .collect();
         let headers = (0..batch.len()).map(|index| (index, batch.headers(index))).filter(|(_, headers)| !headers.is_empty()).collect();
@@ -58,12 +59,16 @@ impl Batch for KeptBatch {
     }
 
     fn record(&self, index: usize) -> RecordRef<'_> {
-        let Record { offset, timestamp, key, value } = &self.records[index];
+        let Record { offset, timestamp, key, value, .. } = &self.records[index];
         RecordRef { offset: *offset, timestamp: *timestamp, key: self.part(key), value: self.part(value) }
     }
 
     fn headers(&self, index: usize) -> Vec<Header> {
         self.headers.get(&index).cloned().unwrap_or_default()
+    }
+
+    fn keeps_time(&self, index: usize) -> bool {
+        self.records.get(index).is_none_or(|record| record.keeps_time)
     }
 }
 

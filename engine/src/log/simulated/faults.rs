@@ -33,6 +33,9 @@ pub struct FaultPlan {
     /// Of what is lost in part, each partition loses its own part, as with brokers that answer one by one; else it is the end
     /// of all that was sent.
     pub scatter: bool,
+    /// What a process that died had on its way to changelogs and marks is not lost: it arrives in the time of the next ones. With
+    /// this probability for each call that brings records. A process then dies while it flushes as well.
+    pub late: f64,
     /// A transaction took too long, and the log has aborted it.
     pub expire: f64,
     /// Another process has taken the place of a transactional writer.
@@ -71,6 +74,7 @@ pub struct FaultCounts {
     pub refuse_offsets: u64,
     pub crash: u64,
     pub reorder: u64,
+    pub late: u64,
     pub expire: u64,
     pub fence: u64,
     pub planted: u64,
@@ -78,7 +82,8 @@ pub struct FaultCounts {
 
 impl std::ops::AddAssign for FaultCounts {
     fn add_assign(&mut self, other: FaultCounts) {
-        let FaultCounts { poll, ask, send, flush, commit, commit_unknown, refuse_offsets, crash, reorder, expire, fence, planted } = other;
+        let FaultCounts { poll, ask, send, flush, commit, commit_unknown, refuse_offsets, crash, reorder, late, expire, fence, planted } =
+            other;
         self.poll += poll;
         self.ask += ask;
         self.send += send;
@@ -88,6 +93,7 @@ impl std::ops::AddAssign for FaultCounts {
         self.refuse_offsets += refuse_offsets;
         self.crash += crash;
         self.reorder += reorder;
+        self.late += late;
         self.expire += expire;
         self.fence += fence;
         self.planted += planted;
@@ -128,12 +134,15 @@ pub(super) enum Outcome {
 pub(super) struct Faults {
     plan: FaultPlan,
     rng: StdRng,
+    /// For what comes late, so that all else stays what it was.
+    late: StdRng,
     counts: FaultCounts,
 }
 
 impl Faults {
     pub fn new(plan: FaultPlan) -> Self {
-        Faults { plan, rng: StdRng::seed_from_u64(plan.seed), counts: FaultCounts::default() }
+        let late = StdRng::seed_from_u64(plan.seed ^ 0x1a7e);
+        Faults { plan, rng: StdRng::seed_from_u64(plan.seed), late, counts: FaultCounts::default() }
     }
 
     pub fn replace(&mut self, plan: FaultPlan) {
@@ -162,7 +171,7 @@ impl Faults {
 
     /// What becomes of a commit.
     pub fn fate(&mut self, atomic: bool) -> Fate {
-        let Faults { plan, rng, counts } = self;
+        let Faults { plan, rng, counts, .. } = self;
         if roll(rng, plan.crash, &mut counts.crash) {
             return Fate::Crashes(if atomic { 3 * rng.random_range(0..=1) } else { rng.random_range(0..=3) });
         }
@@ -180,7 +189,7 @@ impl Faults {
 
     /// What becomes of the commit of a transaction.
     pub fn outcome(&mut self) -> Outcome {
-        let Faults { plan, rng, counts } = self;
+        let Faults { plan, rng, counts, .. } = self;
         if roll(rng, plan.crash, &mut counts.crash) {
             return Outcome::Crashes(rng.random_range(0..=2));
         }
@@ -243,6 +252,24 @@ impl Faults {
         let of_records = [Planted::Loss, Planted::Duplicate, Planted::Reorder];
         let planted = self.plan.planted.filter(|planted| of_records.contains(planted))?;
         self.rng.random_ratio(1, PLANTED_IN).then_some(planted)
+    }
+
+    /// Whether what a process that dies has on its way arrives later on.
+    pub fn keeps_late(&self) -> bool {
+        self.plan.late > 0.0
+    }
+
+    /// Whether the process dies while it waits for what it sent: the more of it is on its way then.
+    pub fn dies_in_flush(&mut self) -> bool {
+        self.keeps_late() && roll(&mut self.late, self.plan.crash, &mut self.counts.crash)
+    }
+
+    /// How many of `all` late records arrive now.
+    pub fn arrives_late(&mut self, all: usize) -> usize {
+        let arrives = all > 0 && self.late.random_bool(self.plan.late.min(1.0));
+        let count = if arrives { self.late.random_range(1..=all) } else { 0 };
+        self.counts.late += count as u64;
+        count
     }
 
     pub fn count_planted(&mut self) {

@@ -25,7 +25,7 @@ use self::reader::{ReaderState, SimulatedReader};
 use self::topic::{Topic, TransactionNumber};
 pub use self::transaction::OUTCOME_UNKNOWN;
 use self::transaction::{TransactionalWriter, Transactions};
-use self::writer::SimulatedWriter;
+use self::writer::{Pending, SimulatedWriter};
 use super::{
     GroupOffsets, Log, LogError, LogReader, LogWriter, Offset, OffsetSpec, OutRecord, Subscription, TopicHandle, TopicId, TopicIdentity,
     TopicInfo, TopicPartition, TopicSpec, TransactionalId,
@@ -74,6 +74,10 @@ struct LogState {
     transactions: Transactions,
     /// The process has died within a commit.
     is_dead: bool,
+    /// It is about to die.
+    is_dying: bool,
+    /// What processes that died had on their way, and what will still arrive.
+    late: Vec<Pending>,
     /// A send to this topic panics.
     panic_on: Option<String>,
     /// Nothing of this topic comes out of `poll`.
@@ -101,6 +105,8 @@ impl SimulatedLog {
             state_sink: None,
             transactions: Transactions::default(),
             is_dead: false,
+            is_dying: false,
+            late: Vec::new(),
             panic_on: None,
             held: None,
         };
@@ -190,10 +196,15 @@ impl SimulatedLog {
         self.shared.state.lock().is_dead
     }
 
+    /// What the process has on its way when its writers are dropped is that of one that dies.
+    pub fn is_dying(&self) {
+        self.shared.state.lock().is_dying = true;
+    }
+
     /// A new process begins: what the old one knew only by heart is forgotten.
     pub fn revive(&self) {
         let mut state = self.shared.state.lock();
-        state.is_dead = false;
+        (state.is_dead, state.is_dying) = (false, false);
     }
 
     /// How many faults have happened.

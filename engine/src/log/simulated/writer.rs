@@ -44,7 +44,12 @@ impl SimulatedWriter {
             (false, true) => self.scatter(log),
         };
         let woken = self.publish(log, delivered).unwrap_or_default();
-        self.pending.clear();
+        let lost = std::mem::take(&mut self.pending);
+        if !self.shared.atomic && log.has_died() && log.faults.keeps_late() {
+            let is_kept = |(topic, ..): &Pending| log.topic(*topic).is_ok_and(|topic| is_spared(&topic.info.name));
+            let late: Vec<Pending> = lost.into_iter().filter(is_kept).collect();
+            log.late.extend(late);
+        }
         woken
     }
 
@@ -102,9 +107,8 @@ impl SimulatedWriter {
         let (parts, said) = match fate {
             Fate::Fails => return (self.lose(log), Err(LogError::Retriable("simulated fault: lost before the commit".into()))),
             Fate::Crashes(0) => {
-                let woken = self.lose(log);
                 log.is_dead = true;
-                return (woken, Err(dead()));
+                return (self.lose(log), Err(dead()));
             }
             Fate::Crashes(parts) => (parts, Err(dead())),
             Fate::Unknown(parts) => (parts, Err(LogError::Retriable("simulated fault: outcome of the commit unknown".into()))),
@@ -130,6 +134,22 @@ impl Drop for SimulatedWriter {
             drop(log);
             wake(woken);
         }
+    }
+}
+
+impl LogState {
+    /// Lets some of what processes that died had on their way arrive.
+    fn bring_late(&mut self) {
+        let count = self.faults.arrives_late(self.late.len());
+        for (topic, partition, record) in self.late.drain(..count).collect::<Vec<_>>() {
+            // Nobody waits for what stands in these topics.
+            let _ = self.append(topic, partition, record, None);
+        }
+    }
+
+    /// Whether whoever writes is of a process that has died.
+    fn has_died(&self) -> bool {
+        self.is_dead || self.is_dying
     }
 }
 
@@ -182,6 +202,7 @@ impl LogWriter for SimulatedWriter {
             if log.is_dead {
                 return;
             }
+            log.bring_late();
             // A topic that was deleted meanwhile loses its records, as it would on a broker.
             let woken = self.publish(&mut log, usize::MAX).unwrap_or_default();
             drop(log);
@@ -196,6 +217,14 @@ impl LogWriter for SimulatedWriter {
         let shared = self.shared.clone();
         let mut log = shared.state.lock();
         log.alive()?;
+        log.bring_late();
+        if log.faults.dies_in_flush() {
+            log.is_dead = true;
+            let woken = self.lose(&mut log);
+            drop(log);
+            wake(woken);
+            return Err(dead());
+        }
         let fails = log.faults.flush_fails();
         let woken = if fails { Ok(self.lose(&mut log)) } else { self.publish(&mut log, usize::MAX) };
         drop(log);
@@ -207,6 +236,7 @@ impl LogWriter for SimulatedWriter {
         let shared = self.shared.clone();
         let mut log = shared.state.lock();
         log.alive()?;
+        log.bring_late();
         let (woken, result) = self.try_commit(&mut log, commit);
         drop(log);
         wake(woken);

@@ -7,10 +7,15 @@
 //! brought to that one (see [`super::changelog`]), entry by entry, in slices that go to the database as they come: a changelog
 //! never has to fit into memory. The database learns only with the last slice which input the stores then include; where the
 //! process dies before, the next start reads on from the slices that are there.
-
+//!
+//! What a process that had been replaced has written late is read past, and owed (see [`history`], [`super::epoch`]). A state that
+//! includes a commit of such a process is thrown away as well.
 //!
 //! A windowed store reads past windows that have expired by the end of that commit.
 
+mod history;
+#[cfg(test)]
+mod late_tests;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -19,11 +24,13 @@ mod watch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use self::read::{Entry, Tail, read, tail};
+use self::history::{History, choose, is_enough};
+use self::read::{Entry, Record, read, tail};
 pub(super) use self::watch::Watch;
 pub use self::watch::{Progress, RestoreState};
-use super::changelog::{CommitNumber, End, EndKind};
 use super::changelog_head::Head;
+use super::ends::{CommitId, CommitNumber, CommitPlace};
+use super::epoch::{Epoch, Lives, Owner};
 use super::start::StartError;
 use crate::log::{Log, Offset, OffsetSpec, TopicPartition};
 use crate::points::{self, Point};
@@ -41,14 +48,36 @@ const SETTLE_STEP: Duration = Duration::from_millis(20);
 /// The next offset of each partition.
 pub(super) type Positions = BTreeMap<TopicPartition, Offset>;
 
+/// What is to be restored.
+pub(super) struct Subject<'t> {
+    /// For each store.
+    pub changelogs: &'t [Option<TopicPartition>],
+    /// For each store: who has had its changelog.
+    pub lives: Vec<Lives>,
+    /// Who had the task last.
+    pub owner: Option<&'t Owner>,
+    /// What the query's state remembers.
+    pub positions: &'t Positions,
+    /// Under what it remembers the task's last commit.
+    pub place: &'t CommitPlace,
+}
+
 /// Where a task's stores stand.
 pub(super) struct Restored {
     /// For each store that has a changelog.
     pub changelogs: Vec<Option<RestoredChangelog>>,
     /// The next offset of each input partition that the stores do not include yet; what is not known is left out.
     pub inputs: Positions,
-    /// The number of the newest commit.
-    pub number: CommitNumber,
+    /// The newest commit; `None`: there was none.
+    pub commit: Option<CommitId>,
+    /// The highest epoch that was met.
+    pub epoch: Epoch,
+}
+
+impl Restored {
+    pub(super) fn number(&self) -> CommitNumber {
+        self.commit.map_or(0, |commit| commit.number)
+    }
 }
 
 /// What a restored store's changelog holds besides.
@@ -59,6 +88,8 @@ pub(super) struct RestoredChangelog {
     pub owed: Vec<Box<[u8]>>,
     /// Which of its windows are where.
     pub head: Head,
+    /// Who has had it.
+    pub lives: Lives,
 }
 
 /// A changelog that may have to be read.
@@ -68,43 +99,27 @@ struct Source<'t> {
     /// What the store includes of it.
     position: Offset,
     end: Offset,
-    /// What was looked at behind `position`.
-    tail: Tail,
+    /// All entries behind `position`, where they are few and were read already.
+    entries: Option<Vec<Entry>>,
 }
 
-impl Source<'_> {
-    fn newest_mark(&self) -> Option<&End> {
-        // Of one number, the last was said last; one of a lower number has only come late.
-        let marks = self.tail.ends.iter().rev().map(|(_, end)| end).filter(|end| end.kind == EndKind::Mark);
-        marks.max_by_key(|mark| mark.number)
-    }
-
-    /// The end of a commit that is whole, in this changelog.
-    fn end_of(&self, number: CommitNumber) -> Option<&(Offset, End)> {
-        self.tail.ends.iter().find(|(_, end)| end.number == number)
-    }
-}
-
-/// Brings a task's stores to the newest commit that is whole. `positions` is what the query's state remembers, `place` under
-/// what it remembers the commit's number. The last of what was read goes into the batch, with the changelogs' positions; the
-/// caller adds the inputs' and writes it in one piece.
+/// Brings a task's stores to the newest commit that is whole. The last of what was read goes into the batch, with the changelogs'
+/// positions; the caller adds the inputs' and writes it in one piece.
 ///
 /// # Errors
 /// The log is away; a changelog is not what it should be; the state can't be written.
-#[expect(clippy::too_many_arguments, reason = "what a task has when it starts; called from one place")]
 pub(super) fn restore(
     log: &dyn Log,
     state: &StateDb,
     stores: &mut [Store],
-    changelogs: &[Option<TopicPartition>],
-    positions: &Positions,
-    place: &TopicPartition,
+    subject: Subject<'_>,
     batch: &mut StateBatch,
     watch: &Watch<'_>,
 ) -> Result<Restored, StartError> {
+    let Subject { changelogs, lives, owner, positions, place } = subject;
     let topics: Vec<TopicPartition> = changelogs.iter().flatten().cloned().collect();
-    let known_number = positions.get(place).map_or(0, |number| number.0);
-    let mut restored = Restored { changelogs: Vec::with_capacity(changelogs.len()), inputs: positions.clone(), number: known_number };
+    let mut known = place.read(positions);
+    let mut restored = Restored { changelogs: Vec::with_capacity(changelogs.len()), inputs: positions.clone(), commit: known, epoch: 0 };
     if topics.is_empty() {
         restored.changelogs.extend(changelogs.iter().map(|_| None));
         return Ok(restored);
@@ -112,8 +127,13 @@ pub(super) fn restore(
     points::log(Point::RestoreBegin)?;
     let mut ends = settled_ends(log, &topics, positions)?.into_iter();
     let mut firsts = log.offsets(&topics, OffsetSpec::Earliest)?.into_iter();
+    let is_outdated = owner.zip(known).is_some_and(|(owner, known)| owner.has_not_seen(known));
+    if is_outdated {
+        let query = stores.first().map(|store| store.key().query.clone()).unwrap_or_default();
+        tracing::warn!(%query, "the state is of a server that had been replaced when it made it; it is read anew from the changelogs");
+    }
     let mut sources: Vec<Option<Source<'_>>> = Vec::with_capacity(stores.len());
-    let mut is_foreign = false;
+    let mut is_foreign = is_outdated;
     for (store, changelog) in stores.iter_mut().zip(changelogs) {
         let Some(changelog) = changelog else {
             sources.push(None);
@@ -121,38 +141,45 @@ pub(super) fn restore(
         };
         let (end, first) = (ends.next().unwrap_or_default(), firsts.next().unwrap_or_default());
         let mut position = positions.get(changelog).map_or(first, |known| first.max(*known));
-        if position > end {
+        if position > end || is_outdated {
             clear(store)?;
             (position, is_foreign) = (first, true);
         }
         is_foreign |= !positions.contains_key(changelog);
-        sources.push(Some(Source { changelog, first, position, end, tail: Tail::default() }));
+        sources.push(Some(Source { changelog, first, position, end, entries: None }));
     }
     if is_foreign {
         // What is remembered of the input does not stand for all stores.
-        (restored.inputs, restored.number) = (Positions::new(), 0);
+        (restored.inputs, restored.commit, known) = (Positions::new(), None, None);
     }
+    let mut histories: Vec<History> = lives.into_iter().map(|lives| History { lives, ends: Vec::new() }).collect();
+    histories.resize_with(stores.len(), History::default);
     if sources.iter().flatten().any(|source| source.position < source.end) {
-        for source in sources.iter_mut().flatten() {
-            source.tail = tail(log, source.changelog, source.position, source.end, watch)?;
-        }
-        let marks = || sources.iter().flatten().filter_map(Source::newest_mark);
-        if let Some(newest) = marks().map(|mark| mark.number).max().filter(|newest| *newest >= restored.number) {
-            restored.number = newest;
-            // Marks of one commit say the same; the first version's have no numbers.
-            let inputs = marks().filter(|mark| mark.number == newest).map(|mark| mark.inputs.iter().cloned().collect());
-            restored.inputs = inputs.reduce(|all: Positions, one| both(&all, &one)).unwrap_or_default();
+        for (source, history) in sources.iter_mut().zip(&mut histories) {
+            let Some(source) = source else { continue };
+            let is_enough = |from: Offset, ends: &[_]| is_enough(&history.lives, owner, from, ends);
+            let tail = tail(log, source.changelog, source.position, source.end, watch, &is_enough)?;
+            (source.entries, history.ends) = (tail.entries, tail.ends);
         }
     }
+    if let Some(newest) = choose(&mut histories, owner, known) {
+        restored.commit = Some(newest);
+        // Marks of one commit say the same; the first version's have no numbers.
+        let marks = histories.iter().filter_map(|history| history.mark_of(newest));
+        let inputs = marks.map(|mark| mark.inputs.iter().cloned().collect());
+        restored.inputs = inputs.reduce(|all: Positions, one| both(&all, &one)).unwrap_or_default();
+    }
+    restored.epoch = histories.iter().filter_map(|history| history.lives.last()).map(|life| life.epoch).max().unwrap_or_default();
+    restored.epoch = restored.epoch.max(known.map_or(0, |known| known.epoch));
     points::log(Point::RestoreChosen)?;
-    for (store, source) in stores.iter_mut().zip(sources) {
+    for ((store, source), history) in stores.iter_mut().zip(sources).zip(histories) {
         restored.changelogs.push(match source {
-            Some(mut source) => Some(apply(log, state, store, &mut source, restored.number, batch, watch)?),
+            Some(mut source) => Some(apply(log, state, store, &mut source, history, restored.commit, batch, watch)?),
             None => None,
         });
     }
     let query = stores.first().map(|store| store.key().query.clone()).unwrap_or_default();
-    batch.set_position(state, &query, place, Offset(restored.number));
+    place.write(state, &query, restored.commit.unwrap_or_default(), batch);
     Ok(restored)
 }
 
@@ -176,31 +203,31 @@ fn both(a: &Positions, b: &Positions) -> Positions {
 }
 
 /// Brings one store to a commit.
+#[expect(clippy::too_many_arguments, reason = "called from one place")]
 fn apply(
     log: &dyn Log,
     state: &StateDb,
     store: &mut Store,
     source: &mut Source<'_>,
-    number: CommitNumber,
+    history: History,
+    commit: Option<CommitId>,
     batch: &mut StateBatch,
     watch: &Watch<'_>,
 ) -> Result<RestoredChangelog, StartError> {
     let query = store.key().query.clone();
     // Where the commit has no end here, the store includes it already, or this changelog had no part in it.
-    let (until, stream_time) = match source.end_of(number) {
+    let (until, stream_time) = match commit.and_then(|commit| history.end_of(commit)) {
         Some((offset, end)) => (Offset(offset.0 + 1), end.stream_time),
         None => (source.position, i64::MIN),
     };
     let started = Instant::now();
-    let mut taken = Taken::new(store, source, until, stream_time);
+    let mut taken = Taken::new(store, source, history.lives, until, stream_time);
     store.begin_chunk();
-    let read = match source.tail.entries.take() {
-        Some(entries) => entries
-            .into_iter()
-            .try_for_each(|Entry { offset, key, value }| taken.take(state, store, source.changelog, offset, &key, value.as_deref(), watch)),
+    let read = match source.entries.take() {
+        Some(entries) => entries.iter().try_for_each(|entry| taken.take(state, store, source.changelog, entry.borrowed(), watch)),
         None => read(log, source.changelog, source.position, source.end, watch, &mut |record| match record.key {
-            Some(key) if !key.is_empty() => taken.take(state, store, source.changelog, record.offset, key, record.value, watch),
-            _ => Ok(()),
+            Some([]) | None => Ok(()),
+            Some(_) => taken.take(state, store, source.changelog, record, watch),
         }),
     };
     store.end_chunk();
@@ -216,20 +243,24 @@ fn apply(
     if source.position < source.end {
         let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (topic, partition) = (&source.changelog.topic, source.changelog.partition);
-        let (entries, expired, owed) = (taken.entries, taken.expired, taken.owed.len());
-        tracing::info!(%topic, partition, entries, expired, owed, elapsed_ms, "restored");
+        let (entries, expired, owed, late) = (taken.entries, taken.expired, taken.owed.len(), taken.late);
+        tracing::info!(%topic, partition, entries, expired, owed, late, elapsed_ms, "restored");
     }
-    Ok(RestoredChangelog { end: source.end, owed: taken.owed.into_iter().collect(), head: Head::new(taken.stretches) })
+    let (owed, head) = (taken.owed.into_iter().collect(), Head::new(taken.stretches));
+    Ok(RestoredChangelog { end: source.end, owed, head, lives: taken.lives })
 }
 
 /// What was taken of a changelog.
 struct Taken {
+    lives: Lives,
     /// Entries from here on belong to no commit that is whole.
     until: Offset,
     /// Windows that end before this have expired.
     bound: i64,
     entries: u64,
     expired: u64,
+    /// Entries of processes that had been replaced.
+    late: u64,
     /// Records that the watch does not know of yet.
     untold: u64,
     /// Bytes since the last slice.
@@ -241,13 +272,15 @@ struct Taken {
 }
 
 impl Taken {
-    fn new(store: &Store, source: &Source<'_>, until: Offset, stream_time: i64) -> Self {
+    fn new(store: &Store, source: &Source<'_>, lives: Lives, until: Offset, stream_time: i64) -> Self {
         let stream_time = stream_time.max(store.stream_time());
         let mut taken = Taken {
+            lives,
             until,
             bound: store.expiry_bound_at(stream_time),
             entries: 0,
             expired: 0,
+            late: 0,
             untold: 0,
             bytes: 0,
             owed: BTreeSet::new(),
@@ -262,17 +295,15 @@ impl Taken {
         taken
     }
 
-    #[expect(clippy::too_many_arguments, reason = "called for each record, from two places")]
     fn take(
         &mut self,
         state: &StateDb,
         store: &mut Store,
         changelog: &TopicPartition,
-        offset: Offset,
-        key: &[u8],
-        value: Option<&[u8]>,
+        entry: Record<'_>,
         watch: &Watch<'_>,
     ) -> Result<(), StartError> {
+        let Record { offset, key: Some(key), value, .. } = entry else { return Ok(()) };
         self.untold += 1;
         let window_end = store.window_end(key);
         if let Some(latest) = window_end {
@@ -285,7 +316,9 @@ impl Taken {
             }
             self.in_stretch += 1;
         }
-        if offset >= self.until {
+        let is_late = self.lives.is_foreign(offset, entry.timestamp);
+        self.late += u64::from(is_late);
+        if offset >= self.until || is_late {
             self.owed.insert(key.into());
             return Ok(());
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::super::changelog::{End, EndKind};
+use super::super::ends::End;
 use super::super::start::StartError;
 use super::watch::Watch;
 use crate::log::{Log, LogError, LogReader, Offset, RecordRef, Subscription, TopicPartition};
@@ -30,21 +30,49 @@ const FIRST_LOOK_RECORDS: i64 = 64;
 /// The end of a changelog, as far as it was looked at.
 #[derive(Default)]
 pub(super) struct Tail {
-    /// The ends of commits, the last first, back to a mark at least.
+    /// The ends of commits, the last first.
     pub ends: Vec<(Offset, End)>,
     /// All entries behind where the look was to begin at the earliest, where they are few.
     pub entries: Option<Vec<Entry>>,
 }
 
-/// An entry that was read.
-pub(super) struct Entry {
+/// A record as it is read.
+#[derive(Clone, Copy)]
+pub(super) struct Record<'a> {
     pub offset: Offset,
-    pub key: Box<[u8]>,
-    pub value: Option<Box<[u8]>>,
+    /// As its writer gave it; `None`: the log has put its own in that place.
+    pub timestamp: Option<i64>,
+    pub key: Option<&'a [u8]>,
+    pub value: Option<&'a [u8]>,
 }
 
-/// The ends of commits between two offsets. Looks from the back, for the mark stands within a commit's length of the end.
-pub(super) fn tail(log: &dyn Log, changelog: &TopicPartition, first: Offset, end: Offset, watch: &Watch<'_>) -> Result<Tail, StartError> {
+/// An entry that was read.
+pub(super) struct Entry {
+    offset: Offset,
+    timestamp: Option<i64>,
+    key: Box<[u8]>,
+    value: Option<Box<[u8]>>,
+}
+
+impl Entry {
+    pub fn borrowed(&self) -> Record<'_> {
+        Record { offset: self.offset, timestamp: self.timestamp, key: Some(&self.key), value: self.value.as_deref() }
+    }
+}
+
+/// Whether the ends that were read from an offset on are enough.
+pub(super) type IsEnough<'f> = dyn Fn(Offset, &[(Offset, End)]) -> bool + 'f;
+
+/// The ends of commits between two offsets. Looks from the back, for the mark stands within a commit's length of the end, until
+/// what was read from an offset on `is_enough`.
+pub(super) fn tail(
+    log: &dyn Log,
+    changelog: &TopicPartition,
+    first: Offset,
+    end: Offset,
+    watch: &Watch<'_>,
+    is_enough: &IsEnough<'_>,
+) -> Result<Tail, StartError> {
     let is_short = end.0.saturating_sub(first.0) <= ONE_READ_RECORDS;
     let mut length = if is_short { ONE_READ_RECORDS } else { FIRST_LOOK_RECORDS };
     loop {
@@ -62,13 +90,13 @@ pub(super) fn tail(log: &dyn Log, changelog: &TopicPartition, first: Offset, end
             }
             let (Some(kept), Some(key)) = (&mut entries, record.key) else { return Ok(()) };
             bytes += key.len() + record.value.map_or(0, <[u8]>::len);
-            kept.push(Entry { offset: record.offset, key: key.into(), value: record.value.map(Into::into) });
+            kept.push(Entry { offset: record.offset, timestamp: record.timestamp, key: key.into(), value: record.value.map(Into::into) });
             if bytes > MAX_KEPT_BYTES {
                 entries = None;
             }
             Ok(())
         })?;
-        if from <= first || ends.iter().any(|(_, end)| end.kind == EndKind::Mark) {
+        if from <= first || is_enough(from, &ends) {
             ends.reverse();
             return Ok(Tail { ends, entries });
         }
@@ -83,7 +111,7 @@ pub(super) fn read(
     mut position: Offset,
     end: Offset,
     watch: &Watch<'_>,
-    f: &mut dyn FnMut(RecordRef<'_>) -> Result<(), StartError>,
+    f: &mut dyn FnMut(Record<'_>) -> Result<(), StartError>,
 ) -> Result<(), StartError> {
     if position >= end {
         return Ok(());
@@ -103,12 +131,13 @@ pub(super) fn read(
         match reader.poll() {
             Ok(Some(arrived)) => {
                 for index in arrived.first..arrived.batch.len() {
-                    let record = arrived.batch.record(index);
-                    if record.offset >= end {
+                    let RecordRef { offset, timestamp, key, value } = arrived.batch.record(index);
+                    if offset >= end {
                         return Ok(());
                     }
-                    f(record)?;
-                    position = Offset(record.offset.0 + 1);
+                    let timestamp = arrived.batch.keeps_time(index).then_some(timestamp);
+                    f(Record { offset, timestamp, key, value })?;
+                    position = Offset(offset.0 + 1);
                 }
                 last_arrival = Instant::now();
             }

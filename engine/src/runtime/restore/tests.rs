@@ -1,8 +1,9 @@
 //! Restores of stores whose commits reached the changelogs in part.
 
-use super::super::changelog::{Changelog, number_place};
 use std::sync::atomic::AtomicBool;
 
+use super::super::changelog::Changelog;
+use super::super::ends::EndKind;
 use super::super::query_handle::QueryHandle;
 use super::*;
 use crate::log::simulated::SimulatedLog;
@@ -45,7 +46,7 @@ impl Fixture {
         let inputs = vec![(self.input.clone(), Offset(next))];
         let mut changelogs = Vec::new();
         for ((handle, topic), store) in self.topics.iter().zip(stores.iter_mut()) {
-            let mut changelog = Changelog::new(topic.clone(), *handle, Offset(0), Vec::new(), Head::default());
+            let mut changelog = Changelog::new(topic.clone(), *handle, 1, Offset(0), Vec::new(), Head::default());
             if let Some(frozen) = store.freeze() {
                 changelog.append(&mut *writer, &frozen, 0).unwrap();
                 frozen.append_to(&mut state);
@@ -73,7 +74,8 @@ impl Fixture {
         let topics: Vec<_> = self.topics.iter().map(|(_, topic)| Some(topic.clone())).collect();
         let positions = db.positions("q").unwrap();
         let restored =
-            watched(|watch| restore(&self.log, db, stores, &topics, &positions, &number_place(0, 0), &mut batch, watch)).unwrap();
+            watched(|watch| restore(&self.log, db, stores, subject(&topics, &positions, &CommitPlace::new(0, 0)), &mut batch, watch))
+                .unwrap();
         for (input, next) in &restored.inputs {
             batch.set_position(db, "q", input, *next);
         }
@@ -86,8 +88,13 @@ impl Fixture {
     }
 }
 
+/// A task of whose owners nothing is known.
+fn subject<'t>(changelogs: &'t [Option<TopicPartition>], positions: &'t Positions, place: &'t CommitPlace) -> Subject<'t> {
+    Subject { changelogs, lives: Vec::new(), owner: None, positions, place }
+}
+
 /// Runs a restore that nobody calls off.
-fn watched<R>(restore: impl FnOnce(&Watch<'_>) -> R) -> R {
+pub(super) fn watched<R>(restore: impl FnOnce(&Watch<'_>) -> R) -> R {
     restore(&Watch { handle: &QueryHandle::new("q".into()), is_ending: &AtomicBool::new(false) })
 }
 
@@ -130,7 +137,7 @@ fn a_commit_that_did_not_end_is_left_out_and_owed() {
         for _ in 0..2 {
             let mut copies = open(&db);
             let restored = fixture.restore(&db, &mut copies);
-            assert_eq!((restored.number, restored.inputs.get(&fixture.input)), (1, Some(&Offset(10))));
+            assert_eq!((restored.number(), restored.inputs.get(&fixture.input)), (1, Some(&Offset(10))));
             assert_eq!(owed(&restored), [vec![b"a".to_vec(), b"new".to_vec()], vec![b"b".to_vec()]]);
             assert_eq!(copies[0].stream_time(), 70);
             let [first, second] = &mut copies;
@@ -155,7 +162,7 @@ fn one_mark_ends_the_commit_of_all_stores() {
     let db = StateDb::in_memory();
     let mut copies = open(&db);
     let restored = fixture.restore(&db, &mut copies);
-    assert_eq!((restored.number, &restored.inputs), (2, &fixture.inputs(20)));
+    assert_eq!((restored.number(), &restored.inputs), (2, &fixture.inputs(20)));
     assert_eq!(owed(&restored), [Vec::<Vec<u8>>::new(), Vec::new()]);
     assert_eq!((copies[0].stream_time(), copies[1].stream_time()), (i64::MIN, 80));
     let [first, second] = &mut copies;
@@ -177,12 +184,12 @@ fn only_what_is_new_is_read() {
     stores.iter_mut().for_each(Store::rollback);
     assert_eq!(value(&mut stores[0], b"a"), Some(b"1".to_vec()));
     let ahead = fixture.restore(&db, &mut stores);
-    assert_eq!((ahead.number, &ahead.inputs), (2, &fixture.inputs(11)));
+    assert_eq!((ahead.number(), &ahead.inputs), (2, &fixture.inputs(11)));
     assert_eq!(value(&mut stores[0], b"a"), Some(b"2".to_vec()));
     assert!(stores[0].freeze().is_none(), "nothing goes into the changelog again");
     // Nothing is new.
     let again = fixture.restore(&db, &mut stores);
-    assert_eq!((again.number, again.inputs.get(&fixture.input)), (2, Some(&Offset(11))));
+    assert_eq!((again.number(), again.inputs.get(&fixture.input)), (2, Some(&Offset(11))));
 }
 
 #[test]
@@ -198,8 +205,8 @@ fn a_long_changelog_comes_in_slices_and_goes_on_where_it_was_cut() {
     // The process dies before the last slice is written.
     let topics: Vec<_> = fixture.topics.iter().map(|(_, topic)| Some(topic.clone())).collect();
     let mut batch = StateBatch::default();
-    watched(|watch| restore(&fixture.log, &db, &mut copies, &topics, &Positions::new(), &number_place(0, 0), &mut batch, watch).map(drop))
-        .unwrap();
+    let (positions, place) = (Positions::new(), CommitPlace::new(0, 0));
+    watched(|watch| restore(&fixture.log, &db, &mut copies, subject(&topics, &positions, &place), &mut batch, watch).map(drop)).unwrap();
     drop((batch, copies));
     let positions = db.positions("q").unwrap();
     let known = positions.get(&fixture.topics[0].1).unwrap().0;
@@ -255,7 +262,7 @@ fn windows_that_have_expired_are_read_past() {
     let db = StateDb::in_memory();
     let mut copies = open(&db);
     let mut restored = fixture.restore(&db, &mut copies);
-    assert_eq!((restored.number, copies[0].stream_time()), (100, 990));
+    assert_eq!((restored.number(), copies[0].stream_time()), (100, 990));
     let mut starts = Vec::new();
     let count = |key: &[u8], _: &[u8]| {
         starts.extend(crate::state::window_start(key));

@@ -156,6 +156,7 @@ impl Run {
 
     /// The process dies.
     fn crash(&mut self) {
+        self.log.is_dying();
         self.process = None;
         self.disk.crash();
         self.log.revive();

@@ -59,6 +59,7 @@ impl Process {
             internal_prefix: "test_".into(),
             replicas: 1,
             max_rows_per_record: 1_000_000,
+            look_interval_ms: setup.look_interval_ms,
         };
         let (runtime, workers) = Runtime::by_hand(parts, config);
         let start =

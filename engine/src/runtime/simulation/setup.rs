@@ -28,6 +28,8 @@ pub(super) struct Setup {
     pub crash: f64,
     /// How often the disk is lost with the process.
     pub wipe: f64,
+    /// How often it is looked whether others have written to changelogs.
+    pub look_interval_ms: u64,
     /// How often the registry does not know a schema yet; `None`: records bear no schemas.
     pub late_schemas: Option<f64>,
 }
@@ -139,6 +141,9 @@ impl Setup {
             faults.expire = often(0.2, &mut apart);
             faults.fence = often(0.1, &mut apart);
         }
+        if !atomic {
+            faults.late = often(1.0, &mut StdRng::seed_from_u64(seed ^ 0x1a7e));
+        }
         Setup {
             seed,
             workload,
@@ -153,6 +158,7 @@ impl Setup {
             disk: often(0.5, &mut random),
             crash: often(0.02, &mut random),
             wipe: if atomic { 0.0 } else { often(0.6, &mut random) },
+            look_interval_ms: 10_000 * (seed % 2),
             // A letter's bytes are read here as JSON.
             late_schemas: (random.random_bool(0.4) && workload != Workload::Letters).then(|| random.random_range(0.1..0.9)),
         }

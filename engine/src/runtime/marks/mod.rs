@@ -12,25 +12,39 @@
 //! Where the topic is deleted under the process, what is known by heart is written to a new one: of each query when it starts
 //! again, since nothing else writes its marks then. Where it went while no process ran, the groups' offsets are all there is.
 //!
-//! The topic also says which transactional ids were ever used (see [`TransactionalId`]).
+//! The topic also says which transactional ids were ever used (see [`TransactionalId`]), which epochs processes have had, and from
+//! where on the changelogs of tasks are this one's ([`epochs`], [`owners`]). A mark of an earlier process is no task's newest one,
+//! whatever its number, where a later one has written down where it began.
+
+mod epochs;
+mod found;
+mod ids;
+mod owners;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::changelog::{CommitNumber, End, EndKind};
+use self::found::{bit, key};
+pub(super) use self::owners::{Begin, Declared};
+use super::ends::{CommitId, CommitNumber, End, EndKind};
+use super::epoch::{Epoch, Life, Owner};
 use super::restore::Positions;
 use crate::log::{
-    self, GroupOffsets, Log, LogError, LogWriter, OffsetSpec, OutRecord, PartitionId, TopicHandle, TopicIdentity, TopicPartition,
-    TransactionalId, read_whole,
+    self, GroupOffsets, Log, LogError, LogWriter, Offset, OutRecord, PartitionId, TopicHandle, TopicIdentity, TransactionalId,
 };
 
 /// Partitions of the topic: workers beyond so many share them.
 const PARTITIONS: u32 = 16;
 /// How long reading the topic may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// Between two looks for what was written there.
+const RETRY_PAUSE: Duration = Duration::from_millis(2);
 /// What the topic is made with. It is small and rewritten all the time, so that its old part is compacted often.
 const CONFIG: &[(&str, &str)] = &[
     ("cleanup.policy", "compact"),
@@ -42,11 +56,8 @@ const CONFIG: &[(&str, &str)] = &[
 pub(super) const HANDS: usize = 2;
 /// Which of them.
 pub(super) type Hand = usize;
-/// Begins the keys of marks.
-const MARK: &[u8] = b"mark\0";
-
 /// A task of a query: which sub-topology, and which partition.
-type Place = (usize, PartitionId);
+pub(super) type Place = (usize, PartitionId);
 
 /// What a task's last commit said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +67,9 @@ pub(super) struct Marked {
 }
 
 impl Marked {
-    fn encode(&self) -> Vec<u8> {
-        End { kind: EndKind::Mark, number: self.number, stream_time: i64::MIN, inputs: self.inputs.clone() }.encode()
+    fn encode(&self, epoch: Epoch) -> Vec<u8> {
+        let life = (epoch > 0).then_some(Life { epoch, since: Offset(0) });
+        End { kind: EndKind::Mark, life, number: self.number, stream_time: i64::MIN, inputs: self.inputs.clone() }.encode()
     }
 }
 
@@ -74,17 +86,28 @@ pub(super) struct Marks {
     opening: Mutex<Opening>,
     handle: Mutex<Option<TopicHandle>>,
     known: Mutex<Known>,
+    owners: Mutex<Owners>,
+    epoch: AtomicU32,
     /// By number, once they may be used.
     transactional: Mutex<Vec<TransactionalId>>,
 }
 
 /// By query and task.
 type Known = HashMap<Arc<str>, BTreeMap<Place, Kept>>;
+type Owners = HashMap<Arc<str>, BTreeMap<Place, Owner>>;
 
 /// A task's newest mark, and in which partitions it has any: a bit for each.
 struct Kept {
+    /// Whose mark it is.
+    epoch: Epoch,
     marked: Marked,
     partitions: u16,
+}
+
+impl Kept {
+    fn commit(&self) -> CommitId {
+        CommitId { epoch: self.epoch, number: self.marked.number }
+    }
 }
 
 #[derive(Default)]
@@ -99,13 +122,8 @@ struct Opening {
     to_rewrite: BTreeSet<Arc<str>>,
     /// Workers of whose last transaction it is not known how it ended.
     uncertain: BTreeSet<usize>,
-}
-
-/// What reading the topic found.
-#[derive(Default)]
-struct Found {
-    marks: Known,
-    ids: BTreeSet<String>,
+    /// All epochs that were taken before this place are known.
+    epochs_known: Offset,
 }
 
 /// New writers, each for one hand of a worker.
@@ -123,6 +141,8 @@ impl Marks {
             opening: Mutex::default(),
             handle: Mutex::default(),
             known: Mutex::default(),
+            owners: Mutex::default(),
+            epoch: AtomicU32::new(0),
             transactional: Mutex::default(),
         }
     }
@@ -138,6 +158,7 @@ impl Marks {
         if !opening.is_read {
             log::ensure_topic(log, &self.topic, PARTITIONS, self.replicas, CONFIG)?;
             let (handle, partitions) = log.topic(&self.topic)?;
+            opening.epochs_known = self.epochs_end(log)?;
             let mut found = self.read(log, partitions)?;
             if !found.ids.is_empty() {
                 // Those of more workers than there are now are ended as well, and nobody uses them.
@@ -149,6 +170,8 @@ impl Marks {
                 found = self.read(log, partitions)?;
             }
             self.learn(found.marks);
+            *self.owners.lock() = found.owners;
+            self.take_epoch(log, handle, &mut opening, found.epoch)?;
             *self.handle.lock() = Some(handle);
             opening.held = log.identify(&[&self.topic])?.into_iter().flatten().collect();
             opening.is_read = true;
@@ -162,8 +185,10 @@ impl Marks {
                 // Whoever takes an id over looks for its holder in the topic.
                 writers = self.begin(log, handle, partitions)?;
             }
+            opening.epochs_known = Offset(0);
+            self.take_epoch(log, handle, &mut opening, self.epoch())?;
             opening.held.extend(log.identify(&[&self.topic])?.into_iter().flatten());
-            opening.to_rewrite = self.known.lock().keys().cloned().collect();
+            opening.to_rewrite = self.known.lock().keys().chain(self.owners.lock().keys()).cloned().collect();
             opening.is_lost = false;
         }
         if needs_transactions && self.transactional.lock().is_empty() {
@@ -220,9 +245,10 @@ impl Marks {
         };
         for (place, marked, partitions) in marks {
             let partition = PartitionId::try_from(partitions.trailing_zeros() % PARTITIONS).unwrap_or_default();
-            let (key, end) = (key(query, place), marked.encode());
+            let (key, end) = (key(query, place), marked.encode(self.epoch()));
             log.append(handle, OutRecord { partition, timestamp: now_ms, key: Some(&key), value: Some(&end), headers: &[] })?;
         }
+        self.write_owners(log, handle, query, false, now_ms)?;
         self.opening.lock().to_rewrite.remove(query);
         Ok(())
     }
@@ -235,22 +261,13 @@ impl Marks {
             for (place, mut kept) in tasks {
                 if let Some(before) = known.get(&place) {
                     kept.partitions |= before.partitions;
-                    if before.marked.number > kept.marked.number {
-                        kept.marked = before.marked.clone();
+                    if before.commit() > kept.commit() {
+                        (kept.epoch, kept.marked) = (before.epoch, before.marked.clone());
                     }
                 }
                 known.insert(place, kept);
             }
         }
-    }
-
-    /// Another writer for a worker, after one was thrown away.
-    ///
-    /// # Errors
-    /// See [`Log::transactional_writer`].
-    pub fn transactional_writer(&self, log: &dyn Log, worker: usize, hand: Hand) -> Result<Box<dyn LogWriter>, LogError> {
-        let id = self.transactional.lock().get(worker * HANDS + hand).cloned();
-        log.transactional_writer(&id.ok_or_else(|| LogError::Fatal("no transactions were asked for".into()))?)
     }
 
     /// The number and the positions of a task's last commit.
@@ -275,7 +292,7 @@ impl Marks {
         now_ms: i64,
     ) -> Result<(), LogError> {
         let Some(handle) = *self.handle.lock() else { return Err(LogError::Fatal("the topic of marks is not open".into())) };
-        let end = marked.encode();
+        let end = marked.encode(self.epoch());
         let key = key(task.0, (task.1, task.2));
         let record = OutRecord { partition: self.partition(worker), timestamp: now_ms, key: Some(&key), value: Some(&end), headers: &[] };
         writer.send(handle, record).map_err(|error| match error {
@@ -284,40 +301,23 @@ impl Marks {
         })
     }
 
-    /// Writes down where a task that does not run yet begins. It is durable once this returns.
-    ///
-    /// # Errors
-    /// See [`Log::append`].
-    pub fn declare(
-        &self,
-        log: &dyn Log,
-        worker: usize,
-        task: (&Arc<str>, usize, PartitionId),
-        marked: Marked,
-        now_ms: i64,
-    ) -> Result<(), LogError> {
-        let Some(handle) = *self.handle.lock() else { return Err(LogError::Fatal("the topic of marks is not open".into())) };
-        let (key, end) = (key(task.0, (task.1, task.2)), marked.encode());
-        let partition = self.partition(worker);
-        log.append(handle, OutRecord { partition, timestamp: now_ms, key: Some(&key), value: Some(&end), headers: &[] })?;
-        self.committed(worker, task, marked);
-        Ok(())
-    }
-
     /// A commit of a worker has succeeded.
     pub fn committed(&self, worker: usize, (query, sub_topology, partition): (&Arc<str>, usize, PartitionId), marked: Marked) {
         let bit = bit(self.partition(worker));
         let mut known = self.known.lock();
         let kept = known.entry(query.clone()).or_default().entry((sub_topology, partition));
-        let kept = kept.or_insert_with(|| Kept { marked: Marked { number: 0, inputs: Vec::new() }, partitions: 0 });
-        kept.marked = marked;
+        let kept = kept.or_insert_with(|| Kept { epoch: 0, marked: Marked { number: 0, inputs: Vec::new() }, partitions: 0 });
+        (kept.epoch, kept.marked) = (self.epoch(), marked);
         kept.partitions |= bit;
     }
 
     /// A query is gone for good.
     pub fn forget(&self, log: &dyn Log, query: &str, now_ms: i64) {
-        let Some(marked) = self.known.lock().remove(query) else { return };
         let Some(handle) = *self.handle.lock() else { return };
+        if let Err(error) = self.write_owners(log, handle, query, true, now_ms) {
+            tracing::debug!(query, %error, "who had the changelogs of a dropped query remains");
+        }
+        let Some(marked) = self.known.lock().remove(query) else { return };
         for (place, kept) in &marked {
             let key = key(query, *place);
             for partition in (0..PARTITIONS).filter_map(|partition| PartitionId::try_from(partition).ok()) {
@@ -333,188 +333,7 @@ impl Marks {
         }
     }
 
-    /// The id of a number; a worker has [`HANDS`] of them.
-    fn id(&self, number: usize) -> String {
-        format!("{}{number}", self.ids)
-    }
-
-    /// The number of an id. What is written down of it goes where every process looks, whatever the number of its workers.
-    fn number(&self, id: &str) -> usize {
-        id.strip_prefix(&self.ids).and_then(|number| number.parse().ok()).unwrap_or_default()
-    }
-
     fn partition(&self, worker: usize) -> PartitionId {
         PartitionId::try_from(worker % PARTITIONS as usize).unwrap_or_default()
-    }
-
-    /// Takes the ids of all workers, and what their last holders left open ends.
-    fn begin(&self, log: &dyn Log, handle: TopicHandle, partitions: u32) -> Result<Writers, LogError> {
-        let all = 0..self.workers * HANDS;
-        let ids = all.map(|number| self.register(log, handle, partitions, &self.id(number))).collect::<Result<Vec<_>, _>>()?;
-        let made = log.transactional_writers(&ids)?.into_iter().enumerate();
-        let writers = made.map(|(number, writer)| (number / HANDS, number % HANDS, writer)).collect();
-        *self.transactional.lock() = ids;
-        Ok(writers)
-    }
-
-    /// Says that this process uses an id from now on, before it fences who did so before.
-    fn register(&self, log: &dyn Log, handle: TopicHandle, partitions: u32, name: &str) -> Result<TransactionalId, LogError> {
-        let partition = self.partition(self.number(name) % partitions.max(1) as usize);
-        let place = TopicPartition { topic: self.topic.clone(), partition };
-        let (key, value) = (TransactionalId::holder_key(name), self.session.to_be_bytes());
-        let since = log.offsets(std::slice::from_ref(&place), OffsetSpec::Latest)?.first().copied().unwrap_or_default();
-        log.append(handle, OutRecord { partition, timestamp: 1, key: Some(&key), value: Some(&value), headers: &[] })?;
-        Ok(TransactionalId { name: name.into(), topic: handle, place, session: self.session, since })
-    }
-
-    fn read(&self, log: &dyn Log, partitions: u32) -> Result<Found, LogError> {
-        let mut found = Found::default();
-        let places = log::partitions_of(&self.topic, partitions);
-        // Most of them are empty.
-        let (firsts, ends) = (log.offsets(&places, OffsetSpec::Earliest)?, log.offsets(&places, OffsetSpec::Latest)?);
-        for ((place, first), end) in places.iter().zip(firsts).zip(ends) {
-            if first >= end {
-                continue;
-            }
-            read_whole(log, place, first, READ_TIMEOUT, &mut |record| {
-                if let Some(key) = record.key {
-                    found.take(place.partition, key, record.value);
-                }
-            })?;
-        }
-        Ok(found)
-    }
-}
-
-impl Found {
-    fn take(&mut self, from: PartitionId, key: &[u8], value: Option<&[u8]>) {
-        if let Some(id) = TransactionalId::held(key) {
-            self.ids.insert(id.to_owned());
-        }
-        let Some((query, place)) = task(key) else { return };
-        let Some(End { number, inputs, .. }) = value.and_then(End::decode) else {
-            // A dropped query: what lies in other partitions goes as well.
-            if value.is_none()
-                && let Some(marks) = self.marks.get_mut(query)
-            {
-                marks.remove(&place);
-            }
-            return;
-        };
-        let kept = self.marks.entry(query.into()).or_default().entry(place);
-        let kept = kept.or_insert_with(|| Kept { marked: Marked { number, inputs: Vec::new() }, partitions: 0 });
-        kept.partitions |= bit(from);
-        if kept.marked.number <= number {
-            kept.marked = Marked { number, inputs };
-        }
-    }
-}
-
-/// The partition's bit.
-fn bit(partition: PartitionId) -> u16 {
-    1 << (partition.unsigned_abs() % PARTITIONS)
-}
-
-/// The key of a task's marks: the query, the sub-topology, the partition.
-fn key(query: &str, (sub_topology, partition): Place) -> Vec<u8> {
-    [MARK, format!("{query}\0{sub_topology}\0{partition}").as_bytes()].concat()
-}
-
-/// The task of a key.
-fn task(key: &[u8]) -> Option<(&str, Place)> {
-    let mut parts = std::str::from_utf8(key.strip_prefix(MARK)?).ok()?.rsplitn(3, '\0');
-    let (partition, sub_topology, query) = (parts.next()?, parts.next()?, parts.next()?);
-    Some((query, (sub_topology.parse().ok()?, partition.parse().ok()?)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::log::simulated::{SimulatedLog, SimulationOptions};
-    use crate::log::{Commit, Offset};
-    use crate::state::StateBatch;
-
-    fn log() -> SimulatedLog {
-        SimulatedLog::new(SimulationOptions { atomic: false, ..SimulationOptions::default() })
-    }
-
-    fn marked(number: CommitNumber, next: i64) -> Marked {
-        Marked { number, inputs: vec![(TopicPartition { topic: "in".into(), partition: 3 }, Offset(next))] }
-    }
-
-    fn commit(writer: &mut dyn LogWriter) {
-        writer.commit(Commit { offsets: Vec::new(), state: StateBatch::default() }).unwrap();
-    }
-
-    #[test]
-    fn keys_go_there_and_back() {
-        assert_eq!(task(&key("CSAS_O_1", (2, 17))), Some(("CSAS_O_1", (2, 17))));
-        for other in [&b"mark\0q"[..], b"mark\0q\0x\x001", b"holder\0q", b""] {
-            assert_eq!(task(other), None);
-        }
-    }
-
-    #[test]
-    fn the_newest_commit_counts_whichever_worker_made_it() {
-        let log = log();
-        let marks = Marks::new("s", 1, 3, 1);
-        assert!(marks.open(&log, false).unwrap().is_empty());
-        let mut writer = log.writer().unwrap();
-        marks.send(&mut *writer, 2, ("q", 0, 5), &marked(7, 70), 1).unwrap();
-        marks.send(&mut *writer, 0, ("q", 0, 5), &marked(6, 60), 1).unwrap();
-        marks.send(&mut *writer, 1, ("gone", 0, 0), &marked(1, 1), 1).unwrap();
-        commit(&mut *writer);
-        let later = Marks::new("s", 1, 3, 2);
-        later.open(&log, false).unwrap();
-        assert_eq!(later.of("q", 0, 5), Some(marked(7, 70)));
-        assert_eq!(later.of_all("q", 0).len(), 1);
-        assert_eq!(later.of("q", 1, 5), None);
-        later.forget(&log, "gone", 1);
-        let last = Marks::new("s", 1, 3, 3);
-        last.open(&log, false).unwrap();
-        assert_eq!((last.of("gone", 0, 0), last.of("q", 0, 5).is_some()), (None, true));
-    }
-
-    #[test]
-    fn what_is_known_by_heart_goes_to_a_new_topic() {
-        let log = log();
-        let marks = Marks::new("s", 1, 2, 1);
-        let (.., mut writer) = marks.open(&log, true).unwrap().pop().unwrap();
-        marks.send(&mut *writer, 1, ("q", 0, 0), &marked(4, 40), 1).unwrap();
-        commit(&mut *writer);
-        marks.committed(1, (&"q".into(), 0, 0), marked(4, 40));
-        let before = marks.identities(None).0;
-        log.delete_topic("s_positions").unwrap();
-        marks.is_lost();
-        assert_eq!(marks.open(&log, true).unwrap().len(), 2 * HANDS, "writers that are known in the new topic");
-        marks.rewrite(&log, "q", 1).unwrap();
-        let (read, written) = (before, marks.identities(None).0);
-        assert!(read != written && written.is_some(), "{read:?} {written:?}");
-        assert!(marks.identities(read.as_ref()).1 && marks.identities(written.as_ref()).1, "it knows what both held");
-        let next = Marks::new("s", 1, 2, 2);
-        next.open(&log, false).unwrap();
-        assert_eq!(next.of("q", 0, 0), Some(marked(4, 40)));
-        assert_eq!(next.identities(written.as_ref()), (written, true));
-        assert!(!next.identities(read.as_ref()).1);
-    }
-
-    #[test]
-    fn what_an_earlier_life_left_open_ends_before_marks_are_read() {
-        let log = log();
-        let first = Marks::new("s", 1, 2, 1);
-        let (.., mut writer) = first.open(&log, true).unwrap().pop().unwrap();
-        first.send(&mut *writer, 1, ("q", 0, 0), &marked(1, 10), 1).unwrap();
-        commit(&mut *writer);
-        first.send(&mut *writer, 1, ("q", 0, 0), &marked(2, 20), 1).unwrap();
-        writer.flush().unwrap();
-        // The next life has fewer workers, and no query that needs transactions.
-        let next = Marks::new("s", 1, 1, 2);
-        assert_eq!(next.open(&log, false).unwrap().len(), HANDS);
-        assert_eq!(next.of("q", 0, 0), Some(marked(1, 10)));
-        let end = |log: &SimulatedLog| log.offsets(&[TopicPartition { topic: "s_positions".into(), partition: 1 }], OffsetSpec::Latest);
-        let before = end(&log).unwrap();
-        let stale = writer.commit(Commit { offsets: Vec::new(), state: StateBatch::default() });
-        assert!(matches!(stale, Err(LogError::Fenced(_))), "{stale:?}");
-        assert_eq!(end(&log).unwrap(), before, "nothing holds readers up, and nothing was added");
     }
 }
