@@ -60,6 +60,47 @@ fn many_append_at_once() {
 }
 
 #[test]
+fn what_is_appended_together_is_judged_one_by_one() {
+    let Some(log) = shared_log("what_is_appended_together_is_judged_one_by_one") else { return };
+    let demanding = |name: &str, demand: (&str, &str)| {
+        let name = format!("{}-demanding", new_topic(&log, name, 1));
+        let config = BTreeMap::from([(demand.0.to_owned(), demand.1.to_owned())]);
+        log.create_topic(&TopicSpec { name: name.clone(), partitions: 2, replicas: 1, config }).expect("a topic");
+        name
+    };
+    // Far less than all of them take.
+    let topic = demanding("together", ("max.message.bytes", "2000"));
+    let (handle, _) = log.known_topic(&topic).expect("a topic");
+    let values: Vec<String> = (0..500).map(|number| format!("{number:050}")).collect();
+    let mut records: Vec<OutRecord<'_>> = values.iter().zip(0..).map(|(value, number)| record(number % 2, value.as_bytes())).collect();
+    log.append_all(handle, &records).expect("all are small");
+    let large = vec![b'x'; 3_000];
+    records[300] = record(0, &large);
+    let failed = log.append_all(handle, &records).expect_err("one is large");
+    assert_eq!((failed.written, failed.beyond), (300, 0), "{failed}");
+    let both: Vec<TopicPartition> = (0..2).map(|at| partition(&topic, at)).collect();
+    assert_eq!(log.offsets(&both, OffsetSpec::Latest).expect("ends"), vec![Offset(400); 2]);
+    let mut reader = Waiting::new(&log, both.into_iter().map(|at| (at, Offset(0))).collect());
+    let mut seen = [Vec::new(), Vec::new()];
+    for read in reader.take(800) {
+        let number: usize = String::from_utf8(read.value.expect("a value")).expect("text").parse().expect("a number");
+        seen[number % 2].push(number);
+    }
+    for (odd, seen) in seen.iter().enumerate() {
+        let of = |count: usize| (0..count).filter(move |number| number % 2 == odd);
+        assert_eq!(*seen, of(500).chain(of(300)).collect::<Vec<_>>(), "in order, and none twice");
+    }
+    // One without a key would take all of its batch with it.
+    let compacted = demanding("together-compacted", ("cleanup.policy", "compact"));
+    let (handle, _) = log.known_topic(&compacted).expect("a topic");
+    let mut records = [OutRecord { partition: 0, timestamp: 1, key: Some(b"k"), value: Some(b"v"), headers: &[] }; 20];
+    records[10].key = None;
+    let failed = log.append_all(handle, &records).expect_err("one has no key");
+    assert_eq!(failed.written, 10, "{failed}");
+    assert!(failed.to_string().contains("takes no record without a key"), "{failed}");
+}
+
+#[test]
 fn an_append_notices_what_became_of_its_topic() {
     let Some(log) = shared_log("an_append_notices_what_became_of_its_topic") else { return };
     let Some(bootstrap) = broker::shared("an_append_notices_what_became_of_its_topic") else { return };

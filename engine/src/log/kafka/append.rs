@@ -17,6 +17,7 @@ use super::ffi::Client;
 use super::ffi::produce::{Producer, ProducerTopic};
 use super::properties::APPEND_TIMEOUT_MS;
 use super::reports::Ticket;
+use crate::clock::{Clock, SystemClock};
 use crate::log::{AppendError, LogError, OutRecord, TopicHandle};
 
 /// How long whoever waits listens before it looks at the time, milliseconds.
@@ -66,7 +67,38 @@ impl Appender {
     }
 
     /// Writes records and waits until all are durable.
+    ///
+    /// A broker judges whole batches, and does not say which record it was: so where there are several, each is judged before it is
+    /// sent, and those go together that the topic takes as one batch. Where the topic can't be asked for its demands each goes by itself.
     pub(super) fn append_all(&self, shared: &Shared, handle: TopicHandle, records: &[OutRecord<'_>]) -> Result<(), AppendError> {
+        if records.len() <= 1 {
+            return self.append_together(shared, handle, records);
+        }
+        let nothing = |error| AppendError { written: 0, beyond: 0, error };
+        let name = shared.topics.name(handle).ok_or_else(|| nothing(LogError::Fatal(format!("no topic has handle {}", handle.0))))?;
+        let known = shared.rules.of(&name).filter(|rules| !rules.are_old(Instant::now()));
+        let rules = known.or_else(|| shared.rules.learn(&shared.admin, &name));
+        let now_ms = SystemClock.now_ms();
+        let refusal = |record: &OutRecord<'_>| rules.as_ref().and_then(|rules| rules.refuses(&name, record, now_ms, false));
+        let refused = records.iter().enumerate().find_map(|(index, record)| refusal(record).map(|reason| (index, reason)));
+        let good = records.get(..refused.as_ref().map_or(records.len(), |(index, _)| *index)).unwrap_or_default();
+        let mut written = 0;
+        while let Some(rest) = good.get(written..).filter(|rest| !rest.is_empty()) {
+            let count = rules.as_ref().map_or(1, |rules| rules.together(rest));
+            self.append_together(shared, handle, rest.get(..count).unwrap_or_default())
+                .map_err(|failed| AppendError { written: written + failed.written, ..failed })?;
+            written += count;
+        }
+        match refused {
+            None => Ok(()),
+            Some((_, reason)) => {
+                Err(AppendError { written, beyond: 0, error: LogError::Undeliverable { topic: name.to_string(), reason } })
+            }
+        }
+    }
+
+    /// Writes records at once, however they are judged.
+    fn append_together(&self, shared: &Shared, handle: TopicHandle, records: &[OutRecord<'_>]) -> Result<(), AppendError> {
         let nothing = |error| AppendError { written: 0, beyond: 0, error };
         let name = shared.topics.name(handle).ok_or_else(|| nothing(LogError::Fatal(format!("no topic has handle {}", handle.0))))?;
         let open = Arc::clone(&self.open.lock());

@@ -119,6 +119,15 @@ impl TopicRules {
         now.saturating_duration_since(self.learnt) > MAX_AGE
     }
 
+    /// How many of the records, from the first on, go together: a batch of them is no larger than the topic takes.
+    pub(super) fn together(&self, records: &[OutRecord<'_>]) -> usize {
+        let sizes = records.iter().map(batch_bytes).scan(0_usize, |all, bytes| {
+            *all = all.saturating_add(bytes);
+            Some(*all)
+        });
+        sizes.take_while(|all| *all <= self.max_bytes).count().max(1).min(records.len())
+    }
+
     /// Why the topic would refuse the record, if it would. `sends_as_is`: the client does not compress, so that the sizes here
     /// are those that the broker sees.
     pub(super) fn refuses(&self, topic: &str, record: &OutRecord<'_>, now_ms: i64, sends_as_is: bool) -> Option<String> {
@@ -204,5 +213,18 @@ mod tests {
         }
         let stamped = rules(&[("message.timestamp.type", "LogAppendTime"), ("message.timestamp.before.max.ms", "10")]);
         assert_eq!(stamped.refuses("t", &record(Some(b"k"), None, i64::MIN), 100, true), None);
+    }
+
+    #[test]
+    fn as_many_go_together_as_the_topic_takes_as_one_batch() {
+        let value = [b'x'; 100];
+        let record = OutRecord { partition: 0, timestamp: 1, key: None, value: Some(&value), headers: &[] };
+        let records = [record; 50];
+        let one = batch_bytes(&record);
+        let together = |limit: usize| rules(&[("max.message.bytes", &limit.to_string())]).together(&records);
+        assert_eq!([together(one), together(one * 10), together(one * 11 - 1), together(one * 1_000)], [1, 10, 10, 50]);
+        assert_eq!(together(one - 1), 1, "it is the topic's to refuse it");
+        assert_eq!(rules(&[]).together(&records), 50);
+        assert_eq!(rules(&[]).together(&[]), 0);
     }
 }
