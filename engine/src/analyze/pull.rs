@@ -285,15 +285,10 @@ impl Planner<'_, '_> {
 
     fn check_predicate(&mut self, predicate: &Expr) -> Option<()> {
         let windowed = self.source.is_windowed();
-        let type_of = |predicate: &Expr| typing::over_schema(predicate, &self.source.schema, windowed, Place::Where);
-        let found = type_of(predicate).map_err(|mut problem| {
-            // ksqlDB looks at the bounds of BETWEEN later than at all else.
-            if let Some(message) = problem.message.strip_prefix("Error in WHERE expression: ")
-                && type_of(&without_between(predicate)).is_ok()
-            {
-                problem.message = format!("Invalid expression: {message}");
-            }
-            problem
+        let type_of = |predicate: &Expr, place| typing::over_schema(predicate, &self.source.schema, windowed, place);
+        let found = type_of(predicate, Place::Where).or_else(|problem| {
+            let is_of_between = problem.is_of_types && type_of(&without_between(predicate), Place::Where).is_ok();
+            if is_of_between { type_of(predicate, Place::Between) } else { Err(problem) }
         });
         match self.problems.take(found)? {
             Some(SqlType::Boolean) => Some(()),

@@ -16,6 +16,8 @@ use crate::types::{Column, Schema, SqlType};
 pub(crate) enum Place {
     Select,
     Where,
+    /// The bounds of BETWEEN in the WHERE of a pull query, which ksqlDB looks at later than at all else.
+    Between,
     Having,
     GroupBy,
     PartitionBy,
@@ -26,7 +28,7 @@ impl Place {
     pub fn clause_name(self) -> &'static str {
         match self {
             Place::Select => "SELECT",
-            Place::Where => "WHERE",
+            Place::Where | Place::Between => "WHERE",
             Place::Having => "HAVING",
             Place::GroupBy => "GROUP BY",
             Place::PartitionBy => "PARTITION BY",
@@ -38,7 +40,8 @@ impl Place {
     fn beginning(self, phase: expr::Phase) -> String {
         match (self, phase) {
             (Place::Where | Place::Having, expr::Phase::Types) => format!("Error in {} expression: ", self.clause_name()),
-            (Place::Where | Place::Having, expr::Phase::Code) => "Invalid Predicate: ".to_string(),
+            (Place::Between, expr::Phase::Types) => "Invalid expression: ".to_string(),
+            (Place::Where | Place::Between | Place::Having, expr::Phase::Code) => "Invalid Predicate: ".to_string(),
             (Place::Select, expr::Phase::Code) => "Invalid Select: ".to_string(),
             (Place::GroupBy, expr::Phase::Code) => "Invalid Group By: ".to_string(),
             (Place::PartitionBy, expr::Phase::Code) => "Invalid Partition By: ".to_string(),
