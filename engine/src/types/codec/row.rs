@@ -63,11 +63,11 @@ pub fn decode_entry(bytes: &[u8], wanted: &[bool], out: &mut Vec<Value>) -> Resu
     if input.byte()? != VERSION {
         return Err(CodecError("unknown version"));
     }
-    let Value::BigInt(timestamp) = decode(&mut input, 0)? else { return Err(CodecError("an entry lacks its timestamp")) };
+    let timestamp = read_timestamp(&mut input)?;
     let mut wanted = wanted.iter();
     while !input.0.is_empty() {
         if wanted.next().is_none_or(|wanted| *wanted) {
-            out.push(decode(&mut input, 0)?);
+            decode_to(&mut input, 0, out)?;
         } else {
             skip(&mut input, 0)?;
             out.push(Value::Null);
@@ -95,39 +95,48 @@ pub fn decode_parts(bytes: &[u8], parts: &[Part], out: &mut Vec<Value>) -> Resul
     if input.byte()? != VERSION {
         return Err(CodecError("unknown version"));
     }
-    let Value::BigInt(timestamp) = decode(&mut input, 0)? else { return Err(CodecError("an entry lacks its timestamp")) };
+    let timestamp = read_timestamp(&mut input)?;
     for part in parts {
         if input.0.is_empty() {
             break;
         }
-        out.push(match part {
-            Part::Whole => decode(&mut input, 0)?,
-            Part::Field(index) => decode_field(&mut input, *index)?,
+        match part {
+            Part::Whole => decode_to(&mut input, 0, out)?,
+            Part::Field(index) => decode_field(&mut input, *index, out)?,
             Part::Nothing => {
                 skip(&mut input, 0)?;
-                Value::Null
+                out.push(Value::Null);
             }
-        });
+        }
     }
     Ok(timestamp)
 }
 
-fn decode_field(input: &mut Input<'_>, index: usize) -> Result<Value, CodecError> {
+fn read_timestamp(input: &mut Input<'_>) -> Result<i64, CodecError> {
     match input.byte()? {
-        NULL => return Ok(Value::Null),
-        STRUCT => {}
-        _ => return Err(CodecError("no STRUCT")),
+        BIG_INT => read_number(input),
+        tag if tag & KIND_MASK == SMALL_BIG_INT => Ok(i64::from(tag & SMALL_MASK)),
+        _ => Err(CodecError("an entry lacks its timestamp")),
     }
-    let count = read_count(input, 0)?;
-    let mut found = Value::Null;
+}
+
+fn decode_field(input: &mut Input<'_>, index: usize, out: &mut Vec<Value>) -> Result<(), CodecError> {
+    let count = match input.byte()? {
+        NULL => 0,
+        STRUCT => read_count(input, 0)?,
+        _ => return Err(CodecError("no STRUCT")),
+    };
+    if index >= count {
+        out.push(Value::Null);
+    }
     for place in 0..count {
         if place == index {
-            found = decode(input, 1)?;
+            decode_to(input, 1, out)?;
         } else {
             skip(input, 1)?;
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Appends the values of [`encode_values`] to a vector.
@@ -140,7 +149,7 @@ pub fn decode_values(bytes: &[u8], out: &mut Vec<Value>) -> Result<(), CodecErro
         return Err(CodecError("unknown version"));
     }
     while !input.0.is_empty() {
-        out.push(decode(&mut input, 0)?);
+        decode_to(&mut input, 0, out)?;
     }
     Ok(())
 }
@@ -231,23 +240,36 @@ fn varint(mut value: u64, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
-/// Numbers and short texts, which are most values.
+/// Appends a value: numbers, which are most values, are written where they stay rather than handed from one call to the next.
 #[inline]
+fn decode_to(input: &mut Input<'_>, depth: u32, out: &mut Vec<Value>) -> Result<(), CodecError> {
+    let tag = input.byte()?;
+    match (tag & KIND_MASK, tag) {
+        (SMALL_BIG_INT, _) => out.push(Value::BigInt(i64::from(tag & SMALL_MASK))),
+        (SMALL_INT, _) => out.push(Value::Int(i32::from(tag & SMALL_MASK))),
+        (_, BIG_INT) => out.push(Value::BigInt(read_number(input)?)),
+        (_, INT) => out.push(Value::Int(read_int(input)?)),
+        _ => out.push(decode_other(tag, input, depth)?),
+    }
+    Ok(())
+}
+
 fn decode(input: &mut Input<'_>, depth: u32) -> Result<Value, CodecError> {
     let tag = input.byte()?;
-    let small = tag & SMALL_MASK;
-    Ok(match (tag & KIND_MASK, tag) {
-        (SHORT_STRING, _) => return string(input.bytes(usize::from(small))?),
-        (SMALL_BIG_INT, _) => Value::BigInt(i64::from(small)),
-        (SMALL_INT, _) => Value::Int(i32::from(small)),
-        (_, BIG_INT) => Value::BigInt(read_number(input)?),
-        (_, INT) => Value::Int(read_int(input)?),
-        _ => return decode_other(tag, input, depth),
-    })
+    decode_other(tag, input, depth)
 }
 
 fn decode_other(tag: u8, input: &mut Input<'_>, depth: u32) -> Result<Value, CodecError> {
+    let small = tag & SMALL_MASK;
+    match tag & KIND_MASK {
+        SHORT_STRING => return string(input.bytes(usize::from(small))?),
+        SMALL_BIG_INT => return Ok(Value::BigInt(i64::from(small))),
+        SMALL_INT => return Ok(Value::Int(i32::from(small))),
+        _ => {}
+    }
     Ok(match tag {
+        INT => Value::Int(read_int(input)?),
+        BIG_INT => Value::BigInt(read_number(input)?),
         NULL => Value::Null,
         FALSE => Value::Boolean(false),
         TRUE => Value::Boolean(true),
@@ -298,7 +320,7 @@ fn skip(input: &mut Input<'_>, depth: u32) -> Result<(), CodecError> {
     Ok(())
 }
 
-#[inline]
+#[inline(always)]
 fn read_varint(input: &mut Input<'_>) -> Result<u64, CodecError> {
     let mut value = 0;
     let mut bytes = input.0.iter();
@@ -314,14 +336,14 @@ fn read_varint(input: &mut Input<'_>) -> Result<u64, CodecError> {
 }
 
 /// Steps over a number.
-#[inline]
+#[inline(always)]
 fn skip_varint(input: &mut Input<'_>) -> Result<(), CodecError> {
     let end = input.0.iter().take(10).position(|byte| *byte < 0x80).ok_or(CodecError("no end of a number"))?;
     input.0 = input.0.get(end + 1..).unwrap_or_default();
     Ok(())
 }
 
-#[inline]
+#[inline(always)]
 fn read_number(input: &mut Input<'_>) -> Result<i64, CodecError> {
     let value = read_varint(input)?;
     Ok((value >> 1).cast_signed() ^ -((value & 1).cast_signed()))
