@@ -56,9 +56,6 @@ impl Engine {
         if source.is_windowed() {
             return Err(EngineError::user(format!("Cannot insert values into windowed {}: {name}", source.kind.lower())));
         }
-        if source.read_only {
-            return Err(EngineError::user(format!("Cannot insert values into read-only {}: {name}", source.kind.lower())));
-        }
         self.check_writable(&source.format.topic)?;
         let (engine, source, schema) = (self.clone(), source.clone(), source.record_schema());
         Ok(Inserting { engine, source, schema, encoder: None, rows: EncodedRows::default() })
@@ -69,6 +66,18 @@ impl Inserting {
     /// Where the rows go.
     pub fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// These rows, as INSERT INTO would take them. (ksqlDB's insert API takes rows for SOURCE streams and tables, too.)
+    ///
+    /// # Errors
+    /// They are for a SOURCE stream or table.
+    pub fn as_insert_into(self) -> Result<Self, EngineError> {
+        if self.source.read_only {
+            let Source { kind, name, .. } = &*self.source;
+            return Err(EngineError::user(format!("Cannot insert values into read-only {}: {name}", kind.lower())));
+        }
+        Ok(self)
     }
 
     /// The columns of a row.

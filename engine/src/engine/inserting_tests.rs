@@ -141,3 +141,15 @@ fn a_topic_that_was_made_anew_is_looked_up_anew() {
     assert_eq!(inserting.write().expect("written"), 2);
     assert_eq!(world.records("together").concat().len(), 2);
 }
+
+#[test]
+fn source_streams_take_the_apis_rows_and_not_those_of_insert_into() {
+    let world = world();
+    world.run("CREATE SOURCE STREAM kept (k STRING KEY, n INT, d DECIMAL(4, 2)) WITH (KAFKA_TOPIC='singly', VALUE_FORMAT='JSON');");
+    let refused = world.engine.inserting("kept").expect("a stream").as_insert_into().err().expect("it is refused");
+    assert_eq!(refused.message, "Cannot insert values into read-only stream: KEPT");
+    let mut inserting = world.engine.inserting("kept").expect("a stream");
+    push(&mut inserting, 1);
+    assert_eq!(inserting.write().expect("written"), 1);
+    assert!(world.engine.inserting("singly").expect("a stream").as_insert_into().is_ok());
+}

@@ -36,7 +36,7 @@ pub async fn ingest(app: &Arc<App>, command: &CommandStatementIngest, mut batche
     }
     let target = target(&app.engine.catalog(), &command.table);
     let (engine, named) = (app.engine.clone(), target.clone());
-    let prepared = app.blocking.run(Kind::Statement, move || engine.inserting(&named)).await;
+    let prepared = app.blocking.run(Kind::Statement, move || engine.inserting(&named)?.as_insert_into()).await;
     let mut inserting = prepared.map_err(|broken| error::broken(&broken))?.map_err(|refused| error::engine(&refused))?;
     let mut written: i64 = 0;
     while let Some(batch) = batches.next().await {

@@ -79,7 +79,7 @@ impl Session {
         let target = meant.map_or_else(|| into.target.word.clone(), |name| format!("`{name}`"));
         let is_known = meant.is_some();
         let engine = app.engine.clone();
-        let prepared = app.blocking.run(Kind::Statement, move || engine.inserting(&target)).await;
+        let prepared = app.blocking.run(Kind::Statement, move || engine.inserting(&target)?.as_insert_into()).await;
         let inserting = prepared.map_err(|error| PgError::new(INTERNAL, format!("the statement broke off: {error}")))?;
         let inserting = inserting.map_err(|error| {
             let error = PgError::from(error);
