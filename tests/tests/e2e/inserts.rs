@@ -86,7 +86,10 @@ fn acknowledgements_come_while_the_body_is_open() {
     runtime.block_on(async { tokio::time::timeout(PATIENCE, streamed).await }).expect("in time");
     assert_eq!(server.pull("SELECT a FROM s WHERE k = 'many';"), (0..900).map(|n| json!([n])).collect::<Vec<_>>());
     assert_eq!(server.pull("SELECT a FROM s WHERE k = 'a';"), [json!([null])]);
-    assert_eq!(server.pull("SELECT k FROM s WHERE k <> 'many' AND k <> 'a';"), (0..5).map(|seq| json!([seq.to_string()])).collect::<Vec<_>>());
+    assert_eq!(
+        server.pull("SELECT k FROM s WHERE k <> 'many' AND k <> 'a';"),
+        (0..5).map(|seq| json!([seq.to_string()])).collect::<Vec<_>>()
+    );
     // HTTP/1.1 can't answer while it is asked.
     let (status, answer) = server.raw("POST", "/inserts-stream", b"{\"target\": \"s\"}\n").expect("an answer");
     assert!(status == 400 && answer.contains("40004"), "{answer}");

@@ -34,7 +34,7 @@ use crate::log::{Claim, ClaimRequest, LogError, Standing};
 /// How long a member that has died stays in the group, milliseconds. The shortest that brokers allow by default.
 const SESSION_MS: u64 = 6_000;
 const HEARTBEAT_MS: u64 = 2_000;
-/// How long another member is waited for: its session, and what a broker takes to notice.
+/// How long another member is waited for, while the members stay the same: its session, and what a broker takes to notice.
 const OTHER_PATIENCE: Duration = Duration::from_millis(SESSION_MS + 4_000);
 /// Pause between two looks at the group.
 const LOOK_PAUSE: Duration = Duration::from_millis(250);
@@ -216,10 +216,16 @@ impl KafkaClaim {
         request: &ClaimRequest<'_>,
         waiting: &mut dyn FnMut(&str),
     ) -> Result<(), LogError> {
-        let deadline = Instant::now() + OTHER_PATIENCE;
+        let (mut seen, mut deadline, last) = (Vec::new(), Instant::now(), Instant::now() + 3 * OTHER_PATIENCE);
         loop {
             let members = self.members(consumer)?;
-            let Some(other) = others(&members, &self.instance).first().map(|other| taken(request, other)) else { return Ok(()) };
+            let others = others(&members, &self.instance);
+            let Some(other) = others.first().map(|other| taken(request, other)) else { return Ok(()) };
+            // Of two that died at the same time, one that was about to join again has its session only when that of the other is over.
+            if others.iter().any(|other| !seen.contains(&other.id)) || others.len() < seen.len() {
+                seen = others.iter().map(|other| other.id.clone()).collect();
+                deadline = last.min(Instant::now() + OTHER_PATIENCE);
+            }
             if Instant::now() > deadline {
                 return Err(LogError::Fatal(format!("{other}; {ADVICE}")));
             }
