@@ -31,8 +31,8 @@ pub struct Command {
     pub action: Action,
 }
 
-/// The place in the log that a command was written for. Each is checked against what the commands before it have made, so one that
-/// stands elsewhere, because another server was quicker, is void: nobody carries it out, and who wrote it checks it anew. What
+/// The place in the log that a command was written for. Each is checked against what the commands before it have made, so one before
+/// whose place others stand, because another server was quicker, is void: nobody carries it out, and who wrote it checks it anew. What
 /// earlier versions wrote has no turn, and is never void.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn {
@@ -40,6 +40,23 @@ pub struct Turn {
     pub number: u64,
     /// Tells the commands of one server from those of others that are written alike.
     pub by: u64,
+}
+
+/// How many commands there were, counted while they are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count(pub usize);
+
+impl Count {
+    /// Counts the next command; false: it is void. A turn further on tells of commands that the topic has lost: nobody writes for a
+    /// place of which he has not read what is before it.
+    pub fn takes(&mut self, turn: Option<Turn>) -> bool {
+        let number = turn.map_or(self.0, |turn| usize::try_from(turn.number).unwrap_or(usize::MAX));
+        let counts = number >= self.0;
+        if counts {
+            self.0 = number.saturating_add(1);
+        }
+        counts
+    }
 }
 
 /// What a command does.
@@ -101,4 +118,20 @@ pub fn sequence_number(nth: usize) -> i64 {
 /// The number in the id of a query made by the n-th command: one below its sequence number.
 pub fn query_number(nth: usize) -> i64 {
     (sequence_number(nth) - 1).max(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_counts_unless_others_stand_in_its_place() {
+        let at = |number| Some(Turn { number, by: 7 });
+        let mut count = Count(0);
+        let taken: Vec<bool> = [None, None, at(2), at(2), at(3), at(0)].into_iter().map(|turn| count.takes(turn)).collect();
+        assert_eq!((taken, count), (vec![true, true, true, false, true, false], Count(4)));
+        // Six were lost before it; what is written twice still counts once.
+        assert!(count.takes(at(10)) && !count.takes(at(10)) && count.takes(at(11)) && count.takes(None));
+        assert_eq!(count, Count(13));
+    }
 }

@@ -260,21 +260,7 @@ impl Derivation {
             row.values.truncate(first);
         }
         row.meta.timestamp = codec::decode_entry(value, &self.wanted, &mut row.values).map_err(|e| e.to_string())?;
-        match &self.layout {
-            Layout::Columns => {}
-            Layout::Versioned { width } => {
-                if row.values.len() <= first + width {
-                    return Ok(false);
-                }
-                row.values.truncate(first + width);
-            }
-            Layout::States(calls) => {
-                for (call, state) in calls.iter().zip(row.values.iter_mut().skip(first)) {
-                    *state = call.aggregator.result(state).unwrap_or_default();
-                }
-            }
-        }
-        Ok(self.stages.iter().all(|stage| stage.apply(row)))
+        Ok(self.settle(first, None, row) && self.stages.iter().all(|stage| stage.apply(row)))
     }
 
     fn read_narrowed(&self, key: &[u8], value: &[u8], narrowed: &Narrowed, row: &mut Row) -> Result<bool, CodecError> {
@@ -288,22 +274,32 @@ impl Derivation {
         }
         let first = row.values.len();
         row.meta.timestamp = codec::decode_parts(value, &narrowed.parts, &mut row.values)?;
+        Ok(self.settle(first, Some(&narrowed.computed), row))
+    }
+
+    /// Makes columns of what an entry holds, from `first` on; false: it holds no row. `computed`: the states whose results are
+    /// wanted; `None`: all.
+    fn settle(&self, first: usize, computed: Option<&[usize]>, row: &mut Row) -> bool {
         match &self.layout {
             Layout::Columns => {}
             Layout::Versioned { width } => {
                 if row.values.len() <= first + width {
-                    return Ok(false);
+                    return false;
                 }
                 row.values.truncate(first + width);
             }
             Layout::States(calls) => {
-                for index in &narrowed.computed {
-                    if let (Some(call), Some(state)) = (calls.get(*index), row.values.get_mut(first + index)) {
+                let mut settle = |index: usize| {
+                    if let (Some(call), Some(state)) = (calls.get(index), row.values.get_mut(first + index)) {
                         *state = call.aggregator.result(state).unwrap_or_default();
                     }
+                };
+                match computed {
+                    None => (0..calls.len()).for_each(settle),
+                    Some(computed) => computed.iter().for_each(|index| settle(*index)),
                 }
             }
         }
-        Ok(true)
+        true
     }
 }

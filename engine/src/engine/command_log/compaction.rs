@@ -62,6 +62,8 @@ struct Husk<'a> {
     properties: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     given: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turn: Option<Turn>,
     action: &'static str,
 }
 
@@ -69,7 +71,7 @@ impl Glance {
     /// The command without its action.
     pub fn husk(&self) -> Option<Vec<u8>> {
         let (statement, given) = (self.statement.as_str(), self.given.as_deref());
-        let husk = Husk { version: COMMAND_VERSION, statement, properties: BTreeMap::new(), given, action: "Nothing" };
+        let husk = Husk { version: COMMAND_VERSION, statement, properties: BTreeMap::new(), given, turn: self.turn, action: "Nothing" };
         serde_json::to_vec(&husk).ok()
     }
 }

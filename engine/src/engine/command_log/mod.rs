@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::EngineConfig;
-use super::command::{COMMAND_VERSION, Command, Turn};
+use super::command::{COMMAND_VERSION, Command, Count, Turn};
 use super::error::EngineError;
 use crate::clock::Clock;
 use crate::log::{Commit, Log, LogError, Offset, OffsetSpec, OutRecord, TopicHandle, TopicIdentity, TopicPartition, read_whole};
@@ -300,10 +300,10 @@ impl CommandLog {
             return Ok(None);
         }
         let known = self.copy.commands()?;
-        let (mut count, mut is_same) = (0_usize, true);
+        let (mut count, mut counted, mut is_same) = (0_usize, Count(0), true);
         read_whole(&*self.log, &self.partition(), Offset(0), READ_TIMEOUT, &mut |record| {
             let turn = record.value.and_then(|value| glance(value).ok()).and_then(|glance| glance.turn);
-            if !is_void(turn, count) {
+            if counted.takes(turn) {
                 is_same &= known.get(count).map(Vec::as_slice) == record.value;
                 count += 1;
             }
@@ -350,8 +350,8 @@ impl CommandLog {
         if matches!(self.problem, Some(Problem::Unreadable { .. } | Problem::Later { .. } | Problem::Foreign)) {
             return Ok(Vec::new());
         }
-        let Reading { read, bad, next } = read_commands(&*self.log, &self.partition(), self.at)?;
-        self.at = Header { next, count: self.at.count + read.len(), ..self.at };
+        let Reading { read, bad, next, count } = read_commands(&*self.log, &self.partition(), self.at)?;
+        self.at = Header { next, count, ..self.at };
         let texts: Vec<Vec<u8>> = read.iter().map(|(text, _, _)| text.clone()).collect();
         self.keep(&texts);
         if bad.is_some() {
@@ -397,17 +397,14 @@ struct Reading {
     bad: Option<Problem>,
     /// Behind the last that can.
     next: i64,
-}
-
-/// Whether a command is one that another server's had come before.
-fn is_void(turn: Option<Turn>, count: usize) -> bool {
-    turn.is_some_and(|turn| usize::try_from(turn.number) != Ok(count))
+    /// How many commands there were by then.
+    count: usize,
 }
 
 /// Reads what stands behind what is known.
 fn read_commands(log: &dyn Log, partition: &TopicPartition, known: Header) -> Result<Reading, LogError> {
     let (mut read, mut bad): (Vec<(Vec<u8>, Glance, i64)>, _) = (Vec::new(), None);
-    let (from, mut next) = (known.next, known.next);
+    let (from, mut next, mut count) = (known.next, known.next, Count(known.count));
     let end = read_whole(log, partition, Offset(from), READ_TIMEOUT, &mut |record| {
         if bad.is_some() {
             return;
@@ -416,7 +413,7 @@ fn read_commands(log: &dyn Log, partition: &TopicPartition, known: Header) -> Re
             Some(Ok(glance)) if glance.version > COMMAND_VERSION => {
                 bad = Some(Problem::Later { offset: record.offset.0, version: glance.version });
             }
-            Some(Ok(glance)) if is_void(glance.turn, known.count + read.len()) => {
+            Some(Ok(glance)) if !count.takes(glance.turn) => {
                 tracing::debug!(offset = record.offset.0, statement = glance.statement, "another server was quicker than this command's");
             }
             Some(Ok(glance)) => read.push((record.value.unwrap_or_default().to_vec(), glance, record.offset.0)),
@@ -436,7 +433,7 @@ fn read_commands(log: &dyn Log, partition: &TopicPartition, known: Header) -> Re
     if bad.is_none() {
         next = end.0;
     }
-    Ok(Reading { read, bad, next })
+    Ok(Reading { read, bad, next, count: count.0 })
 }
 
 fn glance(text: &[u8]) -> Result<Glance, serde_json::Error> {

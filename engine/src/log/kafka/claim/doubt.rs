@@ -70,11 +70,50 @@ impl Rival {
     }
 }
 
+/// How long a start waits for members that may have died.
+///
+/// Of two that died at the same time, one that was about to join again has its session only when that of the other is over: so the time
+/// begins anew where the members change, though not for ever.
+#[derive(Debug)]
+pub(super) struct Patience {
+    members: Vec<String>,
+    until: Instant,
+    last: Instant,
+}
+
+impl Patience {
+    pub fn new(now: Instant) -> Self {
+        Patience { members: Vec::new(), until: now, last: now + 3 * OTHER_PATIENCE }
+    }
+
+    /// Whether to wait on for these members.
+    pub fn lasts(&mut self, members: Vec<String>, now: Instant) -> bool {
+        if members != self.members {
+            self.members = members;
+            self.until = self.last.min(now + OTHER_PATIENCE);
+        }
+        now <= self.until
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn the_dead_are_waited_for_one_after_the_other() {
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        let mut patience = Patience::new(now);
+        assert!(patience.lasts(ids(&["a-1", "b-1"]), now) && patience.lasts(ids(&["a-1", "b-1"]), now + 9 * second));
+        assert!(patience.lasts(ids(&["b-1"]), now + 9 * second) && patience.lasts(ids(&["b-1"]), now + 18 * second));
+        assert!(!patience.lasts(ids(&["b-1"]), now + 20 * second), "it lives");
+        let mut patience = Patience::new(now);
+        assert!((0..30).all(|n| patience.lasts(ids(&[&format!("a-{n}")]), now + n * second)));
+        assert!(!patience.lasts(ids(&["a-31"]), now + 31 * second), "not for ever");
+    }
 
     #[test]
     fn who_was_out_of_the_group_goes_on_once_it_is_alone_in_it() {

@@ -25,7 +25,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, ClientContext};
 
-use self::doubt::{Doubt, Outcome, Rival};
+use self::doubt::{Doubt, Outcome, Patience, Rival};
 use super::ffi::login;
 use super::login::{Login, Token};
 use super::properties::{ClientProperties, Role};
@@ -216,17 +216,12 @@ impl KafkaClaim {
         request: &ClaimRequest<'_>,
         waiting: &mut dyn FnMut(&str),
     ) -> Result<(), LogError> {
-        let (mut seen, mut deadline, last) = (Vec::new(), Instant::now(), Instant::now() + 3 * OTHER_PATIENCE);
+        let mut patience = Patience::new(Instant::now());
         loop {
             let members = self.members(consumer)?;
             let others = others(&members, &self.instance);
             let Some(other) = others.first().map(|other| taken(request, other)) else { return Ok(()) };
-            // Of two that died at the same time, one that was about to join again has its session only when that of the other is over.
-            if others.iter().any(|other| !seen.contains(&other.id)) || others.len() < seen.len() {
-                seen = others.iter().map(|other| other.id.clone()).collect();
-                deadline = last.min(Instant::now() + OTHER_PATIENCE);
-            }
-            if Instant::now() > deadline {
+            if !patience.lasts(others.iter().map(|other| other.id.clone()).collect(), Instant::now()) {
                 return Err(LogError::Fatal(format!("{other}; {ADVICE}")));
             }
             let seconds = OTHER_PATIENCE.as_secs();
