@@ -92,6 +92,8 @@ impl Engine {
         };
         // No statement goes into a topic that is not the one that the others are in.
         self.check_command_log(&mut commands)?;
+        self.catch_up(&mut commands)?;
+        commands.log.give_way()?;
         let mut attempts = 0;
         let mut outcome = loop {
             self.catch_up(&mut commands)?;

@@ -35,6 +35,10 @@ pub(super) use topic::ensure_topic;
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Commands that mean nothing any more and are longer than this are cut to their words in the copy, bytes.
 const MAX_DEAD_BYTES: usize = 1024;
+/// How often a server that was quicker than another looks for that one's next command before it writes one itself, and the pause
+/// between two looks.
+const LOOKS_FOR_OTHERS: u32 = 50;
+const LOOK_PAUSE: Duration = Duration::from_millis(1);
 
 /// Appends to the command topic, and reads it at the start.
 pub(super) struct CommandLog {
@@ -53,6 +57,8 @@ pub(super) struct CommandLog {
     pending: Vec<Command>,
     /// Tells this server's commands from others'.
     author: u64,
+    /// A command of another server is void because this one's, or a third's, was quicker.
+    has_overtaken: bool,
     problem: Option<Problem>,
     /// The copy could not be written: it is behind, until the next start.
     copy_is_behind: bool,
@@ -103,12 +109,28 @@ impl CommandLog {
         let (handle, is_uncertain, problem, copy_is_behind) = (TopicHandle(0), false, None, false);
         let (settings, pending) = (settings.clone(), Vec::new());
         let author = RandomState::new().hash_one(clock.now_ms());
-        let mut this = CommandLog { log, clock, settings, topic, handle, copy, at, is_uncertain, pending, author, problem, copy_is_behind };
+        let has_overtaken = false;
+        let mut this = CommandLog {
+            log,
+            clock,
+            settings,
+            topic,
+            handle,
+            copy,
+            at,
+            is_uncertain,
+            pending,
+            author,
+            has_overtaken,
+            problem,
+            copy_is_behind,
+        };
         let found = this.find()?;
         this.take_course(found)?;
         // Warns of settings that are not as they are asked for.
         ensure_topic(&*this.log, &this.settings)?;
         let new = this.read_on()?;
+        this.has_overtaken = false;
         for (text, glance) in new {
             texts.push(text);
             glances.push(glance);
@@ -177,6 +199,25 @@ impl CommandLog {
         self.is_uncertain = !new.is_empty();
         self.pending = new;
         Ok(if is_next { Appended::Next } else { Appended::Overtaken })
+    }
+
+    /// Lets a server go first whose command was void: it checks it anew meanwhile, and would be overtaken again and again by one that
+    /// never waits. Whoever waited catches up before it writes.
+    ///
+    /// # Errors
+    /// The log does not answer.
+    pub fn give_way(&mut self) -> Result<(), EngineError> {
+        if !std::mem::take(&mut self.has_overtaken) {
+            return Ok(());
+        }
+        for _ in 0..LOOKS_FOR_OTHERS {
+            if self.end()? > self.at.next {
+                self.is_uncertain = true;
+                break;
+            }
+            std::thread::sleep(LOOK_PAUSE);
+        }
+        Ok(())
     }
 
     /// Whether there may be commands that nobody here has carried out.
@@ -350,7 +391,8 @@ impl CommandLog {
         if matches!(self.problem, Some(Problem::Unreadable { .. } | Problem::Later { .. } | Problem::Foreign)) {
             return Ok(Vec::new());
         }
-        let Reading { read, bad, next, count } = read_commands(&*self.log, &self.partition(), self.at)?;
+        let Reading { read, bad, next, count, void } = read_commands(&*self.log, &self.partition(), self.at)?;
+        self.has_overtaken |= void.iter().any(|author| *author != self.author);
         self.at = Header { next, count, ..self.at };
         let texts: Vec<Vec<u8>> = read.iter().map(|(text, _, _)| text.clone()).collect();
         self.keep(&texts);
@@ -399,11 +441,13 @@ struct Reading {
     next: i64,
     /// How many commands there were by then.
     count: usize,
+    /// Who wrote commands that are void.
+    void: Vec<u64>,
 }
 
 /// Reads what stands behind what is known.
 fn read_commands(log: &dyn Log, partition: &TopicPartition, known: Header) -> Result<Reading, LogError> {
-    let (mut read, mut bad): (Vec<(Vec<u8>, Glance, i64)>, _) = (Vec::new(), None);
+    let (mut read, mut bad, mut void): (Vec<(Vec<u8>, Glance, i64)>, _, Vec<u64>) = (Vec::new(), None, Vec::new());
     let (from, mut next, mut count) = (known.next, known.next, Count(known.count));
     let end = read_whole(log, partition, Offset(from), READ_TIMEOUT, &mut |record| {
         if bad.is_some() {
@@ -414,6 +458,7 @@ fn read_commands(log: &dyn Log, partition: &TopicPartition, known: Header) -> Re
                 bad = Some(Problem::Later { offset: record.offset.0, version: glance.version });
             }
             Some(Ok(glance)) if !count.takes(glance.turn) => {
+                void.extend(glance.turn.map(|turn| turn.by));
                 tracing::debug!(offset = record.offset.0, statement = glance.statement, "another server was quicker than this command's");
             }
             Some(Ok(glance)) => read.push((record.value.unwrap_or_default().to_vec(), glance, record.offset.0)),
@@ -433,7 +478,7 @@ fn read_commands(log: &dyn Log, partition: &TopicPartition, known: Header) -> Re
     if bad.is_none() {
         next = end.0;
     }
-    Ok(Reading { read, bad, next, count: count.0 })
+    Ok(Reading { read, bad, next, count: count.0, void })
 }
 
 fn glance(text: &[u8]) -> Result<Glance, serde_json::Error> {
