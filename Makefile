@@ -2,7 +2,8 @@
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/tidemill/target
 TIDEMILL := $(CARGO_TARGET_DIR)/release/tidemill
 
-MDBOOK := $(HOME)/.cache/tidemill/mdbook/bin/mdbook
+MDBOOK_VERSION := 0.4.52
+MDBOOK := $(HOME)/.cache/tidemill/mdbook-$(MDBOOK_VERSION)/bin/mdbook
 
 # Where `make install` puts the binary.
 BINDIR ?= $(HOME)/.local/bin
@@ -56,9 +57,11 @@ fuzz: ## Fuzzes decoders, parser, analyzer and registry with libFuzzer (SECONDS=
 	@tests/fuzz/run.sh $(or $(SECONDS),60)
 
 docs: ## Builds the manual as a website (mdBook; built once into the cache)
-	@.ci/setup
-	@command -v $(MDBOOK) >/dev/null || cargo install mdbook --locked --version 0.4.52 --root $(HOME)/.cache/tidemill/mdbook
-	@$(MDBOOK) build docs --dest-dir $(CARGO_TARGET_DIR)/book
+	@.ci/setup docs
+	@command -v $(MDBOOK) >/dev/null || cargo install mdbook --quiet --locked --version $(MDBOOK_VERSION) \
+		--no-default-features --features search --root $(HOME)/.cache/tidemill/mdbook-$(MDBOOK_VERSION)
+	@$(MDBOOK) build docs --dest-dir $(CARGO_TARGET_DIR)/book 2>$(CARGO_TARGET_DIR)/book.log || { cat $(CARGO_TARGET_DIR)/book.log; exit 1; }
+	@.ci/book $(CARGO_TARGET_DIR)/book $(CARGO_TARGET_DIR)/book.log
 	@echo "the manual is $(CARGO_TARGET_DIR)/book/index.html"
 
 clean: ## Removes the build output

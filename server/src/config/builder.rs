@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::env::{self, Variable};
 use super::overrides::{is_slip, near};
-use super::provided::Providers;
+use super::provided::{self, Providers};
 use super::server_config::ServerConfig;
 use super::table::{self, Role, property};
 use super::{ConfigError, file, streams};
@@ -94,7 +94,7 @@ impl ConfigBuilder {
     }
 
     fn take(&mut self, name: &str, value: &str, origin: &str) {
-        if name == "config.providers" || name.starts_with("config.providers.") {
+        if provided::is_about_providers(name) {
             return;
         }
         let value = match self.providers.expand(value) {

@@ -295,7 +295,7 @@ fn a_protection_that_is_not_there_is_refused() {
     for (line, expected) in [
         ("KSQL_AUTHENTICATION_METHOD: BASIC", "tidemill.auth.users.file"),
         ("KSQL_KSQL_AUTHENTICATION_PLUGIN_CLASS: io.confluent.ksql.security.VertxBearerOrBasicAuthenticationPlugin", "Java classes"),
-        ("KSQL_KSQL_SECURITY_EXTENSION_CLASS: io.confluent.ksql.security.KsqlConfluentSecurityExtension", "not built yet"),
+        ("KSQL_KSQL_SECURITY_EXTENSION_CLASS: io.confluent.ksql.security.KsqlConfluentSecurityExtension", "the roles of users"),
         ("KSQL_SSL_CLIENT_AUTHENTICATION: REQUIRED", "no listener is https"),
         ("KSQL_LISTENERS: https://0.0.0.0:8089", "ssl.keystore.location"),
         ("KSQL_SASL_MECHANISM: GSSAPI", "SCRAM-SHA-256"),

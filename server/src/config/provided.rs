@@ -6,11 +6,25 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::file;
+use super::streams::PREFIX;
 
 /// The largest file that is read for a value, bytes.
 const MAX_BYTES: u64 = 1 << 20;
 /// Values that one value may be made of.
 const MAX_PARTS: usize = 100;
+
+/// The property that lists providers; what begins with it and a dot says what they are.
+const NAMES: &str = "config.providers";
+
+/// The name without the prefix that says no more here: values of all clients come from the same providers.
+fn without_prefix(name: &str) -> &str {
+    name.strip_prefix(PREFIX).unwrap_or(name)
+}
+
+/// Whether a property says what providers there are.
+pub fn is_about_providers(name: &str) -> bool {
+    without_prefix(name).strip_prefix(NAMES).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
 
 /// Where values are fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +59,8 @@ impl Providers {
     /// # Errors
     /// A provider that there is none of here.
     pub fn take(&mut self, name: &str, value: &str) -> Option<Result<(), String>> {
-        if name == "config.providers" {
+        let name = without_prefix(name);
+        if name == NAMES {
             // Their classes say what they are.
             return Some(Ok(()));
         }
@@ -146,6 +161,8 @@ mod tests {
         let class = "org.apache.kafka.common.config.provider.FileConfigProvider";
         assert_eq!(providers.take("config.providers.vault.class", class), Some(Ok(())));
         assert_eq!(providers.take("config.providers", "vault"), Some(Ok(())));
+        assert_eq!(providers.take("ksql.streams.config.providers", "vault"), Some(Ok(())));
+        assert!(is_about_providers("ksql.streams.config.providers.vault.class") && !is_about_providers("config.providers_x"));
         assert!(providers.take("config.providers.x.class", "com.x.Y").is_some_and(|taken| taken.is_err()));
         assert_eq!(providers.take("ksql.service.id", "x"), None);
         for (value, expected) in [

@@ -75,6 +75,7 @@ fn every_link_leads_somewhere() {
             let (file, anchor) = link.split_once('#').map_or((link.as_str(), None), |(file, anchor)| (file, Some(anchor)));
             let target = if file.is_empty() { docs().join(&name) } else { docs().join(file) };
             assert!(target.exists(), "{name} links to {link}, which is not there");
+            assert!(!file.starts_with(".."), "{name} links to {link}, which the book does not have");
             if let Some(anchor) = anchor {
                 assert!(anchors(&read(&target)).contains(anchor), "{name} links to {link}: no such heading");
             }

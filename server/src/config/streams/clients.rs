@@ -1,6 +1,6 @@
 //! Properties of Kafka's consumers, producers and administrating clients, but for their security.
 
-use super::{COUNT, Client, Kind, MS, Role, StreamsProperty, Takers, inert, refused};
+use super::{COUNT, Client, Kind, MS, Role, StreamsProperty, Takers, inert, property, refused};
 
 /// A result depends on it.
 const fn client(name: &'static str, kind: Kind, to: Client, doc: &'static str) -> StreamsProperty {
@@ -191,5 +191,10 @@ pub static PROPERTIES: &[StreamsProperty] = &[
     inert("interceptor.classes", Kind::Text, NO_CLASS),
     inert("key.deserializer", Kind::Text, NO_CLASS),
     inert("value.deserializer", Kind::Text, NO_CLASS),
-    refused("config.providers", Kind::Text, "Values are taken as they stand; classes can't be loaded."),
+    property(
+        "config.providers",
+        Kind::List,
+        Role::Server,
+        "Names of providers of values that stand elsewhere; `config.providers.NAME.class` is one of the three that are built in.",
+    ),
 ];

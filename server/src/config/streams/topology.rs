@@ -5,7 +5,7 @@ use super::{COUNT, Kind, MS, Role, StreamsProperty, inert, property, refused};
 const NO_THREADS: &str = "Queries share worker threads: one for each core, or `tidemill.workers`.";
 const NO_STANDBY: &str = "One server has no other that could stand by.";
 const NO_CLASS: &str = "Java classes can't be loaded; formats and timestamps are said by WITH.";
-const NO_METRICS: &str = "Metrics are not built yet.";
+const NO_METRICS: &str = "Metrics are served at /metrics, for Prometheus.";
 const OWN_LOOP: &str = "Workers are woken by what arrives.";
 
 pub static PROPERTIES: &[StreamsProperty] = &[

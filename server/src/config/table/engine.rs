@@ -95,7 +95,7 @@ pub static PROPERTIES: &[Property] = &[
     inert("ksql.query.pull.max.allowed.offset.lag", "9223372036854775807", MS, "A pull query sees what was processed: it never lags."),
     inert("ksql.fetch.remote.hosts.max.timeout.seconds", "10", MS, NO_PEERS),
     inert("ksql.query.pull.interpreter.enabled", "true", Kind::Bool, "There is one way of evaluating expressions."),
-    inert("ksql.query.pull.metrics.enabled", "true", Kind::Bool, "Metrics are not built yet."),
+    inert("ksql.query.pull.metrics.enabled", "true", Kind::Bool, "Metrics are served at /metrics, for Prometheus."),
     inert("ksql.query.pull.router.thread.pool.size", "50", COUNT, NO_POOL),
     inert("ksql.query.pull.thread.pool.size", "50", COUNT, NO_POOL),
     // Functions in Java.

@@ -10,7 +10,7 @@ pub static PROPERTIES: &[Property] = &[
         "ksql.security.extension.class",
         "",
         Kind::Text,
-        "Who may do what is not checked here: authorization is not built yet, and Java classes can't be loaded.",
+        "Java classes can't be loaded; the roles of users say who may do what.",
     )),
     inert("ksql.access.validator.enable", "auto", Kind::Text, KAFKA_ALLOWS),
     inert("ksql.authorization.cache.expiry.time.secs", "30", MS, KAFKA_ALLOWS),
