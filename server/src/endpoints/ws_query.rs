@@ -88,12 +88,22 @@ async fn serve(app: Arc<App>, mut socket: Socket, asked: Result<KsqlRequest, Str
             return socket.close(FAILED, &message).await;
         }
     }
-    let is_ending = *closing.borrow();
-    if is_ending { end(socket, GOING_AWAY, "Server is shutting down").await } else { end(socket, NORMAL, DONE).await }
+    if *closing.borrow() {
+        return end(socket, GOING_AWAY, "Server is shutting down").await;
+    }
+    // ksqlDB says the end of a PRINT twice, and clients that count on it are served alike.
+    if !body.is_text || socket.send(said(DONE)).await {
+        end(socket, NORMAL, DONE).await;
+    }
+}
+
+/// A frame that is no row.
+fn said(message: &str) -> Bytes {
+    reply::to_json(&Said { error: message }).into()
 }
 
 async fn end(mut socket: Socket, code: u16, message: &str) {
-    if socket.send(reply::to_json(&Said { error: message }).into()).await {
+    if socket.send(said(message)).await {
         socket.close(code, message).await;
     }
 }

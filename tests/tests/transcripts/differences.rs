@@ -23,7 +23,8 @@ pub const MOST: usize = 20;
 
 const DIFFERENCES: &[Difference] = &[
     always(
-        "a request without a body is the client's mistake (400), not the server's (500), and is answered",
+        "a request without a body is the client's mistake: 400, with what is missing. After a 500 clients try again what can never \
+         work, and alarms for a broken server ring; an HTTP/2 client that gets no answer at all waits for ever",
         &[
             ("01-endpoints", "POST /close-query no body"),
             ("11-errors-requests", "/ksql no body"),
@@ -34,7 +35,8 @@ const DIFFERENCES: &[Difference] = &[
         ],
     ),
     always(
-        "a body or a value that can't be read is the client's mistake (400), not the server's (500)",
+        "a body or a value that can't be read is the client's mistake: 400, with the place of what is wrong in it. After a 500 that \
+         names nothing clients try again what can never work, and whoever sent it has to read the server's log",
         &[
             ("11-errors-requests", "/ksql malformed JSON"),
             ("11-errors-requests", "/query malformed JSON"),
@@ -45,18 +47,25 @@ const DIFFERENCES: &[Difference] = &[
             ("15-inserts-stream", "bad base64"),
         ],
     ),
-    always("a 413 says what is too large and which property is the limit", &[("11-errors-requests", "11 MB body")]),
     always(
-        "IF NOT EXISTS holds for a stream that several queries write, too",
+        "a 413 says what is too large and which property is the limit: an empty one leaves its reader to guess whose limit it was",
+        &[("11-errors-requests", "11 MB body")],
+    ),
+    always(
+        "a script can be run again: IF NOT EXISTS does nothing where the stream is there, also where several queries write it",
         &[("03-persistent-queries", "CREATE STREAM IF NOT EXISTS q1 AS SELECT * FROM s;")],
     ),
-    always("what a session may change here is told, not what it may change there", &[("07-admin", "SHOW PROPERTIES;")]),
     always(
-        "conditions with IS NULL, and scans of tables by session, are answered",
+        "`editable` says what SET takes here: nobody is offered a setting that is refused, or kept from one that works",
+        &[("07-admin", "SHOW PROPERTIES;")],
+    ),
+    always(
+        "a question about rows that are there is answered: conditions with IS NULL are refused there, and a scan of a table by session \
+         finds none of its rows",
         &[("12-pull-queries", "pull: SELECT * FROM ct WHERE lb IS NULL;"), ("12-pull-queries", "pull: SELECT * FROM cse;")],
     ),
     always(
-        "queries that join, group, aggregate or order are answered",
+        "queries that join, group, aggregate or order are answered, not refused; `tidemill.rest.any.sql=false` refuses them",
         &[
             ("12-pull-queries", "pull: SELECT k, COUNT(*) FROM ct GROUP BY k;"),
             ("12-pull-queries", "pull: SELECT COUNT(*) FROM ct;"),
@@ -65,16 +74,19 @@ const DIFFERENCES: &[Difference] = &[
             ("16-websocket", "ws pull: SELECT COUNT(*) FROM ct;"),
         ],
     ),
-    always("a property that holds for the whole server is refused in a request, not passed over", &[("12-pull-queries", "limit disabled")]),
     always(
-        "EXPLODE takes an array of columns and literals",
+        "a property that holds for the whole server is refused in a request: who had it passed over would rely on what is not so",
+        &[("12-pull-queries", "limit disabled")],
+    ),
+    always(
+        "EXPLODE takes an array of columns and literals, in push queries as in queries that stay",
         &[
             ("14-push-queries", "push /query-stream: SELECT k, EXPLODE(ARRAY[a, 5]) AS e FROM s EMIT CHANGES LIMIT 3;"),
             ("14-push-queries", "push /query: SELECT k, EXPLODE(ARRAY[a, 5]) AS e FROM s EMIT CHANGES LIMIT 3;"),
         ],
     ),
     always(
-        "a number that does not fit its column is told once, as a warning",
+        "a number that wraps around in its column is told once, as a warning: wrong values that nothing tells of are found too late",
         &[
             ("17-processing-log", "all rows of the processing log"),
             ("17-processing-log", "fields of the processing log"),
@@ -82,7 +94,7 @@ const DIFFERENCES: &[Difference] = &[
         ],
     ),
     always(
-        "the steps of a query are those that are run here",
+        "the steps of a query are those that are run here, so that what is slow can be found; there are no topologies of Kafka Streams",
         &[
             ("07-admin", "SHOW QUERIES EXTENDED;"),
             ("09-explain-print", "EXPLAIN CTAS_CT_13;"),
@@ -92,7 +104,8 @@ const DIFFERENCES: &[Difference] = &[
     ),
     always("the embedded log needs no topics to restore state from", &[("07-admin", "SHOW ALL TOPICS;")]),
     always(
-        "signatures name each argument and say what is taken: a separator by itself, maps of any keys",
+        "signatures say what can be written: a separator is an argument of its own, keys of a map have any type, names of arguments \
+         are names and not sentences",
         &[
             ("08-describe-function", "DESCRIBE FUNCTION CONCAT_WS;"),
             ("08-describe-function", "DESCRIBE FUNCTION MAP_KEYS;"),
@@ -100,7 +113,8 @@ const DIFFERENCES: &[Difference] = &[
         ],
     ),
     always(
-        "a statement's text is the statement, not a part of it; a value that can't be read leaves the rest as it was written",
+        "the text beside an error is the statement that was sent, so whoever sent several knows which one failed; there it is an \
+         expression or a name of it, or has lost its values",
         &[
             ("02-ddl", "DESCRIBE `lower Case`;"),
             ("04-insert-values", "INSERT INTO al (k, d) VALUES (4, 1E400);"),
@@ -108,11 +122,12 @@ const DIFFERENCES: &[Difference] = &[
         ],
     ),
     always(
-        "the value of a property that can't be set is not repeated",
+        "the value of a property that can't be set is not repeated: it may be a password, and answers are logged",
         &[("11-errors-requests", "bad CREATE with {\"bootstrap.servers\": \"x:1\"}")],
     ),
     sometimes(
-        "rows of a table come in the order of the records that changed it, and as soon as it did",
+        "each change of a table is sent at once, in the order of the records that made it: there a cache holds changes back, up to \
+         its next commit, and leaves out those in between",
         &[
             ("09-explain-print", "query: PRINT 'CW' FROM BEGINNING LIMIT 1;"),
             ("14-push-queries", "push /query-stream: SELECT k, COUNT(*) AS n FROM s GROUP BY k EMIT CHANGES LIMIT 2;"),
@@ -126,7 +141,6 @@ const DIFFERENCES: &[Difference] = &[
             ("16-websocket", "ws push: SELECT * FROM cw EMIT CHANGES LIMIT 1;"),
         ],
     ),
-    always("the end of a WebSocket is said once", &[("16-websocket", "ws PRINT")]),
     sometimes("whether a good row before a bad one is written varies", &[("15-inserts-stream", "read back s")]),
 ];
 
