@@ -53,7 +53,33 @@ fn tables() -> String {
             .map(|p| [format!("`{}`", p.name), default(p.listed), cell(&p.kind.to_string()), role(p.role).to_owned(), cell(p.doc)]);
         table(heading, rows.collect());
     }
-    out.push('\n');
+    out + &without_effect() + "\n"
+}
+
+/// The names that nothing comes of, and those that are refused, by their reasons, as they come in the tables.
+fn without_effect() -> String {
+    let own = GROUPS.iter().flat_map(|(_, properties)| *properties).map(|p| (p.name.to_owned(), p.role, p.doc));
+    let begins = PREFIXES.iter().map(|(name, role, doc)| (format!("{name}…"), *role, *doc));
+    let clients = streams::GROUPS.iter().flat_map(|(_, properties)| *properties).map(|p| (p.name.to_owned(), p.role, p.doc));
+    let all: Vec<(String, Role, &str)> = own.chain(begins).chain(clients).collect();
+    let mut out = "\n\n## All that has no effect".to_owned();
+    for (wanted, heading) in
+        [(Role::Inert, "Taken, and nothing comes of it"), (Role::Refused, "Refused where it asks for something else than the default")]
+    {
+        let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+        let mut count = 0;
+        for (name, _, doc) in all.iter().filter(|(_, role, _)| *role == wanted) {
+            count += 1;
+            match reasons.iter_mut().find(|(known, _)| known == doc) {
+                Some((_, names)) => names.push(format!("`{name}`")),
+                None => reasons.push((*doc, vec![format!("`{name}`")])),
+            }
+        }
+        out.push_str(&format!("\n\n{heading} ({count}):\n\n| why | properties |\n|---|---|"));
+        for (doc, names) in reasons {
+            out.push_str(&format!("\n| {} | {} |", cell(doc), names.join(", ")));
+        }
+    }
     out
 }
 
