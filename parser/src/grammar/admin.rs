@@ -88,7 +88,11 @@ impl Grammar<'_> {
                 return Ok(Statement::DescribeAll { kind, extended: self.p.eat("EXTENDED") });
             }
         }
-        let name = self.source_name()?;
+        let is_before_name = self.p.at("EXTENDED") && named;
+        let name = self.source_name().map_err(|fault| match is_before_name {
+            true => fault.hint("EXTENDED stands behind the name: DESCRIBE name EXTENDED."),
+            false => fault,
+        })?;
         Ok(Statement::Describe { name, extended: self.p.eat("EXTENDED") })
     }
 

@@ -79,6 +79,9 @@ impl Grammar<'_> {
         if self.p.at("RUN") {
             return Fault::syntax(self.p.here(), message).hint("RUN SCRIPT is a command of the shell and of `tidemill run`.");
         }
+        if self.p.at("SPOOL") {
+            return Fault::syntax(self.p.here(), message).hint("SPOOL is a command of the shell.");
+        }
         if let Some(meant) = did_you_mean(&found, STARTS.iter().copied()) {
             message += &format!("\nDid you mean '{meant}'?");
         } else if self.p.nth_is_reserved(0) {

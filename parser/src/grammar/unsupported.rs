@@ -11,6 +11,9 @@ use super::Grammar;
 /// A word that begins it, its name, and what to do instead.
 type Row = (&'static str, &'static str, &'static str);
 
+/// Where rights are said.
+const OF_USERS: &str = "Users and their roles stand in a file of the server's (tidemill user add); rights on topics are Kafka's.";
+
 /// First words of statements.
 const STATEMENTS: &[Row] = &[
     // The last line is ksqlDB's: scripts may look for it.
@@ -31,8 +34,8 @@ const STATEMENTS: &[Row] = &[
     ("BEGIN", "BEGIN", "Each statement stands for itself; there are no transactions."),
     ("COMMIT", "COMMIT", "Each statement stands for itself; there are no transactions."),
     ("ROLLBACK", "ROLLBACK", "Each statement stands for itself; there are no transactions."),
-    ("GRANT", "GRANT", "Rights belong to the Kafka cluster."),
-    ("REVOKE", "REVOKE", "Rights belong to the Kafka cluster."),
+    ("GRANT", "GRANT", OF_USERS),
+    ("REVOKE", "REVOKE", OF_USERS),
     ("COPY", "COPY", "Write records to the topic with a Kafka client, or INSERT INTO … VALUES."),
     ("LOAD", "LOAD", "Write records to the topic with a Kafka client, or INSERT INTO … VALUES."),
     ("EXPORT", "EXPORT", "Read the topic with a Kafka client, or SELECT with the shell's --output csv."),
@@ -61,8 +64,8 @@ const THINGS: &[Row] = &[
     ("TEMPORARY", "A temporary table", "Leave the word out, and DROP the table when it has served."),
     ("TEMP", "A temporary table", "Leave the word out, and DROP the table when it has served."),
     ("EXTERNAL", "An external table", "Leave the word out: WITH (KAFKA_TOPIC=…) says where the records are."),
-    ("USER", "A user", "Rights belong to the Kafka cluster."),
-    ("ROLE", "A role", "Rights belong to the Kafka cluster."),
+    ("USER", "A user", OF_USERS),
+    ("ROLE", "A role", OF_USERS),
 ];
 
 /// What can follow a query, or a part of one, elsewhere. Some of these words may have passed as an alias.
