@@ -79,7 +79,7 @@ fn what_is_wrong_is_named() {
         ("ksql.streams.producer.acks", "most", "String must be one of: all, -1, 0, 1"),
         ("sasl.mechanism", "GSSAPI", "PLAIN, SCRAM-SHA-256"),
         ("authentication.method", "BASIC", "test: authentication.method=BASIC needs tidemill.auth.users.file"),
-        ("ksql.security.extension.class", "io.x.Ext", "authorization is not built"),
+        ("ksql.security.extension.class", "io.x.Ext", "the roles of users say"),
         ("enable.fips", "true", "can't be used"),
         ("listeners", "https://0.0.0.0:8088", "test: listeners: https needs a key and a certificate: ssl.keystore.location"),
         ("ssl.client.authentication", "REQUIRED", "no listener is https"),
