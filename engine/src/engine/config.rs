@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::supervise::Backoff;
 use crate::log::kafka::TokenSource;
 use crate::registry::SchemaRegistry;
+use crate::runtime::Slots;
 
 /// Where topics live.
 #[derive(Clone, PartialEq, Eq)]
@@ -102,6 +103,10 @@ pub struct EngineConfig {
     pub processing_log_include_rows: bool,
     /// How long the client of a push query may take nothing of what waits for it, milliseconds (`tidemill.push.stall.timeout.ms`).
     pub push_stall_timeout_ms: u64,
+    /// Other servers with this service id share its work (`tidemill.cluster.enabled`); on Kafka.
+    pub is_shared: bool,
+    /// Shares into which the work is cut (`tidemill.slots`); fixed by the first server that shares it.
+    pub slots: u16,
     /// Defaults of session properties (`ksql.streams.auto.offset.reset`).
     pub session_defaults: BTreeMap<String, String>,
 }
@@ -137,6 +142,8 @@ impl EngineConfig {
             processing_log_stream: Some(crate::processing_log::LOG_STREAM.to_owned()),
             processing_log_include_rows: false,
             push_stall_timeout_ms: 300_000,
+            is_shared: false,
+            slots: Slots::DEFAULT_COUNT,
             session_defaults: BTreeMap::new(),
         }
     }
@@ -158,7 +165,12 @@ impl EngineConfig {
         }
     }
 
-    /// The consumer group of the service's servers, of which there is one.
+    /// The topic whose partitions are the service's slots, where servers share it.
+    pub fn slots_topic(&self) -> String {
+        format!("{}_slots", self.internal_prefix)
+    }
+
+    /// The consumer group of the service's servers.
     pub fn server_group(&self) -> String {
         format!("{}servers", self.internal_prefix)
     }

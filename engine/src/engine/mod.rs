@@ -4,6 +4,7 @@
 //! Statements that change something go one at a time: checked against the catalog, appended to the command log, then
 //! carried out. Reading never waits for them: the catalog is an immutable snapshot behind an `Arc`.
 
+mod cluster;
 mod command;
 mod command_log;
 mod config;
@@ -72,6 +73,7 @@ pub use insert::{EncodedInsert, encode as encode_insert};
 pub use inserting::{Inserting, Unwritten};
 pub use json_row::{converted as json_value, json_column_value};
 pub use pull::PlannedLookUp;
+pub(crate) use pull::is_elsewhere;
 pub use pull_rows::{PullResult, PullRows};
 pub use push::PushQuery;
 pub use push_row::PushRow;
@@ -103,6 +105,8 @@ pub struct Engine {
     supervisor: supervise::Supervisor,
     /// Says whether another server runs the service.
     claim: Box<dyn Claim>,
+    /// Slots that come to this server or go from it.
+    shifting: Mutex<cluster::Shifting>,
     /// Another does, and why that is known: this one runs nothing any more.
     deposed: OnceLock<String>,
     /// It is not known whether another does.

@@ -24,7 +24,7 @@ use crate::points::{self, Point};
 use crate::processing_log::{NoProcessingLog, ProcessingLog, ProcessingLogWriter, stream_columns};
 use crate::registry::own::OwnRegistry;
 use crate::registry::{NoRegistry, SchemaRegistry};
-use crate::runtime::{QueryState, Runtime, RuntimeConfig, RuntimeParts};
+use crate::runtime::{LetGo, QueryState, Runtime, RuntimeConfig, RuntimeParts, Slots};
 use crate::state::StateDb;
 
 /// How long the start waits for a log that is away, how long for one answer, and how long between two questions.
@@ -112,6 +112,7 @@ impl Engine {
             (None, _) => Arc::new(NoRegistry),
         };
         let processing_log = open_processing_log(&config, &log, &clock)?;
+        let server = state.identity()?;
         let parts = RuntimeParts { log: log.clone(), state, clock: clock.clone(), processing_log, registry: registry.clone() };
         let runtime_config = RuntimeConfig {
             workers: config.workers,
@@ -123,8 +124,18 @@ impl Engine {
             replicas: config.replicas,
             max_rows_per_record: crate::pace::MAX_ROWS_PER_RECORD,
             look_interval_ms: LOOK_INTERVAL_MS,
+            slots: Slots::new(config.slots),
+            server,
+            is_shared: claim.is_shared(),
         };
         let runtime = Runtime::start(parts, runtime_config).map_err(|e| EngineError::internal(format!("worker threads: {e}")))?;
+        if claim.is_shared() {
+            runtime.set_servers(claim.servers()?);
+            if !claim.was_alone() {
+                // Their tasks run elsewhere until the group says that they are this server's.
+                runtime.release_slots(&runtime.slots(), LetGo::Committed);
+            }
+        }
         let Opened { log: command_log, commands } = CommandLog::open(log.clone(), &runtime.parts().state, &config, clock.clone())?;
         points::reach(Point::OpenCommands);
         let engine = Arc::new(Engine {
@@ -143,6 +154,7 @@ impl Engine {
             replays: Mutex::default(),
             supervisor: Supervisor::default(),
             claim,
+            shifting: Mutex::default(),
             deposed: OnceLock::new(),
             is_unsure: AtomicBool::new(false),
             config,
@@ -395,11 +407,18 @@ fn claim(
     let (topic, group, instance) = (config.command_topic(), config.server_group(), state.identity()?);
 
     if log.is_atomic() {
+        if config.is_shared {
+            return Err(EngineError::user(
+                "tidemill.cluster.enabled=true: servers share a service on Kafka only, and the embedded log is this server's alone. Name                  brokers (bootstrap.servers), or set it to false",
+            ));
+        }
         // Nobody else can reach it.
         return Ok(Box::new(AlwaysHeld));
     }
     command_log::ensure_topic(log, config)?;
-    let request = ClaimRequest { service: &config.service_id, group: &group, topic: &topic, instance: &instance };
+    let is_shared = config.is_shared;
+    let topic = if is_shared { super::cluster::ensure_slots(config, log)? } else { topic };
+    let request = ClaimRequest { service: &config.service_id, group: &group, topic: &topic, instance: &instance, is_shared };
     let mut last = String::new();
     let claim = log.claim(&request, &mut |reason| {
         if last != reason {

@@ -11,7 +11,7 @@ use crate::catalog::Catalog;
 use crate::expr::{self, Compiled, Env, Eval, Scope};
 use crate::operators::materialized::{MaterializedReader, Snapshots};
 use crate::row::Row;
-use crate::runtime::QueryState;
+use crate::runtime::{Elsewhere, QueryState};
 use crate::state::{self, KeyRange, StoreReader};
 use crate::types::Value;
 use crate::types::codec;
@@ -63,7 +63,8 @@ impl Engine {
         })?;
         self.check_restored(&persistent, &plan.source)?;
         let reader = persistent.materialized().ok_or_else(|| not_materialized(&plan.source))?;
-        let partitions = self.runtime.partition_readers(query_id, reader.stores());
+        let elsewhere = |elsewhere| is_elsewhere(&plan.source, &elsewhere);
+        let partitions = self.runtime.partition_readers(query_id, reader.stores()).map_err(elsewhere)?;
         if let (true, QueryState::Failed(failure)) = (partitions.is_empty(), persistent.state()) {
             let (table, reason) = (&plan.source, failure.reason.trim_end_matches('.').to_owned());
             return Err(EngineError::external(format!("The table {table} can't be queried: its query {query_id} failed: {reason}.")));
@@ -114,6 +115,11 @@ impl Engine {
             "The table {table} can't be queried yet: its state is being restored ({state}). Try again later."
         )))
     }
+}
+
+/// Nobody is given a part of a table for the whole of it.
+pub(crate) fn is_elsewhere(table: &str, elsewhere: &Elsewhere) -> EngineError {
+    EngineError::external(format!("The table {table} can't be queried here at the moment: {elsewhere}. Try again later."))
 }
 
 fn not_materialized(table: &str) -> EngineError {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::TableSnapshot;
 use crate::analyze::WindowBounds;
 use crate::catalog::{Source, SourceKind};
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, is_elsewhere};
 use crate::operators::materialized::{self, MaterializedReader};
 use crate::row::Row;
 use crate::state::{KeyRange, StoreReader};
@@ -51,7 +51,7 @@ impl Engine {
             .ok_or_else(|| EngineError::user(format!("The table {name} can't be queried: its query {query_id} has been terminated.")))?;
         self.check_restored(&persistent, name)?;
         let reader = materialized::reader(&persistent.plan).ok_or_else(not_kept)?;
-        let partitions = self.runtime().partition_readers(query_id, reader.stores());
+        let partitions = self.runtime().partition_readers(query_id, reader.stores()).map_err(|elsewhere| is_elsewhere(name, &elsewhere))?;
         Ok(LiveTable { source, reader, partitions })
     }
 }

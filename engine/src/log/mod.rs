@@ -13,7 +13,7 @@ mod topics;
 mod transaction;
 mod whole;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -298,7 +298,7 @@ pub enum OffsetSpec {
     AtTimestamp(i64),
 }
 
-/// Who claims what: one server for each service.
+/// Who claims what: one server a whole service, or each of several a share of its slots.
 #[derive(Debug, Clone, Copy)]
 pub struct ClaimRequest<'a> {
     /// For messages.
@@ -309,6 +309,19 @@ pub struct ClaimRequest<'a> {
     pub topic: &'a str,
     /// Names the server, over restarts.
     pub instance: &'a str,
+    /// The topic's partitions are the service's slots, which all members of the group share. Else one member has everything.
+    pub is_shared: bool,
+}
+
+/// Slots have come or gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shift {
+    /// They are this server's: whoever had them has let go, or is no member any more.
+    Given(BTreeSet<u16>),
+    /// They are to go to another server once this one has let go of them, which [`Claim::has_let_go`] says.
+    Wanted(BTreeSet<u16>),
+    /// They are not this server's any more: another may have them already.
+    Lost(BTreeSet<u16>),
 }
 
 /// What is known of a claim.
@@ -329,6 +342,37 @@ pub trait Claim: Send + Sync {
     /// How long a claim that is held is sure to be held after the answer; `None`: for ever.
     fn sure_for(&self) -> Option<Duration> {
         None
+    }
+
+    /// What has become of the slots since this was last asked, the first first. A claim that is not shared has all of them for ever.
+    fn shifts(&self) -> Vec<Shift> {
+        Vec::new()
+    }
+
+    /// The slots that were [`Shift::Wanted`] have been let go.
+    fn has_let_go(&self) {}
+
+    /// Whether others may have some of the slots; else all are this server's, without a [`Shift`].
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Whether nobody else was there when the claim was made, so that the slots need not be waited for.
+    fn was_alone(&self) -> bool {
+        true
+    }
+
+    /// The slots that the group says are this server's.
+    fn assigned(&self) -> BTreeSet<u16> {
+        BTreeSet::new()
+    }
+
+    /// The instances of the servers that share the service now, this one included.
+    ///
+    /// # Errors
+    /// The log is away.
+    fn servers(&self) -> Result<BTreeSet<String>, LogError> {
+        Ok(BTreeSet::new())
     }
 }
 

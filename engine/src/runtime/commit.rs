@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::changelog::Changelog;
-use super::ends::{CommitId, CommitPlace, EndKind};
+use super::ends::{CommitPlace, EndKind};
 use super::marks::{Marked, Marks};
 use super::pen::Guarantee;
 use super::schedule::TaskKey;
@@ -197,7 +197,7 @@ pub(super) fn commit(
 pub(super) fn succeeded(task: &mut Task, marks: &Marks, worker: usize) {
     let Some(pending) = task.pending.take() else { return };
     if keeps_marks(task) {
-        let marked = Marked { number: task.commit_number, inputs: pending.inputs };
+        let marked = Marked { commit: task.commit_id(), inputs: pending.inputs };
         marks.committed(worker, (&task.id.query, task.id.sub_topology, task.id.partition), marked);
     }
     task.must_commit = false;
@@ -275,7 +275,7 @@ fn mark(task: &mut Task, writer: &mut dyn LogWriter, desk: &Desk<'_>, mut batch:
         pending.may_be_marked = true;
     }
     if keeps_marks(task) {
-        let marked = Marked { number: task.commit_number, inputs };
+        let marked = Marked { commit: task.commit_id(), inputs };
         let place = (&*task.id.query, task.id.sub_topology, task.id.partition);
         desk.marks.send(writer, desk.worker, place, &marked, task.cx.clock.now_ms())?;
         points::log(Point::MarkAfter)?;
@@ -286,7 +286,7 @@ fn mark(task: &mut Task, writer: &mut dyn LogWriter, desk: &Desk<'_>, mut batch:
     for changelog in task.changelogs.iter_mut().flatten() {
         batch.set_position(desk.state, &task.id.query, &changelog.partition, changelog.position);
     }
-    let commit = CommitId { epoch: task.epoch, number: task.commit_number };
+    let commit = task.commit_id();
     CommitPlace::new(task.id.sub_topology, task.id.partition).write(desk.state, &task.id.query, commit, &mut batch);
     for (input, next) in &inputs {
         batch.set_position(desk.state, &task.id.query, input, *next);

@@ -94,7 +94,7 @@ fn store(folder: &Path) -> PathBuf {
 fn rows(lab: &Lab, plan: &QueryPlan) -> Result<Rows, String> {
     let reader = materialized::reader(plan).unwrap();
     let mut rows = Rows::new();
-    for partition in lab.runtime.partition_readers(&plan.query_id, reader.stores()) {
+    for partition in lab.runtime.partition_readers(&plan.query_id, reader.stores()).unwrap() {
         let read = reader.scan(0, &[], None, &partition, &mut |_, row| {
             if let Some(Value::String(key)) = row.values.first() {
                 rows.insert(key.to_string(), format!("{:?}", row.values));

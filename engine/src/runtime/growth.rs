@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Runtime;
 use super::query_handle::{QueryFailure, QueryHandle, QueryState};
+use super::seat::Seat;
 use super::start::{StartError, StartQuery};
 use super::worker::Message;
 use crate::log::{LogError, PartitionId};
@@ -106,11 +107,18 @@ impl Runtime {
         let replays = self.replays(start, handle)?;
         let prepared = self.prepare(&handle.id, running.spec.clone(), start.collector.is_some(), replays.as_ref())?;
         let start = StartQuery { reads_new_partitions: true, ..start.clone() };
-        let mut tasks = Vec::new();
+        let held = self.held.read();
+        let (mut tasks, mut seats) = (Vec::new(), Vec::new());
         let mut readers = Default::default();
         for partition in running.partitions..prepared.partitions {
             let partition = PartitionId::try_from(partition).unwrap_or(PartitionId::MAX);
-            tasks.push(self.make_task(&start, handle, &prepared, partition, &lease, &mut readers)?);
+            let slot = self.slot_of(&handle.id, partition, start.collector.is_some());
+            if slot.is_some_and(|slot| !held.contains(&slot)) {
+                continue;
+            }
+            let (seat, taken) = Seat::new(slot, &lease);
+            tasks.push(self.make_task(&start, handle, &prepared, partition, &seat, &mut readers)?);
+            seats.push(((index, partition), taken));
         }
         let mut queries = self.queries.lock();
         // It may have ended meanwhile.
@@ -119,6 +127,7 @@ impl Runtime {
             // An older look at the topic may have been answered later.
             running.partitions = running.partitions.max(prepared.partitions);
         }
+        query.seats.extend(seats);
         drop(queries);
         for source in &running.spec.sources {
             let (topic, from, to) = (&source.topic, running.partitions, prepared.partitions);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::worker::{Step, Worker};
-use super::{QueryHandle, Runtime, RuntimeConfig, RuntimeParts, StartQuery};
+use super::{QueryHandle, Runtime, RuntimeConfig, RuntimeParts, Slots, StartQuery};
 use crate::analyze::tests::world::{Outcome, World};
 use crate::clock::ManualClock;
 use crate::formats::register_plan;
@@ -40,6 +40,9 @@ pub(super) fn config() -> RuntimeConfig {
         replicas: 1,
         max_rows_per_record: 10_000,
         look_interval_ms: 0,
+        slots: Slots::default(),
+        server: "server".into(),
+        is_shared: false,
     }
 }
 

@@ -34,6 +34,9 @@ mod letters;
 #[cfg(test)]
 mod letters_tests;
 mod marks;
+mod moves;
+#[cfg(test)]
+mod moves_tests;
 #[cfg(test)]
 mod not_yet_tests;
 mod order;
@@ -47,10 +50,12 @@ mod restorers;
 #[cfg(test)]
 mod room_tests;
 mod schedule;
+mod seat;
 #[cfg(test)]
 mod session_tests;
 #[cfg(test)]
 mod simulation;
+mod slots;
 mod start;
 mod start_later;
 #[cfg(test)]
@@ -66,7 +71,7 @@ mod time_tests;
 mod work;
 mod worker;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -74,10 +79,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded, unbounded};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::clock::Clock;
-use crate::log::{Log, LogError};
+use crate::log::{Log, LogError, PartitionId};
 use crate::operators::{self, SharedReadings};
 use crate::plan::QueryPlan;
 use crate::processing_log::ProcessingLog;
@@ -86,11 +91,13 @@ use crate::state::{StateDb, StoreReader};
 
 pub use identity::{KnownTopic, KnownTopics, Role, all_known_topics, examine_topic};
 use marks::Marks;
+pub use moves::LetGo;
 use pen::Fence;
 pub use pen::Guarantee;
 pub use query_handle::{FailureCause, QueryFailure, QueryHandle, QueryMetrics, QueryState, TopicReads};
 pub use restore::RestoreState;
 use restorers::Restorers;
+pub use slots::{Slot, SlotSet, Slots};
 pub use start::{StartError, StartQuery, check_start};
 pub use sync::{SyncError, SyncParts, SyncQuery};
 pub use task_runner::TaskId;
@@ -140,6 +147,12 @@ pub struct RuntimeConfig {
     pub max_rows_per_record: u64,
     /// How often it is looked whether others have written to changelogs.
     pub look_interval_ms: u64,
+    /// How the tasks of the service are spread.
+    pub slots: Slots,
+    /// This server's name among those that run the service; it keeps it from one start to the next.
+    pub server: String,
+    /// Others run the service as well, each some of its slots.
+    pub is_shared: bool,
 }
 
 /// Runs queries.
@@ -149,6 +162,10 @@ pub struct Runtime {
     workers: Vec<Sender<Message>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     next_task: AtomicU64,
+    /// The slots whose tasks run here; at first all. Held for reading while tasks are made.
+    held: RwLock<SlotSet>,
+    /// Tasks could not be made that are to run here.
+    has_empty_seats: AtomicBool,
     queries: Mutex<HashMap<Arc<str>, RunningQuery>>,
     /// Queries that were told to end, until their last task is gone.
     ending: Mutex<HashMap<Arc<str>, Gone>>,
@@ -170,6 +187,15 @@ pub struct Runtime {
 /// Disconnected once the last task of a query is gone: each holds the other end.
 type Gone = Receiver<Infallible>;
 
+/// Partitions of a table whose state another server has, or that is about to move.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("its state in partition {} is not on this server", list(.0))]
+pub struct Elsewhere(pub Vec<PartitionId>);
+
+fn list(partitions: &[PartitionId]) -> String {
+    partitions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// What the runtime remembers of a query that was started.
 struct RunningQuery {
     handle: Arc<QueryHandle>,
@@ -177,14 +203,20 @@ struct RunningQuery {
     start: Arc<StartQuery>,
     /// Its sub-topologies, in the order of the plan.
     running: Vec<growth::Running>,
+    /// The tasks that run here or are being made.
+    seats: BTreeMap<moves::Place, seat::Taken>,
+    /// Those that were given up, until they are gone.
+    leaving: BTreeMap<moves::Place, Gone>,
+    /// The ids of its changelogs.
+    ids: moves::TopicIds,
     /// The topics that it runs with.
     topics: KnownTopics,
     /// Since when another of its topics has been missing, milliseconds since the epoch.
     lost_since_ms: Option<i64>,
     /// Since when a topic that it reads has been missing, milliseconds since the epoch.
     missing_since_ms: Option<i64>,
-    /// Readers of the query's stores, by store name, one for each partition.
-    stores: HashMap<Arc<str>, Vec<StoreReader>>,
+    /// Readers of the query's stores.
+    stores: start::Readers,
     /// For the tasks that come later; goes with this.
     lease: Sender<Infallible>,
     gone: Gone,
@@ -217,17 +249,19 @@ impl Runtime {
         let (is_abandoned, fence) = (Arc::<AtomicBool>::default(), Fence::default());
         let tenure = Tenure::new(parts.clock.instant());
         let count = config.workers.max(1);
-        let marks = Arc::new(Marks::new(&config.internal_prefix, config.replicas, count, session(&*parts.clock)));
+        let marks = Arc::new(Marks::new(&config.internal_prefix, config.replicas, count, session(&*parts.clock), &config.server));
         let (senders, workers) = (0..count)
             .map(|index| {
                 let (sender, inbox) = unbounded();
                 let (marks, is_abandoned) = (marks.clone(), is_abandoned.clone());
-                let place = Place { index, marks, is_abandoned, fence: fence.clone(), tenure: tenure.clone() };
+                let (fence, tenure, is_shared) = (fence.clone(), tenure.clone(), config.is_shared);
+                let place = Place { index, marks, is_abandoned, fence, tenure, is_shared };
                 (sender, Worker::new(inbox, &parts, &config, place))
             })
             .unzip();
         let (next_task, threads, queries, ending) = (AtomicU64::new(0), Mutex::default(), Mutex::default(), Mutex::default());
         let forgetting = Mutex::default();
+        let held = RwLock::new(config.slots.all());
         let is_ending = AtomicBool::new(false);
         let runtime = Runtime {
             parts,
@@ -235,6 +269,8 @@ impl Runtime {
             workers: senders,
             threads,
             next_task,
+            held,
+            has_empty_seats: AtomicBool::new(false),
             queries,
             ending,
             forgetting,
@@ -264,22 +300,33 @@ impl Runtime {
 
     /// Readers of some of a query's stores: of each partition one reader a store, in the order of `stores`. Empty where
     /// the query does not run, or lacks one of them.
-    pub fn partition_readers(&self, query: &str, stores: &[String]) -> Vec<Vec<StoreReader>> {
+    ///
+    /// # Errors
+    /// Some partitions are not here.
+    pub fn partition_readers(&self, query: &str, stores: &[String]) -> Result<Vec<Vec<StoreReader>>, Elsewhere> {
         let queries = self.queries.lock();
-        let Some(running) = queries.get(query) else { return Vec::new() };
-        let found: Vec<&Vec<StoreReader>> = stores.iter().filter_map(|name| running.stores.get(name.as_str())).collect();
-        if found.len() < stores.len() {
-            return Vec::new();
+        let Some(running) = queries.get(query).filter(|running| !running.is_without_state()) else { return Ok(Vec::new()) };
+        let count = |name: &String| {
+            let has = |sub: &&growth::Running| sub.spec.stores.iter().any(|store| *store.name == **name);
+            running.running.iter().find(has).map(|sub| sub.partitions)
+        };
+        let Some(counts) = stores.iter().map(count).collect::<Option<Vec<_>>>() else { return Ok(Vec::new()) };
+        let (mut here, mut elsewhere) = (Vec::new(), Vec::new());
+        for partition in 0..PartitionId::try_from(counts.into_iter().min().unwrap_or(0)).unwrap_or(PartitionId::MAX) {
+            let reader = |name: &String| running.stores.get(name.as_str())?.get(&partition).cloned();
+            match stores.iter().map(reader).collect::<Option<Vec<_>>>() {
+                Some(readers) => here.push(readers),
+                None => elsewhere.push(partition),
+            }
         }
-        let partitions = found.iter().map(|readers| readers.len()).min().unwrap_or(0);
-        (0..partitions).map(|partition| found.iter().filter_map(|readers| readers.get(partition)).cloned().collect()).collect()
+        if elsewhere.is_empty() { Ok(here) } else { Err(Elsewhere(elsewhere)) }
     }
 
-    /// Readers of all of a query's stores, one for each partition, by name.
+    /// Readers of all of a query's stores, one for each partition that is here, by name.
     pub fn store_readers(&self, query: &str) -> Vec<(Arc<str>, Vec<StoreReader>)> {
         let queries = self.queries.lock();
         let stores = queries.get(query).into_iter().flat_map(|running| &running.stores);
-        let mut stores: Vec<_> = stores.map(|(name, readers)| (name.clone(), readers.clone())).collect();
+        let mut stores: Vec<_> = stores.map(|(name, readers)| (name.clone(), readers.values().cloned().collect::<Vec<_>>())).collect();
         stores.sort_by(|(a, _), (b, _)| a.cmp(b));
         stores
     }

@@ -160,6 +160,9 @@ fn stores_can_be_read_while_a_task_waits_for_the_log() {
         replicas: 1,
         max_rows_per_record: 1_000_000,
         look_interval_ms: 0,
+        slots: super::Slots::default(),
+        server: "server".into(),
+        is_shared: false,
     };
     let runtime = Runtime::start(parts, config).unwrap();
     let start = StartQuery::new(Arc::new(planned.plan), OffsetSpec::Earliest);
@@ -167,7 +170,7 @@ fn stores_can_be_read_while_a_task_waits_for_the_log() {
     let store = {
         let queries = runtime.queries.lock();
         let stores = &queries.get(&handle.id).unwrap().stores;
-        stores.values().next().and_then(|partitions| partitions.first()).cloned().unwrap()
+        stores.values().next().and_then(|partitions| partitions.get(&0)).cloned().unwrap()
     };
     for _ in 0..RECORDS {
         let (key, value) = (Some(b"a".to_vec()), Some(br#"{"V":1}"#.to_vec()));

@@ -1,6 +1,7 @@
 //! Starting a query whose state takes long to restore: its partitions are restored in the background, several at a time, and its
 //! tasks begin when all of them are whole. Until then nobody reads its state.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,9 +12,11 @@ use parking_lot::Mutex;
 
 use super::growth::Running;
 use super::identity::{Identified, KnownTopics};
+use super::moves::{Place, Seats};
 use super::query_handle::{QueryFailure, QueryHandle, QueryState};
 use super::restore::Positions;
 use super::restorers::Job;
+use super::seat::Seat;
 use super::start::{Prepared, Readers, StartError, StartQuery};
 use super::task_runner::Task;
 use super::worker::{Message, panic_text};
@@ -30,7 +33,6 @@ struct Starting {
     prepared: Vec<Prepared>,
     /// Its topics, until they are remembered.
     identified: Mutex<Option<Identified>>,
-    lease: Sender<Infallible>,
     made: Mutex<Made>,
 }
 
@@ -38,23 +40,23 @@ struct Starting {
 struct Made {
     left: usize,
     /// By sub-topology and partition, with the task's key and the readers of its stores.
-    tasks: Vec<((usize, PartitionId), u64, Task, Readers)>,
+    tasks: Vec<(Place, u64, Task, Readers)>,
 }
 
 impl Runtime {
     /// How many records of its changelogs a query has to read before it can run, where that is worth the background.
-    pub(super) fn backlog(&self, query: &str, prepared: &[Prepared]) -> Result<Option<u64>, StartError> {
+    pub(super) fn backlog<'p>(
+        &self,
+        query: &str,
+        tasks: impl Iterator<Item = (&'p Prepared, PartitionId)>,
+    ) -> Result<Option<u64>, StartError> {
         if !self.restorers.is_on() {
             return Ok(None);
         }
-        let mut partitions = Vec::new();
-        for sub in prepared {
-            let numbers = 0..PartitionId::try_from(sub.partitions).unwrap_or(PartitionId::MAX);
-            let topics: Vec<Arc<str>> = sub.changelog_topics().map(Into::into).collect();
-            partitions.extend(numbers.flat_map(|partition| {
-                topics.iter().map(move |topic| TopicPartition { topic: topic.clone(), partition }).collect::<Vec<_>>()
-            }));
-        }
+        let of_task = |(sub, partition): (&'p Prepared, PartitionId)| {
+            sub.changelog_topics().map(move |topic| TopicPartition { topic: topic.into(), partition })
+        };
+        let partitions: Vec<TopicPartition> = tasks.flat_map(of_task).collect();
         if partitions.is_empty() {
             return Ok(None);
         }
@@ -76,6 +78,7 @@ impl Runtime {
         start: StartQuery,
         handle: Arc<QueryHandle>,
         (prepared, identified): (Vec<Prepared>, Identified),
+        (seats, taken): Seats,
         (lease, gone): (Sender<Infallible>, Receiver<Infallible>),
         records: u64,
     ) -> Result<Arc<QueryHandle>, StartError> {
@@ -88,32 +91,30 @@ impl Runtime {
             handle: handle.clone(),
             start: start.clone(),
             running,
+            seats: taken,
+            leaving: BTreeMap::new(),
+            ids: identified.ids(),
             topics: KnownTopics::new(),
             missing_since_ms: None,
             lost_since_ms: None,
             stores: Readers::default(),
-            lease: lease.clone(),
+            lease,
             gone,
         };
-        let mut places = Vec::new();
-        for (index, sub) in prepared.iter().enumerate() {
-            let numbers = 0..PartitionId::try_from(sub.partitions).unwrap_or(PartitionId::MAX);
-            places.extend(numbers.map(|partition| (index, partition)));
-        }
-        let made = Mutex::new(Made { left: places.len(), tasks: Vec::new() });
+        let made = Mutex::new(Made { left: seats.len(), tasks: Vec::new() });
         let identified = Mutex::new(Some(identified));
-        let starting = Arc::new(Starting { start, handle: handle.clone(), prepared, identified, lease, made });
-        let job = |place: (usize, PartitionId)| {
+        let starting = Arc::new(Starting { start, handle: handle.clone(), prepared, identified, made });
+        let job = |(place, seat): (Place, Seat)| {
             let (runtime, starting) = (Arc::downgrade(self), starting.clone());
             let work = move || {
                 let Some(runtime) = runtime.upgrade() else { return };
-                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| runtime.restore_one(&starting, place))) {
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| runtime.restore_one(&starting, place, &seat))) {
                     runtime.fail_start(&starting, QueryFailure::lasting(format!("internal error: {}", panic_text(&*panic))));
                 }
             };
             Job { query: query.clone(), records, work: Box::new(work) }
         };
-        let jobs = places.into_iter().map(job).collect();
+        let jobs = seats.into_iter().map(job).collect();
         let mut queries = self.queries.lock();
         // From here on whoever abandons the queries finds it.
         if self.is_abandoned.load(Ordering::Acquire) {
@@ -129,27 +130,27 @@ impl Runtime {
     }
 
     /// Restores one partition; the last one starts the query.
-    fn restore_one(self: &Arc<Self>, starting: &Starting, (index, partition): (usize, PartitionId)) {
+    fn restore_one(self: &Arc<Self>, starting: &Starting, (index, partition): Place, seat: &Seat) {
         let handle = &starting.handle;
         if handle.has_ended() || self.is_ending.load(Ordering::Acquire) {
             return;
         }
         let Some(sub) = starting.prepared.get(index) else { return };
         let mut readers = Readers::default();
-        match self.make_task(&starting.start, handle, sub, partition, &starting.lease, &mut readers) {
-            Ok((key, task)) => {
-                let mut made = starting.made.lock();
-                made.tasks.push(((index, partition), key, task, readers));
-                made.left -= 1;
-                if made.left > 0 {
-                    return;
-                }
-                let tasks = std::mem::take(&mut made.tasks);
-                drop(made);
-                self.finish_start(starting, tasks);
-            }
-            Err(StartError::CalledOff) => {}
-            Err(error) => self.fail_start(starting, error.into()),
+        let task = match self.make_task(&starting.start, handle, sub, partition, seat, &mut readers) {
+            Ok((key, task)) => Some(((index, partition), key, task, readers)),
+            // It runs elsewhere.
+            Err(StartError::CalledOff) if seat.is_given_up() => None,
+            Err(StartError::CalledOff) => return,
+            Err(error) => return self.fail_start(starting, error.into()),
+        };
+        let mut made = starting.made.lock();
+        made.tasks.extend(task);
+        made.left -= 1;
+        if made.left == 0 {
+            let tasks = std::mem::take(&mut made.tasks);
+            drop(made);
+            self.finish_start(starting, tasks);
         }
     }
 
@@ -164,7 +165,7 @@ impl Runtime {
     }
 
     /// All partitions are whole: the query's tasks begin.
-    fn finish_start(&self, starting: &Starting, mut tasks: Vec<((usize, PartitionId), u64, Task, Readers)>) {
+    fn finish_start(&self, starting: &Starting, mut tasks: Vec<(Place, u64, Task, Readers)>) {
         let handle = &starting.handle;
         let declared = self.declare_beginnings(&starting.start, tasks.iter_mut().map(|(_, key, task, _)| (*key, task)));
         if let Err(error) = declared {
@@ -189,11 +190,13 @@ impl Runtime {
             // It may have been told to end meanwhile.
             let Some(query) = queries.get_mut(&handle.id).filter(|query| Arc::ptr_eq(&query.handle, handle)) else { return };
             query.topics = topics;
+            tasks.retain(|(_, _, task, _)| !task.seat.is_given_up());
             for (_, _, _, readers) in &mut tasks {
-                for (store, own) in readers.drain() {
-                    query.stores.entry(store).or_default().extend(own);
-                }
+                query.add_readers(std::mem::take(readers));
             }
+        }
+        if tasks.is_empty() {
+            handle.set_state(QueryState::Running);
         }
         handle.restore.end();
         tracing::info!(query = %handle.id, "its state is restored");

@@ -26,7 +26,7 @@ fn wait_for(what: &str, holds: impl Fn() -> bool) {
 fn rows(runtime: &Runtime, plan: &QueryPlan) -> usize {
     let reader = materialized::reader(plan).unwrap();
     let mut rows = 0;
-    for partition in runtime.partition_readers(&plan.query_id, reader.stores()) {
+    for partition in runtime.partition_readers(&plan.query_id, reader.stores()).unwrap() {
         let count = &mut |_: &[u8], _| {
             rows += 1;
             true

@@ -3,21 +3,19 @@
 //! A worker owns the task and gives it turns. A turn processes whatever has arrived, up to a chunk; only what a turn
 //! costs once (locks, metrics) is paid by the chunk.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
-
 use super::changelog::Changelog;
-use super::ends::CommitNumber;
+use super::ends::{CommitId, CommitNumber};
 use super::epoch::{Epoch, Owner};
 use super::input::{Input, Next};
 use super::order::{self, Run};
 use super::pen::Guarantee;
 use super::query_handle::{QueryHandle, TopicReads, WaitNote};
 use super::record::{self, Place};
+use super::seat::Seat;
 use crate::log::{Batch, GroupOffsets, LogError, LogWriter, Offset, OutRecord, TopicHandle, TopicPartition};
 use crate::operators::{FatalError, NotYet, Passed, TaskGraph, before_commit, end_chunk};
 use crate::pace::Halt;
@@ -154,7 +152,7 @@ pub(super) struct Task {
     /// Set while the next record bears a schema that is not known yet.
     pub waiting: Option<Waiting>,
     /// Tells whoever holds the other end that the task is gone. The last field: stores go before it.
-    pub _lease: Sender<Infallible>,
+    pub seat: Seat,
 }
 
 /// A task waits for a schema.
@@ -200,6 +198,11 @@ impl From<LogError> for TaskError {
 }
 
 impl Task {
+    /// The last commit, or the last attempt.
+    pub(super) fn commit_id(&self) -> CommitId {
+        CommitId { epoch: self.epoch, number: self.commit_number }
+    }
+
     /// Processes what has arrived, up to a chunk. The writer is lent to the operators meanwhile. Who asks for the stores waits
     /// for the chunk, so it does not begin, or ends early, where what it writes would have to wait for the log.
     pub(super) fn turn(&mut self, mut writer: Box<dyn LogWriter>) -> (Box<dyn LogWriter>, Result<Turn, TaskError>) {

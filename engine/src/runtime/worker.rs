@@ -26,7 +26,7 @@ use super::query_handle::{QueryFailure, QueryState};
 use super::schedule::Schedule;
 pub(super) use super::schedule::TaskKey;
 use super::task_runner::{Task, TaskError, Turn};
-use super::{RuntimeConfig, RuntimeParts, Tenure};
+use super::{LetGo, RuntimeConfig, RuntimeParts, SlotSet, Tenure};
 use crate::clock::Clock;
 use crate::log::{Log, LogError, LogWriter};
 use crate::points::{self, Point};
@@ -54,6 +54,11 @@ pub(super) enum Message {
     /// leases.
     Remove {
         query: Arc<str>,
+    },
+    /// Drops the tasks of these slots.
+    Release {
+        slots: Arc<SlotSet>,
+        how: LetGo,
     },
     /// Drops all tasks without a commit; the runtime says the same to those that come later.
     Abandon,
@@ -91,6 +96,8 @@ pub(super) struct Place {
     pub is_abandoned: Arc<AtomicBool>,
     pub fence: Fence,
     pub tenure: Tenure,
+    /// Others run the service as well.
+    pub is_shared: bool,
 }
 
 pub(super) struct Worker {
@@ -228,7 +235,11 @@ impl Worker {
     fn handle(&mut self, message: Message) -> bool {
         match message {
             // It ended while the task was being made.
-            Message::Add(_, task) if task.handle.has_ended() || self.place.is_abandoned.load(Ordering::Acquire) => drop(task),
+            Message::Add(_, task)
+                if task.handle.has_ended() || task.seat.is_given_up() || self.place.is_abandoned.load(Ordering::Acquire) =>
+            {
+                drop(task)
+            }
             Message::Add(key, task) => {
                 task.handle.set_state(QueryState::Running);
                 task.scheduled.store(true, Ordering::Release);
@@ -260,6 +271,7 @@ impl Worker {
                 }
                 self.drop_query(&query);
             }
+            Message::Release { slots, how } => self.release(&slots, how),
             Message::Abandon => self.abandon(),
             Message::Resume { query } => {
                 for (key, _) in self.tasks.iter().filter(|(_, task)| task.id.query == query) {
@@ -284,6 +296,29 @@ impl Worker {
             }
         }
         false
+    }
+
+    /// Drops the tasks of some slots. Where nothing of theirs is to be committed, what was sent in one transaction with theirs goes
+    /// back as well.
+    fn release(&mut self, slots: &SlotSet, how: LetGo) {
+        let goes = |task: &Task| task.seat.slot.is_some_and(|slot| slots.contains(&slot));
+        for guarantee in Guarantee::ALL {
+            let is_one = |task: &Task| goes(task) && task.guarantee == guarantee;
+            if how == LetGo::Committed && self.tasks.values().any(|task| is_one(task) && task.dirty) {
+                self.commit(guarantee);
+            }
+            if self.tasks.values().any(|task| is_one(task) && task.has_moved()) {
+                self.settle(guarantee);
+                if self.tasks.values().any(|task| is_one(task) && task.has_moved()) {
+                    self.take_back(guarantee);
+                }
+            }
+        }
+        let keys: Vec<TaskKey> = self.tasks.iter().filter(|(_, task)| goes(task)).map(|(key, _)| *key).collect();
+        for key in keys {
+            self.schedule.forget(key);
+            self.tasks.remove(&key);
+        }
     }
 
     fn give_turn(&mut self, key: TaskKey) {
@@ -426,11 +461,28 @@ impl Worker {
 
     /// Another process does the service's work now: nothing is written here any more.
     fn is_fenced(&mut self, reason: &str) {
+        if self.place.is_shared {
+            return self.lose_tasks(reason);
+        }
         if self.place.fence.set(reason.to_owned()).is_ok() {
             tracing::error!(reason, "another server has taken over: all queries are stopped here");
         }
         self.place.is_abandoned.store(true, Ordering::Release);
         self.abandon();
+    }
+
+    /// Another server has ended this one's transactions, for it had seen it go: what it runs exactly once may be the other's. Who
+    /// looks after the slots finds out.
+    fn lose_tasks(&mut self, reason: &str) {
+        tracing::warn!(reason, "other servers have taken this one for gone: its tasks begin anew");
+        self.place.marks.lose_ids();
+        self.pens.of(Guarantee::ExactlyOnce).put_down();
+        let is_lost = |task: &Task| task.guarantee == Guarantee::ExactlyOnce && task.seat.slot.is_some();
+        let keys: Vec<TaskKey> = self.tasks.iter().filter(|(_, task)| is_lost(task)).map(|(key, _)| *key).collect();
+        for key in keys {
+            self.schedule.forget(key);
+            self.tasks.remove(&key);
+        }
     }
 
     /// Drops all tasks, with what they have not committed.

@@ -244,6 +244,8 @@ impl Values<'_> {
         }
         engine.min_commit_interval_ms = self.text("tidemill.commit.min.interval.ms").trim().parse().ok();
         engine.push_stall_timeout_ms = u64::try_from(self.number("tidemill.push.stall.timeout.ms")).unwrap_or(u64::MAX);
+        engine.is_shared = self.flag("tidemill.cluster.enabled");
+        engine.slots = u16::try_from(self.number("tidemill.slots")).unwrap_or(engine.slots);
         if let Some(ms) = parsed("metadata.max.age.ms") {
             engine.metadata_max_age_ms = ms;
         }

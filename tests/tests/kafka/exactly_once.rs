@@ -15,15 +15,15 @@ use tidemill_tests::server::ServerProcess;
 
 use crate::support::{PATIENCE, Waiting, handle, killed_under_load, log_on, new_topic, partition};
 
-const PARTITIONS: u32 = 3;
-const IDS: i64 = 13;
-const GROUPS: i64 = 5;
+pub const PARTITIONS: u32 = 3;
+pub const IDS: i64 = 13;
+pub const GROUPS: i64 = 5;
 /// How long the server lives each time, milliseconds; whether its folder goes with it.
 const KILLS: [(u64, bool); 8] =
     [(150, false), (700, false), (1_700, true), (430, false), (60, false), (2_300, false), (1_100, true), (900, false)];
 
 /// Adds clicks until told to stop; how many there are.
-fn click(log: &dyn Log, topic: &str, stop: &AtomicBool) -> i64 {
+pub fn click(log: &dyn Log, topic: &str, stop: &AtomicBool) -> i64 {
     let topic = handle(log, topic);
     let mut writer = log.writer().expect("a writer");
     let mut n = 0;
@@ -71,7 +71,7 @@ fn total(seen: &BTreeMap<String, Vec<i64>>) -> i64 {
 }
 
 /// How many of `0..count` leave `rest` when divided by `of`.
-fn many(count: i64, rest: i64, of: i64) -> i64 {
+pub fn many(count: i64, rest: i64, of: i64) -> i64 {
     (count - 1 - rest) / of + 1
 }
 
@@ -84,7 +84,7 @@ fn queries(clicks: &str, suffix: &str) -> String {
     )
 }
 
-fn create(server: &ServerProcess, clicks: &str) {
+pub fn create(server: &ServerProcess, clicks: &str) {
     server.ksql(&format!("CREATE STREAM clicks (id STRING KEY, n BIGINT, g STRING) WITH (KAFKA_TOPIC='{clicks}', VALUE_FORMAT='JSON');"));
     for (suffix, guarantee) in [("", "exactly_once_v2"), ("_al", "at_least_once")] {
         let body = json!({"ksql": queries(clicks, suffix), "streamsProperties": {"processing.guarantee": guarantee, "auto.offset.reset": "earliest"}});
@@ -94,7 +94,7 @@ fn create(server: &ServerProcess, clicks: &str) {
 }
 
 /// Everything once, and each key's changes in order.
-fn check_exact(log: &dyn Log, clicks: &str, count: i64) {
+pub fn check_exact(log: &dyn Log, clicks: &str, count: i64) {
     let evens = (count + 1) / 2;
     let even = read_committed(log, &format!("{clicks}-even"), "N", |seen| total(seen) >= evens);
     assert_eq!(total(&even), evens);
@@ -143,7 +143,7 @@ fn kill_9_repeats_nothing_and_loses_nothing() {
     assert_eq!(server.terminate(), Some(0));
 }
 
-fn signal(pid: u32, name: &str) {
+pub fn signal(pid: u32, name: &str) {
     let status = Command::new("kill").args([format!("-{name}"), pid.to_string()]).status().expect("kill runs");
     assert!(status.success());
 }

@@ -2,6 +2,7 @@
 
 mod away;
 mod changelog;
+mod cluster;
 mod configuration;
 mod connect;
 mod drive;

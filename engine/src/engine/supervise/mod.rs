@@ -142,6 +142,7 @@ impl Engine {
         if self.log.outage().is_some() {
             return;
         }
+        self.take_slots();
         // What a failed append left open is settled; unless a statement is under way, which does so itself.
         if let Some(mut commands) = self.commands.try_lock()
             && let Err(error) = self.catch_up(&mut commands)
@@ -164,15 +165,16 @@ impl Engine {
                 self.try_again(&query);
             }
         }
-        if self.supervisor.topics_are_due(self.clock.now_ms(), self.config.metadata_max_age_ms) {
-            if let Err(error) = self.follow_topics() {
-                tracing::debug!(%error, "topics can't be looked at; trying again");
-            }
-            if let Some(mut commands) = self.commands.try_lock()
-                && let Err(error) = self.check_command_log(&mut commands)
-            {
-                tracing::warn!(reason = error.message, "the command topic can't be looked at; trying again");
-            }
+        let is_due = self.supervisor.topics_are_due(self.clock.now_ms(), self.config.metadata_max_age_ms);
+        if is_due && let Err(error) = self.follow_topics() {
+            tracing::debug!(%error, "topics can't be looked at; trying again");
+        }
+        // Others' statements are to be carried out here as well, and soon.
+        if (is_due || self.claim.is_shared())
+            && let Some(mut commands) = self.commands.try_lock()
+            && let Err(error) = self.check_command_log(&mut commands)
+        {
+            tracing::warn!(reason = error.message, "the command topic can't be looked at; trying again");
         }
     }
 
@@ -196,7 +198,7 @@ impl Engine {
         if self.deposed.get().is_some() {
             return;
         }
-        let Some(reason) = self.runtime.fenced().or_else(|| self.ask_claim()) else { return };
+        let Some(reason) = self.runtime.fenced().or_else(|| self.ask_claim()) else { return self.follow_group() };
         if self.deposed.set(reason.clone()).is_ok() {
             tracing::error!("{reason}. All queries are stopped here");
         }

@@ -50,7 +50,7 @@ use super::{
 };
 use crate::state::{StateBatch, StateError};
 use append::Appender;
-use claim::KafkaClaim;
+use claim::{KafkaClaim, KafkaCrew};
 use committer::Committer;
 use coordinators::Coordinators;
 use ffi::{Client, admin};
@@ -348,7 +348,11 @@ impl Log for KafkaLog {
     }
 
     fn claim(&self, request: &ClaimRequest<'_>, waiting: &mut dyn FnMut(&str)) -> Result<Box<dyn Claim>, LogError> {
-        Ok(Box::new(KafkaClaim::new(&self.shared.properties, self.shared.health.login(), request, waiting)?))
+        let (properties, login) = (&self.shared.properties, self.shared.health.login());
+        if request.is_shared {
+            return Ok(Box::new(KafkaCrew::new(properties, login, request)?));
+        }
+        Ok(Box::new(KafkaClaim::new(properties, login, request, waiting)?))
     }
 
     fn ping(&self, timeout: Duration) -> Result<(), LogError> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::epochs::taken;
+use super::ids::has_ended;
 use super::{Kept, Known, Marked, Marks, Owners, PARTITIONS, Place, READ_TIMEOUT};
 use crate::log::{self, Log, LogError, OffsetSpec, PartitionId, TransactionalId, read_whole};
 use crate::runtime::ends::End;
@@ -18,6 +19,7 @@ const OWNER: &[u8] = b"owner\0";
 pub(super) struct Found {
     pub marks: Known,
     pub owners: Owners,
+    /// Transactional ids that somebody used last.
     pub ids: BTreeSet<String>,
     /// The highest epoch of all.
     pub epoch: Epoch,
@@ -46,7 +48,11 @@ impl Marks {
 impl Found {
     fn take(&mut self, from: PartitionId, key: &[u8], value: Option<&[u8]>) {
         if let Some(id) = TransactionalId::held(key) {
-            self.ids.insert(id.to_owned());
+            if has_ended(value) {
+                self.ids.remove(id);
+            } else {
+                self.ids.insert(id.to_owned());
+            }
         } else if let Some((epoch, _)) = taken(key, value) {
             self.epoch = self.epoch.max(epoch);
         } else if let Some((query, place)) = task(OWNER, key) {
@@ -86,10 +92,10 @@ impl Found {
         self.epoch = self.epoch.max(end.epoch());
         let commit = end.commit();
         let kept = self.marks.entry(query.into()).or_default().entry(place);
-        let kept = kept.or_insert_with(|| Kept { epoch: 0, marked: Marked { number: 0, inputs: Vec::new() }, partitions: 0 });
+        let kept = kept.or_insert_with(Kept::nothing);
         kept.partitions |= bit(from);
-        if kept.commit() <= commit {
-            (kept.epoch, kept.marked) = (commit.epoch, Marked { number: end.number, inputs: end.inputs });
+        if kept.marked.commit <= commit {
+            kept.marked = Marked { commit, inputs: end.inputs };
         }
     }
 }

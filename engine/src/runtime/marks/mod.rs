@@ -25,15 +25,15 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use self::found::{bit, key};
 pub(super) use self::owners::{Begin, Declared};
-use super::ends::{CommitId, CommitNumber, End, EndKind};
-use super::epoch::{Epoch, Life, Owner};
+use super::ends::{CommitId, End, EndKind};
+use super::epoch::{Life, Owner};
 use super::restore::Positions;
 use crate::log::{
     self, GroupOffsets, Log, LogError, LogWriter, Offset, OutRecord, PartitionId, TopicHandle, TopicIdentity, TransactionalId,
@@ -62,14 +62,15 @@ pub(super) type Place = (usize, PartitionId);
 /// What a task's last commit said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Marked {
-    pub number: CommitNumber,
+    pub commit: CommitId,
     pub inputs: GroupOffsets,
 }
 
 impl Marked {
-    fn encode(&self, epoch: Epoch) -> Vec<u8> {
+    fn encode(&self) -> Vec<u8> {
+        let CommitId { epoch, number } = self.commit;
         let life = (epoch > 0).then_some(Life { epoch, since: Offset(0) });
-        End { kind: EndKind::Mark, life, number: self.number, stream_time: i64::MIN, inputs: self.inputs.clone() }.encode()
+        End { kind: EndKind::Mark, life, number, stream_time: i64::MIN, inputs: self.inputs.clone() }.encode()
     }
 }
 
@@ -78,6 +79,12 @@ pub(super) struct Marks {
     topic: Arc<str>,
     /// Begins the transactional ids of the service.
     ids: String,
+    /// This server's name among those of the service.
+    server: String,
+    /// The servers that run now: their transactions are not ended.
+    peers: Mutex<BTreeSet<String>>,
+    /// Another server has ended this one's transactions: its ids are to be taken again.
+    has_lost_ids: AtomicBool,
     replicas: u16,
     workers: usize,
     /// Tells this process from others.
@@ -98,15 +105,14 @@ type Owners = HashMap<Arc<str>, BTreeMap<Place, Owner>>;
 
 /// A task's newest mark, and in which partitions it has any: a bit for each.
 struct Kept {
-    /// Whose mark it is.
-    epoch: Epoch,
     marked: Marked,
     partitions: u16,
 }
 
 impl Kept {
-    fn commit(&self) -> CommitId {
-        CommitId { epoch: self.epoch, number: self.marked.number }
+    /// A task that has no mark yet.
+    fn nothing() -> Self {
+        Kept { marked: Marked { commit: CommitId { epoch: 0, number: 0 }, inputs: Vec::new() }, partitions: 0 }
     }
 }
 
@@ -130,11 +136,14 @@ struct Opening {
 pub(super) type Writers = Vec<(usize, Hand, Box<dyn LogWriter>)>;
 
 impl Marks {
-    /// `prefix` begins the names of the service's internal topics.
-    pub fn new(prefix: &str, replicas: u16, workers: usize, session: u64) -> Self {
+    /// `prefix` begins the names of the service's internal topics; `server` is this one's name among those of the service.
+    pub fn new(prefix: &str, replicas: u16, workers: usize, session: u64, server: &str) -> Self {
         Marks {
             topic: format!("{prefix}_positions").into(),
             ids: format!("{prefix}transaction-"),
+            server: server.to_owned(),
+            peers: Mutex::default(),
+            has_lost_ids: AtomicBool::new(false),
             replicas,
             workers: workers.max(1),
             session,
@@ -161,11 +170,7 @@ impl Marks {
             opening.epochs_known = self.epochs_end(log)?;
             let mut found = self.read(log, partitions)?;
             if !found.ids.is_empty() {
-                // Those of more workers than there are now are ended as well, and nobody uses them.
-                let own: BTreeSet<String> = (0..self.workers * HANDS).map(|number| self.id(number)).collect();
-                for id in found.ids.difference(&own) {
-                    drop(log.transactional_writer(&self.register(log, handle, partitions, id)?)?);
-                }
+                self.end_others(log, handle, partitions, &found.ids)?;
                 writers = self.begin(log, handle, partitions)?;
                 found = self.read(log, partitions)?;
             }
@@ -208,6 +213,50 @@ impl Marks {
         Ok(writers)
     }
 
+    /// Learns what other processes have written since the topic was read, and takes an epoch above all of theirs: so this one may go
+    /// on with what was theirs. Tasks that run keep the epoch that they began with. Nothing to do before the first query starts.
+    ///
+    /// What servers left open that do not run any more ends. `begins_again`: that was done to this one's, and there are new writers.
+    ///
+    /// # Errors
+    /// The log is away: nothing of theirs may be taken over.
+    pub fn succeed(&self, log: &dyn Log, begins_again: bool) -> Result<Writers, LogError> {
+        let mut opening = self.opening.lock();
+        let handle = *self.handle.lock();
+        let Some(handle) = handle.filter(|_| opening.is_read && !opening.is_lost) else { return Ok(Writers::new()) };
+        let partitions = log.topic(&self.topic)?.1;
+        let mut writers = Writers::new();
+        opening.epochs_known = self.epochs_end(log)?;
+        let mut found = self.read(log, partitions)?;
+        if self.end_others(log, handle, partitions, &found.ids)? {
+            found = self.read(log, partitions)?;
+        }
+        if begins_again {
+            if !self.transactional.lock().is_empty() {
+                writers = self.begin(log, handle, partitions)?;
+            }
+            self.has_lost_ids.store(false, Ordering::Release);
+        }
+        self.learn(found.marks);
+        self.learn_owners(found.owners);
+        self.take_epoch(log, handle, &mut opening, found.epoch.max(self.epoch()))?;
+        Ok(writers)
+    }
+
+    /// These servers run now, beside this one.
+    pub fn set_peers(&self, servers: BTreeSet<String>) {
+        *self.peers.lock() = servers;
+    }
+
+    /// Another server has ended this one's transactions, for it had seen it go.
+    pub fn lose_ids(&self) {
+        self.has_lost_ids.store(true, Ordering::Release);
+    }
+
+    pub fn has_lost_ids(&self) -> bool {
+        self.has_lost_ids.load(Ordering::Acquire)
+    }
+
     /// Nobody knows how a worker's last transaction ended: the next start of a query looks.
     pub fn is_uncertain(&self, worker: usize) {
         self.opening.lock().uncertain.insert(worker);
@@ -245,7 +294,7 @@ impl Marks {
         };
         for (place, marked, partitions) in marks {
             let partition = PartitionId::try_from(partitions.trailing_zeros() % PARTITIONS).unwrap_or_default();
-            let (key, end) = (key(query, place), marked.encode(self.epoch()));
+            let (key, end) = (key(query, place), marked.encode());
             log.append(handle, OutRecord { partition, timestamp: now_ms, key: Some(&key), value: Some(&end), headers: &[] })?;
         }
         self.write_owners(log, handle, query, false, now_ms)?;
@@ -261,8 +310,8 @@ impl Marks {
             for (place, mut kept) in tasks {
                 if let Some(before) = known.get(&place) {
                     kept.partitions |= before.partitions;
-                    if before.commit() > kept.commit() {
-                        (kept.epoch, kept.marked) = (before.epoch, before.marked.clone());
+                    if before.marked.commit > kept.marked.commit {
+                        kept.marked = before.marked.clone();
                     }
                 }
                 known.insert(place, kept);
@@ -292,7 +341,7 @@ impl Marks {
         now_ms: i64,
     ) -> Result<(), LogError> {
         let Some(handle) = *self.handle.lock() else { return Err(LogError::Fatal("the topic of marks is not open".into())) };
-        let end = marked.encode(self.epoch());
+        let end = marked.encode();
         let key = key(task.0, (task.1, task.2));
         let record = OutRecord { partition: self.partition(worker), timestamp: now_ms, key: Some(&key), value: Some(&end), headers: &[] };
         writer.send(handle, record).map_err(|error| match error {
@@ -306,8 +355,8 @@ impl Marks {
         let bit = bit(self.partition(worker));
         let mut known = self.known.lock();
         let kept = known.entry(query.clone()).or_default().entry((sub_topology, partition));
-        let kept = kept.or_insert_with(|| Kept { epoch: 0, marked: Marked { number: 0, inputs: Vec::new() }, partitions: 0 });
-        (kept.epoch, kept.marked) = (self.epoch(), marked);
+        let kept = kept.or_insert_with(Kept::nothing);
+        kept.marked = marked;
         kept.partitions |= bit;
     }
 

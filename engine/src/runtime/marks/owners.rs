@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::found::{key, owner_key};
-use super::{Marked, Marks, PARTITIONS, Place};
+use super::{Marked, Marks, Owners, PARTITIONS, Place};
 use crate::log::{Log, LogError, OutRecord, PartitionId, TopicHandle};
 use crate::runtime::epoch::{self, Owner};
 
@@ -36,7 +36,20 @@ impl Marks {
     pub fn outdated(&self, query: &str, place: Place) -> Option<Marked> {
         let known = self.known.lock();
         let kept = known.get(query)?.get(&place)?;
-        (kept.epoch < self.epoch()).then(|| kept.marked.clone())
+        (kept.marked.commit.epoch < self.epoch()).then(|| kept.marked.clone())
+    }
+
+    /// Takes what others have written down of tasks that they had.
+    pub(super) fn learn_owners(&self, found: Owners) {
+        let mut known = self.owners.lock();
+        for (query, tasks) in found {
+            let known = known.entry(query).or_default();
+            for (place, owner) in tasks {
+                if known.get(&place).is_none_or(|known| known.epoch < owner.epoch) {
+                    known.insert(place, owner);
+                }
+            }
+        }
     }
 
     /// Writes down where tasks begin and who has their changelogs from now on. It is durable once this returns.
@@ -50,7 +63,7 @@ impl Marks {
         let Some(handle) = *self.handle.lock() else { return Err(LogError::Fatal("the topic of marks is not open".into())) };
         let said = |Declared { query, place, begin }: &Declared| match begin {
             Begin::Owner(owner) => (owners_partition(*place), owner_key(query, *place), encode(owner)),
-            Begin::Mark(worker, marked) => (self.partition(*worker), key(query, *place), Some(marked.encode(self.epoch()))),
+            Begin::Mark(worker, marked) => (self.partition(*worker), key(query, *place), Some(marked.encode())),
         };
         match append(log, handle, &declared.iter().map(said).collect::<Vec<_>>(), now_ms) {
             Err(LogError::UnknownTopic(topic)) => {

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use super::super::changelog::Changelog;
 use super::super::ends::EndKind;
 use super::super::query_handle::QueryHandle;
+use super::super::seat::Seat;
 use super::*;
 use crate::log::simulated::SimulatedLog;
 use crate::log::{Commit, TopicHandle, TopicSpec};
@@ -95,7 +96,8 @@ fn subject<'t>(changelogs: &'t [Option<TopicPartition>], positions: &'t Position
 
 /// Runs a restore that nobody calls off.
 pub(super) fn watched<R>(restore: impl FnOnce(&Watch<'_>) -> R) -> R {
-    restore(&Watch { handle: &QueryHandle::new("q".into()), is_ending: &AtomicBool::new(false) })
+    let (seat, _taken) = Seat::new(None, &crossbeam_channel::bounded(0).0);
+    restore(&Watch { handle: &QueryHandle::new("q".into()), is_ending: &AtomicBool::new(false), seat: &seat })
 }
 
 fn open(db: &StateDb) -> [Store; 2] {

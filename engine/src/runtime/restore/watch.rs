@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::super::query_handle::QueryHandle;
+use super::super::seat::Seat;
 use super::super::start::StartError;
 
 /// How often the log says how far it is.
@@ -84,13 +85,16 @@ pub(in crate::runtime) struct Watch<'w> {
     pub handle: &'w Arc<QueryHandle>,
     /// Set where the process ends.
     pub is_ending: &'w AtomicBool,
+    /// Whose task it is for.
+    pub seat: &'w Seat,
 }
 
 impl Watch<'_> {
     /// # Errors
-    /// The query is not to start any more.
+    /// The query is not to start any more, or the task not here.
     pub(super) fn check(&self) -> Result<(), StartError> {
-        if self.handle.has_ended() || self.is_ending.load(Ordering::Acquire) { Err(StartError::CalledOff) } else { Ok(()) }
+        let is_off = self.handle.has_ended() || self.is_ending.load(Ordering::Acquire) || self.seat.is_given_up();
+        if is_off { Err(StartError::CalledOff) } else { Ok(()) }
     }
 
     /// So many more records of changelogs are done with.

@@ -272,7 +272,7 @@ fn sink_row(record: &StoredRecord, is_windowed: bool) -> Row {
 fn store_rows(plan: &QueryPlan, process: &Process) -> Result<BTreeMap<String, Numbers>, String> {
     let reader = materialized::reader(plan).ok_or("the table has no store")?;
     let mut rows = BTreeMap::new();
-    for partition in process.runtime.partition_readers(&plan.query_id, reader.stores()) {
+    for partition in process.runtime.partition_readers(&plan.query_id, reader.stores()).map_err(|error| error.to_string())? {
         let read = reader.scan(0, &[], None, &partition, &mut |_, row| {
             let mut values = row.values.iter();
             let Some(Value::String(key)) = values.next() else { return false };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::worker::{Step, Worker};
-use super::super::{QueryHandle, QueryState, Runtime, RuntimeConfig, RuntimeParts, StartError, StartQuery};
+use super::super::{QueryHandle, QueryState, Runtime, RuntimeConfig, RuntimeParts, Slots, StartError, StartQuery};
 use super::clock::SimulatedClock;
 use super::setup::Setup;
 use crate::clock::Clock;
@@ -60,6 +60,9 @@ impl Process {
             replicas: 1,
             max_rows_per_record: 1_000_000,
             look_interval_ms: setup.look_interval_ms,
+            slots: Slots::default(),
+            server: "server".into(),
+            is_shared: false,
         };
         let (runtime, workers) = Runtime::by_hand(parts, config);
         let start =

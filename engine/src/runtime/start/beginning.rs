@@ -1,5 +1,6 @@
 //! Where a task begins to read, and what has to be written down before it does.
 
+use super::super::ends::CommitId;
 use super::super::marks::{Begin, Declared, Marked};
 use super::super::restore::Positions;
 use super::super::task_runner::Task;
@@ -36,9 +37,14 @@ impl Runtime {
                 let number = task.commit_number + 1;
                 let mut inputs = task.marked_positions();
                 inputs.extend(task.cx.origins.beginnings(number));
-                declared.push(Declared { query, place, begin: Begin::Mark(worker, Marked { number, inputs }) });
+                declared.push(Declared {
+                    query,
+                    place,
+                    begin: Begin::Mark(worker, Marked { commit: CommitId { epoch: task.epoch, number }, inputs }),
+                });
                 task.commit_number = number;
             } else if let Some(marked) = self.marks.outdated(&query, place) {
+                let marked = Marked { commit: CommitId { epoch: task.epoch, ..marked.commit }, ..marked };
                 declared.push(Declared { query, place, begin: Begin::Mark(worker, marked) });
             }
         }

@@ -14,20 +14,21 @@ pub use self::beginning::check_start;
 pub(super) use self::prepare::{Prepared, order_topic};
 use super::growth::Running;
 use super::identity::{Identified, KnownTopics, Swapped};
+use super::marks::Writers;
 use super::pen::Guarantee;
-use super::query_handle::{FailureCause, QueryFailure, QueryHandle};
+use super::query_handle::{FailureCause, QueryFailure, QueryHandle, QueryState};
 use super::worker::Message;
 use super::{RunningQuery, Runtime, replayed};
 use crate::letters::LetterBox;
 use crate::log::{LogError, Offset, OffsetSpec, PartitionId, TopicPartition};
-use crate::operators::{self, Collector};
+use crate::operators::{self, Collector, TaskSpec};
 use crate::plan::QueryPlan;
 use crate::points::{self, Point};
 use crate::state::{StateError, StoreReader};
 use crate::task::RecordPolicy;
 
-/// Readers of stores, by the store's name: of each partition one.
-pub(super) type Readers = HashMap<Arc<str>, Vec<StoreReader>>;
+/// Readers of stores, by the store's name: one for each partition that is here.
+pub(super) type Readers = HashMap<Arc<str>, BTreeMap<PartitionId, StoreReader>>;
 
 /// A query to start.
 #[derive(Clone)]
@@ -136,6 +137,17 @@ impl From<StartError> for QueryFailure {
     }
 }
 
+/// A query's sub-topologies as they are to run.
+pub(super) fn specs(start: &StartQuery, replays: Option<&(Arc<str>, u32)>) -> Result<Vec<TaskSpec>, StartError> {
+    let mut specs = operators::split(&start.plan)?;
+    for spec in &mut specs {
+        spec.keeps_order |= replays.is_some() && replayed::needs_order(spec);
+        // Nothing of a transaction that was aborted is ever met again.
+        spec.keeps_order &= start.guarantee == Guarantee::AtLeastOnce;
+    }
+    Ok(specs)
+}
+
 impl Runtime {
     /// Starts a query. Returns once its stores are restored and its tasks run; where that takes long, they are restored in the
     /// background.
@@ -153,13 +165,10 @@ impl Runtime {
         let handle = QueryHandle::new(query.clone());
         handle.set_paused(start.paused);
         let replays = self.replays(&start, &handle)?;
-        let mut specs = operators::split(&start.plan)?;
-        for spec in &mut specs {
-            spec.keeps_order |= replays.is_some() && replayed::needs_order(spec);
-            // Nothing of a transaction that was aborted is ever met again.
-            spec.keeps_order &= start.guarantee == Guarantee::AtLeastOnce;
-        }
+        let specs = specs(&start, replays.as_ref())?;
         let ephemeral = start.collector.is_some();
+        // No slot comes or goes while a query starts.
+        let held = (!ephemeral).then(|| self.held.read());
         let identified = if ephemeral { Identified::default() } else { self.identify(&start, &specs)? };
         let start = StartQuery { made_anew: identified.made_anew.clone(), ..start };
         let mut prepared = Vec::new();
@@ -167,25 +176,29 @@ impl Runtime {
             let own = self.prepare(&query, spec, ephemeral, replays.as_ref())?;
             prepared.push(Prepared { refill: identified.refill.clone(), ids: identified.ids(), ..own });
         }
+        let (seats, taken) = self.seats(&query, prepared.iter().map(|sub| sub.partitions), held.as_deref(), &lease);
         if start.collector.is_none()
-            && let Some(records) = self.backlog(&query, &prepared)?
+            && let Some(records) =
+                self.backlog(&query, seats.iter().filter_map(|((sub, partition), _)| Some((prepared.get(*sub)?, *partition))))?
         {
-            return self.start_later(start, handle, (prepared, identified), (lease, gone), records);
+            return self.start_later(start, handle, (prepared, identified), (seats, taken), (lease, gone), records);
         }
         let mut stores = Readers::default();
         let mut tasks = Vec::new();
-        for sub_topology in &prepared {
-            for partition in 0..sub_topology.partitions {
-                let partition = PartitionId::try_from(partition).unwrap_or(PartitionId::MAX);
-                let (key, task) = self.make_task(&start, &handle, sub_topology, partition, &lease, &mut stores)?;
-                tasks.push((key, task));
-            }
+        for ((index, partition), seat) in &seats {
+            let Some(sub_topology) = prepared.get(*index) else { continue };
+            tasks.push(self.make_task(&start, &handle, sub_topology, *partition, seat, &mut stores)?);
         }
         if self.is_abandoned.load(Ordering::Acquire) {
             return Err(StartError::Abandoned);
         }
         self.declare_beginnings(&start, tasks.iter_mut().map(|(key, task)| (*key, task)))?;
+        let ids = identified.ids();
         let topics = if ephemeral { KnownTopics::new() } else { self.remember(&query, identified)? };
+        if tasks.is_empty() {
+            // All of them run elsewhere.
+            handle.set_state(QueryState::Running);
+        }
         let is_new = tasks.iter().any(|(_, task)| task.dirty);
         let offsets = tasks.iter().filter(|_| is_new).flat_map(|(_, task)| task.positions()).collect();
         self.parts.log.begin_group(&self.group(&query), offsets);
@@ -203,6 +216,9 @@ impl Runtime {
                 handle: handle.clone(),
                 start,
                 running,
+                seats: taken,
+                leaving: BTreeMap::new(),
+                ids,
                 topics,
                 missing_since_ms: None,
                 lost_since_ms: None,
@@ -224,17 +240,22 @@ impl Runtime {
         if start.collector.is_some() || self.parts.log.is_atomic() {
             return Ok(());
         }
-        let writers = self.marks.open(&*self.parts.log, start.guarantee == Guarantee::ExactlyOnce).inspect_err(|error| {
-            if let LogError::Fenced(reason) = error {
-                let _ = self.fence.set(reason.clone());
-            }
+        let writers = self.marks.open(&*self.parts.log, start.guarantee == Guarantee::ExactlyOnce).inspect_err(|error| match error {
+            LogError::Fenced(_) if self.config.is_shared => self.marks.lose_ids(),
+            LogError::Fenced(reason) => drop(self.fence.set(reason.clone())),
+            _ => {}
         })?;
+        self.hand_out(writers);
+        Ok(self.marks.rewrite(&*self.parts.log, &start.plan.query_id, self.parts.clock.now_ms())?)
+    }
+
+    /// Gives workers the writers of their transactions.
+    pub(super) fn hand_out(&self, writers: Writers) {
         for (index, hand, writer) in writers {
             if let Some(worker) = self.workers.get(index) {
                 let _ = worker.send(Message::Transactions(hand, writer));
             }
         }
-        Ok(self.marks.rewrite(&*self.parts.log, &start.plan.query_id, self.parts.clock.now_ms())?)
     }
 
     pub(super) fn worker_of(&self, key: u64) -> &crossbeam_channel::Sender<Message> {

@@ -38,7 +38,7 @@ pub(in crate::runtime) struct Prepared {
     /// Changelogs that were made anew and are filled from the state.
     pub(super) refill: BTreeSet<String>,
     /// The changelogs' ids, of those that were there.
-    pub(super) ids: BTreeMap<String, TopicId>,
+    pub ids: BTreeMap<String, TopicId>,
     /// The topics of the sinks and changelogs.
     pub(super) writes: Arc<[String]>,
     /// What the query's group has committed of the sources.

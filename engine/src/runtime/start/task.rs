@@ -1,11 +1,8 @@
 //! Making a task: its stores, restored, its operators, and where it reads on.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
-use crossbeam_channel::Sender;
 
 use super::super::changelog::Changelog;
 use super::super::ends::CommitPlace;
@@ -14,6 +11,7 @@ use super::super::input::Input;
 use super::super::pen::Guarantee;
 use super::super::query_handle::QueryHandle;
 use super::super::restore::{self, Positions, RestoredChangelog, Subject, Watch};
+use super::super::seat::Seat;
 use super::super::task_runner::{FIRST_LOOK, SourceReads, Task, TaskId};
 use super::super::worker::Message;
 use super::super::{Runtime, refill};
@@ -33,7 +31,7 @@ impl Runtime {
         handle: &Arc<QueryHandle>,
         sub: &Prepared,
         partition: PartitionId,
-        lease: &Sender<Infallible>,
+        seat: &Seat,
         readers: &mut Readers,
     ) -> Result<(u64, Task), StartError> {
         let ephemeral = start.collector.is_some();
@@ -54,7 +52,7 @@ impl Runtime {
         if is_refilled {
             positions.extend(topics.iter().flatten().map(|topic| (topic.clone(), Offset(0))));
         }
-        let watch = Watch { handle, is_ending: &self.is_ending };
+        let watch = Watch { handle, is_ending: &self.is_ending, seat };
         let owner = if ephemeral { None } else { self.marks.owner(&handle.id, (sub.spec.id, partition)) };
         let lives = |topic: &Option<TopicPartition>| {
             let owned = owner.as_ref().zip(topic.as_ref()).filter(|(_, topic)| !sub.refill.contains(&*topic.topic));
@@ -69,7 +67,7 @@ impl Runtime {
         let mut changelogs = Vec::with_capacity(stores.len());
         let mut lives = Vec::with_capacity(stores.len());
         for (((store, topic), changelog), restored) in stores.iter_mut().zip(topics).zip(&sub.changelogs).zip(restored.changelogs) {
-            readers.entry(store.key().store.clone()).or_default().push(store.reader());
+            readers.entry(store.key().store.clone()).or_default().insert(partition, store.reader());
             changelogs.push(match (topic, changelog, restored) {
                 (Some(topic), Some((_, topic_handle)), Some(RestoredChangelog { end, owed, head, lives: known })) => {
                     lives.push((topic.topic.clone(), known));
@@ -93,7 +91,7 @@ impl Runtime {
         // Without a changelog the marks stand in the service's topic; without marks, its group says how far it was.
         let marked = if has_changelogs || ephemeral { None } else { self.marks.of(&handle.id, sub.spec.id, partition) };
         let (included, number) = match marked {
-            Some(marked) => (marked.inputs.into_iter().collect(), marked.number),
+            Some(marked) => (marked.inputs.into_iter().collect(), marked.commit.number),
             None if has_changelogs => (restored.inputs, restored_number),
             None => (Positions::new(), 0),
         };
@@ -184,7 +182,7 @@ impl Runtime {
             look_after: FIRST_LOOK,
             registry: self.parts.registry.clone(),
             waiting: None,
-            _lease: lease.clone(),
+            seat: seat.clone(),
         };
         Ok((key, task))
     }

@@ -36,6 +36,20 @@ pub static PROPERTIES: &[Property] = &[
     )
     .hidden(),
     server(
+        "tidemill.cluster.enabled",
+        "false",
+        Kind::Bool,
+        "Whether other servers with the same `ksql.service.id` share the work of the service, on Kafka; the same for all of them.",
+    )
+    .hidden(),
+    server(
+        "tidemill.slots",
+        "64",
+        Kind::Within { min: 1, max: 4_096 },
+        "Shares into which the work is cut where servers share it; no more servers than that have work. Fixed by the first of them.",
+    )
+    .hidden(),
+    server(
         "tidemill.query.memory.bytes",
         "268435456",
         Kind::Within { min: 1 << 20, max: MOST_MEMORY },

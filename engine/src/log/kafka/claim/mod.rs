@@ -13,6 +13,7 @@
 //! So it is *unsure*, and writes nothing, until it has seen itself in the group, alone; where it sees another there, that one has
 //! the service, and it leaves. Where its place was taken it is unsure, too, until it knows whether anybody has it (`doubt::Rival`).
 
+mod crew;
 mod doubt;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, ClientContext};
 
+pub(super) use self::crew::KafkaCrew;
 use self::doubt::{Doubt, Outcome, Patience, Rival};
 use super::ffi::login;
 use super::login::{Login, Token};
@@ -79,7 +81,7 @@ fn taken(request: &ClaimRequest<'_>, other: &Member) -> String {
 
 /// What to do about it.
 const ADVICE: &str = "two servers with one service id would run every query twice: stop the other one, or set ksql.service.id to another \
-                      name here";
+                      name here, or let them share the service (tidemill.cluster.enabled=true for both)";
 
 /// Says nothing by itself: an outage is told once, by `health`.
 #[derive(Default)]
@@ -107,9 +109,9 @@ impl ConsumerContext for Quiet {
 }
 
 /// A client that is a member of the group.
-struct Membership(Option<BaseConsumer<Quiet>>);
+struct Membership<C: ConsumerContext + 'static = Quiet>(Option<BaseConsumer<C>>);
 
-impl Drop for Membership {
+impl<C: ConsumerContext + 'static> Drop for Membership<C> {
     /// Closing a client that is about to join waits for the group, without end where that stands still: nobody waits for it.
     fn drop(&mut self) {
         let consumer = self.0.take();
@@ -117,8 +119,8 @@ impl Drop for Membership {
     }
 }
 
-impl std::ops::Deref for Membership {
-    type Target = BaseConsumer<Quiet>;
+impl<C: ConsumerContext + 'static> std::ops::Deref for Membership<C> {
+    type Target = BaseConsumer<C>;
 
     fn deref(&self) -> &Self::Target {
         self.0.as_ref().unwrap_or_else(|| unreachable!("it is there until it is dropped"))
@@ -158,18 +160,7 @@ impl KafkaClaim {
         request: &ClaimRequest<'_>,
         waiting: &mut dyn FnMut(&str),
     ) -> Result<KafkaClaim, LogError> {
-        let mut config = ClientConfig::new();
-        for (name, value) in properties.for_role(Role::Admin) {
-            config.set(name, value);
-        }
-        config
-            .set("group.id", request.group)
-            .set("group.instance.id", request.instance)
-            .set("session.timeout.ms", SESSION_MS.to_string())
-            .set("heartbeat.interval.ms", HEARTBEAT_MS.to_string())
-            .set("max.poll.interval.ms", POLL_INTERVAL_MS)
-            .set("auto.offset.reset", "latest")
-            .set("enable.auto.commit", "false");
+        let config = member_config(properties, request);
         let claim = KafkaClaim {
             membership: Mutex::new(None),
             config,
@@ -194,15 +185,6 @@ impl KafkaClaim {
             login::log_in(consumer.client(), &token);
         }
         Ok(consumer)
-    }
-
-    /// The client gets a token that has come since the last look.
-    fn log_in(&self, consumer: &BaseConsumer<Quiet>, last: &mut Option<Arc<Token>>) {
-        let Some(token) = self.login.as_ref().and_then(|login| login.token()) else { return };
-        if last.as_ref().is_none_or(|last| !Arc::ptr_eq(last, &token)) {
-            login::log_in(consumer.client(), &token);
-            *last = Some(token);
-        }
     }
 
     fn join(&self, consumer: BaseConsumer<Quiet>) -> Result<Membership, LogError> {
@@ -231,22 +213,53 @@ impl KafkaClaim {
     }
 
     fn members(&self, consumer: &BaseConsumer<Quiet>) -> Result<Vec<Member>, LogError> {
-        let deadline = Instant::now() + LOOK_TIMEOUT;
-        loop {
-            match consumer.fetch_group_list(Some(&self.group), LOOK_TIMEOUT) {
-                Ok(list) => {
-                    let members = list.groups().iter().filter(|group| group.name() == self.group).flat_map(|group| group.members());
-                    let member = |member: &rdkafka::groups::GroupMemberInfo| Member {
-                        id: member.id().to_owned(),
-                        client: member.client_id().to_owned(),
-                        host: member.client_host().to_owned(),
-                    };
-                    return Ok(members.map(member).collect());
-                }
-                // A cluster without groups is about to make the topic of their offsets.
-                Err(_) if Instant::now() < deadline => std::thread::sleep(LOOK_PAUSE),
-                Err(error) => return Err(LogError::Retriable(format!("asking for the members of group '{}': {error}", self.group))),
+        Ok(look_at_group(consumer, &self.group)?.1)
+    }
+}
+
+/// The client gets a token that has come since the last look.
+fn log_in<C: ConsumerContext>(login: Option<&Arc<Login>>, consumer: &BaseConsumer<C>, last: &mut Option<Arc<Token>>) {
+    let Some(token) = login.and_then(|login| login.token()) else { return };
+    if last.as_ref().is_none_or(|last| !Arc::ptr_eq(last, &token)) {
+        login::log_in(consumer.client(), &token);
+        *last = Some(token);
+    }
+}
+
+/// How a server becomes a member.
+fn member_config(properties: &ClientProperties, request: &ClaimRequest<'_>) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (name, value) in properties.for_role(Role::Admin) {
+        config.set(name, value);
+    }
+    config
+        .set("group.id", request.group)
+        .set("group.instance.id", request.instance)
+        .set("session.timeout.ms", SESSION_MS.to_string())
+        .set("heartbeat.interval.ms", HEARTBEAT_MS.to_string())
+        .set("max.poll.interval.ms", POLL_INTERVAL_MS)
+        .set("auto.offset.reset", "latest")
+        .set("enable.auto.commit", "false");
+    config
+}
+
+/// How a group shares its topics, where it has agreed on that, and its members.
+fn look_at_group<C: ConsumerContext>(consumer: &BaseConsumer<C>, group: &str) -> Result<(String, Vec<Member>), LogError> {
+    let deadline = Instant::now() + LOOK_TIMEOUT;
+    loop {
+        match consumer.fetch_group_list(Some(group), LOOK_TIMEOUT) {
+            Ok(list) => {
+                let Some(found) = list.groups().iter().find(|found| found.name() == group) else { return Ok(Default::default()) };
+                let member = |member: &rdkafka::groups::GroupMemberInfo| Member {
+                    id: member.id().to_owned(),
+                    client: member.client_id().to_owned(),
+                    host: member.client_host().to_owned(),
+                };
+                return Ok((found.protocol().to_owned(), found.members().iter().map(member).collect()));
             }
+            // A cluster without groups is about to make the topic of their offsets.
+            Err(_) if Instant::now() < deadline => std::thread::sleep(LOOK_PAUSE),
+            Err(error) => return Err(LogError::Retriable(format!("asking for the members of group '{group}': {error}"))),
         }
     }
 }
@@ -258,7 +271,7 @@ impl KafkaClaim {
 
     /// Names another member.
     fn other(&self, members: &[Member]) -> Option<String> {
-        let request = ClaimRequest { service: &self.service, group: &self.group, topic: "", instance: &self.instance };
+        let request = ClaimRequest { service: &self.service, group: &self.group, topic: "", instance: &self.instance, is_shared: false };
         others(members, &self.instance).first().map(|other| format!("{}; {ADVICE}", taken(&request, other)))
     }
 
@@ -350,7 +363,7 @@ impl Claim for KafkaClaim {
         let found = match &mut *membership {
             None => Ok(Standing::Held),
             Some(member) => {
-                self.log_in(member, &mut looks.token);
+                log_in(self.login.as_ref(), member, &mut looks.token);
                 match member.client().fatal_error() {
                     None => self.look(member, &mut looks),
                     Some((_, reason)) => self.shut_out(member, &mut looks, &reason),
@@ -381,7 +394,7 @@ mod tests {
         let ids = |instance| others(&members, instance).iter().map(|m| m.id.as_str()).collect::<Vec<_>>().join(" ");
         assert_eq!(ids("a"), "aa-1b4e b-3");
         assert_eq!(ids("aa"), "a-77 b-3");
-        let request = ClaimRequest { service: "s_", group: "g", topic: "t", instance: "a" };
+        let request = ClaimRequest { service: "s_", group: "g", topic: "t", instance: "a", is_shared: false };
         let said = taken(&request, &members[0]);
         assert_eq!(said, "another server of service 's_' is at 10.0.0.7 (member tidemill of group 'g')");
     }

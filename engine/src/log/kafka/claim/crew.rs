@@ -1,0 +1,227 @@
+//! Several servers for one service: the slots' topic is shared by the members of a consumer group, so that who is there, who has died
+//! and who has which slots is Kafka's own.
+//!
+//! Slots move one by one (cooperative-sticky), and membership is static: a server that starts again within its session finds the slots
+//! that it had. What others want is given to the group when it was really let go of, so nobody has it before.
+//!
+//! A server that was stopped or cut off for longer than its session hears that its slots are lost before the client joins anew, for
+//! that waits for the look in which it hears so. Until it has looked it is *unsure*, and writes nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
+
+use super::{ADVICE, MAX_SKIPPED, Member, Membership, SURE_FOR, log_in, look_at_group, member_config, others, taken};
+use crate::log::kafka::login::{Login, Token};
+use crate::log::kafka::properties::ClientProperties;
+use crate::log::{Claim, ClaimRequest, LogError, Shift, Standing};
+
+/// How the group shares its slots.
+const PROTOCOL: &str = "cooperative-sticky";
+
+/// What the group has said.
+#[derive(Default)]
+struct News {
+    shifts: Mutex<Vec<Shift>>,
+    /// What it wants back, until that was let go.
+    wanted: Mutex<Option<TopicPartitionList>>,
+    /// Nothing that is wanted is waited for any more.
+    is_leaving: AtomicBool,
+}
+
+/// A share of the slots. Dropping it leaves the group to the session's end, so that a quick restart finds its place.
+pub(in crate::log::kafka) struct KafkaCrew {
+    membership: Membership<News>,
+    group: String,
+    instance: String,
+    was_alone: bool,
+    login: Option<Arc<Login>>,
+    looks: Mutex<Looks>,
+}
+
+/// What earlier looks have found.
+struct Looks {
+    last: Instant,
+    /// The session may have ended.
+    is_in_doubt: bool,
+    /// All slots, until the group says which of them are this server's; only where it was alone.
+    all: Option<BTreeSet<u16>>,
+    token: Option<Arc<Token>>,
+}
+
+fn slots(partitions: &TopicPartitionList) -> BTreeSet<u16> {
+    partitions.elements().iter().filter_map(|element| u16::try_from(element.partition()).ok()).collect()
+}
+
+impl ClientContext for News {
+    fn log(&self, _level: rdkafka::config::RDKafkaLogLevel, facility: &str, line: &str) {
+        tracing::debug!(target: "kafka", "{facility}: {line}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "kafka", %error, reason, "the service's group");
+    }
+}
+
+impl ConsumerContext for News {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        let slots = slots(partitions);
+        let (shift, answered) = match error {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => (Shift::Given(slots), consumer.incremental_assign(partitions)),
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => {
+                let is_late = consumer.assignment_lost() || self.is_leaving.load(Ordering::Acquire);
+                if !is_late && !slots.is_empty() {
+                    *self.wanted.lock() = Some(partitions.clone());
+                    self.shifts.lock().push(Shift::Wanted(slots));
+                    return;
+                }
+                (Shift::Lost(slots), consumer.incremental_unassign(partitions))
+            }
+            _ => (Shift::Lost(slots), consumer.unassign()),
+        };
+        if let Err(error) = answered {
+            tracing::warn!(target: "kafka", %error, ?shift, "the service's group was not answered");
+        }
+        self.shifts.lock().push(shift);
+    }
+}
+
+impl KafkaCrew {
+    /// Joins the servers that are there.
+    pub fn new(properties: &ClientProperties, login: Option<&Arc<Login>>, request: &ClaimRequest<'_>) -> Result<KafkaCrew, LogError> {
+        let mut config: ClientConfig = member_config(properties, request);
+        config.set("partition.assignment.strategy", PROTOCOL);
+        let created: Result<BaseConsumer<News>, _> = config.create_with_context(News::default());
+        let consumer = created.map_err(|error| LogError::Fatal(format!("Kafka client for group '{}': {error}", request.group)))?;
+        let mut token = None;
+        log_in(login, &consumer, &mut token);
+        let (protocol, members) = look_at_group(&consumer, request.group)?;
+        let others = others(&members, request.instance);
+        if let Some(other) = others.first().filter(|_| !protocol.is_empty() && protocol != PROTOCOL) {
+            return Err(LogError::Fatal(format!("{}, and does not share it: {ADVICE}", taken(request, other))));
+        }
+        let was_alone = others.is_empty();
+        let failed = |error: KafkaError| LogError::Retriable(format!("joining group '{}': {error}", request.group));
+        let metadata = consumer.fetch_metadata(Some(request.topic), super::LOOK_TIMEOUT).map_err(failed)?;
+        let count = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+        let all = was_alone.then(|| (0..u16::try_from(count).unwrap_or(u16::MAX)).collect());
+        consumer.subscribe(&[request.topic]).map_err(failed)?;
+        let looks = Looks { last: Instant::now(), is_in_doubt: false, all, token };
+        Ok(KafkaCrew {
+            membership: Membership(Some(consumer)),
+            group: request.group.to_owned(),
+            instance: request.instance.to_owned(),
+            was_alone,
+            login: login.cloned(),
+            looks: Mutex::new(looks),
+        })
+    }
+
+    fn members(&self) -> Result<Vec<Member>, LogError> {
+        Ok(look_at_group(&self.membership, &self.group)?.1)
+    }
+
+    /// Hears what the group says; an error: it will not have this server.
+    fn listen(&self) -> Result<(), String> {
+        for _ in 0..MAX_SKIPPED {
+            match self.membership.poll(Duration::ZERO) {
+                None => break,
+                Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::InconsistentGroupProtocol))) => {
+                    return Err(format!(
+                        "a server of group '{}' does not share its service: set tidemill.cluster.enabled=true for all of them",
+                        self.group
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        match self.membership.client().fatal_error() {
+            Some((_, reason)) => {
+                Err(format!("another server has taken the place of this one in group '{}' ({reason}); {ADVICE}", self.group))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Claim for KafkaCrew {
+    fn standing(&self) -> Standing {
+        let mut looks = self.looks.lock();
+        let now = Instant::now();
+        // Before the client is polled, which may join again.
+        looks.is_in_doubt |= now.saturating_duration_since(looks.last) > SURE_FOR;
+        looks.last = now;
+        log_in(self.login.as_ref(), &self.membership, &mut looks.token);
+        if let Err(reason) = self.listen() {
+            return Standing::Lost(reason);
+        }
+        if looks.is_in_doubt {
+            let mine = format!("{}-", self.instance);
+            // What was lost by then was heard of: a client that is a member again has joined behind that.
+            let is_member = self.members().is_ok_and(|members| members.iter().any(|member| member.id.starts_with(&mine)));
+            if !is_member {
+                return Standing::Unsure;
+            }
+            looks.is_in_doubt = false;
+        }
+        Standing::Held
+    }
+
+    fn sure_for(&self) -> Option<Duration> {
+        Some(SURE_FOR)
+    }
+
+    fn shifts(&self) -> Vec<Shift> {
+        let mut shifts = std::mem::take(&mut *self.membership.context().shifts.lock());
+        let mut looks = self.looks.lock();
+        if let Some(Shift::Given(given)) = shifts.first()
+            && let Some(all) = looks.all.take()
+        {
+            // Others have come before the group has met for the first time.
+            let lost: BTreeSet<u16> = all.difference(given).copied().collect();
+            if !lost.is_empty() {
+                shifts.insert(0, Shift::Lost(lost));
+            }
+        }
+        shifts
+    }
+
+    fn has_let_go(&self) {
+        let Some(partitions) = self.membership.context().wanted.lock().take() else { return };
+        if let Err(error) = self.membership.incremental_unassign(&partitions) {
+            tracing::warn!(target: "kafka", %error, "what was let go of could not be given to the service's group");
+        }
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn was_alone(&self) -> bool {
+        self.was_alone
+    }
+
+    fn assigned(&self) -> BTreeSet<u16> {
+        self.membership.assignment().map(|assignment| slots(&assignment)).unwrap_or_default()
+    }
+
+    fn servers(&self) -> Result<BTreeSet<String>, LogError> {
+        let instance = |member: Member| member.id.split_once('-').map_or(member.id.clone(), |(instance, _)| instance.to_owned());
+        Ok(self.members()?.into_iter().map(instance).chain([self.instance.clone()]).collect())
+    }
+}
+
+impl Drop for KafkaCrew {
+    /// A group whose wish is not answered keeps a client from closing.
+    fn drop(&mut self) {
+        self.membership.context().is_leaving.store(true, Ordering::Release);
+        self.has_let_go();
+    }
+}

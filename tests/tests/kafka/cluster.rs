@@ -1,0 +1,161 @@
+//! Several servers that share a service on a real broker: they come, go, die and stand still under load, and what comes of it is
+//! exact.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tidemill_tests::broker;
+use tidemill_tests::server::ServerProcess;
+
+use crate::exactly_once::{GROUPS, IDS, PARTITIONS, check_exact, click, create, many, signal};
+use crate::support::{PATIENCE, log_on, new_topic};
+
+/// What servers say of slots.
+const COME: &str = "slots of the service come to this server";
+const GO: &str = "slots of the service go to another server";
+const LOST: &str = "slots of the service are not this server's any more";
+
+fn count(server: &ServerProcess, said: &str) -> usize {
+    server.log().matches(said).count()
+}
+
+fn wait(what: &str, servers: &[&ServerProcess], holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "{what}\n{}", servers.iter().map(|server| server.log()).collect::<Vec<_>>().join("\n---\n"));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    println!("{what}: after {:?}", began.elapsed());
+}
+
+#[test]
+fn servers_share_a_service_and_lose_nothing() {
+    let Some(bootstrap) = broker::shared("servers_share_a_service_and_lose_nothing") else { return };
+    let log = log_on(&bootstrap);
+    let clicks = new_topic(&log, "cluster", PARTITIONS);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = folder.path().join("server.properties");
+    let text = format!("ksql.service.id={clicks}_\nksql.streams.commit.interval.ms=100\ntidemill.cluster.enabled=true\n");
+    std::fs::write(&config, text).expect("a configuration");
+    let arguments = ["--bootstrap-servers", &bootstrap, "--config", config.to_str().expect("a path")];
+    let start = |name: &str| ServerProcess::start(&folder.path().join(name), &arguments);
+
+    let one = start("one");
+    println!("the first start took {:?}", one.started_in);
+    create(&one, &clicks);
+    let queries = one.running_queries();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _stop = StopAtTheEnd(&stop);
+        let clicking = scope.spawn(|| click(&log, &clicks, &stop));
+        std::thread::sleep(Duration::from_millis(800));
+
+        let two = start("two");
+        assert_eq!(two.running_queries(), queries, "statements are everybody's");
+        wait("the second has its share", &[&one, &two], || count(&one, GO) == 1 && count(&two, COME) >= 1);
+        for server in [&one, &two] {
+            wait("part of a table is elsewhere", &[server], || refuses_a_part(server));
+        }
+        // A statement of the one is carried out by the other.
+        two.ksql("CREATE STREAM late WITH (PARTITIONS=3) AS SELECT id, n FROM clicks EMIT CHANGES;");
+        wait("the first runs it", &[&one, &two], || one.running_queries().len() == queries.len() + 1);
+        one.ksql("DROP STREAM late DELETE TOPIC;");
+        wait("the second does not run it any more", &[&one, &two], || two.running_queries().len() == queries.len());
+        std::thread::sleep(Duration::from_millis(800));
+
+        // A folder's log goes on where the one before left off.
+        let before = count(&two, COME);
+        two.kill();
+        let come = count(&one, COME);
+        wait("the first has what the dead one had", &[&one], || count(&one, COME) > come);
+        std::thread::sleep(Duration::from_millis(800));
+
+        let two = start("two");
+        wait("the second is back", &[&one, &two], || count(&one, GO) == 2 && count(&two, COME) > before);
+        std::thread::sleep(Duration::from_millis(500));
+        // It stands still until others have its share, and goes on.
+        let (come, before) = (count(&one, COME), count(&two, COME));
+        signal(two.pid(), "STOP");
+        wait("the first has what the still one had", &[&one], || count(&one, COME) > come);
+        std::thread::sleep(Duration::from_millis(500));
+        signal(two.pid(), "CONT");
+        wait("the second has found out", &[&one, &two], || count(&two, LOST) >= 1);
+        wait("the second has a share again", &[&one, &two], || count(&one, GO) == 3 && count(&two, COME) > before);
+        std::thread::sleep(Duration::from_millis(800));
+
+        // In order.
+        let come = count(&two, COME);
+        assert_eq!(one.terminate(), Some(0));
+        wait("the second has everything", &[&two], || count(&two, COME) > come);
+        std::thread::sleep(Duration::from_millis(500));
+        stop.store(true, Ordering::Release);
+        let clicked = clicking.join().expect("no panic");
+        check_exact(&log, &clicks, clicked);
+        // State is exact at least once as well.
+        two.pull_until("SELECT id, c FROM counts_al;", PATIENCE, |rows| {
+            (0..IDS).all(|rest| rows.contains(&json!([format!("k{rest}"), many(clicked, rest, IDS)])))
+        });
+        two.pull_until("SELECT g, c FROM groups_al;", PATIENCE, |rows| {
+            (0..GROUPS).all(|rest| rows.contains(&json!([format!("g{rest}"), many(clicked, rest, GROUPS)])))
+        });
+        println!("{clicked} clicks, each once");
+        assert_eq!(two.terminate(), Some(0));
+    });
+}
+
+/// Ends the load where the test fails as well.
+struct StopAtTheEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Whether a table that is only partly there is refused.
+fn refuses_a_part(server: &ServerProcess) -> bool {
+    let body = json!({"sql": "SELECT * FROM counts_al;"});
+    let (_, said) = server.request("POST", "/query-stream", Some(&body)).expect("an answer");
+    said.contains("is not on this server")
+}
+
+#[test]
+fn what_does_not_fit_together_is_refused() {
+    let Some(bootstrap) = broker::shared("what_does_not_fit_together_is_refused") else { return };
+    let log = log_on(&bootstrap);
+    let service = new_topic(&log, "misfit", 1);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = |name: &str, more: &str| {
+        let path = folder.path().join(format!("{name}.properties"));
+        std::fs::write(&path, format!("ksql.service.id={service}_\n{more}")).expect("a configuration");
+        path.to_str().expect("a path").to_owned()
+    };
+    let data = |name: &str| folder.path().join(name);
+    let shared = config("shared", "tidemill.cluster.enabled=true\ntidemill.slots=12\n");
+    let server = ServerProcess::start(&data("one"), &["--bootstrap-servers", &bootstrap, "--config", &shared]);
+    wait("its share", &[&server], || count(&server, COME) == 1);
+    let refused = |data: &Path, config: &str| {
+        let (code, said) = ServerProcess::start_refused(data, &["--bootstrap-servers", &bootstrap, "--config", config]);
+        assert_eq!(code, Some(1), "{said}");
+        said
+    };
+    let said = refused(&data("two"), &config("slots", "tidemill.cluster.enabled=true\ntidemill.slots=64\n"));
+    assert!(said.contains("set tidemill.slots=12"), "{said}");
+    let said = refused(&data("two"), &config("alone", ""));
+    assert!(said.contains("another server of service") && said.contains("tidemill.cluster.enabled=true"), "{said}");
+    assert_eq!(server.terminate(), Some(0));
+
+    // The other way round.
+    let alone = config("alone-now", "");
+    let server = ServerProcess::start(&data("two"), &["--bootstrap-servers", &bootstrap, "--config", &alone]);
+    std::thread::sleep(Duration::from_secs(4));
+    let said = refused(&data("three"), &shared);
+    assert!(said.contains("does not share it"), "{said}");
+    assert_eq!(server.terminate(), Some(0));
+
+    let (code, said) = ServerProcess::start_refused(&data("four"), &["--config", &config("embedded", "tidemill.cluster.enabled=true\n")]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("tidemill.cluster.enabled") && said.contains("bootstrap.servers"), "{said}");
+}
