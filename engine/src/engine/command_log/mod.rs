@@ -447,7 +447,8 @@ struct Reading {
 
 /// Reads what stands behind what is known.
 fn read_commands(log: &dyn Log, partition: &TopicPartition, known: Header) -> Result<Reading, LogError> {
-    let (mut read, mut bad, mut void): (Vec<(Vec<u8>, Glance, i64)>, _, Vec<u64>) = (Vec::new(), None, Vec::new());
+    let (mut read, mut bad): (Vec<(Vec<u8>, Glance, i64)>, _) = (Vec::new(), None);
+    let mut void = Vec::new();
     let (from, mut next, mut count) = (known.next, known.next, Count(known.count));
     let end = read_whole(log, partition, Offset(from), READ_TIMEOUT, &mut |record| {
         if bad.is_some() {
