@@ -76,8 +76,7 @@ impl Appender {
         }
         let nothing = |error| AppendError { written: 0, beyond: 0, error };
         let name = shared.topics.name(handle).ok_or_else(|| nothing(LogError::Fatal(format!("no topic has handle {}", handle.0))))?;
-        let known = shared.rules.of(&name).filter(|rules| !rules.are_old(Instant::now()));
-        let rules = known.or_else(|| shared.rules.learn(&shared.admin, &name));
+        let rules = shared.rules.recent(&shared.admin, &name);
         let now_ms = SystemClock.now_ms();
         let refusal = |record: &OutRecord<'_>| rules.as_ref().and_then(|rules| rules.refuses(&name, record, now_ms, false));
         let refused = records.iter().enumerate().find_map(|(index, record)| refusal(record).map(|reason| (index, reason)));

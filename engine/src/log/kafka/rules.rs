@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 
 use super::errors::Failure;
@@ -19,6 +19,8 @@ use crate::log::OutRecord;
 
 /// For how long what was looked up is good enough to refuse a record.
 const MAX_AGE: Duration = Duration::from_secs(10);
+/// For how long a topic is not asked again whose configuration the user may not read.
+const DENIED_FOR: Duration = Duration::from_secs(60);
 /// Bytes of a batch besides its records.
 const BATCH_OVERHEAD_BYTES: usize = 61;
 /// Bytes of a lone record for its attributes, and for its differences of time and offset to its batch.
@@ -39,12 +41,22 @@ pub(super) fn is_about_a_record(failure: &Failure) -> bool {
 /// What has been learnt of the topics of a log, for all its writers.
 pub(super) struct Rules {
     by_topic: RwLock<HashMap<Arc<str>, Arc<TopicRules>>>,
+    /// Topics that did not say what they demand when they were asked last.
+    silent: Mutex<HashMap<Arc<str>, Silence>>,
     batch_bytes: AtomicUsize,
+}
+
+/// Why and since when a topic's demands are not known.
+struct Silence {
+    /// When it may be asked again.
+    until: Instant,
+    /// Of the failure.
+    code: i32,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Rules { by_topic: RwLock::default(), batch_bytes: AtomicUsize::new(usize::MAX) }
+        Rules { by_topic: RwLock::default(), silent: Mutex::default(), batch_bytes: AtomicUsize::new(usize::MAX) }
     }
 }
 
@@ -54,18 +66,60 @@ impl Rules {
         self.by_topic.read().get(topic).cloned()
     }
 
-    /// Looks a topic's demands up; `None` where it can't be asked for them.
+    /// A topic's demands as they are or were a moment ago; `None` where it can't be asked for them. One that has not answered is left
+    /// alone for a while.
+    pub(super) fn recent(&self, client: &Arc<Client>, topic: &str) -> Option<Arc<TopicRules>> {
+        self.recent_by(topic, Instant::now(), || admin::topic_config(client, topic, request_timeout()))
+    }
+
+    fn recent_by(
+        &self,
+        topic: &str,
+        now: Instant,
+        ask: impl FnOnce() -> Result<BTreeMap<String, String>, Failure>,
+    ) -> Option<Arc<TopicRules>> {
+        if let Some(known) = self.of(topic).filter(|rules| !rules.are_old(now)) {
+            return Some(known);
+        }
+        if self.silent.lock().get(topic).is_some_and(|silence| now < silence.until) {
+            return None;
+        }
+        self.learn_by(topic, now, ask)
+    }
+
+    /// Looks a topic's demands up; `None` where it can't be asked for them, which is said once.
     pub(super) fn learn(&self, client: &Arc<Client>, topic: &str) -> Option<Arc<TopicRules>> {
-        let config = match admin::topic_config(client, topic, request_timeout()) {
-            Ok(config) => config,
-            Err(failure) => {
-                tracing::warn!(target: "kafka", topic, reason = failure.in_words(), "the topic's configuration can't be read");
-                return None;
+        self.learn_by(topic, Instant::now(), || admin::topic_config(client, topic, request_timeout()))
+    }
+
+    fn learn_by(
+        &self,
+        topic: &str,
+        now: Instant,
+        ask: impl FnOnce() -> Result<BTreeMap<String, String>, Failure>,
+    ) -> Option<Arc<TopicRules>> {
+        match ask() {
+            Ok(config) => {
+                let rules = Arc::new(TopicRules::new(&config, now));
+                self.by_topic.write().insert(topic.into(), Arc::clone(&rules));
+                self.silent.lock().remove(topic);
+                Some(rules)
             }
-        };
-        let rules = Arc::new(TopicRules::new(&config, Instant::now()));
-        self.by_topic.write().insert(topic.into(), Arc::clone(&rules));
-        Some(rules)
+            Err(failure) => {
+                if self.note_silence(topic, &failure, now) {
+                    let reason = failure.in_words();
+                    tracing::warn!(target: "kafka", topic, reason, "the topic's configuration can't be read: rows for it are sent one by one");
+                }
+                None
+            }
+        }
+    }
+
+    /// A topic has not said what it demands; whether that is news.
+    fn note_silence(&self, topic: &str, failure: &Failure, now: Instant) -> bool {
+        let until = now + if failure.is_retriable() { MAX_AGE } else { DENIED_FOR };
+        let silence = Silence { until, code: failure.code };
+        self.silent.lock().insert(topic.into(), silence).is_none_or(|before| before.code != failure.code)
     }
 
     /// Bytes of a batch at most, for producers that are made from now on: a batch must not be larger than the smallest limit
@@ -213,6 +267,32 @@ mod tests {
         }
         let stamped = rules(&[("message.timestamp.type", "LogAppendTime"), ("message.timestamp.before.max.ms", "10")]);
         assert_eq!(stamped.refuses("t", &record(Some(b"k"), None, i64::MIN), 100, true), None);
+    }
+
+    #[test]
+    fn a_topic_that_does_not_answer_is_left_alone_for_a_while() {
+        let (known, began, mut asked) = (Rules::default(), Instant::now(), 0);
+        let denied = || Failure::new(Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, "no");
+        let away = || Failure::new(Code::RD_KAFKA_RESP_ERR__TRANSPORT, "away");
+        let mut ask = |after: Duration, answer: Result<(), Failure>| {
+            let config = answer.map(|()| BTreeMap::from([("max.message.bytes".to_owned(), "7".to_owned())]));
+            let found = known.recent_by("t", began + after, || {
+                asked += 1;
+                config
+            });
+            (found.map(|rules| rules.max_bytes), asked)
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(ask(Duration::ZERO, Err(denied())), (None, 1));
+        assert_eq!(ask(DENIED_FOR - second, Ok(())), (None, 1), "it was asked a moment ago");
+        assert_eq!(ask(DENIED_FOR, Err(away())), (None, 2));
+        assert_eq!(ask(DENIED_FOR + MAX_AGE - second, Ok(())), (None, 2));
+        assert_eq!(ask(DENIED_FOR + MAX_AGE, Ok(())), (Some(7), 3), "a broker that is back is asked soon");
+        assert_eq!(ask(DENIED_FOR + MAX_AGE + second, Err(denied())), (Some(7), 3), "what it said is still good");
+        assert_eq!(ask(DENIED_FOR + 3 * MAX_AGE, Err(denied())), (None, 4));
+        let fresh = Rules::default();
+        let said = [denied(), denied(), away(), denied()].map(|failure| fresh.note_silence("t", &failure, began));
+        assert_eq!(said, [true, false, true, true], "it is said once");
     }
 
     #[test]
