@@ -1,5 +1,6 @@
 //! CPU time of a process, from `/proc`: user and system time of all its threads.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
@@ -26,11 +27,34 @@ impl Process {
         fs::read_to_string(format!("/proc/{}/stat", self.0)).ok().as_deref().and_then(ticks).map_or(Duration::ZERO, |ticks| TICK * ticks)
     }
 
+    /// The CPU time that each of its threads has used so far, to the nanosecond. What threads used that have ended is not in it.
+    pub fn threads(&self) -> Threads {
+        let folder = format!("/proc/{}/task", self.0);
+        let names = fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let used = |thread: String| {
+            let said = fs::read_to_string(format!("/proc/{}/task/{thread}/schedstat", self.0)).ok()?;
+            Some((thread, Duration::from_nanos(said.split_whitespace().next()?.parse().ok()?)))
+        };
+        Threads(names.filter_map(used).collect())
+    }
+
     /// Resident memory now, bytes.
     pub fn resident_bytes(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap_or_default();
         let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).and_then(|rest| rest.split_whitespace().next());
         kib.and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
+    }
+}
+
+/// What each thread of a process has used.
+#[derive(Debug, Clone, Default)]
+pub struct Threads(BTreeMap<String, Duration>);
+
+impl Threads {
+    /// What they have used since: new ones all of it.
+    pub fn since(&self, before: &Threads) -> Duration {
+        let used = |(thread, now): (&String, &Duration)| now.saturating_sub(before.0.get(thread).copied().unwrap_or_default());
+        self.0.iter().map(used).sum()
     }
 }
 
@@ -69,7 +93,21 @@ fn ticks(stat: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+
+    #[test]
+    fn threads_that_work_are_seen() {
+        let own = Process::own();
+        let (before, began) = (own.threads(), Instant::now());
+        while began.elapsed() < Duration::from_millis(30) {
+            std::hint::spin_loop();
+        }
+        let used = own.threads().since(&before);
+        assert!(used > Duration::ZERO, "{used:?}");
+        assert_eq!(before.since(&before), Duration::ZERO);
+    }
 
     #[test]
     fn reads_the_right_fields() {

@@ -161,7 +161,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         return Ok(());
     }
     if let Some(many) = arguments.subscribers {
-        println!("{}", subscribers::measure(many, arguments.latency_seconds)?.table());
+        println!("{}", subscribers::measure(many, arguments.latency_seconds, arguments.runs)?.table());
         return Ok(());
     }
     if let Some(rows) = arguments.inserting {

@@ -1,5 +1,9 @@
 //! Many push queries over one stream, each with a filter of its own: the CPU time of the server without any, with one, and with
 //! many, at a steady rate of records.
+//!
+//! What one costs is little beside what it costs to make the records, which is a little more or less each time. So rounds of a fixed
+//! number of records take turns, none, one, many, and what is told is the median of the differences between neighbours, with the
+//! least and the most. CPU time is the scheduler's of all of the server's threads, to the nanosecond.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::cpu::Threads;
 use crate::host::Host;
 use crate::http::request;
 use crate::input::text;
@@ -26,12 +31,17 @@ const GOAL: f64 = 20.0;
 /// Of a client's thread, bytes.
 const STACK_BYTES: usize = 128 << 10;
 
+/// Rounds of one and none for each of many: the difference of the first two is the smaller.
+const SMALL_ROUNDS: usize = 3;
+
 /// What was measured, CPU time of the server in milliseconds a second.
 pub struct Subscribed {
     pub many: u64,
-    pub none_ms: f64,
-    pub one_ms: f64,
-    pub many_ms: f64,
+    pub none: Spread,
+    /// Beyond none.
+    pub one: Spread,
+    /// Beyond none.
+    pub all: Spread,
     /// Memory that one of the many takes, bytes.
     pub bytes_each: u64,
 }
@@ -40,7 +50,7 @@ pub struct Subscribed {
 ///
 /// # Errors
 /// What the server says, or that a subscriber's rows are not those that it must get.
-pub fn measure(many: u64, seconds: u64) -> Result<Subscribed, String> {
+pub fn measure(many: u64, seconds: u64, turns: usize) -> Result<Subscribed, String> {
     let server = Server::start(None, "bench_subscribers_")?;
     server.execute(
         "CREATE STREAM seeds (seed BIGINT) WITH (KAFKA_TOPIC='seeds', PARTITIONS=1, VALUE_FORMAT='JSON');
@@ -50,10 +60,55 @@ pub fn measure(many: u64, seconds: u64) -> Result<Subscribed, String> {
     )?;
     // The first one warms up.
     let _ = round(&server, many.min(10), 1)?;
-    let (none_ms, _) = round(&server, 0, seconds)?;
-    let (one_ms, _) = round(&server, 1, seconds)?;
-    let (many_ms, bytes) = round(&server, many, seconds)?;
-    Ok(Subscribed { many, none_ms, one_ms, many_ms, bytes_each: bytes / many.max(1) })
+    let (mut nones, mut ones, mut alls, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for turn in 0..turns.max(1) {
+        let mut none = 0.0;
+        for small in 0..SMALL_ROUNDS {
+            // Now this comes first and now that, so that what goes on in the server by itself falls on neither.
+            let one;
+            if (turn + small) % 2 == 0 {
+                none = round(&server, 0, seconds)?.0;
+                one = round(&server, 1, seconds)?.0;
+            } else {
+                one = round(&server, 1, seconds)?.0;
+                none = round(&server, 0, seconds)?.0;
+            }
+            nones.push(none);
+            ones.push(one - none);
+        }
+        let (all, memory) = round(&server, many, seconds)?;
+        alls.push(all - none);
+        bytes = bytes.max(memory);
+    }
+    Ok(Subscribed { many, none: Spread::of(nones), one: Spread::of(ones), all: Spread::of(alls), bytes_each: bytes / many.max(1) })
+}
+
+/// What several rounds gave.
+pub struct Spread {
+    pub median: f64,
+    pub least: f64,
+    pub most: f64,
+    pub rounds: usize,
+}
+
+impl Spread {
+    fn of(mut found: Vec<f64>) -> Self {
+        found.sort_by(f64::total_cmp);
+        let at = |index: usize| found.get(index).copied().unwrap_or_default();
+        let rounds = found.len();
+        Spread {
+            median: (at(rounds / 2) + at(rounds.saturating_sub(1) / 2)) / 2.0,
+            least: at(0),
+            most: at(rounds.saturating_sub(1)),
+            rounds,
+        }
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.1} | {:.1} to {:.1} in {}", self.median, self.least, self.most, self.rounds)
+    }
 }
 
 /// The CPU time of the server a second with so many subscribers, milliseconds, and the memory that it takes beyond what it took
@@ -68,7 +123,7 @@ fn round(server: &Server, count: u64, seconds: u64) -> Result<(f64, u64), String
         let client = |number: u64| move || subscribe(server.address, number % KEYS, rows, ready, is_over);
         let clients = (0..count).map(|number| std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, client(number)));
         let clients = clients.collect::<Result<Vec<_>, _>>().map_err(text)?;
-        let steady = || -> Result<(Duration, u64), String> {
+        let steady = || -> Result<(Threads, u64), String> {
             let began = Instant::now();
             while ready.load(Ordering::Acquire) < count {
                 if began.elapsed() > PATIENCE || clients.iter().any(|client| client.is_finished()) {
@@ -77,7 +132,7 @@ fn round(server: &Server, count: u64, seconds: u64) -> Result<(f64, u64), String
                 std::thread::sleep(Duration::from_millis(10));
             }
             std::thread::sleep(Duration::from_secs(1));
-            let (cpu, began) = (process.cpu(), Instant::now());
+            let (cpu, began) = (process.threads(), Instant::now());
             for (batch, number) in (0..batches).zip(0..) {
                 server.execute(&format!("INSERT INTO seeds (seed) VALUES ({batch});"), &[])?;
                 std::thread::sleep((Duration::from_secs(1) / BATCHES_PER_SECOND * (number + 1)).saturating_sub(began.elapsed()));
@@ -94,7 +149,7 @@ fn round(server: &Server, count: u64, seconds: u64) -> Result<(f64, u64), String
         let (cpu_before, memory) = measured?;
         // By now all have their rows. Where nobody waits for them, they are written by then.
         std::thread::sleep(Duration::from_secs(1));
-        Ok((process.cpu().saturating_sub(cpu_before).as_secs_f64() * 1e3 / seconds as f64, memory))
+        Ok((process.threads().since(&cpu_before).as_secs_f64() * 1e3 / seconds as f64, memory))
     })
 }
 
@@ -137,17 +192,28 @@ fn subscribe(address: SocketAddr, key: u64, wanted: u64, ready: &AtomicU64, is_o
 impl Subscribed {
     /// As a table.
     pub fn table(&self) -> String {
-        let Subscribed { many, none_ms, one_ms, many_ms, bytes_each } = self;
-        let (one, all) = (one_ms - none_ms, many_ms - none_ms);
+        let Subscribed { many, none, one, all, bytes_each } = self;
+        let times = all.median / one.median;
         format!(
-            "| push queries, each for one of {KEYS} keys; {} records a second | CPU of the server, ms a second | beyond none |\n\
-             |---|---:|---:|\n| none | {none_ms:.1} | |\n| 1 | {one_ms:.1} | {one:.1} |\n| {many} | {many_ms:.1} | {all:.1} |\n\n\
-             {many} take {:.1} × the CPU of one (goal: {GOAL} {}), {:.1} × with what it takes to write the records; each takes {} KB.\n",
+            "| push queries, each for one of {KEYS} keys; {} records a second | CPU of the server, ms a second | from, to, rounds |\n\
+             |---|---:|---:|\n| none: the records are made and written | {none} |\n| 1, beyond none | {one} |\n| {many}, beyond none | {all} |\n\n\
+             {many} take {times:.1} × the CPU of one (goal: {GOAL} {}), {:.1} × with what it takes to write the records; each takes {} KB.\n",
             u64::from(BATCHES_PER_SECOND) * BATCH,
-            all / one,
-            mark(all / one <= GOAL),
-            many_ms / one_ms,
+            mark(times <= GOAL),
+            (none.median + all.median) / (none.median + one.median),
             bytes_each / 1_000,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between_two() {
+        let spread = Spread::of(vec![4.0, 1.0, 3.0, 2.0]);
+        assert_eq!((spread.median, spread.least, spread.most, spread.rounds), (2.5, 1.0, 4.0, 4));
+        assert_eq!(Spread::of(vec![5.0, 1.0, 2.0]).median, 2.0);
     }
 }
