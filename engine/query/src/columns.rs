@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, Field, Fields, i256};
 use arrow::error::ArrowError;
 use bigdecimal::{BigDecimal, RoundingMode};
 use num_bigint::BigInt;
+use tidemill_engine::types::codec::Stored;
 use tidemill_engine::types::{SqlType, Value};
 
 use crate::types::{arrow_type, entries_field, item_field};
@@ -113,6 +114,24 @@ impl ColumnBuilder {
                 }
                 nulls.append_non_null();
             }
+            (builder, _) => builder.push_null(),
+        }
+    }
+
+    /// As [`Self::push`], of a value where it is stored.
+    #[inline]
+    pub fn push_stored(&mut self, value: &Stored<'_>) {
+        match (self, value) {
+            (ColumnBuilder::Boolean(b), Stored::Boolean(v)) => b.append_value(*v),
+            (ColumnBuilder::Int(b), Stored::Int(v)) => b.append_value(*v),
+            (ColumnBuilder::BigInt(b), Stored::BigInt(v)) => b.append_value(*v),
+            (ColumnBuilder::Double(b), Stored::Double(bits)) => b.append_value(f64::from_bits(*bits)),
+            (ColumnBuilder::String(b), Stored::String(v)) => b.append_value(v),
+            (ColumnBuilder::Bytes(b), Stored::Bytes(v)) => b.append_value(v),
+            (ColumnBuilder::Time(b), Stored::Time(v)) => b.append_value(*v),
+            (ColumnBuilder::Date(b), Stored::Date(v)) => b.append_value(*v),
+            (ColumnBuilder::Timestamp(b), Stored::Timestamp(v)) => b.append_value(*v),
+            (builder, Stored::Made(value)) => builder.push(value),
             (builder, _) => builder.push_null(),
         }
     }

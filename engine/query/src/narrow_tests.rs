@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tidemill_engine::analyze::WindowBounds;
 use tidemill_engine::engine::{Engine, EngineConfig, SessionProperties};
+use tidemill_engine::live::{self, Shown};
 use tidemill_engine::types::Value;
 use tidemill_parser::ast::Statement;
 
@@ -15,9 +18,12 @@ use crate::{QueryService, Question, Settings};
 const GOLDEN: &str = "../../tests/golden/0.1.0/data";
 /// Questions to all of its tables, a line each.
 const QUESTIONS: &str = include_str!("../../../tests/golden/questions.sql");
-/// One more, of aggregates whose values stand in their states in all ways.
+/// More: of aggregates whose values stand in their states in all ways, of values that a HAVING leaves some rows of, and of one column
+/// by two names.
 const TABLE: &str = "CREATE TABLE more AS SELECT k, AVG(n) AS a, COUNT(*) AS c, LATEST_BY_OFFSET(g) AS g, COLLECT_LIST(n) AS l, \
-    MIN(n) AS m, SUM(CAST(n AS DECIMAL(6, 2))) AS d, EARLIEST_BY_OFFSET(p) AS p FROM s GROUP BY k EMIT CHANGES;";
+    MIN(n) AS m, SUM(CAST(n AS DECIMAL(6, 2))) AS d, EARLIEST_BY_OFFSET(p) AS p FROM s GROUP BY k EMIT CHANGES; \
+    CREATE TABLE few AS SELECT k, COUNT(*) AS c, SUM(n) AS t, COLLECT_LIST(n) AS l FROM s GROUP BY k HAVING MAX(n) > 3 EMIT CHANGES; \
+    CREATE TABLE twice AS SELECT k, c, c AS d, AS_VALUE(k) AS e, g FROM more EMIT CHANGES;";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn copy(from: &Path, to: &Path) {
@@ -60,7 +66,7 @@ fn some_columns_are_what_they_are_of_whole_rows() {
         })
     };
     let mut compared = 0;
-    for question in QUESTIONS.lines().chain(["SELECT * FROM more;"]) {
+    for question in QUESTIONS.lines().chain(["SELECT * FROM more;", "SELECT * FROM few;", "SELECT * FROM twice;"]) {
         let Ok(Statement::Select(query)) = tidemill_parser::parse_statement(question).map(|parsed| parsed.statement) else {
             panic!("{question}")
         };
@@ -85,6 +91,24 @@ fn some_columns_are_what_they_are_of_whole_rows() {
         let count = i64::try_from(whole.len()).expect("few");
         assert_eq!(ask(&format!("SELECT COUNT(*) FROM {table}")), [[Value::BigInt(count)]], "{table}");
     }
+    // What a HAVING asks for is read besides, and nothing else.
+    let mut few = engine.live_table("FEW").expect("a table");
+    let slots = few.narrow(&[1]);
+    let few = Arc::new(few);
+    let moment = live::take(&[(few.clone(), Vec::new())]).expect("nobody holds it");
+    let mut rows = 0;
+    for partition in 0..few.partition_count() {
+        let mut cursor = few.cursor(partition, &[], WindowBounds::ALL);
+        let mut show = |shown: Shown<'_>| {
+            let Shown::Row(row) = shown else { panic!("an entry of which the HAVING is not asked") };
+            assert!(matches!(row.values[slots[0]], Value::BigInt(_)), "{row:?}");
+            assert_eq!(row.values.iter().filter(|value| !value.is_null()).count(), 2, "{row:?}");
+            rows += 1;
+            Ok(true)
+        };
+        few.read(&moment[0], &mut cursor, &mut show).expect("reads");
+    }
+    assert_eq!(rows, 2, "k1 and k2");
     assert!(compared > 20, "{compared} selections were compared");
     engine.shutdown();
 }

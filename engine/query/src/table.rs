@@ -127,17 +127,18 @@ impl TableProvider for LiveSource {
             Some(indexes) => Arc::new(self.schema.project(indexes)?),
             None => self.schema.clone(),
         };
-        let rows = state.config().batch_size();
+        let config = state.config().clone();
         let (source, moment, session) = (self.source.clone(), self.moment.clone(), self.session.clone());
         // Planning a topic's scan asks the log.
         let planned = tokio::task::spawn_blocking(move || -> Result<Arc<dyn ExecutionPlan>, QueryError> {
             Ok(match source.kind {
                 SourceKind::Table => {
-                    Arc::new(Leaf::new(TableScan::new(&source, moment, wanted, schema.clone(), bounds, limit, rows)?, schema))
+                    Arc::new(Leaf::new(TableScan::new(&source, moment, wanted, schema.clone(), bounds, limit, &config)?, schema))
                 }
-                SourceKind::Stream => {
-                    Arc::new(Leaf::new(TopicScan::new(&source, &moment, &session, wanted, schema.clone(), bounds, limit, rows)?, schema))
-                }
+                SourceKind::Stream => Arc::new(Leaf::new(
+                    TopicScan::new(&source, &moment, &session, wanted, schema.clone(), bounds, limit, config.batch_size())?,
+                    schema,
+                )),
             })
         });
         match planned.await {

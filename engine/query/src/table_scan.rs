@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::prelude::SessionConfig;
 use tidemill_engine::analyze::WindowBounds;
 use tidemill_engine::catalog::Source;
-use tidemill_engine::live::{Cursor, LiveTable};
+use tidemill_engine::live::{Cursor, LiveTable, Shown};
 use tidemill_engine::state::KeyRange;
 use tidemill_engine::types::Column;
 
-use crate::batch::BatchBuilder;
+use crate::batch::{BatchBuilder, Wanted};
 use crate::bounds::Bounds;
 use crate::error::QueryError;
 use crate::leaf::Scan;
@@ -26,9 +27,11 @@ pub(crate) struct TableScan {
     moment: Arc<SharedMoment>,
     /// What the moment knows the table by.
     index: usize,
-    columns: Arc<[(Column, Role)]>,
-    schema: SchemaRef,
-    ranges: Arc<[KeyRange]>,
+    wanted: Arc<Wanted>,
+    /// Ranges of keys that are asked for; none: all.
+    ranges: usize,
+    /// Partitions, or pieces of them, that are read beside one another.
+    parts: Vec<(usize, Vec<KeyRange>)>,
     windows: WindowBounds,
     /// No row can be what is asked for.
     is_empty: bool,
@@ -44,7 +47,7 @@ impl TableScan {
         schema: SchemaRef,
         bounds: Bounds,
         limit: Option<usize>,
-        batch_rows: usize,
+        config: &SessionConfig,
     ) -> Result<Self, QueryError> {
         let mut table = moment.engine.live_table(&source.name)?;
         let slot_of = |role: &Role| if let Role::Slot(slot) = role { Some(*slot) } else { None };
@@ -60,18 +63,22 @@ impl TableScan {
         let table = Arc::new(table);
         let (ranges, is_empty) = bounds.key_ranges();
         moment.progress.will_read_table();
-        let index = moment.add(table.clone(), ranges.clone());
+        // What stops soon begins at one end.
+        let threads = if limit.is_some() || is_empty { 1 } else { config.target_partitions() };
+        let parts = table.parts(&ranges, threads)?;
+        let count = ranges.len();
+        let index = moment.add(table.clone(), ranges);
         Ok(TableScan {
             table,
             moment,
             index,
-            columns: columns.into(),
-            schema,
-            ranges: ranges.into(),
+            wanted: Arc::new(Wanted::new(schema, columns)),
+            ranges: count,
+            parts,
             windows: bounds.windows(),
             is_empty,
             limit,
-            batch_rows,
+            batch_rows: config.batch_size(),
         })
     }
 }
@@ -80,13 +87,12 @@ impl Scan for TableScan {
     const NAME: &'static str = "TableScan";
 
     fn partitions(&self) -> usize {
-        self.table.partition_count()
+        self.parts.len()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns: Vec<&str> = self.columns.iter().map(|(column, _)| column.name.as_str()).collect();
-        write!(f, "{}, columns=[{}]", self.table.source.name, columns.join(", "))?;
-        match self.ranges.len() {
+        write!(f, "{}, columns=[{}]", self.table.source.name, self.wanted.names().join(", "))?;
+        match self.ranges {
             0 => {}
             count => write!(f, ", key ranges={count}")?,
         }
@@ -100,13 +106,16 @@ impl Scan for TableScan {
     }
 
     fn read(&self, partition: usize) -> impl Batches {
+        let cursor = match self.parts.get(partition) {
+            Some((partition, ranges)) => self.table.cursor(*partition, ranges, self.windows),
+            None => Cursor::done(),
+        };
         Reading {
             table: self.table.clone(),
             moment: self.moment.clone(),
             index: self.index,
-            columns: self.columns.clone(),
-            schema: self.schema.clone(),
-            cursor: self.table.cursor(partition, &self.ranges, self.windows),
+            wanted: self.wanted.clone(),
+            cursor,
             left: if self.is_empty { Some(0) } else { self.limit },
             batch_rows: self.batch_rows,
             ready: VecDeque::new(),
@@ -124,8 +133,7 @@ struct Reading {
     table: Arc<LiveTable>,
     moment: Arc<SharedMoment>,
     index: usize,
-    columns: Arc<[(Column, Role)]>,
-    schema: SchemaRef,
+    wanted: Arc<Wanted>,
     cursor: Cursor,
     /// Rows that the limit still allows; `None`: without limit.
     left: Option<usize>,
@@ -139,20 +147,24 @@ impl Reading {
     fn go(&mut self) -> Result<(), QueryError> {
         let snapshot = self.moment.snapshot(self.index)?;
         let mut left = self.left.unwrap_or(usize::MAX);
-        let builder = |left: usize| BatchBuilder::new(self.schema.clone(), self.columns.clone(), left.min(self.batch_rows));
+        let builder = |left: usize| BatchBuilder::new(self.wanted.clone(), left.min(self.batch_rows));
         let mut batch = builder(left);
         let mut full = Vec::new();
         let mut bytes = 0;
-        self.table.read(&snapshot, &mut self.cursor, &mut |row| {
-            if batch.push(row) {
-                return true;
+        self.table.read(&snapshot, &mut self.cursor, &mut |shown| {
+            let has_room = match shown {
+                Shown::Row(row) => batch.push(row),
+                Shown::Entry(entry) => batch.push_entry(&entry)?,
+            };
+            if has_room {
+                return Ok(true);
             }
             left -= batch.rows();
             bytes += batch.bytes();
             let ends = left == 0 || full.len() + 1 >= BATCHES_IN_A_GO || bytes >= GO_BYTES;
             // None is begun that may stay empty.
             full.push(std::mem::replace(&mut batch, builder(if ends { 0 } else { left })));
-            !ends
+            Ok(!ends)
         })?;
         if batch.rows() > 0 {
             left -= batch.rows();

@@ -15,7 +15,7 @@ use tidemill_engine::operators::Collector;
 use tidemill_engine::row::Row;
 use tidemill_engine::types::Column;
 
-use crate::batch::BatchBuilder;
+use crate::batch::{BatchBuilder, Wanted};
 use crate::bounds::Bounds;
 use crate::error::QueryError;
 use crate::leaf::Scan;
@@ -29,8 +29,7 @@ pub(crate) struct TopicScan {
     topic: Arc<LiveTopic>,
     progress: Arc<Progress>,
     partitions: Vec<PartitionBounds>,
-    columns: Arc<[(Column, Role)]>,
-    schema: SchemaRef,
+    wanted: Arc<Wanted>,
     limit: Option<usize>,
     batch_rows: usize,
 }
@@ -51,7 +50,7 @@ impl TopicScan {
         let topic = Arc::new(moment.engine.live_topic(&source.name, &names, session)?);
         // Rows come as the topic's plan lays them out.
         let slots = columns.into_iter().zip(topic.slots.iter().copied()).map(|((column, _), slot)| (column, Role::Slot(slot)));
-        let columns: Arc<[(Column, Role)]> = if names.is_empty() { Arc::new([]) } else { slots.collect() };
+        let columns = if names.is_empty() { Vec::new() } else { slots.collect() };
         let from = (bounds.time.from != i64::MIN).then_some(bounds.time.from);
         let mut partitions = topic.bounds(from)?;
         for (_, begin, end) in &mut partitions {
@@ -65,7 +64,7 @@ impl TopicScan {
         let records = partitions.iter().map(|(_, begin, end)| end.0 - begin.0).sum::<i64>();
         moment.progress.will_read(u64::try_from(records).unwrap_or_default());
         let progress = moment.progress.clone();
-        Ok(TopicScan { topic, progress, partitions, columns, schema, limit, batch_rows })
+        Ok(TopicScan { topic, progress, partitions, wanted: Arc::new(Wanted::new(schema, columns)), limit, batch_rows })
     }
 
     /// Records that are to be read at most.
@@ -82,14 +81,12 @@ impl Scan for TopicScan {
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns: Vec<&str> = self.columns.iter().map(|(column, _)| column.name.as_str()).collect();
         let (name, topic) = (&self.topic.source.name, &self.topic.source.format.topic);
-        write!(f, "{name}, topic={topic}, columns=[{}], records<={}", columns.join(", "), self.records())
+        write!(f, "{name}, topic={topic}, columns=[{}], records<={}", self.wanted.names().join(", "), self.records())
     }
 
     fn read(&self, partition: usize) -> impl Batches {
-        let rows =
-            Arc::new(Rows { schema: self.schema.clone(), columns: self.columns.clone(), most: self.batch_rows, batch: Mutex::default() });
+        let rows = Arc::new(Rows { wanted: self.wanted.clone(), most: self.batch_rows, batch: Mutex::default() });
         let state = match self.partitions.get(partition) {
             Some(bounds) => State::Closed(bounds.clone()),
             None => State::Done,
@@ -100,8 +97,7 @@ impl Scan for TopicScan {
 
 /// Takes the rows of one partition.
 struct Rows {
-    schema: SchemaRef,
-    columns: Arc<[(Column, Role)]>,
+    wanted: Arc<Wanted>,
     most: usize,
     batch: Mutex<Option<BatchBuilder>>,
 }
@@ -109,7 +105,7 @@ struct Rows {
 impl Collector for Rows {
     fn collect(&self, row: &Row) -> bool {
         let mut batch = self.batch.lock();
-        batch.get_or_insert_with(|| BatchBuilder::new(self.schema.clone(), self.columns.clone(), self.most)).push(row);
+        batch.get_or_insert_with(|| BatchBuilder::new(self.wanted.clone(), self.most)).push(row);
         // What is at hand is taken whole: a log's batch is of bounded size.
         true
     }

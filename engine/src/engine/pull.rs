@@ -9,10 +9,10 @@ use super::{Engine, EngineError, PersistentQuery, SessionProperties};
 use crate::analyze::{self, KeyConstraint, Lookup, PullPlan, PullQuery, WindowBounds};
 use crate::catalog::Catalog;
 use crate::expr::{self, Compiled, Env, Eval, Scope};
-use crate::operators::materialized::{MaterializedReader, Snapshots};
+use crate::operators::materialized::{MaterializedReader, Shown, Snapshots};
 use crate::row::Row;
 use crate::runtime::{Elsewhere, QueryState};
-use crate::state::{self, KeyRange, StoreReader};
+use crate::state::{self, KeyRange, StateError, StoreReader};
 use crate::types::Value;
 use crate::types::codec;
 
@@ -248,13 +248,15 @@ impl TablePull {
         let Some(stores) = self.snapshots.as_ref().and_then(|partitions| partitions.get(partition)) else { return Ok(None) };
         let mut next = None;
         let (left, predicate, items) = (&mut self.left, self.predicate.as_deref(), &self.items);
-        self.reader.scan_snapshot(store, from, to, stores, windows, &mut Row::default(), &mut |key, row| {
+        self.reader.scan_snapshot(store, from, to, stores, windows, &mut Row::default(), &mut |key, shown| {
+            // A reader that was not narrowed shows rows.
+            let Shown::Row(row) = shown else { return Err(StateError::Storage("an entry without its row".into())) };
             *left = take(*left, predicate, items, row, chunk);
             if chunk.is_full() {
                 // The smallest key behind this one.
                 next = Some([key, &[0]].concat());
             }
-            next.is_none() && *left != Some(0)
+            Ok(next.is_none() && *left != Some(0))
         })?;
         Ok(next)
     }

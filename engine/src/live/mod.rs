@@ -7,6 +7,8 @@ mod topic;
 
 use crate::engine::EngineError;
 
+pub use crate::operators::derive::TableEntry;
+pub use crate::operators::materialized::Shown;
 pub use moment::{Moment, TableSnapshot, take};
 pub use table::{Cursor, LiveTable};
 pub use topic::{LiveTopic, PartitionBounds, PartitionRead};

@@ -6,9 +6,9 @@ use super::TableSnapshot;
 use crate::analyze::WindowBounds;
 use crate::catalog::{Source, SourceKind};
 use crate::engine::{Engine, EngineError, is_elsewhere};
-use crate::operators::materialized::{self, MaterializedReader};
+use crate::operators::materialized::{self, MaterializedReader, Shown};
 use crate::row::Row;
-use crate::state::{KeyRange, StoreReader};
+use crate::state::{KeyRange, StateError, StoreReader};
 use crate::types::{Value, codec};
 
 /// Reads a table. Made for one query; cheap.
@@ -92,6 +92,36 @@ impl LiveTable {
         (from, to)
     }
 
+    /// Parts of the table, each a partition and ranges of its keys (none: all), that together are the rows of some ranges (none: all) that
+    /// do not overlap: at least so many, where there are not few rows in a part then.
+    ///
+    /// # Errors
+    /// The storage can't be read.
+    pub fn parts(&self, ranges: &[KeyRange], wanted: usize) -> Result<Vec<(usize, Vec<KeyRange>)>, EngineError> {
+        let count = self.partition_count();
+        let pieces = wanted.div_ceil(count.max(1));
+        let whole = |partition| (partition, ranges.to_vec());
+        let (from, to) = match ranges {
+            [] if pieces > 1 => (&[][..], None),
+            [(from, to)] if pieces > 1 => (from.as_slice(), to.as_deref()),
+            // Many ranges are the look-ups of many keys.
+            _ => return Ok((0..count).map(whole).collect()),
+        };
+        let mut parts = Vec::new();
+        for (partition, stores) in self.partitions.iter().enumerate() {
+            let store = self.reader.store_of_keys().and_then(|store| stores.get(store));
+            let cuts = store.map_or(Ok(Vec::new()), |store| store.cut(from, to, pieces))?;
+            if cuts.is_empty() {
+                parts.push(whole(partition));
+                continue;
+            }
+            let begins = std::iter::once(from.to_vec()).chain(cuts.iter().cloned());
+            let ends = cuts.iter().cloned().map(Some).chain([to.map(<[u8]>::to_vec)]);
+            parts.extend(begins.zip(ends).map(|range| (partition, vec![range])));
+        }
+        Ok(parts)
+    }
+
     /// Begins to read one partition: some ranges of keys (none: all keys) that do not overlap, and some windows.
     pub fn cursor(&self, partition: usize, ranges: &[KeyRange], windows: WindowBounds) -> Cursor {
         let all = [(Vec::new(), None)];
@@ -105,20 +135,25 @@ impl LiveTable {
     /// Shows the next rows to `f`, until it returns false or nothing is left, which the cursor then says.
     ///
     /// # Errors
-    /// An entry can't be read.
-    pub fn read(&self, snapshot: &TableSnapshot, cursor: &mut Cursor, f: &mut dyn FnMut(&Row) -> bool) -> Result<(), EngineError> {
+    /// An entry can't be read; what `f` says.
+    pub fn read(
+        &self,
+        snapshot: &TableSnapshot,
+        cursor: &mut Cursor,
+        f: &mut dyn FnMut(Shown<'_>) -> Result<bool, StateError>,
+    ) -> Result<(), EngineError> {
         let Some(stores) = snapshot.partitions.get(cursor.partition) else {
             cursor.parts.clear();
             return Ok(());
         };
         while let Some((store, (from, to))) = cursor.parts.pop() {
             let mut next = None;
-            self.reader.scan_snapshot(store, &from, to.as_deref(), stores, cursor.windows, &mut cursor.row, &mut |key, row| {
-                if !f(row) {
+            self.reader.scan_snapshot(store, &from, to.as_deref(), stores, cursor.windows, &mut cursor.row, &mut |key, shown| {
+                if !f(shown)? {
                     // The smallest key behind this one.
                     next = Some([key, &[0]].concat());
                 }
-                next.is_none()
+                Ok(next.is_none())
             })?;
             if let Some(from) = next {
                 cursor.parts.push((store, (from, to)));
@@ -135,6 +170,11 @@ impl LiveTable {
 }
 
 impl Cursor {
+    /// Of what has no rows.
+    pub fn done() -> Self {
+        Cursor { partition: 0, windows: WindowBounds::ALL, parts: Vec::new(), row: Row::default() }
+    }
+
     /// Whether nothing is left.
     pub fn is_done(&self) -> bool {
         self.parts.is_empty()

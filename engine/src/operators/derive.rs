@@ -11,14 +11,22 @@ use super::exprs::{Origin, Projector, parse, value_names};
 use crate::expr::{self, CompiledAggregate, Env, Eval, Scope};
 use crate::functions::InState;
 use crate::plan::{QueryPlan, Step, StepKind, WindowedKey};
-use crate::row::{Row, RowMeta, empty};
+use crate::row::{Row, RowMeta, Window, empty};
+use crate::state::StateError;
 use crate::types::Value;
-use crate::types::codec::{self, CodecError, Part};
+use crate::types::codec::{self, CodecError, Part, Stored};
 
 /// A step behind the store.
 pub(super) enum Stage {
-    Filter(Eval<bool>),
-    Select { key_width: usize, values: Projector },
+    /// `reads`: the slots that the predicate reads.
+    Filter {
+        predicate: Eval<bool>,
+        reads: Vec<usize>,
+    },
+    Select {
+        key_width: usize,
+        values: Projector,
+    },
 }
 
 impl Stage {
@@ -27,8 +35,10 @@ impl Stage {
         match &step.kind {
             StepKind::Filter { input, predicate, .. } => {
                 let scope = Scope::new(&input.schema, is_windowed(input));
-                let predicate = expr::compile_predicate(&parse(predicate)?, &scope).map_err(|e| FatalError(e.to_string()))?;
-                Ok(Some(Stage::Filter(predicate)))
+                let parsed = parse(predicate)?;
+                let reads = expr::columns_used(&parsed).iter().filter_map(|name| input.schema.slot(name)).collect();
+                let predicate = expr::compile_predicate(&parsed, &scope).map_err(|e| FatalError(e.to_string()))?;
+                Ok(Some(Stage::Filter { predicate, reads }))
             }
             StepKind::Select { input, items, .. } => {
                 let origin = Origin::new(&plan.query_id.as_str().into(), "Project");
@@ -44,7 +54,7 @@ impl Stage {
     /// through the task's own step.
     pub fn apply(&self, row: &mut Row) -> bool {
         match self {
-            Stage::Filter(predicate) => {
+            Stage::Filter { predicate, .. } => {
                 let kept = matches!(predicate(&Env::new(&row.values, &row.meta)), Ok(Some(true)));
                 expr::take_swallowed();
                 kept
@@ -93,8 +103,9 @@ pub struct Derivation {
 
 /// What is read of an entry for some columns.
 struct Narrowed {
-    /// How many columns the key has that nobody reads; `None`: it is read.
-    unread_key: Option<usize>,
+    /// Columns of the key.
+    key_width: usize,
+    reads_key: bool,
     /// Of the values in order.
     parts: Vec<Part>,
     /// The states of those whose results have to be computed.
@@ -188,14 +199,27 @@ impl Derivation {
             slots.iter_mut().for_each(|slot| *slot = copies.get(*slot).copied().unwrap_or(NOWHERE));
             self.stages.pop();
         }
-        if self.stages.is_empty() && self.early.is_none() {
-            self.narrowed = Some(self.narrowed_to(&slots, key_width));
+        // What a HAVING asks for is read, too.
+        let mut read = slots.clone();
+        for stage in &self.stages {
+            let Stage::Filter { reads, .. } = stage else { return slots };
+            read.extend(reads);
+        }
+        if self.early.is_none() {
+            self.narrowed = Some(self.narrowed_to(&read, key_width));
         }
         slots
     }
 
+    /// An entry of which the columns are read where they are stored; `None` where more has to be done to see its row.
+    pub fn entry<'a>(&'a self, key: &'a [u8], value: &'a [u8]) -> Option<TableEntry<'a>> {
+        let narrowed = self.narrowed.as_ref()?;
+        let is_plain = self.stages.is_empty() && narrowed.computed.is_empty() && !matches!(self.layout, Layout::Versioned { .. });
+        is_plain.then_some(TableEntry { key, value, narrowed, windowed: self.windowed })
+    }
+
     fn narrowed_to(&self, slots: &[usize], key_width: usize) -> Narrowed {
-        let unread_key = slots.iter().all(|slot| *slot >= key_width).then_some(key_width);
+        let reads_key = slots.iter().any(|slot| *slot < key_width);
         let values: BTreeSet<usize> =
             slots.iter().filter(|slot| **slot != NOWHERE).filter_map(|slot| slot.checked_sub(key_width)).collect();
         let width = match &self.layout {
@@ -217,7 +241,7 @@ impl Derivation {
             },
         };
         let parts = (0..width).map(part).collect();
-        Narrowed { unread_key, parts, computed }
+        Narrowed { key_width, reads_key, parts, computed }
     }
 
     /// Leaves out rows that the test refuses.
@@ -264,17 +288,17 @@ impl Derivation {
     }
 
     fn read_narrowed(&self, key: &[u8], value: &[u8], narrowed: &Narrowed, row: &mut Row) -> Result<bool, CodecError> {
-        match narrowed.unread_key {
-            Some(width) => {
-                row.meta.window = if self.windowed { Some(codec::window_of(key)?) } else { None };
-                row.values.resize(width, Value::Null);
+        match (narrowed.reads_key, self.windowed) {
+            (false, windowed) => {
+                row.meta.window = if windowed { Some(codec::window_of(key)?) } else { None };
+                row.values.resize(narrowed.key_width, Value::Null);
             }
-            None if self.windowed => row.meta.window = Some(codec::decode_windowed_key(key, &mut row.values)?),
-            None => codec::decode_key(key, &mut row.values)?,
+            (true, true) => row.meta.window = Some(codec::decode_windowed_key(key, &mut row.values)?),
+            (true, false) => codec::decode_key(key, &mut row.values)?,
         }
         let first = row.values.len();
         row.meta.timestamp = codec::decode_parts(value, &narrowed.parts, &mut row.values)?;
-        Ok(self.settle(first, Some(&narrowed.computed), row))
+        Ok(self.settle(first, Some(&narrowed.computed), row) && self.stages.iter().all(|stage| stage.apply(row)))
     }
 
     /// Makes columns of what an entry holds, from `first` on; false: it holds no row. `computed`: the states whose results are
@@ -301,5 +325,34 @@ impl Derivation {
             }
         }
         true
+    }
+}
+
+/// See [`Derivation::entry`].
+pub struct TableEntry<'a> {
+    key: &'a [u8],
+    value: &'a [u8],
+    narrowed: &'a Narrowed,
+    windowed: bool,
+}
+
+impl TableEntry<'_> {
+    /// Shows the columns that were asked for by their slots, in ascending order, each once; gives the row's time, milliseconds since the
+    /// epoch, and its window. Columns that the entry does not have are not shown, or as null.
+    ///
+    /// # Errors
+    /// The entry can't be read; columns may have been shown before.
+    #[inline]
+    pub fn visit(&self, mut f: impl FnMut(usize, Stored<'_>)) -> Result<(i64, Option<Window>), StateError> {
+        let TableEntry { key, value, narrowed, windowed } = self;
+        let failed = |error: CodecError| StateError::Storage(error.to_string());
+        let window = if *windowed { Some(codec::window_of(key).map_err(failed)?) } else { None };
+        if narrowed.reads_key {
+            let key = if *windowed { codec::key_of_windowed(key) } else { *key };
+            codec::visit_key(key, |slot, value| f(slot, Stored::Made(value))).map_err(failed)?;
+        }
+        let width = narrowed.key_width;
+        let timestamp = codec::visit_parts(value, &narrowed.parts, |place, stored| f(width + place, stored)).map_err(failed)?;
+        Ok((timestamp, window))
     }
 }

@@ -3,7 +3,7 @@
 
 use super::FatalError;
 use super::builder::split;
-use super::derive::Stage;
+use super::derive::{Stage, TableEntry};
 use super::table_lookup::{Stores, TableLookup};
 use crate::analyze::WindowBounds;
 use crate::formats;
@@ -12,6 +12,12 @@ use crate::row::Row;
 use crate::state::{HeldStores, StateError, StoreReader, StoreSnapshot};
 use crate::task::StoreIndex;
 use crate::types::{Column, Value, codec};
+
+/// A row, or an entry that is one.
+pub enum Shown<'a> {
+    Row(&'a Row),
+    Entry(TableEntry<'a>),
+}
 
 /// Reads a query's table from its stores.
 pub struct MaterializedReader {
@@ -71,6 +77,11 @@ impl MaterializedReader {
         self.table.key_stores().len()
     }
 
+    /// Among [`Self::stores`], one of those that hold keys.
+    pub fn store_of_keys(&self) -> Option<usize> {
+        self.table.key_stores().first().map(|store| store.0)
+    }
+
     /// Shows the rows of one partition whose keys lie in a range (`to`: up to, but not with; `None`: to the end) to `f`,
     /// with their keys, until it returns false: those of one of the stores that hold keys which no earlier one has. Each
     /// row is as it is at one moment; different rows may be of different ones.
@@ -109,10 +120,10 @@ impl MaterializedReader {
     }
 
     /// As [`Self::scan`], of the stores as they were at one moment; only rows of some windows. Rows are read into `row`, from
-    /// which `f` takes what it wants.
+    /// which `f` takes what it wants; those of which the columns can be read where they are stored are shown as entries.
     ///
     /// # Errors
-    /// As of [`Self::get`].
+    /// As of [`Self::get`], and what `f` says.
     #[expect(clippy::too_many_arguments, reason = "a range, what it is read from, and what is wanted of it")]
     pub fn scan_snapshot(
         &self,
@@ -122,35 +133,37 @@ impl MaterializedReader {
         partition: &Snapshots,
         windows: WindowBounds,
         row: &mut Row,
-        f: &mut dyn FnMut(&[u8], &Row) -> bool,
+        f: &mut dyn FnMut(&[u8], Shown<'_>) -> Result<bool, StateError>,
     ) -> Result<(), StateError> {
         let key_stores = self.table.key_stores();
         let missing = || StateError::Storage("a store of the table is missing".into());
         let store_of_keys = key_stores.get(store).and_then(|store| partition.0.get(store.0)).ok_or_else(missing)?;
         let earlier = key_stores.get(..store).unwrap_or_default();
-        let mut failed = None;
-        store_of_keys.scan(from, to, &mut |key, value| {
-            if windows != WindowBounds::ALL && !codec::window_of(key).map_or(true, |window| windows.admits(window)) {
-                return true;
-            }
-            let read = match &self.table {
-                TableLookup::Stored { table, .. } => table.read(key, value, row).map_err(StateError::Storage),
-                TableLookup::Joined { .. } => self.unless_seen(key, earlier, &mut &*partition).map(|found| match found {
+        let mut show = |key: &[u8], value: &[u8]| {
+            let is_row = match &self.table {
+                TableLookup::Stored { table, .. } => match table.entry(key, value) {
+                    Some(entry) => return f(key, Shown::Entry(entry)),
+                    None => table.read(key, value, row).map_err(StateError::Storage)?,
+                },
+                TableLookup::Joined { .. } => match self.unless_seen(key, earlier, &mut &*partition)? {
                     Some(found) => {
                         *row = found;
                         true
                     }
                     None => false,
-                }),
+                },
             };
-            match read {
-                Ok(true) => f(key, row),
-                Ok(false) => true,
-                Err(error) => {
-                    failed = Some(error);
-                    false
-                }
+            if is_row { f(key, Shown::Row(row)) } else { Ok(true) }
+        };
+        let mut failed = None;
+        store_of_keys.scan(from, to, &mut |key, value| {
+            if windows != WindowBounds::ALL && !codec::window_of(key).map_or(true, |window| windows.admits(window)) {
+                return true;
             }
+            show(key, value).unwrap_or_else(|error| {
+                failed = Some(error);
+                false
+            })
         })?;
         failed.map_or(Ok(()), Err)
     }

@@ -10,6 +10,7 @@ mod arena;
 mod backing;
 mod batch;
 mod chunk_lock;
+mod cut;
 mod damage;
 mod db;
 mod expiry;

@@ -38,6 +38,10 @@ impl StoreReader {
         &self.core.key
     }
 
+    pub(super) fn core(&self) -> &StoreCore {
+        &self.core
+    }
+
     pub fn kind(&self) -> StoreKind {
         self.core.kind
     }

@@ -77,14 +77,34 @@ pub fn decode_key(bytes: &[u8], out: &mut Vec<Value>) -> Result<(), CodecError> 
     Ok(())
 }
 
+/// As [`decode_key`]; each value is shown with its place.
+///
+/// # Errors
+/// As there; values may have been shown before.
+pub fn visit_key(bytes: &[u8], mut f: impl FnMut(usize, Value)) -> Result<(), CodecError> {
+    let mut input = Input(bytes);
+    let mut place = 0;
+    while !input.0.is_empty() {
+        let tag = input.byte()?;
+        f(place, decode(tag, &mut input, 0)?);
+        place += 1;
+    }
+    Ok(())
+}
+
 /// Appends the values of [`encode_windowed_key`] to a vector and returns the window.
 ///
 /// # Errors
 /// Where the bytes are no windowed key.
 pub fn decode_windowed_key(bytes: &[u8], out: &mut Vec<Value>) -> Result<Window, CodecError> {
     let window = window_of(bytes)?;
-    decode_key(bytes.get(..bytes.len() - WINDOW_BYTES).unwrap_or_default(), out)?;
+    decode_key(key_of_windowed(bytes), out)?;
     Ok(window)
+}
+
+/// The key of an [`encode_windowed_key`], without its window.
+pub fn key_of_windowed(bytes: &[u8]) -> &[u8] {
+    bytes.get(..bytes.len().saturating_sub(WINDOW_BYTES)).unwrap_or_default()
 }
 
 /// The window of an [`encode_windowed_key`].

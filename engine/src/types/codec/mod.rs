@@ -5,11 +5,13 @@
 
 mod key;
 mod row;
+mod stored;
 #[cfg(test)]
 mod tests;
 
-pub use key::{decode_key, decode_windowed_key, encode_key, encode_window, encode_windowed_key, window_of};
+pub use key::{decode_key, decode_windowed_key, encode_key, encode_window, encode_windowed_key, key_of_windowed, visit_key, window_of};
 pub use row::{Part, decode_entry, decode_parts, decode_values, encode_entry, encode_values};
+pub use stored::{Stored, visit_parts};
 
 /// Bytes that are no encoded values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

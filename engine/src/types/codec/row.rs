@@ -12,29 +12,29 @@ use super::{CodecError, Input, MAX_NESTING};
 use crate::types::{MapValue, Text, Value};
 
 /// First byte of every encoded row.
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 
-const NULL: u8 = 0;
-const FALSE: u8 = 1;
-const TRUE: u8 = 2;
-const INT: u8 = 3;
-const BIG_INT: u8 = 4;
-const DOUBLE: u8 = 5;
+pub(super) const NULL: u8 = 0;
+pub(super) const FALSE: u8 = 1;
+pub(super) const TRUE: u8 = 2;
+pub(super) const INT: u8 = 3;
+pub(super) const BIG_INT: u8 = 4;
+pub(super) const DOUBLE: u8 = 5;
 const DECIMAL: u8 = 6;
-const STRING: u8 = 7;
-const BYTES: u8 = 8;
-const TIME: u8 = 9;
-const DATE: u8 = 10;
-const TIMESTAMP: u8 = 11;
+pub(super) const STRING: u8 = 7;
+pub(super) const BYTES: u8 = 8;
+pub(super) const TIME: u8 = 9;
+pub(super) const DATE: u8 = 10;
+pub(super) const TIMESTAMP: u8 = 11;
 const ARRAY: u8 = 12;
 const MAP: u8 = 13;
-const STRUCT: u8 = 14;
+pub(super) const STRUCT: u8 = 14;
 /// Tags that carry a number below 64: the length of a text, a BIGINT, an INT.
-const SHORT_STRING: u8 = 0x40;
-const SMALL_BIG_INT: u8 = 0x80;
-const SMALL_INT: u8 = 0xc0;
-const SMALL_MASK: u8 = 0x3f;
-const KIND_MASK: u8 = 0xc0;
+pub(super) const SHORT_STRING: u8 = 0x40;
+pub(super) const SMALL_BIG_INT: u8 = 0x80;
+pub(super) const SMALL_INT: u8 = 0xc0;
+pub(super) const SMALL_MASK: u8 = 0x3f;
+pub(super) const KIND_MASK: u8 = 0xc0;
 
 /// Appends values to a buffer.
 pub fn encode_values(values: &[Value], out: &mut Vec<u8>) {
@@ -112,7 +112,8 @@ pub fn decode_parts(bytes: &[u8], parts: &[Part], out: &mut Vec<Value>) -> Resul
     Ok(timestamp)
 }
 
-fn read_timestamp(input: &mut Input<'_>) -> Result<i64, CodecError> {
+#[inline]
+pub(super) fn read_timestamp(input: &mut Input<'_>) -> Result<i64, CodecError> {
     match input.byte()? {
         BIG_INT => read_number(input),
         tag if tag & KIND_MASK == SMALL_BIG_INT => Ok(i64::from(tag & SMALL_MASK)),
@@ -259,7 +260,7 @@ fn decode(input: &mut Input<'_>, depth: u32) -> Result<Value, CodecError> {
     decode_other(tag, input, depth)
 }
 
-fn decode_other(tag: u8, input: &mut Input<'_>, depth: u32) -> Result<Value, CodecError> {
+pub(super) fn decode_other(tag: u8, input: &mut Input<'_>, depth: u32) -> Result<Value, CodecError> {
     let small = tag & SMALL_MASK;
     match tag & KIND_MASK {
         SHORT_STRING => return string(input.bytes(usize::from(small))?),
@@ -292,7 +293,8 @@ fn decode_other(tag: u8, input: &mut Input<'_>, depth: u32) -> Result<Value, Cod
 }
 
 /// Steps over a value, without a copy of anything.
-fn skip(input: &mut Input<'_>, depth: u32) -> Result<(), CodecError> {
+#[inline]
+pub(super) fn skip(input: &mut Input<'_>, depth: u32) -> Result<(), CodecError> {
     let tag = input.byte()?;
     match (tag & KIND_MASK, tag) {
         (SHORT_STRING, _) => drop(input.bytes(usize::from(tag & SMALL_MASK))?),
@@ -344,17 +346,18 @@ fn skip_varint(input: &mut Input<'_>) -> Result<(), CodecError> {
 }
 
 #[inline(always)]
-fn read_number(input: &mut Input<'_>) -> Result<i64, CodecError> {
+pub(super) fn read_number(input: &mut Input<'_>) -> Result<i64, CodecError> {
     let value = read_varint(input)?;
     Ok((value >> 1).cast_signed() ^ -((value & 1).cast_signed()))
 }
 
 #[inline]
-fn read_int(input: &mut Input<'_>) -> Result<i32, CodecError> {
+pub(super) fn read_int(input: &mut Input<'_>) -> Result<i32, CodecError> {
     i32::try_from(read_number(input)?).map_err(|_| CodecError("number too large"))
 }
 
-fn read_text<'a>(input: &mut Input<'a>) -> Result<&'a [u8], CodecError> {
+#[inline]
+pub(super) fn read_text<'a>(input: &mut Input<'a>) -> Result<&'a [u8], CodecError> {
     let len = usize::try_from(read_varint(input)?).map_err(|_| CodecError("length too large"))?;
     input.bytes(len)
 }
@@ -364,7 +367,8 @@ fn string(bytes: &[u8]) -> Result<Value, CodecError> {
 }
 
 /// A number of items; each takes a byte at least, so that a damaged count can't ask for much memory.
-fn read_count(input: &mut Input<'_>, depth: u32) -> Result<usize, CodecError> {
+#[inline]
+pub(super) fn read_count(input: &mut Input<'_>, depth: u32) -> Result<usize, CodecError> {
     if depth >= MAX_NESTING {
         return Err(CodecError("nested too deeply"));
     }

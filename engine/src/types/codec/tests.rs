@@ -119,6 +119,21 @@ fn parts_are_what_they_are_of_the_whole() {
         let (mut whole, mut found) = (Vec::new(), Vec::new());
         let time = decode_entry(&bytes, &[], &mut whole).unwrap();
         assert_eq!((decode_parts(&bytes, &parts, &mut found).unwrap(), &found), (time, &expected), "{values:?} {parts:?}");
+        let mut shown = vec![Value::Null; values.len()];
+        let mut places = Vec::new();
+        let show = |place: usize, stored: Stored<'_>| {
+            places.push(place);
+            shown[place] = stored.into();
+        };
+        assert_eq!(visit_parts(&bytes, &parts, show), Ok(time));
+        assert_eq!(shown, expected, "where it is stored: {values:?} {parts:?}");
+        let wanted = (0..parts.len()).filter(|place| parts[*place] != Part::Nothing).collect::<Vec<_>>();
+        assert_eq!(places, wanted);
+        let mut beyond = Vec::new();
+        let longer = [&parts[..], &[Part::Whole, Part::Nothing, Part::Field(0)]].concat();
+        visit_parts(&bytes, &longer, |place, stored| beyond.push((place, stored))).unwrap();
+        beyond.retain(|(place, _)| *place >= parts.len());
+        assert_eq!(beyond, [(parts.len(), Stored::Null), (parts.len() + 2, Stored::Null)], "past the end");
         let named = rng.random_range(0..=parts.len());
         parts.truncate(named);
         expected.truncate(named);
@@ -128,6 +143,7 @@ fn parts_are_what_they_are_of_the_whole() {
         // Cut off, it ends in an error or in fewer values, never otherwise.
         for end in 0..bytes.len() {
             let _ = decode_parts(&bytes[..end], &vec![Part::Nothing; values.len()], &mut Vec::new());
+            let _ = visit_parts(&bytes[..end], &vec![Part::Whole; values.len()], |_, _| {});
         }
     }
     assert!(fields > 1_000, "{fields} fields were taken");
