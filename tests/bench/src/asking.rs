@@ -23,6 +23,8 @@ const TOPIC_QUERY: &str = "SELECT bucket, COUNT(*), SUM(id) FROM numbers GROUP B
 pub struct Asked {
     pub rows: u64,
     pub table_s: f64,
+    /// CPU time of the server's threads for it.
+    pub table_cpu_s: f64,
     pub sqlite_s: f64,
     /// Where Python has DuckDB.
     pub duckdb_s: Option<f64>,
@@ -64,9 +66,11 @@ pub fn measure(rows: u64, runs: usize) -> Result<Asked, String> {
     let folder = tempfile::tempdir().map_err(text)?;
     let database = folder.path().join("rows.db");
     sqlite(&database, &["fill", &rows.to_string()])?;
-    let (mut table, mut topic, mut peer, mut duck, mut memory) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), 0);
+    let (mut table, mut cpu, mut topic, mut peer, mut duck, mut memory) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new(), 0);
     for _ in 0..runs.max(1) {
+        let threads = server.process().threads();
         let (answer, took) = ask(&server, TABLE_QUERY)?;
+        cpu.push(server.process().threads().since(&threads).as_secs_f64());
         memory = memory.max(server.process().resident_bytes().saturating_sub(before));
         table.push(took);
         let (expected, took) = sqlite(&database, &["ask", TABLE_QUERY])?;
@@ -96,6 +100,7 @@ pub fn measure(rows: u64, runs: usize) -> Result<Asked, String> {
     Ok(Asked {
         rows,
         table_s: median(table),
+        table_cpu_s: median(cpu),
         sqlite_s: median(peer),
         duckdb_s: (!duck.is_empty()).then(|| median(duck)),
         topic_s: median(topic),
@@ -144,12 +149,12 @@ fn sqlite(database: &Path, arguments: &[&str]) -> Result<(Vec<Value>, f64), Stri
 impl Asked {
     /// As a table.
     pub fn table(&self) -> String {
-        let Asked { rows, table_s, sqlite_s, duckdb_s, topic_s, memory, scan_memory, scan_s } = self;
+        let Asked { rows, table_s, table_cpu_s, sqlite_s, duckdb_s, topic_s, memory, scan_memory, scan_s } = self;
         let mb = |bytes: &u64| *bytes as f64 / 1e6;
         let duck = duckdb_s.map_or_else(String::new, |s| format!("| the same by DuckDB | {s:.2} | {:.0} | |\n", *rows as f64 / s));
         format!(
             "| {rows} rows | seconds | rows a second | memory beyond, MB |\n|---|---|---|---|\n\
-             | filter and GROUP BY over a live table | {table_s:.2} | {:.0} | {:.0} |\n\
+             | filter and GROUP BY over a live table, {table_cpu_s:.2} s of CPU | {table_s:.2} | {:.0} | {:.0} |\n\
              | the same by SQLite | {sqlite_s:.2} | {:.0} | |\n{duck}\
              | GROUP BY over a topic of JSON | {topic_s:.2} | {:.0} | |\n\
              | pull query over the whole table | {scan_s:.2} | {:.0} | {:.0} |\n",

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::cpu::Threads;
 use crate::host::Host;
-use crate::http::request;
+use crate::http::{Connection, request};
 use crate::input::text;
 use crate::report::mark;
 use crate::server::Server;
@@ -31,6 +31,8 @@ const GOAL: f64 = 20.0;
 /// Of a client's thread, bytes.
 const STACK_BYTES: usize = 128 << 10;
 
+/// Bytes of an answer that an error quotes.
+const QUOTED_BYTES: usize = 300;
 /// Rounds of one and none for each of many: the difference of the first two is the smaller.
 const SMALL_ROUNDS: usize = 3;
 
@@ -40,6 +42,8 @@ pub struct Subscribed {
     pub none: Spread,
     /// Beyond none.
     pub one: Spread,
+    /// One that reads all of that from the beginning while nothing is made, at the same rate: nothing varies but itself.
+    pub alone: Spread,
     /// Beyond none.
     pub all: Spread,
     /// Memory that one of the many takes, bytes.
@@ -80,7 +84,25 @@ pub fn measure(many: u64, seconds: u64, turns: usize) -> Result<Subscribed, Stri
         alls.push(all - none);
         bytes = bytes.max(memory);
     }
-    Ok(Subscribed { many, none: Spread::of(nones), one: Spread::of(ones), all: Spread::of(alls), bytes_each: bytes / many.max(1) })
+    let alones = (0..SMALL_ROUNDS).map(|_| alone(&server)).collect::<Result<_, _>>()?;
+    let [none, one, alone, all] = [nones, ones, alones, alls].map(Spread::of);
+    Ok(Subscribed { many, none, one, alone, all, bytes_each: bytes / many.max(1) })
+}
+
+/// The CPU time that one takes for all records from the beginning, as milliseconds a second at the rate of the rounds.
+fn alone(server: &Server) -> Result<f64, String> {
+    let records = server.count("keyed")?;
+    let sql = format!("SELECT id, n, seed, note FROM keyed WHERE id = 0 EMIT CHANGES LIMIT {};", records / KEYS);
+    let body = json!({ "sql": sql, "properties": { "auto.offset.reset": "earliest" } }).to_string();
+    let before = server.process().threads();
+    let answer = Connection::open(server.address)?.post("/query-stream", &body)?;
+    let used = server.process().threads().since(&before);
+    let rows = String::from_utf8_lossy(&answer.body).lines().filter(|line| line.starts_with('[')).count() as u64;
+    if rows != records / KEYS {
+        return Err(format!("{rows} rows of {}: {}", records / KEYS, end_of(&answer.body)));
+    }
+    let rate = u64::from(BATCHES_PER_SECOND) * BATCH;
+    Ok(used.as_secs_f64() * 1e3 * rate as f64 / records as f64)
 }
 
 /// What several rounds gave.
@@ -114,6 +136,8 @@ impl std::fmt::Display for Spread {
 /// The CPU time of the server a second with so many subscribers, milliseconds, and the memory that it takes beyond what it took
 /// without them, bytes.
 fn round(server: &Server, count: u64, seconds: u64) -> Result<(f64, u64), String> {
+    // Of the rounds before.
+    let written = server.count("keyed")?;
     let process = server.process();
     let before = process.resident_bytes();
     let (ready, is_over, batches) = (AtomicU64::new(0), AtomicBool::new(false), seconds * u64::from(BATCHES_PER_SECOND));
@@ -147,9 +171,14 @@ fn round(server: &Server, count: u64, seconds: u64) -> Result<(f64, u64), String
             client.join().map_err(|_| "a client panicked")??;
         }
         let (cpu_before, memory) = measured?;
-        // By now all have their rows. Where nobody waits for them, they are written by then.
+        // By now all have their rows. Where nobody waits for them, they are written by then, or the round tells nothing.
         std::thread::sleep(Duration::from_secs(1));
-        Ok((process.threads().since(&cpu_before).as_secs_f64() * 1e3 / seconds as f64, memory))
+        let used = process.threads().since(&cpu_before);
+        let (found, made) = (server.count("keyed")?, written + batches * BATCH);
+        if found != made {
+            return Err(format!("{found} of {made} records were written a second after they were asked for: the machine is too busy"));
+        }
+        Ok((used.as_secs_f64() * 1e3 / seconds as f64, memory))
     })
 }
 
@@ -163,7 +192,7 @@ fn subscribe(address: SocketAddr, key: u64, wanted: u64, ready: &AtomicU64, is_o
     let (mut is_ready, mut quiet_since, mut rows, mut seen) = (false, began, 0, 1);
     loop {
         match stream.read(&mut part) {
-            Ok(0) => return Err(format!("the answer ended: {}", String::from_utf8_lossy(&received))),
+            Ok(0) => return Err(format!("the answer ended: {}", end_of(&received))),
             Ok(count) => {
                 received.extend_from_slice(part.get(..count).unwrap_or_default());
                 quiet_since = Instant::now();
@@ -173,7 +202,7 @@ fn subscribe(address: SocketAddr, key: u64, wanted: u64, ready: &AtomicU64, is_o
             }
             Err(_) if is_over.load(Ordering::Acquire) => return Ok(()),
             Err(_) if quiet_since.elapsed() > PATIENCE => {
-                return Err(format!("{} of {wanted} rows came: {}", rows, String::from_utf8_lossy(&received)));
+                return Err(format!("{} of {wanted} rows came: {}", rows, end_of(&received)));
             }
             Err(_) => {}
         }
@@ -182,25 +211,31 @@ fn subscribe(address: SocketAddr, key: u64, wanted: u64, ready: &AtomicU64, is_o
             ready.fetch_add(1, Ordering::AcqRel);
         }
         match rows {
-            found if found > wanted => return Err(format!("{found} rows for {wanted}: {}", String::from_utf8_lossy(&received))),
+            found if found > wanted => return Err(format!("{found} rows for {wanted}: {}", end_of(&received))),
             found if found == wanted => return Ok(()),
             _ => {}
         }
     }
 }
 
+/// What an answer ends with.
+fn end_of(received: &[u8]) -> String {
+    String::from_utf8_lossy(received.get(received.len().saturating_sub(QUOTED_BYTES)..).unwrap_or_default()).into_owned()
+}
+
 impl Subscribed {
     /// As a table.
     pub fn table(&self) -> String {
-        let Subscribed { many, none, one, all, bytes_each } = self;
-        let times = all.median / one.median;
+        let Subscribed { many, none, one, alone, all, bytes_each } = self;
+        let times = all.median / alone.median;
         format!(
             "| push queries, each for one of {KEYS} keys; {} records a second | CPU of the server, ms a second | from, to, rounds |\n\
-             |---|---:|---:|\n| none: the records are made and written | {none} |\n| 1, beyond none | {one} |\n| {many}, beyond none | {all} |\n\n\
-             {many} take {times:.1} × the CPU of one (goal: {GOAL} {}), {:.1} × with what it takes to write the records; each takes {} KB.\n",
+             |---|---:|---:|\n| none: the records are made and written | {none} |\n| 1, beyond none | {one} |\n\
+             | 1 from the beginning, while none are made | {alone} |\n| {many}, beyond none | {all} |\n\n\
+             {many} take {times:.1} × the CPU of one from the beginning (goal: {GOAL} {}), {:.1} × that of one beyond none; each takes {} KB.\n",
             u64::from(BATCHES_PER_SECOND) * BATCH,
             mark(times <= GOAL),
-            (none.median + all.median) / (none.median + one.median),
+            all.median / one.median,
             bytes_each / 1_000,
         )
     }
