@@ -19,6 +19,9 @@ pub enum Shown<'a> {
     Entry(TableEntry<'a>),
 }
 
+/// Takes rows with their keys until it says false or fails.
+type ShownVisitor<'a> = dyn FnMut(&[u8], Shown<'_>) -> Result<bool, StateError> + 'a;
+
 /// Reads a query's table from its stores.
 pub struct MaterializedReader {
     /// In the order in which the task has them.
@@ -133,7 +136,7 @@ impl MaterializedReader {
         partition: &Snapshots,
         windows: WindowBounds,
         row: &mut Row,
-        f: &mut dyn FnMut(&[u8], Shown<'_>) -> Result<bool, StateError>,
+        f: &mut ShownVisitor<'_>,
     ) -> Result<(), StateError> {
         let key_stores = self.table.key_stores();
         let missing = || StateError::Storage("a store of the table is missing".into());
