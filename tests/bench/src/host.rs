@@ -1,6 +1,7 @@
 //! Where queries run: a server process, an engine in this process beside a broker, or the one engine of the embedded log.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,6 +21,10 @@ pub trait Host {
     fn execute(&self, sql: &str, properties: &[(&str, &str)]) -> Result<(), String>;
     /// Whose CPU time counts.
     fn process(&self) -> Process;
+    /// Where it answers over HTTP, where it does.
+    fn address(&self) -> Option<SocketAddr> {
+        None
+    }
 }
 
 /// The configuration of an engine in this process, with a schema registry of its own.
@@ -53,6 +58,10 @@ impl Host for Server {
 
     fn process(&self) -> Process {
         Process::of(self.pid())
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        Some(self.address)
     }
 }
 

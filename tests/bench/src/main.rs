@@ -21,6 +21,7 @@ mod pull;
 mod queries;
 mod report;
 mod restart;
+mod scraping;
 mod server;
 mod serving;
 mod soak;
@@ -259,7 +260,7 @@ fn on_kafka(arguments: &Arguments, report: &mut Report) -> Result<(), String> {
         Box::new(LogRead { readers: 1 }),
         Box::new(LogRead { readers: 10 }),
     ];
-    all.extend(queries::with_exactly_once().into_iter().map(|query| Box::new(query) as Box<dyn Workload>));
+    all.extend(queries::on_servers(arguments.in_process).into_iter().map(|query| Box::new(query) as Box<dyn Workload>));
     if arguments.kafka_streams {
         all.extend(kafka_streams::TOPOLOGIES.iter().map(|topology| Box::new(*topology) as Box<dyn Workload>));
     }

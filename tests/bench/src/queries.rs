@@ -7,6 +7,7 @@ use crate::cpu::Used;
 use crate::encoding::Encoding;
 use crate::host::{self, Host};
 use crate::input::{Input, text};
+use crate::scraping::Scraper;
 use crate::workload::{Goal, Measurement, Workload};
 
 /// A query may take this long, seconds.
@@ -41,6 +42,8 @@ pub struct Query {
     encoding: Encoding,
     check: Check,
     goal: Option<Goal>,
+    /// How often `/metrics` is asked for meanwhile, milliseconds.
+    scraped_ms: Option<u64>,
 }
 
 const EACH: &[(&str, &str)] = &[("auto.offset.reset", "earliest")];
@@ -50,6 +53,9 @@ const ONCE_COMMIT_MS: u64 = 100;
 /// The queries that run so as well, and what they are called then.
 const ALSO_ONCE: &[(&str, &str)] =
     &[("q1", "q1-once"), ("count", "count-once"), ("wcount", "wcount-once"), ("q12", "q12-once"), ("join", "join-once")];
+/// The query that is also run while `/metrics` is asked for: as often as Prometheus may, and far more often.
+const ALSO_SCRAPED: &str = "q2";
+const SCRAPED: Goal = Goal { limit: ALSO_SCRAPED, throughput: 0.98, cpu: Some(1.02) };
 const COALESCED: &[(&str, &str)] = &[("auto.offset.reset", "earliest"), ("cache.max.bytes.buffering", "10000000")];
 
 const fn goal(limit: &'static str, throughput: f64) -> Option<Goal> {
@@ -68,6 +74,7 @@ pub const QUERIES: &[Query] = &[
         encoding: Encoding::Json,
         check: Check::Converted,
         goal: Some(Goal { limit: "L1", throughput: 0.75, cpu: Some(1.4) }),
+        scraped_ms: None,
     },
     Query {
         name: "q2",
@@ -79,6 +86,7 @@ pub const QUERIES: &[Query] = &[
         encoding: Encoding::Json,
         check: Check::Filtered,
         goal: goal("L3", 0.8),
+        scraped_ms: None,
     },
     Query {
         name: "q1-avro",
@@ -90,6 +98,7 @@ pub const QUERIES: &[Query] = &[
         encoding: Encoding::Avro,
         check: Check::Converted,
         goal: Some(Goal { limit: "q1", throughput: 1.2, cpu: Some(1.0) }),
+        scraped_ms: None,
     },
     Query {
         name: "q2-avro",
@@ -101,6 +110,7 @@ pub const QUERIES: &[Query] = &[
         encoding: Encoding::Avro,
         check: Check::Filtered,
         goal: Some(Goal { limit: "q2", throughput: 1.2, cpu: Some(1.0) }),
+        scraped_ms: None,
     },
     Query {
         name: "q1-protobuf",
@@ -112,6 +122,7 @@ pub const QUERIES: &[Query] = &[
         encoding: Encoding::Protobuf,
         check: Check::Converted,
         goal: Some(Goal { limit: "q1", throughput: 1.2, cpu: Some(1.0) }),
+        scraped_ms: None,
     },
     Query {
         name: "q2-protobuf",
@@ -123,6 +134,7 @@ pub const QUERIES: &[Query] = &[
         encoding: Encoding::Protobuf,
         check: Check::Filtered,
         goal: Some(Goal { limit: "q2", throughput: 1.2, cpu: Some(1.0) }),
+        scraped_ms: None,
     },
     Query {
         name: "count",
@@ -134,6 +146,7 @@ pub const QUERIES: &[Query] = &[
         encoding: Encoding::Json,
         check: Check::Counts { by: CountKey::Auction, each: true },
         goal: None,
+        scraped_ms: None,
     },
     Query {
         name: "count-c",
@@ -145,6 +158,7 @@ pub const QUERIES: &[Query] = &[
         encoding: Encoding::Json,
         check: Check::Counts { by: CountKey::Auction, each: false },
         goal: goal("L3", 0.8),
+        scraped_ms: None,
     },
     Query {
         name: "wcount",
@@ -156,6 +170,7 @@ pub const QUERIES: &[Query] = &[
         encoding: Encoding::Json,
         check: Check::Counts { by: CountKey::AuctionWindow, each: true },
         goal: goal("L1", 0.4),
+        scraped_ms: None,
     },
     Query {
         name: "wcount-c",
@@ -167,6 +182,7 @@ pub const QUERIES: &[Query] = &[
         encoding: Encoding::Json,
         check: Check::Counts { by: CountKey::AuctionWindow, each: false },
         goal: None,
+        scraped_ms: None,
     },
     Query {
         name: "q12",
@@ -178,6 +194,7 @@ pub const QUERIES: &[Query] = &[
         encoding: Encoding::Json,
         check: Check::Counts { by: CountKey::BidderWindow, each: true },
         goal: goal("L1", 0.4),
+        scraped_ms: None,
     },
     Query {
         name: "q20",
@@ -190,6 +207,7 @@ pub const QUERIES: &[Query] = &[
         encoding: Encoding::Json,
         check: Check::Joined,
         goal: goal("L3", 0.5),
+        scraped_ms: None,
     },
     Query {
         name: "final",
@@ -201,6 +219,7 @@ pub const QUERIES: &[Query] = &[
         encoding: Encoding::Json,
         check: Check::Final,
         goal: None,
+        scraped_ms: None,
     },
     Query {
         name: "hop",
@@ -212,6 +231,7 @@ pub const QUERIES: &[Query] = &[
         encoding: Encoding::Json,
         check: Check::Hopped,
         goal: None,
+        scraped_ms: None,
     },
     Query {
         name: "session",
@@ -223,6 +243,7 @@ pub const QUERIES: &[Query] = &[
         encoding: Encoding::Json,
         check: Check::Sessions,
         goal: None,
+        scraped_ms: None,
     },
     Query {
         name: "join",
@@ -234,6 +255,7 @@ pub const QUERIES: &[Query] = &[
         encoding: Encoding::Json,
         check: Check::Met,
         goal: None,
+        scraped_ms: None,
     },
     Query {
         name: "left",
@@ -245,11 +267,13 @@ pub const QUERIES: &[Query] = &[
         encoding: Encoding::Json,
         check: Check::LeftJoined { exact: true },
         goal: None,
+        scraped_ms: None,
     },
 ];
 
-/// The queries of the table, and directly behind some of them the same with exactly once.
-pub fn with_exactly_once() -> Vec<Query> {
+/// The queries of the table, and directly beside some of them the same with exactly once, and the same while `/metrics` is asked for:
+/// that needs a server.
+pub fn on_servers(in_process: bool) -> Vec<Query> {
     let once = |query: &Query| {
         let (name, called) = ALSO_ONCE.iter().find(|(name, _)| *name == query.name)?;
         Some(Query {
@@ -260,7 +284,19 @@ pub fn with_exactly_once() -> Vec<Query> {
             ..*query
         })
     };
-    QUERIES.iter().flat_map(|query| [Some(*query), once(query)]).flatten().collect()
+    let scraped = |query: &Query, name, describe, ms| {
+        let is_meant = query.name == ALSO_SCRAPED && !in_process;
+        is_meant.then_some(Query { name, describe, goal: Some(SCRAPED), scraped_ms: Some(ms), ..*query })
+    };
+    let beside = |query: &Query| {
+        [
+            scraped(query, "q2-scraped-often", "q2 with /metrics asked for each 50 ms", 50),
+            Some(*query),
+            scraped(query, "q2-scraped", "q2 with /metrics asked for each second", 1_000),
+            once(query),
+        ]
+    };
+    QUERIES.iter().flat_map(beside).flatten().collect()
 }
 
 impl Workload for Query {
@@ -281,7 +317,13 @@ impl Workload for Query {
         let (service, sink) = (format!("bench_{process}_{run}_"), format!("{}-{process}-{run}", self.name));
         let host = host::start(input, &service, self.is_once().then_some(ONCE_COMMIT_MS))?;
         input.create(&sink)?;
+        let scraper = match (self.scraped_ms, host.address()) {
+            (None, _) => None,
+            (Some(ms), Some(address)) => Some(Scraper::start(address, Duration::from_millis(ms))),
+            (Some(_), None) => return Err("no server answers with /metrics".to_owned()),
+        };
         let measured = self.measure(input, &*host, &sink);
+        let scraped = scraper.map_or(Ok(()), Scraper::end);
         let dropped = host.execute(self.drop, &[]);
         drop(host);
         // What else it made on a broker: commands, processing log, and everything where the run failed.
@@ -289,7 +331,7 @@ impl Workload for Query {
         for topic in input.log.list_topics().map_err(text)?.into_iter().filter(|topic| own(&topic.name)) {
             input.delete(&topic.name)?;
         }
-        dropped.and(measured)
+        dropped.and(scraped).and(measured)
     }
 }
 
