@@ -2,6 +2,7 @@
 
 mod certificates;
 mod client;
+mod command_line;
 mod conformance;
 mod connector;
 mod datagen;
@@ -51,6 +52,7 @@ enum Command {
 }
 
 fn main() {
+    command_line::hide_secrets();
     let cli = Cli::parse();
     // One thread is enough for a client; the server builds its own runtime.
     let client_runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {

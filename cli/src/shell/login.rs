@@ -10,6 +10,7 @@ use tidemill_server::config::file::Entry;
 
 use super::secret::ask_password;
 use crate::client::{Client, ClientError};
+use crate::command_line::{given_password, given_token};
 
 /// Where a password may stand instead of on the command line, which others on the machine can read.
 const PASSWORD_VARIABLE: &str = "TIDEMILL_PASSWORD";
@@ -67,7 +68,9 @@ impl LoginArgs {
             }
         };
         if let Some(user) = self.user.clone().or_else(|| of_file("tidemill.client.user").filter(|_| self.token.is_none())) {
-            let password = self.password.clone().or_else(|| of_file("tidemill.client.password")).or_else(|| variable(PASSWORD_VARIABLE));
+            let password = given_password(self.password.clone())
+                .or_else(|| of_file("tidemill.client.password"))
+                .or_else(|| variable(PASSWORD_VARIABLE));
             let password = match password {
                 Some(password) => password,
                 None if std::io::stdin().is_terminal() => ask_password(&format!("Password of {user}: ")).map_err(ClientError::Url)?,
@@ -79,7 +82,7 @@ impl LoginArgs {
             };
             return Ok(client.with_credentials(&user, &password));
         }
-        let token = self.token.clone().or_else(|| of_file("tidemill.client.token")).or_else(|| variable(TOKEN_VARIABLE));
+        let token = given_token(self.token.clone()).or_else(|| of_file("tidemill.client.token")).or_else(|| variable(TOKEN_VARIABLE));
         Ok(match token {
             Some(token) => client.with_token(&token),
             None => client,

@@ -9,6 +9,7 @@ use rustyline::error::ReadlineError;
 use rustyline::history::{FileHistory, History, SearchDirection};
 use rustyline::{CompletionType, Config, Editor};
 use tidemill_parser::Open;
+use tidemill_server::config::is_secret;
 
 use super::complete::{Known, ShellHelper};
 use super::lines::{Due, Lines, Piece};
@@ -150,8 +151,11 @@ impl HistoryFile {
         HistoryFile(file)
     }
 
-    /// Adds what was typed, and writes it at once: a shell that is killed loses nothing.
+    /// Adds what was typed, and writes it at once: a shell that is killed loses nothing. What holds a secret is not kept.
     fn add(&mut self, editor: &mut ShellEditor, session: &mut Session, text: &str) {
+        if holds_secret(text) {
+            return;
+        }
         if !matches!(editor.add_history_entry(text), Ok(true)) {
             return;
         }
@@ -165,9 +169,38 @@ impl HistoryFile {
     }
 }
 
+/// Whether a statement gives a secret away: a connector's properties, or a property or a variable whose name says so.
+fn holds_secret(text: &str) -> bool {
+    if tidemill_parser::hide_values(text) != text {
+        return true;
+    }
+    let mut words = text.split_ascii_whitespace();
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let is = |word: &str, expected: &str| word.eq_ignore_ascii_case(expected);
+    let sets = ["SET", "DEFINE"].iter().any(|word| is(first, word)) || (is(first, "ALTER") && is(second, "SYSTEM"));
+    sets && text.split(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '=')).any(is_secret)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statements_that_give_secrets_away_are_known() {
+        for text in [
+            "SET 'sasl.password'='x';",
+            "set 'sasl.jaas.config' = 'x';",
+            "DEFINE password = 'x';",
+            "ALTER SYSTEM 'ssl.key.password'='x';",
+            "CREATE SINK CONNECTOR c WITH ('connector.class'='X', 'connection.password'='y');",
+        ] {
+            assert!(holds_secret(text), "{text}");
+        }
+        for text in ["SET 'auto.offset.reset'='earliest';", "DEFINE a = 'b';", "SHOW STREAMS;", "SELECT password FROM users EMIT CHANGES;"]
+        {
+            assert!(!holds_secret(text), "{text}");
+        }
+    }
 
     #[test]
     fn prompts_are_of_one_width() {

@@ -147,7 +147,8 @@ fn of_file(bytes: &[u8]) -> Result<Vec<Key>, String> {
         (DecodingKey::from_ed_pem(bytes), &[Algorithm::EdDSA]),
     ];
     let key = made.into_iter().find_map(|(key, algorithms)| Some(Key { id: None, algorithms: algorithms.to_vec(), key: key.ok()? }));
-    key.map(|key| vec![key]).ok_or_else(|| "no public key of RSA, EC or Ed25519 in it (-----BEGIN PUBLIC KEY-----)".to_owned())
+    let line = bytes.split(|byte| *byte == b'\n').position(|line| line.trim_ascii().starts_with(b"-----BEGIN")).map_or(1, |at| at + 1);
+    key.map(|key| vec![key]).ok_or_else(|| format!("line {line}: no public key of RSA, EC or Ed25519 in it (-----BEGIN PUBLIC KEY-----)"))
 }
 
 fn of_set(bytes: &[u8]) -> Result<Vec<Key>, String> {

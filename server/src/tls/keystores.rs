@@ -47,7 +47,24 @@ pub(super) fn trusted(
 /// The certificates of a PEM text.
 pub(super) fn pem_certificates(property: &str, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
-    found.map_err(|error| format!("{property}: not PEM: {error}"))
+    found.map_err(|error| match broken_section(text) {
+        Some(line) => format!("{property}: line {line}: not PEM: {error}"),
+        None => format!("{property}: not PEM: {error}"),
+    })
+}
+
+/// The line, from 1 on, where the first section of a PEM text begins that can't be read.
+fn broken_section(text: &[u8]) -> Option<usize> {
+    let text = String::from_utf8_lossy(text);
+    let begins = |line: &str| line.trim_start().starts_with("-----BEGIN");
+    let lines: Vec<&str> = text.lines().collect();
+    (0..lines.len()).filter(|at| lines.get(*at).is_some_and(|line| begins(line))).find_map(|at| {
+        let section = lines.get(at..).unwrap_or_default();
+        let length = section.iter().skip(1).position(|line| begins(line)).map_or(section.len(), |next| next + 1);
+        let section = section.get(..length).unwrap_or_default().join("\n");
+        let is_broken = CertificateDer::pem_slice_iter(section.as_bytes()).any(|read| read.is_err());
+        is_broken.then_some(at + 1)
+    })
 }
 
 /// The key and the certificates of a file. `store_password` opens a PKCS12 store, `key_password` the key of a PEM file.
@@ -136,4 +153,19 @@ fn content(property: &str, path: &str) -> Result<Vec<u8>, String> {
         return Err(format!("{property}: {path} has {size} bytes, which is more than any key store"));
     }
     std::fs::read(path).map_err(unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_broken_is_said_by_its_line() {
+        let whole = "-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n";
+        assert_eq!(pem_certificates("p: f", whole.as_bytes()).map(|found| found.len()), Ok(1));
+        for broken in ["-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\nbm9u\n"] {
+            let error = pem_certificates("p: f", format!("# mine\n{whole}{broken}").as_bytes()).expect_err("broken");
+            assert!(error.starts_with("p: f: line 5: not PEM: "), "{error}");
+        }
+    }
 }

@@ -120,7 +120,7 @@ fn roots(properties: &TlsProperties<'_>) -> Result<Option<(String, RootCertStore
         (Some((property, path)), _) => {
             let password = properties.value("ssl.truststore.password");
             let found = keystores::trusted(&property, path, properties.value("ssl.truststore.type"), password)?;
-            (property, found)
+            (format!("{property}: {path}"), found)
         }
         (None, Some((property, text))) => {
             let found = keystores::pem_certificates(&property, text.as_bytes())?;
@@ -141,7 +141,7 @@ fn identity(properties: &TlsProperties<'_>) -> Result<Option<(String, keystores:
     if let Some((property, path)) = properties.get("ssl.keystore.location") {
         let (declared, password) = (properties.value("ssl.keystore.type"), properties.value("ssl.keystore.password"));
         let found = keystores::identity(&property, path, declared, password, key_password)?;
-        return Ok(Some((property, found)));
+        return Ok(Some((format!("{property}: {path}"), found)));
     }
     match (properties.get("ssl.keystore.key"), properties.get("ssl.keystore.certificate.chain")) {
         (Some((property, key)), Some((of_chain, chain))) => {

@@ -30,6 +30,7 @@ mod push_snapshot;
 mod queries_file;
 mod registry;
 mod registry_tls;
+mod reloads;
 mod rest;
 mod scripts;
 mod secrets;

@@ -95,6 +95,92 @@ fn numbers_of_queries_are_those_of_the_statements() {
     assert!(!self::page(&server).contains(&format!("\"{id}\"")));
 }
 
+/// What SHOW QUERIES EXTENDED, DESCRIBE EXTENDED and `/metrics` say is the same, of queries that read, write, fail and leave out.
+#[test]
+fn statements_and_metrics_read_the_same_numbers() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = busy(&folder.path().join("data"));
+    server.ksql(
+        "CREATE STREAM garbage (text STRING) WITH (KAFKA_TOPIC='s', VALUE_FORMAT='KAFKA');
+         CREATE STREAM doubled AS SELECT k, n * 2 AS n FROM s EMIT CHANGES;
+         INSERT INTO garbage (text) VALUES ('no JSON');",
+    );
+    for n in 0..20 {
+        server.ksql(&format!("INSERT INTO s (k, n, t) VALUES ('c', {n}, {});", 20_000 + n));
+    }
+    let ids = server.running_queries();
+    assert_eq!(ids.len(), 2);
+    let of_query =
+        |page: &str, id: &str, family: &str, more: &str| sample(page, &format!("tidemill_query_{family}{{query=\"{id}\"{more}}}"));
+    // Numbers of a moment: a commit may come between two questions, so all are asked until the first is as the last.
+    let (page, described, listed) = until("numbers stand still", || {
+        let before = page(&server);
+        let described: Vec<Json> = ["s", "doubled", "w"].iter().map(|name| server.ksql(&format!("DESCRIBE {name} EXTENDED;"))).collect();
+        let listed = server.ksql("SHOW QUERIES EXTENDED;");
+        let counted = |page: &str| -> Vec<String> {
+            let of_queries = page.lines().filter(|line| line.starts_with("tidemill_query_") && !line.contains("_seconds{"));
+            of_queries.map(str::to_owned).collect()
+        };
+        // Twenty-four rows and one that is none, of each of both.
+        let have_read = |id| of_query(&before, id, "records_read_total", ",topic=\"s\"") == Some(25.0);
+        if counted(&before) == counted(&page(&server)) && ids.iter().all(|id| have_read(id)) {
+            Ok((before, described, listed))
+        } else {
+            Err(before)
+        }
+    });
+    let descriptions = listed[0]["queryDescriptions"].as_array().cloned().unwrap_or_default();
+    let (mut written, mut failed) = (0.0, 0.0);
+    for id in &ids {
+        let of = |family: &str, more: &str| of_query(&page, id, family, more).unwrap_or_else(|| panic!("{family} of {id}: {page}"));
+        let numbers = descriptions.iter().find(|query| query["id"] == json!(id)).map(|query| &query["metrics"]);
+        let numbers = numbers.unwrap_or_else(|| panic!("{id}: {listed}"));
+        let number = |name: &str| numbers[name].as_f64().unwrap_or_else(|| panic!("{name} of {id}: {numbers}"));
+        assert_eq!(number("recordsRead"), of("records_read_total", ",topic=\"s\""), "{id}");
+        assert_eq!(number("bytesRead"), of("bytes_read_total", ",topic=\"s\""), "{id}");
+        for (name, family) in [
+            ("recordsWritten", "records_written_total"),
+            ("bytesWritten", "bytes_written_total"),
+            ("deadLetters", "dead_letters_total"),
+            ("commits", "commits_total"),
+        ] {
+            assert_eq!(number(name), of(family, ""), "{name} of {id}");
+        }
+        // Milliseconds of the one are whole ones of the other.
+        assert_eq!(number("commitMs"), (of("commit_seconds_total", "") * 1e3 + 1e-6).floor(), "{id}");
+        for (name, family) in [("errors", "errors_total"), ("leftOut", "left_out_total")] {
+            let prefix = format!("tidemill_query_{family}{{query=\"{id}\",kind=\"");
+            let kinds = page.lines().filter_map(|line| line.strip_prefix(prefix.as_str())?.split_once("\"} "));
+            let kinds: Vec<(&str, f64)> = kinds.map(|(kind, count)| (kind, count.parse().expect("a number"))).collect();
+            assert!(!kinds.is_empty(), "{family}: {page}");
+            for (kind, count) in &kinds {
+                assert_eq!(numbers[name][*kind].as_f64().unwrap_or(0.0), *count, "{name} of {kind} of {id}");
+            }
+            assert!(numbers[name].as_object().is_some_and(|said| said.len() <= kinds.len()), "{numbers}");
+            failed += kinds.iter().map(|(_, count)| count).sum::<f64>();
+        }
+        written += number("recordsWritten");
+    }
+    assert!(written > 20.0 && failed >= 3.0, "{written} written, {failed} failed: {page}");
+    // What a topic's description adds up.
+    let statistic = |described: &Json, list: &str, name: &str| {
+        let statistics = described[0]["sourceDescription"][list].as_array().cloned().unwrap_or_default();
+        statistics.iter().find(|statistic| statistic["name"] == name).and_then(|statistic| statistic["value"].as_f64()).unwrap_or(0.0)
+    };
+    let both = |family: &str, more: &str| ids.iter().filter_map(|id| of_query(&page, id, family, more)).sum::<f64>();
+    let [s, sinks @ ..] = described.as_slice() else { panic!("three descriptions") };
+    assert_eq!(statistic(s, "clusterStatistics", "consumer-total-messages"), both("records_read_total", ",topic=\"s\""));
+    assert_eq!(statistic(s, "clusterStatistics", "consumer-total-bytes"), both("bytes_read_total", ",topic=\"s\""));
+    let of_sinks: f64 = sinks.iter().map(|sink| statistic(sink, "clusterStatistics", "total-messages")).sum();
+    assert_eq!(of_sinks, both("records_written_total", ""));
+    let errors: f64 = page
+        .lines()
+        .filter(|line| line.starts_with("tidemill_query_errors_total{"))
+        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+        .sum();
+    assert_eq!(statistic(s, "clusterErrorStats", "consumer-failed-messages"), errors, "{s}");
+}
+
 /// A process that ends with the test.
 struct Killed(Child);
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use tidemill_tests::registry_double::{Manner, RegistryDouble};
 use tidemill_tests::server::{ServerProcess, exchange};
 use tidemill_tests::token_service::{BEGINNING, CLIENT, SECRET, TokenService};
 
@@ -116,6 +117,103 @@ fn planted_secrets_appear_nowhere() {
     assert_eq!(server.terminate(), Some(0));
     // Nor in the command topic, or anywhere else that is kept.
     assert_unheard(&heard, &data, &SECRETS);
+}
+
+/// Logins at a schema registry that answers well, refuses them, or misbehaves.
+#[test]
+fn the_credentials_of_a_registry_appear_nowhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let registry = RegistryDouble::start(Manner::Good);
+    let with_login = registry.url().replace("http://", "http://me:Pl4nted-in-a-url@");
+    let coded = ["me:Pl4nted-in-a-url", "me:Pl4nted-info"].map(|login| STANDARD.encode(login));
+    let secrets = ["Pl4nted-in-a-url", "Pl4nted-info", "Pl4nted-bearer", coded[0].as_str(), coded[1].as_str()];
+    let url = |url: &str| format!("ksql.schema.registry.url={url}\n");
+    for (name, lines) in [
+        ("url", url(&with_login) + "ksql.schema.registry.basic.auth.credentials.source=URL\n"),
+        (
+            "info",
+            url(&registry.url())
+                + "ksql.schema.registry.basic.auth.credentials.source=USER_INFO\nksql.schema.registry.basic.auth.user.info=me:Pl4nted-info\n",
+        ),
+        (
+            "bearer",
+            url(&registry.url())
+                + "ksql.schema.registry.bearer.auth.credentials.source=STATIC_TOKEN\nksql.schema.registry.bearer.auth.token=Pl4nted-bearer\n",
+        ),
+    ] {
+        registry.behave(Manner::Good);
+        let file = folder.path().join("server.properties");
+        std::fs::write(&file, lines + "tidemill.schema.registry.timeout.ms=500\n").expect("written");
+        let data = folder.path().join(name);
+        let server = ServerProcess::start_in(&data, &["--config", &file.display().to_string()], &[("TIDEMILL_LOG", "trace")]);
+        server.ksql("CREATE STREAM a (k STRING KEY, v STRING) WITH (KAFKA_TOPIC='a', PARTITIONS=1, VALUE_FORMAT='AVRO');");
+        let mut heard = String::new();
+        for manner in [Manner::Good, Manner::Unauthorized, Manner::Html, Manner::Broken, Manner::HangsUp, Manner::Redirecting] {
+            registry.behave(manner);
+            for sql in [
+                "INSERT INTO a (k, v) VALUES ('k', 'v');",
+                "CREATE STREAM b (k STRING KEY) WITH (KAFKA_TOPIC='b', PARTITIONS=1, VALUE_FORMAT='AVRO');",
+                "SHOW PROPERTIES;",
+                "SHOW QUERIES EXTENDED;",
+            ] {
+                heard += &server.request("POST", "/ksql", Some(&json!({ "ksql": sql }))).expect("an answer").1;
+            }
+        }
+        for path in ["/metrics", "/healthcheck", "/info", "/status"] {
+            heard += &server.request("GET", path, None).expect("an answer").1;
+        }
+        heard += &server.log();
+        assert!(heard.contains("rejects the credentials"), "{name}: {heard}");
+        assert_eq!(server.terminate(), Some(0));
+        assert_unheard(&heard, &data, &secrets);
+    }
+}
+
+/// Files of users, tokens and keys, whole ones and ones that are spoiled while the server runs.
+#[test]
+fn what_files_of_users_and_keys_hold_appears_nowhere() {
+    const KEY: &str = "Pl4nted-key-of-thirty-two-bytes-and-more";
+    const TOKEN: &str = "Pl4nted-token-of-many-letters";
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let write = |name: &str, text: &str| std::fs::write(at(name), text).expect("written");
+    write("users", "anna: Pl4nted-user,admin\n");
+    write("tokens", &format!("ci: {TOKEN},read\n"));
+    write("key", KEY);
+    write(
+        "server.properties",
+        &format!(
+            "authentication.method=BASIC\ntidemill.auth.users.file={}\ntidemill.auth.tokens.file={}\ntidemill.auth.jwt.key.file={}\n\
+             tidemill.auth.jwt.audience=tidemill\n",
+            at("users").display(),
+            at("tokens").display(),
+            at("key").display()
+        ),
+    );
+    let data = at("data");
+    let arguments = ["--config".to_owned(), at("server.properties").display().to_string()];
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let server = ServerProcess::start_in(&data, &arguments, &[("TIDEMILL_LOG", "trace")]);
+    let mut heard = String::new();
+    // {"alg":"HS256"}, {"sub":"Pl4nted"}, and no signature of ours.
+    let forged = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJQbDRudGVkIn0.Pl4nted-signature";
+    let mut ask = |authorization: &str| {
+        let answer = exchange(server.address(), "GET", "/info", &[("Authorization", authorization)], b"").expect("an answer");
+        heard += &(answer.head + &answer.body);
+        answer.status
+    };
+    assert_eq!([ask(&format!("Bearer {TOKEN}")), ask(&format!("Bearer {forged}"))], [200, 401]);
+    // Spoiled: each with a secret where it can't be read.
+    write("users", "anna: Pl4nted-user,admin\nbob: CRYPT:Pl4nted-hash,admin\n");
+    write("tokens", &format!("ci: {TOKEN},read\nshort: Pl4nted,read\n"));
+    write("key", "-----BEGIN PUBLIC KEY-----\nPl4nted-in-a-key\n-----END PUBLIC KEY-----\n");
+    for what in ["users", "tokens", "keys of tokens"] {
+        until(&server, what, || server.log().contains(&format!("{what} can't be read again")));
+    }
+    assert_eq!(ask(&format!("Bearer {TOKEN}")), 200);
+    heard += &server.log();
+    assert_eq!(server.terminate(), Some(0));
+    assert_unheard(&heard, &data, &["Pl4nted", TOKEN, KEY, forged]);
 }
 
 /// Waits until it is so.

@@ -6,6 +6,7 @@ mod pipes;
 mod places;
 mod prompt;
 mod queries;
+mod secrets;
 mod support;
 mod tab;
 mod variables;
