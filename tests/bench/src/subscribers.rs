@@ -227,15 +227,15 @@ impl Subscribed {
     /// As a table.
     pub fn table(&self) -> String {
         let Subscribed { many, none, one, alone, all, bytes_each } = self;
-        let times = all.median / alone.median;
+        let times = all.median / one.median;
         format!(
             "| push queries, each for one of {KEYS} keys; {} records a second | CPU of the server, ms a second | from, to, rounds |\n\
              |---|---:|---:|\n| none: the records are made and written | {none} |\n| 1, beyond none | {one} |\n\
              | 1 from the beginning, while none are made | {alone} |\n| {many}, beyond none | {all} |\n\n\
-             {many} take {times:.1} × the CPU of one from the beginning (goal: {GOAL} {}), {:.1} × that of one beyond none; each takes {} KB.\n",
+             {many} take {times:.1} × the CPU of one beyond none (goal: {GOAL} {}), {:.1} × that of one from the beginning; each takes {} KB.\n",
             u64::from(BATCHES_PER_SECOND) * BATCH,
             mark(times <= GOAL),
-            all.median / one.median,
+            all.median / alone.median,
             bytes_each / 1_000,
         )
     }
