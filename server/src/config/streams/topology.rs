@@ -3,7 +3,7 @@
 use super::{COUNT, Kind, MS, Role, StreamsProperty, inert, property, refused};
 
 const NO_THREADS: &str = "Queries share worker threads: one for each core, or `tidemill.workers`.";
-const NO_STANDBY: &str = "One server has no other that could stand by.";
+const NO_STANDBY: &str = "No server keeps another's state as a standby yet.";
 const NO_CLASS: &str = "Java classes can't be loaded; formats and timestamps are said by WITH.";
 const NO_METRICS: &str = "Metrics are served at /metrics, for Prometheus.";
 const OWN_LOOP: &str = "Workers are woken by what arrives.";
@@ -41,7 +41,7 @@ pub static PROPERTIES: &[StreamsProperty] = &[
     .listed("1"),
     property("state.dir", Kind::Text, Role::Server, "Folder of the state, where `tidemill.data.dir` is not set.").listed(""),
     property("bootstrap.servers", Kind::List, Role::Server, "Kafka brokers; without them the embedded log is used.").listed(""),
-    inert("application.server", Kind::Text, "Several servers are not built yet.").listed(""),
+    inert("application.server", Kind::Text, "No server answers for another yet: a table is asked where its state is.").listed(""),
     inert("num.stream.threads", Kind::Int { min: 1 }, NO_THREADS).listed("4"),
     inert("shutdown.timeout.ms", MS, "An end waits for the last commit.").listed("300000"),
     inert("topology.optimization", Kind::Text, "There is one way of planning; results are the same.").listed("all"),

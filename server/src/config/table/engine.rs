@@ -4,7 +4,7 @@ use super::{ANY_LONG, COUNT, Kind, MS, Property, inert, refused, server, session
 
 const KAFKA_INTERNAL: &str = "_confluent.*,__confluent.*,_schemas,__consumer_offsets,__transaction_state,connect-configs,\
                               connect-offsets,connect-status,connect-statuses";
-const NO_PEERS: &str = "Several servers are not built yet.";
+const NO_PEERS: &str = "No server answers for another yet: a table is asked where its state is.";
 const BOUNDED: &str = "Memory is bounded by tidemill.state.cache.bytes and tidemill.state.overlay.bytes.";
 const CLEANED: &str = "Clean-up is part of ending a query.";
 const SHARED: &str = "Queries always share the runtime.";
