@@ -222,7 +222,8 @@ fn explain(failure: Failure, id: &str, timeout_ms: &str) -> LogError {
     let is = |code| failure.is(code);
     let at_least_once = "or run with processing.guarantee=at_least_once";
     if is(Code::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED) {
-        let prefix = id.rsplit_once('-').map_or(id, |(prefix, _)| prefix);
+        // Behind it come the server's name and a number.
+        let prefix = id.rsplitn(3, '-').last().unwrap_or(id);
         return LogError::Fatal(format!(
             "Kafka: not allowed to use the transactional id '{id}', which processing.guarantee=exactly_once_v2 needs: grant WRITE and \
              DESCRIBE on transactional ids with the prefix '{prefix}', {at_least_once}"
