@@ -105,13 +105,16 @@ impl Libraries {
     }
 }
 
-/// The first interpreter that is new enough: of the path, then of pyenv's versions.
+/// A version of Python for which not all clients are made.
+const TOO_NEW: (u32, u32) = (3, 13);
+
+/// The first interpreter that is new enough and not too new: of the path, then of pyenv's versions.
 fn new_enough(version: (u32, u32)) -> Option<PathBuf> {
     let home = std::env::var_os("PYENV_ROOT").map(PathBuf::from).or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".pyenv")));
     let versions = home.and_then(|home| fs::read_dir(home.join("versions")).ok()).into_iter().flatten().flatten();
     let of_pyenv = versions.map(|version| version.path().join("bin/python"));
-    ["python3", "python3.12", "python3.13"].into_iter().map(PathBuf::from).chain(of_pyenv).find(|python| {
-        let check = format!("import sys, venv, ensurepip; sys.exit(sys.version_info < {version:?})");
+    ["python3", "python3.12"].into_iter().map(PathBuf::from).chain(of_pyenv).find(|python| {
+        let check = format!("import sys, venv, ensurepip; sys.exit(not {version:?} <= sys.version_info[:2] < {TOO_NEW:?})");
         Command::new(python).args(["-c", &check]).stdin(Stdio::null()).output().is_ok_and(|output| output.status.success())
     })
 }
