@@ -48,7 +48,7 @@ impl Engine {
         let mut shifting = self.shifting.lock();
         if self.runtime.has_lost_ids() && !self.runtime.slots().is_empty() {
             // Others had taken it for gone, and what they took may be what runs here: it begins anew with what the group says.
-            self.let_go(&self.runtime.slots(), LetGo::AsItStands);
+            self.runtime.release_slots(&self.runtime.slots(), LetGo::AsItStands);
             let wanted = shifting.wanted.clone().unwrap_or_default();
             shifting.given = &self.claim.assigned() - &wanted;
         }
@@ -63,7 +63,7 @@ impl Engine {
                 Shift::Wanted(slots) => {
                     tracing::info!(slots = slots.len(), "slots of the service go to another server");
                     shifting.given.retain(|slot| !slots.contains(slot));
-                    self.let_go(&slots, LetGo::Committed);
+                    self.runtime.release_slots(&slots, LetGo::Committed);
                     shifting.wanted = Some(slots);
                 }
                 Shift::Lost(slots) => {
@@ -72,7 +72,7 @@ impl Engine {
                     }
                     shifting.given.retain(|slot| !slots.contains(slot));
                     shifting.wanted = None;
-                    self.let_go(&slots, LetGo::AsItStands);
+                    self.runtime.release_slots(&slots, LetGo::AsItStands);
                 }
             }
         }
@@ -83,11 +83,6 @@ impl Engine {
         if !shifting.given.is_empty() {
             self.supervisor.kick();
         }
-    }
-
-    fn let_go(&self, slots: &SlotSet, how: LetGo) {
-        // Whether they are gone is looked at again and again.
-        drop(self.runtime.release_slots(slots, how));
     }
 
     /// Makes the tasks of slots that have come.

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Sender;
 
 use super::query_handle::{QueryFailure, QueryHandle, QueryState};
 use super::restorers::Job;
@@ -155,11 +155,10 @@ impl Runtime {
         busy.next().is_none() && self.ending.lock().values().all(is_free)
     }
 
-    /// Lets go of slots. Each of these is disconnected once a task is gone; see [`Self::are_free`].
-    pub fn release_slots(&self, slots: &SlotSet, how: LetGo) -> Vec<Receiver<Infallible>> {
+    /// Lets go of slots, without waiting: see [`Self::are_free`].
+    pub fn release_slots(&self, slots: &SlotSet, how: LetGo) {
         let mut held = self.held.write();
         held.retain(|slot| !slots.contains(slot));
-        let mut all = Vec::new();
         for query in self.queries.lock().values_mut() {
             query.leaving.retain(|_, gone| !is_free(gone));
             let goes = |taken: &Taken| taken.slot().is_some_and(|slot| slots.contains(&slot));
@@ -168,16 +167,12 @@ impl Runtime {
             query.seats = stay;
             for (place, taken) in going {
                 query.forget_readers(place);
-                let gone = taken.give_up();
-                all.push(gone.clone());
-                query.leaving.insert(place, gone);
+                query.leaving.insert(place, taken.give_up());
             }
         }
         // Behind what was sent to the workers under the lock.
         let slots = Arc::new(slots.clone());
         self.broadcast(|_| Message::Release { slots: slots.clone(), how });
-        drop(held);
-        all
     }
 
     /// Makes the tasks of one query that are missing.

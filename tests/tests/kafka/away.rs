@@ -20,7 +20,7 @@ const OUTAGES_S: [u64; 2] = [2, 14];
 /// How long a statement may take while the broker is away.
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long a server may take to end while its broker is away.
-const END: Duration = Duration::from_secs(20);
+const END: Duration = Duration::from_secs(15);
 
 fn produce(log: &dyn Log, topic: &str, from: i64, to: i64) {
     let topic = handle(log, topic);

@@ -168,6 +168,10 @@ impl Engine {
         let is_due = self.supervisor.topics_are_due(self.clock.now_ms(), self.config.metadata_max_age_ms);
         if is_due && let Err(error) = self.follow_topics() {
             tracing::debug!(%error, "topics can't be looked at; trying again");
+            // Nor would the log answer the next question: whoever waits for this thread to end would wait for both.
+            if matches!(error, LogError::Retriable(_)) {
+                return;
+            }
         }
         // Others' statements are to be carried out here as well, and soon.
         if (is_due || self.claim.is_shared())

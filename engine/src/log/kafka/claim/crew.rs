@@ -84,7 +84,8 @@ impl ConsumerContext for News {
                 }
                 (Shift::Lost(slots), consumer.incremental_unassign(partitions))
             }
-            _ => (Shift::Lost(slots), consumer.unassign()),
+            // Everything goes, whatever is named.
+            _ => (Shift::Lost(consumer.assignment().map_or(slots, |all| self::slots(&all))), consumer.unassign()),
         };
         if let Err(error) = answered {
             tracing::warn!(target: "kafka", %error, ?shift, "the service's group was not answered");

@@ -247,7 +247,8 @@ fn member_config(properties: &ClientProperties, request: &ClaimRequest<'_>) -> C
 fn look_at_group<C: ConsumerContext>(consumer: &BaseConsumer<C>, group: &str) -> Result<(String, Vec<Member>), LogError> {
     let deadline = Instant::now() + LOOK_TIMEOUT;
     loop {
-        match consumer.fetch_group_list(Some(group), LOOK_TIMEOUT) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match consumer.fetch_group_list(Some(group), left.max(LOOK_PAUSE)) {
             Ok(list) => {
                 let Some(found) = list.groups().iter().find(|found| found.name() == group) else { return Ok(Default::default()) };
                 let member = |member: &rdkafka::groups::GroupMemberInfo| Member {
@@ -258,7 +259,7 @@ fn look_at_group<C: ConsumerContext>(consumer: &BaseConsumer<C>, group: &str) ->
                 return Ok((found.protocol().to_owned(), found.members().iter().map(member).collect()));
             }
             // A cluster without groups is about to make the topic of their offsets.
-            Err(_) if Instant::now() < deadline => std::thread::sleep(LOOK_PAUSE),
+            Err(_) if Instant::now() + LOOK_PAUSE < deadline => std::thread::sleep(LOOK_PAUSE),
             Err(error) => return Err(LogError::Retriable(format!("asking for the members of group '{group}': {error}"))),
         }
     }
@@ -293,7 +294,8 @@ impl KafkaClaim {
         }
         if consumer.context().has_been_out.swap(false, Ordering::AcqRel) {
             looks.doubt.get_or_insert_default();
-            return self.settle(consumer, looks);
+            // Where the brokers were just asked in vain, the next look asks them.
+            return if standing == Standing::Unsure { Ok(standing) } else { self.settle(consumer, looks) };
         }
         if standing == Standing::Unsure {
             return Ok(standing);
