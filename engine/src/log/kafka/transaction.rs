@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn refusals_name_the_cause_and_the_setting() {
-        let said = |code| explain(Failure::new(code, "no"), "_confluent-ksql-x_transaction-3", "900001");
+        let said = |code| explain(Failure::new(code, "no"), "_confluent-ksql-x_transaction-a1b2c3-3", "900001");
         let fatal = |code, parts: &[&str]| match said(code) {
             LogError::Fatal(text) => assert!(parts.iter().all(|part| text.contains(part)), "{text}"),
             other => panic!("{other}"),
