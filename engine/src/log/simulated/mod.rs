@@ -139,6 +139,18 @@ impl SimulatedLog {
         Ok(())
     }
 
+    /// Compacts a topic whole, as brokers do by and by. Deletions from before this time are forgotten.
+    ///
+    /// # Errors
+    /// `UnknownTopic`.
+    pub fn compact(&self, topic: &str, deletions_before_ms: i64) -> Result<(), LogError> {
+        let mut state = self.shared.state.lock();
+        let handle = state.handle(topic)?;
+        let found = state.topics.get_mut(handle.0 as usize).and_then(Option::as_mut).ok_or_else(|| deleted(handle))?;
+        found.partitions.iter_mut().for_each(|partition| partition.compact(deletions_before_ms));
+        Ok(())
+    }
+
     /// Every record of a topic, by partition.
     pub fn records(&self, topic: &str) -> Result<Vec<Vec<Arc<StoredRecord>>>, LogError> {
         let state = self.shared.state.lock();

@@ -1,5 +1,6 @@
 //! A topic of the simulated log.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::log::{Batch, LogError, Offset, OffsetSpec, OutRecord, RecordRef, TopicInfo, TopicPartition, TopicSpec};
@@ -80,6 +81,19 @@ impl Partition {
         self.hidden += usize::from(fate != Fate::Visible);
         self.slots.push(Slot { record: Arc::new(record), fate });
         offset
+    }
+
+    /// Takes out what compaction does: values that a later record of their key replaces, and deletions from before a time.
+    pub fn compact(&mut self, deletions_before_ms: i64) {
+        let mut met = BTreeSet::new();
+        for slot in self.slots.iter_mut().rev().filter(|slot| slot.fate == Fate::Visible) {
+            let record = &slot.record;
+            let is_forgotten = record.value.is_none() && record.timestamp < deletions_before_ms;
+            if !met.insert(record.key.clone()) || is_forgotten {
+                slot.fate = Fate::Skipped;
+                self.hidden += 1;
+            }
+        }
     }
 
     /// A transaction comes to its end here.

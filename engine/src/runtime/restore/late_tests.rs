@@ -15,13 +15,14 @@ struct Hand {
     log: SimulatedLog,
     place: TopicPartition,
     owner: Option<Owner>,
+    now_ms: i64,
 }
 
 impl Hand {
     fn new() -> Self {
         let log = SimulatedLog::default();
         log.create_topic(&TopicSpec { name: "c".into(), partitions: 1, replicas: 1, config: BTreeMap::new() }).unwrap();
-        Hand { log, place: TopicPartition { topic: "c".into(), partition: 0 }, owner: None }
+        Hand { log, place: TopicPartition { topic: "c".into(), partition: 0 }, owner: None, now_ms: NOW_MS }
     }
 
     fn end(&self) -> Offset {
@@ -38,7 +39,7 @@ impl Hand {
     }
 
     fn append(&self, epoch: Epoch, key: &[u8], value: Option<Vec<u8>>) {
-        let record = StoredRecord { timestamp: stamp(NOW_MS, epoch), key: Some(key.into()), value, ..StoredRecord::default() };
+        let record = StoredRecord { timestamp: stamp(self.now_ms, epoch), key: Some(key.into()), value, ..StoredRecord::default() };
         self.log.append("c", 0, record).unwrap();
     }
 
@@ -63,7 +64,8 @@ impl Hand {
         let (topics, positions) = ([Some(self.place.clone())], db.positions("q").unwrap());
         let (place, mut batch) = (CommitPlace::new(0, 0), StateBatch::default());
         let lives = self.owner.iter().map(|owner| owner.lives("c", None)).collect();
-        let subject = Subject { changelogs: &topics, lives, owner: self.owner.as_ref(), positions: &positions, place: &place };
+        let (owner, begun, now_ms) = (self.owner.as_ref(), Begun::new(0, 0), self.now_ms);
+        let subject = Subject { changelogs: &topics, lives, owner, positions: &positions, place: &place, begun: &begun, now_ms };
         let restored = watched(|watch| restore(&self.log, db, &mut stores, subject, &mut batch, watch)).unwrap();
         for (input, next) in &restored.inputs {
             batch.set_position(db, "q", input, *next);
@@ -276,4 +278,53 @@ fn commits_of_the_first_version_are_restored() {
     hand.marks((0, 0), 0, 20);
     hand.puts(0, "b", "cut");
     assert_eq!(hand.anew(), found(0, 0, 20, &[("a", "2")], &["b"]));
+}
+
+const HOUR_MS: i64 = 60 * 60 * 1000;
+
+/// The next owner deletes `a`, and goes on until the changelog is compacted so many hours later.
+fn deleted_and_compacted(hand: &mut Hand, hours: i64) {
+    hand.begins(2, commit(1, 1));
+    hand.append(2, b"a", None);
+    hand.marks((2, 3), 2, 20);
+    hand.now_ms += hours * HOUR_MS;
+    hand.puts(2, "c", "1");
+    hand.marks((2, 3), 3, 30);
+    hand.log.compact("c", hand.now_ms - 24 * HOUR_MS).unwrap();
+}
+
+#[test]
+fn what_was_deleted_behind_an_old_folder_does_not_come_back() {
+    for hours in [1, 11, 13, 23, 25, 1_000] {
+        let mut hand = counted();
+        let folder = StateDb::in_memory();
+        hand.restore(&folder);
+        deleted_and_compacted(&mut hand, hours);
+        assert_eq!(hand.restore(&folder), found(2, 3, 30, &[("b", "1"), ("c", "1")], &[]), "{hours} hours");
+        // From here on it is up to date, whatever the time.
+        hand.now_ms += 1_000 * HOUR_MS;
+        assert_eq!(hand.restore(&folder), found(2, 3, 30, &[("b", "1"), ("c", "1")], &[]), "{hours} hours");
+    }
+}
+
+#[test]
+fn a_folder_that_was_being_emptied_or_filled_for_too_long_is_begun_anew() {
+    let key = StoreKey { query: "q".into(), store: "s".into(), partition: 0 };
+    let begun = Begun::new(0, 0);
+    // What an earlier restore has left: where it stands, and since when; how many hours ago; whether it is gone on with.
+    for (place, hours, goes_on) in [(CLEARING, 1, false), (Offset(1), 1, true), (Offset(1), 13, false), (Offset(1), -1, false)] {
+        let mut hand = counted();
+        deleted_and_compacted(&mut hand, 30);
+        let folder = StateDb::in_memory();
+        let mut store = folder.open_store(&key, &StoreSpec { name: "s".into(), kind: StoreKind::KeyValue, changelog: true }).unwrap();
+        store.put(b"of the first slice", Some(b"1"));
+        let place = (&hand.place, place);
+        write_slice(&folder, &mut store, &[place, begun.at(hand.now_ms - hours * HOUR_MS)]).unwrap();
+        drop(store);
+        let mut expected = found(2, 3, 30, &[("b", "1"), ("c", "1")], &[]);
+        if goes_on {
+            expected.entries.insert("of the first slice".into(), "1".into());
+        }
+        assert_eq!(hand.restore(&folder), expected, "{place:?}, {hours} hours");
+    }
 }

@@ -11,7 +11,8 @@
 //! What a process that had been replaced has written late is read past, and owed (see [`history`], [`super::epoch`]). A state that
 //! includes a commit of such a process is thrown away as well.
 //!
-//! A windowed store reads past windows that have expired by the end of that commit.
+//! A windowed store reads past windows that have expired by the end of that commit. A state that is so old that the changelog may
+//! have forgotten what was deleted behind it is thrown away, too (see [`tombstones`]).
 
 mod history;
 #[cfg(test)]
@@ -19,6 +20,7 @@ mod late_tests;
 mod read;
 #[cfg(test)]
 mod tests;
+pub(super) mod tombstones;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use self::history::{History, choose, is_enough};
 use self::read::{Entry, Record, read, tail};
+use self::tombstones::{Begun, outlived};
 pub(super) use self::watch::Watch;
 pub use self::watch::{Progress, RestoreState};
 use super::changelog_head::Head;
@@ -34,12 +37,15 @@ use super::epoch::{Epoch, Lives, Owner};
 use super::start::StartError;
 use crate::log::{Log, Offset, OffsetSpec, TopicPartition};
 use crate::points::{self, Point};
-use crate::state::{StateBatch, StateDb, StateError, Store};
+use crate::state::{StateBatch, StateDb, Store};
 
 /// Bytes of restored entries that go to the database together.
 const SLICE_BYTES: usize = if cfg!(test) { 256 } else { 16 << 20 };
 /// Records that are looked at as one where it is told which of a changelog's windows have expired.
 const STRETCH_RECORDS: u64 = 4096;
+
+/// The place in its changelog of a store that is being emptied.
+const CLEARING: Offset = Offset(-1);
 
 /// What the state includes and a changelog has not got is believed to be gone after so long; how often it is asked for.
 const SETTLE_PATIENCE: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(3) };
@@ -60,6 +66,9 @@ pub(super) struct Subject<'t> {
     pub positions: &'t Positions,
     /// Under what it remembers the task's last commit.
     pub place: &'t CommitPlace,
+    /// And when a restore began.
+    pub begun: &'t Begun,
+    pub now_ms: i64,
 }
 
 /// Where a task's stores stand.
@@ -116,7 +125,7 @@ pub(super) fn restore(
     batch: &mut StateBatch,
     watch: &Watch<'_>,
 ) -> Result<Restored, StartError> {
-    let Subject { changelogs, lives, owner, positions, place } = subject;
+    let Subject { changelogs, lives, owner, positions, place, begun, now_ms } = subject;
     let topics: Vec<TopicPartition> = changelogs.iter().flatten().cloned().collect();
     let mut known = place.read(positions);
     let mut restored = Restored { changelogs: Vec::with_capacity(changelogs.len()), inputs: positions.clone(), commit: known, epoch: 0 };
@@ -125,13 +134,20 @@ pub(super) fn restore(
         return Ok(restored);
     }
     points::log(Point::RestoreBegin)?;
-    let mut ends = settled_ends(log, &topics, positions)?.into_iter();
-    let mut firsts = log.offsets(&topics, OffsetSpec::Earliest)?.into_iter();
+    let ends = settled_ends(log, &topics, positions)?;
+    let firsts = log.offsets(&topics, OffsetSpec::Earliest)?;
     let is_outdated = owner.zip(known).is_some_and(|(owner, known)| owner.has_not_seen(known));
     if is_outdated {
         let query = stores.first().map(|store| store.key().query.clone()).unwrap_or_default();
         tracing::warn!(%query, "the state is of a server that had been replaced when it made it; it is read anew from the changelogs");
     }
+    let began_ms = begun.read(positions, now_ms);
+    let outlived = match began_ms {
+        Some(_) => BTreeSet::new(),
+        None => outlived(log, &tails(&topics, positions, &firsts, &ends), now_ms)?,
+    };
+    let begun = begun.at(began_ms.unwrap_or(now_ms));
+    let (mut ends, mut firsts) = (ends.into_iter(), firsts.into_iter());
     let mut sources: Vec<Option<Source<'_>>> = Vec::with_capacity(stores.len());
     let mut is_foreign = is_outdated;
     for (store, changelog) in stores.iter_mut().zip(changelogs) {
@@ -140,9 +156,15 @@ pub(super) fn restore(
             continue;
         };
         let (end, first) = (ends.next().unwrap_or_default(), firsts.next().unwrap_or_default());
-        let mut position = positions.get(changelog).map_or(first, |known| first.max(*known));
-        if position > end || is_outdated {
-            clear(store)?;
+        let known = positions.get(changelog).copied();
+        let mut position = known.map_or(first, |known| first.max(known));
+        let is_too_old = outlived.contains(changelog);
+        if is_too_old {
+            tracing::warn!(topic = %changelog.topic, partition = changelog.partition, "the state is so old that the changelog may have \
+                forgotten what was deleted since; it is read anew from there");
+        }
+        if position > end || known == Some(CLEARING) || is_outdated || is_too_old {
+            clear(state, store, changelog)?;
             (position, is_foreign) = (first, true);
         }
         is_foreign |= !positions.contains_key(changelog);
@@ -174,7 +196,7 @@ pub(super) fn restore(
     points::log(Point::RestoreChosen)?;
     for ((store, source), history) in stores.iter_mut().zip(sources).zip(histories) {
         restored.changelogs.push(match source {
-            Some(mut source) => Some(apply(log, state, store, &mut source, history, restored.commit, batch, watch)?),
+            Some(mut source) => Some(apply(log, state, store, &mut source, history, restored.commit, begun, batch, watch)?),
             None => None,
         });
     }
@@ -211,6 +233,7 @@ fn apply(
     source: &mut Source<'_>,
     history: History,
     commit: Option<CommitId>,
+    begun: (&TopicPartition, Offset),
     batch: &mut StateBatch,
     watch: &Watch<'_>,
 ) -> Result<RestoredChangelog, StartError> {
@@ -221,7 +244,7 @@ fn apply(
         None => (source.position, i64::MIN),
     };
     let started = Instant::now();
-    let mut taken = Taken::new(store, source, history.lives, until, stream_time);
+    let mut taken = Taken::new(store, source, history.lives, until, stream_time, begun);
     store.begin_chunk();
     let read = match source.entries.take() {
         Some(entries) => entries.iter().try_for_each(|entry| taken.take(state, store, source.changelog, entry.borrowed(), watch)),
@@ -251,8 +274,10 @@ fn apply(
 }
 
 /// What was taken of a changelog.
-struct Taken {
+struct Taken<'t> {
     lives: Lives,
+    /// When the restore began, as slices of it say it.
+    begun: (&'t TopicPartition, Offset),
     /// Entries from here on belong to no commit that is whole.
     until: Offset,
     /// Windows that end before this have expired.
@@ -271,11 +296,12 @@ struct Taken {
     in_stretch: u64,
 }
 
-impl Taken {
-    fn new(store: &Store, source: &Source<'_>, lives: Lives, until: Offset, stream_time: i64) -> Self {
+impl<'t> Taken<'t> {
+    fn new(store: &Store, source: &Source<'_>, lives: Lives, until: Offset, stream_time: i64, begun: (&'t TopicPartition, Offset)) -> Self {
         let stream_time = stream_time.max(store.stream_time());
         let mut taken = Taken {
             lives,
+            begun,
             until,
             bound: store.expiry_bound_at(stream_time),
             entries: 0,
@@ -331,7 +357,7 @@ impl Taken {
         }
         if self.bytes >= SLICE_BYTES {
             self.bytes = 0;
-            write_slice(state, store, changelog, Offset(offset.0 + 1))?;
+            write_slice(state, store, &[(changelog, Offset(offset.0 + 1)), self.begun])?;
         }
         if self.untold >= STRETCH_RECORDS {
             watch.advance(std::mem::take(&mut self.untold));
@@ -340,26 +366,49 @@ impl Taken {
     }
 }
 
-/// Writes what was restored so far. It stands for no input yet.
-fn write_slice(state: &StateDb, store: &mut Store, changelog: &TopicPartition, next: Offset) -> Result<(), StartError> {
+/// Writes what was restored so far, and where that is. It stands for no input yet.
+fn write_slice(state: &StateDb, store: &mut Store, positions: &[(&TopicPartition, Offset)]) -> Result<(), StartError> {
     let mut slice = StateBatch::default();
     if let Some(frozen) = store.freeze() {
         frozen.append_to(&mut slice);
     }
-    slice.set_position(state, &store.key().query.clone(), changelog, next);
+    for (partition, next) in positions {
+        slice.set_position(state, &store.key().query.clone(), partition, *next);
+    }
     slice.write()?;
     Ok(())
 }
 
-/// Deletes every entry of a store.
-fn clear(store: &mut Store) -> Result<(), StateError> {
-    let mut keys = Vec::new();
-    store.range(&[], None, &mut |key, _| {
-        keys.push(key.to_vec());
-        true
-    })?;
-    for key in keys {
-        store.put(&key, None);
+/// Deletes every entry of a store, in slices. Whoever finds it in the middle of that begins anew.
+fn clear(state: &StateDb, store: &mut Store, changelog: &TopicPartition) -> Result<(), StartError> {
+    let mut from = Vec::new();
+    loop {
+        let (mut keys, mut bytes) = (Vec::new(), 0);
+        store.range(&from, None, &mut |key, _| {
+            bytes += key.len();
+            keys.push(key.to_vec());
+            bytes < SLICE_BYTES
+        })?;
+        let Some(last) = keys.last() else { return Ok(()) };
+        // The first key behind it.
+        from = [last, &[0][..]].concat();
+        for key in keys {
+            store.put(&key, None);
+        }
+        write_slice(state, store, &[(changelog, CLEARING)])?;
     }
-    Ok(())
+}
+
+/// The changelogs that a state includes in part, and up to where.
+fn tails<'t>(
+    changelogs: &'t [TopicPartition],
+    positions: &Positions,
+    firsts: &[Offset],
+    ends: &[Offset],
+) -> Vec<(&'t TopicPartition, Offset)> {
+    let known = changelogs.iter().zip(firsts).zip(ends).filter_map(|((changelog, first), end)| {
+        let position = positions.get(changelog).filter(|position| *position > first && *position < end)?;
+        Some((changelog, *position))
+    });
+    known.collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::super::restore::Positions;
+use super::super::restore::{Positions, tombstones};
 use super::super::{Runtime, growth};
 use super::StartError;
 use crate::log::{self, LogError, PartitionId, TopicHandle, TopicId, TopicPartition};
@@ -207,8 +207,8 @@ pub(super) fn lanes(sub: &Prepared, partition: PartitionId) -> Vec<(TopicPartiti
 fn changelog_config(kind: StoreKind) -> Vec<(&'static str, &'static str)> {
     match kind {
         StoreKind::Windowed { retention_ms } if retention_ms < MAX_CHANGELOG_RETENTION_MS => {
-            vec![("cleanup.policy", "compact,delete"), ("retention.ms", "-1"), OWN_TIME]
+            vec![("cleanup.policy", "compact,delete"), ("retention.ms", "-1"), tombstones::KEPT, OWN_TIME]
         }
-        _ => vec![("cleanup.policy", "compact"), OWN_TIME],
+        _ => vec![("cleanup.policy", "compact"), tombstones::KEPT, OWN_TIME],
     }
 }

@@ -10,6 +10,7 @@ use super::super::epoch::{OwnedChangelog, Owner};
 use super::super::input::Input;
 use super::super::pen::Guarantee;
 use super::super::query_handle::QueryHandle;
+use super::super::restore::tombstones::Begun;
 use super::super::restore::{self, Positions, RestoredChangelog, Subject, Watch};
 use super::super::seat::Seat;
 use super::super::task_runner::{FIRST_LOOK, SourceReads, Task, TaskId};
@@ -59,7 +60,9 @@ impl Runtime {
             owned.map(|(owner, topic)| owner.lives(&topic.topic, sub.ids.get(&*topic.topic).copied())).unwrap_or_default()
         };
         let lives = topics.iter().map(lives).collect();
-        let subject = Subject { changelogs: &topics, lives, owner: owner.as_ref(), positions: &positions, place: &place };
+        let (begun, now_ms) = (Begun::new(sub.spec.id, partition), self.parts.clock.now_ms());
+        let subject =
+            Subject { changelogs: &topics, lives, owner: owner.as_ref(), positions: &positions, place: &place, begun: &begun, now_ms };
         let restored = restore::restore(&*self.parts.log, &state, &mut stores, subject, &mut batch, &watch)?;
         let has_changelogs = topics.iter().any(Option::is_some);
         let restored_number = restored.number();
