@@ -99,10 +99,10 @@ impl Scan for TableScan {
         if self.windows != WindowBounds::ALL {
             f.write_str(", windows bounded")?;
         }
-        match self.limit {
-            Some(limit) => write!(f, ", limit={limit}"),
-            None => Ok(()),
+        if let Some(limit) = self.limit {
+            write!(f, ", limit={limit}")?;
         }
+        write!(f, ", parts={}", self.parts.len())
     }
 
     fn read(&self, partition: usize) -> impl Batches {

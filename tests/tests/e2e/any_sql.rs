@@ -249,6 +249,41 @@ fn a_table_that_is_dropped_is_read_to_its_end() {
 }
 
 #[test]
+fn a_large_partition_is_read_in_pieces() {
+    const ROWS: i64 = 100_000;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().join("data");
+    let server = ServerProcess::start(&data, &[]);
+    // Texts that can't be packed, so that there are some megabytes of files.
+    let noise = ["CAST(RANDOM() AS STRING)"; 6].join(" + ");
+    server.ksql(&format!(
+        "CREATE STREAM seeds (seed BIGINT) WITH (KAFKA_TOPIC='seeds', PARTITIONS=1, VALUE_FORMAT='JSON');
+         CREATE STREAM ticks AS SELECT EXPLODE(GENERATE_SERIES(1, 10000)) AS n, seed FROM seeds;
+         CREATE STREAM numbered AS SELECT seed * 10000 + n AS id, n % 10 AS kind, {noise} AS text FROM ticks PARTITION BY seed * 10000 + n;
+         CREATE TABLE large AS SELECT id, LATEST_BY_OFFSET(kind) AS kind, LATEST_BY_OFFSET(text) AS text FROM numbered GROUP BY id;"
+    ));
+    server.ksql(&(0..10).map(|seed| format!("INSERT INTO seeds VALUES ({seed});")).collect::<String>());
+    server.pull_until("SELECT COUNT(*) FROM large;", PATIENCE, |rows| rows == [json!([ROWS])]);
+    // What a start finds lies in files.
+    assert_eq!(server.terminate(), Some(0));
+    let server = ServerProcess::start(&data, &[]);
+    let plan = json!(server.pull("EXPLAIN SELECT COUNT(*) FROM large;")).to_string();
+    let parts = plan.split("parts=").nth(1).and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()).map(str::parse::<usize>);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    assert!(matches!(parts, Some(Ok(parts)) if parts >= 2.min(cores)), "{plan}");
+    // Each row once, whatever piece it is in; those of a range as well.
+    let all = "SELECT COUNT(*), COUNT(DISTINCT id), SUM(id), MIN(id), MAX(id) FROM large";
+    check(&server, &format!("{all};"), json!([[ROWS, ROWS, ROWS * (ROWS + 1) / 2, 1, ROWS]]));
+    check(&server, &format!("{all} WHERE id > 1000 AND id <= 99000;"), json!([[98_000, 98_000, 4_900_049_000_i64, 1_001, 99_000]]));
+    check(&server, "SELECT kind, COUNT(*) FROM large GROUP BY kind ORDER BY kind LIMIT 2;", json!([[0, ROWS / 10], [1, ROWS / 10]]));
+    // And while rows change, which then lie elsewhere.
+    server.ksql("INSERT INTO seeds VALUES (0); INSERT INTO seeds VALUES (10);");
+    server.pull_until("SELECT COUNT(*) FROM large;", PATIENCE, |rows| rows == [json!([ROWS + 10_000])]);
+    let most = ROWS + 10_000;
+    check(&server, &format!("{all};"), json!([[most, most, most * (most + 1) / 2, 1, most]]));
+}
+
+#[test]
 fn a_query_that_runs_shows_what_it_does() {
     let (_folder, server) = started();
     let lines = |sql: &str| -> Vec<String> { server.pull(sql).iter().map(|row| row[0].as_str().unwrap_or_default().to_owned()).collect() };
