@@ -11,7 +11,7 @@ use crate::logging;
 const DEFAULT_FILTER: &str = "info";
 
 /// Threads for statements, scans of tables and streams, and whatever else waits for a disk or a broker; more requests queue.
-const MAX_BLOCKING_THREADS: usize = 64;
+const MAX_BLOCKING_THREADS: usize = 76;
 
 const AFTER_HELP: &str = "\
 Environment variables stand over the file, flags over both. KSQL_KSQL_SERVICE_ID and TIDEMILL_KSQL_SERVICE_ID are

@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-/// The kinds, with what they may take of the process's threads for waiting work (64 in `tidemill server`).
+/// The kinds, with what they may take of the process's threads for waiting work (76 in `tidemill server`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Statements of `/ksql`.
     Statement,
     /// Pull queries, and the beginning of push queries and PRINT.
     Query,
+    /// Parts of pull queries that other servers ask for: those wait for nobody, so that servers don't wait for each other.
+    Part,
     /// The end of push queries.
     End,
     /// Requests of the schema registry.
@@ -22,6 +24,7 @@ pub enum Kind {
 /// Threads for each kind.
 const STATEMENTS: usize = 20;
 const QUERIES: usize = 30;
+const PARTS: usize = 12;
 const ENDS: usize = 6;
 const REGISTRY: usize = 8;
 
@@ -35,6 +38,7 @@ pub struct Broken(String);
 pub struct Blocking {
     statements: Arc<Semaphore>,
     queries: Arc<Semaphore>,
+    parts: Arc<Semaphore>,
     ends: Arc<Semaphore>,
     registry: Arc<Semaphore>,
 }
@@ -42,7 +46,7 @@ pub struct Blocking {
 impl Default for Blocking {
     fn default() -> Self {
         let of = |threads| Arc::new(Semaphore::new(threads));
-        Blocking { statements: of(STATEMENTS), queries: of(QUERIES), ends: of(ENDS), registry: of(REGISTRY) }
+        Blocking { statements: of(STATEMENTS), queries: of(QUERIES), parts: of(PARTS), ends: of(ENDS), registry: of(REGISTRY) }
     }
 }
 
@@ -55,6 +59,7 @@ impl Blocking {
         let threads = match kind {
             Kind::Statement => &self.statements,
             Kind::Query => &self.queries,
+            Kind::Part => &self.parts,
             Kind::End => &self.ends,
             Kind::Registry => &self.registry,
         };

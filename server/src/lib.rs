@@ -10,6 +10,7 @@ pub mod access;
 mod app;
 mod blocking;
 mod cause;
+mod cluster;
 pub mod config;
 mod connect;
 mod cors;

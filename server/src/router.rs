@@ -93,6 +93,7 @@ async fn route(app: Arc<App>, mut request: Request<RequestBody>, peer: SocketAdd
         Post::QueryStream(format) => endpoints::query_stream(app, &body, format, peer).await,
         Post::CloseQuery => endpoints::close_query(&app, &body),
         Post::Terminate => endpoints::terminate(app, &body, peer).await,
+        Post::ClusterPull => endpoints::cluster_pull(app, &body).await,
         Post::Heartbeat => endpoints::heartbeat(&app, &body),
         Post::Lag => endpoints::lag(&app, &body),
         // Answered while its body comes.
@@ -108,6 +109,7 @@ enum Post {
     QueryStream(RowFormat),
     CloseQuery,
     Terminate,
+    ClusterPull,
     Heartbeat,
     Lag,
     Inserts(AckForm),
@@ -116,7 +118,15 @@ enum Post {
 fn is_posted(path: &[&str]) -> bool {
     matches!(
         path,
-        ["ksql"] | ["query"] | ["query-stream"] | ["close-query"] | ["ksql", "terminate"] | ["heartbeat"] | ["lag"] | ["inserts-stream"]
+        ["ksql"]
+            | ["query"]
+            | ["query-stream"]
+            | ["close-query"]
+            | ["ksql", "terminate"]
+            | ["cluster", "pull"]
+            | ["heartbeat"]
+            | ["lag"]
+            | ["inserts-stream"]
     )
 }
 
@@ -130,6 +140,7 @@ fn post_of(path: &[&str], headers: &HeaderMap) -> Option<Post> {
         ["close-query"] => Some(Post::CloseQuery),
         ["inserts-stream"] => negotiate(headers, &endpoints::INSERTS_OFFERED).map(Post::Inserts),
         ["ksql", "terminate"] => endpoints::takes_json(headers).then_some(Post::Terminate),
+        ["cluster", "pull"] => Some(Post::ClusterPull),
         ["heartbeat"] => Some(Post::Heartbeat),
         _ => Some(Post::Lag),
     }
@@ -159,7 +170,7 @@ async fn get(app: Arc<App>, path: &[&str], headers: &HeaderMap) -> Reply {
 }
 
 /// What the paths of endpoints begin with, those of the schema registry left out.
-pub const ENDPOINTS: [&str; 17] = [
+pub const ENDPOINTS: [&str; 18] = [
     "info",
     "healthcheck",
     "clusterStatus",
@@ -173,6 +184,7 @@ pub const ENDPOINTS: [&str; 17] = [
     "query",
     "query-stream",
     "close-query",
+    "cluster",
     "heartbeat",
     "lag",
     "inserts-stream",

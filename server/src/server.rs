@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
-use tidemill_engine::engine::{Engine, EngineError, LogChoice};
+use tidemill_engine::engine::{Engine, EngineConfig, EngineError, LogChoice};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 
 use crate::access::Gate;
 use crate::app::App;
+use crate::cluster::{self, HttpPeers};
 use crate::config::ServerConfig;
 use crate::connect::Connect;
 use crate::cors::Cors;
@@ -101,7 +103,8 @@ impl Server {
         let access = config.access.clone();
         let watching = watch(access.iter().flat_map(|access| access.reloadable()).chain(certificates).collect());
         let broken = |error: tokio::task::JoinError| StartError::Broken(error.to_string());
-        let (engine_config, waiting, waits_at) = (config.engine.clone(), front.clone(), listening.clone());
+        let (engine_config, peers) = sharing(&config, addr, secure)?;
+        let (waiting, waits_at) = (front.clone(), listening.clone());
         let opening = move || {
             Engine::open_patiently(engine_config, None, &mut |reason| {
                 waits_at.say();
@@ -109,7 +112,11 @@ impl Server {
             })
         };
         let engine = tokio::task::spawn_blocking(opening).await.map_err(broken)??;
-        let host = config.advertised.as_deref().map_or_else(|| addr.to_string(), |url| host_of(url).to_owned());
+        let advertised = engine.config().advertised.as_deref().or(config.advertised.as_deref());
+        let host = advertised.map_or_else(|| addr.to_string(), |url| host_of(url).to_owned());
+        if let Some(peers) = peers {
+            engine.set_peers(Arc::new(peers));
+        }
         let queries_file = config.queries_file.clone();
         let app = Arc::new(App::new(engine.clone(), config, connect, host, connections.open()));
         if let Some(file) = queries_file {
@@ -158,6 +165,19 @@ impl Running {
             tracing::error!(%error, "the engine did not end in order");
         }
     }
+}
+
+/// What a server that shares its service tells the others, and how it asks them.
+fn sharing(config: &ServerConfig, addr: SocketAddr, secure: bool) -> Result<(EngineConfig, Option<HttpPeers>), StartError> {
+    let mut engine = config.engine.clone();
+    if !engine.is_shared {
+        return Ok((engine, None));
+    }
+    let url = cluster::advertised(config.advertised.as_deref(), addr, secure);
+    let is_secure = secure || url.starts_with("https://");
+    let peers = HttpPeers::new(config, is_secure, Handle::current()).map_err(StartError::Broken)?;
+    engine.advertised = Some(url);
+    Ok((engine, Some(peers)))
 }
 
 /// Takes a port that need not be.

@@ -105,6 +105,8 @@ pub struct EngineConfig {
     pub push_stall_timeout_ms: u64,
     /// Other servers with this service id share its work (`tidemill.cluster.enabled`); on Kafka.
     pub is_shared: bool,
+    /// Where those reach this one (`ksql.advertised.listener`), a URL.
+    pub advertised: Option<String>,
     /// Shares into which the work is cut (`tidemill.slots`); fixed by the first server that shares it.
     pub slots: u16,
     /// Defaults of session properties (`ksql.streams.auto.offset.reset`).
@@ -143,6 +145,7 @@ impl EngineConfig {
             processing_log_include_rows: false,
             push_stall_timeout_ms: 300_000,
             is_shared: false,
+            advertised: None,
             slots: Slots::DEFAULT_COUNT,
             session_defaults: BTreeMap::new(),
         }

@@ -27,6 +27,7 @@ mod leftovers_tests;
 mod letters;
 mod open;
 mod outbox;
+mod peers;
 mod persistent;
 mod pull;
 mod pull_rows;
@@ -35,8 +36,12 @@ mod push_row;
 mod push_snapshot;
 mod queries;
 mod readonly;
+mod remote;
+#[cfg(test)]
+mod remote_tests;
 mod replay;
 mod row_encoder;
+mod servers;
 mod settle;
 pub(crate) mod stream_scan;
 mod supervise;
@@ -72,6 +77,7 @@ pub use explain::Explained;
 pub use insert::{EncodedInsert, encode as encode_insert};
 pub use inserting::{Inserting, Unwritten};
 pub use json_row::{converted as json_value, json_column_value};
+pub use peers::{NotAnswered, Page, Peers, Position, Question};
 pub use pull::PlannedLookUp;
 pub(crate) use pull::is_elsewhere;
 pub use pull_rows::{PullResult, PullRows};
@@ -79,6 +85,7 @@ pub use push::PushQuery;
 pub use push_row::PushRow;
 pub use queries::{PersistentQuery, PushQueryInfo, QueryKind, QueryRegistry};
 pub use replay::{FoundLetter, Replayed};
+pub use servers::ServerInfo;
 pub use supervise::Backoff;
 
 /// A running engine. Cheap to share; [`Engine::shutdown`] ends it cleanly.
@@ -105,6 +112,10 @@ pub struct Engine {
     supervisor: supervise::Supervisor,
     /// Says whether another server runs the service.
     claim: Box<dyn Claim>,
+    /// The others, where there are any.
+    servers: servers::Servers,
+    /// The way to them, once it is there.
+    peers: OnceLock<Arc<dyn Peers>>,
     /// Slots that come to this server or go from it.
     shifting: Mutex<cluster::Shifting>,
     /// Another does, and why that is known: this one runs nothing any more.

@@ -12,6 +12,7 @@ use super::command_log::{self, CommandLog, Opened};
 use super::insert::Inserter;
 use super::queries::{QueryKind, QueryRegistry};
 use super::readonly::ReadonlyTopics;
+use super::servers::Servers;
 use super::supervise::{Ending, Supervisor};
 use super::{CommandState, Engine, EngineConfig, EngineError, LogChoice, RegistryChoice, SessionProperties};
 use crate::catalog::{Catalog, QueryLinks};
@@ -98,7 +99,8 @@ impl Engine {
         Self::put_together(config, log, state, clock, Box::new(AlwaysHeld))
     }
 
-    fn put_together(
+    /// The same, with a claim on the service.
+    pub(super) fn put_together(
         config: EngineConfig,
         log: Arc<dyn Log>,
         state: StateDb,
@@ -130,6 +132,7 @@ impl Engine {
         };
         let runtime = Runtime::start(parts, runtime_config).map_err(|e| EngineError::internal(format!("worker threads: {e}")))?;
         if claim.is_shared() {
+            super::servers::announce(&config, &*log, &*clock, &runtime.config().server)?;
             runtime.set_servers(claim.servers()?);
             if !claim.was_alone() {
                 // Their tasks run elsewhere until the group says that they are this server's.
@@ -154,6 +157,8 @@ impl Engine {
             replays: Mutex::default(),
             supervisor: Supervisor::default(),
             claim,
+            servers: Servers::default(),
+            peers: OnceLock::new(),
             shifting: Mutex::default(),
             deposed: OnceLock::new(),
             is_unsure: AtomicBool::new(false),

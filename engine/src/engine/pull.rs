@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use tidemill_parser::ast::Query;
 
+use super::peers::{NotAnswered, Page, Position, Question};
 use super::pull_rows::{Chunk, PullRows, Source};
+use super::remote::Remote;
 use super::{Engine, EngineError, PersistentQuery, SessionProperties};
 use crate::analyze::{self, KeyConstraint, Lookup, PullPlan, PullQuery, WindowBounds};
 use crate::catalog::Catalog;
 use crate::expr::{self, Compiled, Env, Eval, Scope};
+use crate::log::PartitionId;
 use crate::operators::materialized::{MaterializedReader, Shown, Snapshots};
 use crate::row::Row;
 use crate::runtime::{Elsewhere, QueryState};
@@ -16,19 +19,39 @@ use crate::state::{self, KeyRange, StateError, StoreReader};
 use crate::types::Value;
 use crate::types::codec;
 
+/// Rows and bytes of a page for another server, but for what a last row has beyond that, and entries that are looked at for it, so that
+/// it comes soon where few of them are wanted.
+const PAGE_ROWS: usize = 16_384;
+const PAGE_BYTES: usize = 4 << 20;
+const PAGE_LOOKS: usize = 200_000;
+/// Why a server answers nothing from its state at the moment.
+const UNSURE: &str = "the server is cut off from the others that share the service, or was, and does not know yet what it still has";
+
 impl Engine {
     /// Answers a pull query (a SELECT without EMIT). What it finds is read as its rows are taken.
     ///
     /// # Errors
     /// The statement is wrong, the table can't be looked up, or the log is away.
-    pub fn pull_query(&self, query: &Query, statement: &str, session: &SessionProperties) -> Result<PullRows, EngineError> {
+    pub fn pull_query(self: &Arc<Self>, query: &Query, statement: &str, session: &SessionProperties) -> Result<PullRows, EngineError> {
         let catalog = self.catalog();
         let topics = self.topic_lookup();
         let id = super::push::transient_id(query);
         match analyze::pull_query(query, statement, &self.context(&catalog, session, &topics), &id)? {
             PullQuery::Stream(planned) => self.scan_stream(*planned, query.limit),
-            PullQuery::Table(plan) => self.look_up(&PlannedLookUp::new(*plan, catalog)?),
+            PullQuery::Table(plan) => self.look_up(&self.planned(*plan, catalog, statement, session)?),
         }
+    }
+
+    /// What servers that share the service need of a statement to ask each other goes along.
+    fn planned(
+        &self,
+        plan: PullPlan,
+        catalog: Arc<Catalog>,
+        statement: &str,
+        session: &SessionProperties,
+    ) -> Result<PlannedLookUp, EngineError> {
+        let asked = self.claim.is_shared().then(|| Asked { statement: statement.into(), properties: Arc::new(session.clone()) });
+        PlannedLookUp::new(plan, catalog, asked)
     }
 
     /// Plans a pull query over a table once, to be asked again and again.
@@ -40,7 +63,7 @@ impl Engine {
         let topics = self.topic_lookup();
         let id = super::push::transient_id(query);
         match analyze::pull_query(query, statement, &self.context(&catalog, session, &topics), &id)? {
-            PullQuery::Table(plan) => PlannedLookUp::new(*plan, catalog),
+            PullQuery::Table(plan) => self.planned(*plan, catalog, statement, session),
             PullQuery::Stream(_) => Err(EngineError::internal("a stream is read, and not looked up")),
         }
     }
@@ -54,15 +77,26 @@ impl Engine {
     ///
     /// # Errors
     /// The table can't be looked up.
-    pub fn look_up(&self, planned: &PlannedLookUp) -> Result<PullRows, EngineError> {
+    pub fn look_up(self: &Arc<Self>, planned: &PlannedLookUp) -> Result<PullRows, EngineError> {
         let plan = &planned.plan;
         let source = planned.catalog.source(&plan.source).ok_or_else(|| EngineError::internal("the table has gone"))?;
         let query_id = source.created_by.as_deref().ok_or_else(|| not_materialized(&plan.source))?;
         let persistent = self.queries.get(query_id).ok_or_else(|| {
             EngineError::user(format!("The table {} can't be queried: its query {query_id} has been terminated.", plan.source))
         })?;
-        self.check_restored(&persistent, &plan.source)?;
         let reader = persistent.materialized().ok_or_else(|| not_materialized(&plan.source))?;
+        if let Some(asked) = &planned.asked {
+            if !self.is_sure() {
+                return Err(EngineError::external(format!("The table {} can't be queried here at the moment: {UNSURE}.", plan.source)));
+            }
+            let partitions = self.runtime.readers_here(query_id, reader.stores());
+            if partitions.iter().any(Vec::is_empty) {
+                let remote = Remote::new(self, asked, plan, source, query_id, &partitions);
+                let pull = TablePull { remote: Some(Box::new(remote)), ..TablePull::new(planned, reader, partitions) };
+                return Ok(PullRows { columns: plan.columns.clone(), from_stream: false, source: Source::Table(Box::new(pull)) });
+            }
+        }
+        self.check_restored(&persistent, &plan.source)?;
         let elsewhere = |elsewhere| is_elsewhere(&plan.source, &elsewhere);
         let partitions = self.runtime.partition_readers(query_id, reader.stores()).map_err(elsewhere)?;
         if let (true, QueryState::Failed(failure)) = (partitions.is_empty(), persistent.state()) {
@@ -74,9 +108,17 @@ impl Engine {
     }
 }
 
+/// How a query was asked: what another server has to know to answer a part of it.
+pub(super) struct Asked {
+    pub statement: Arc<str>,
+    pub properties: Arc<SessionProperties>,
+}
+
 /// A pull query over a table, with its expressions compiled.
 pub struct PlannedLookUp {
     plan: PullPlan,
+    /// Where servers share the service.
+    asked: Option<Asked>,
     /// What it was planned with.
     catalog: Arc<Catalog>,
     predicate: Option<Arc<Eval<bool>>>,
@@ -84,7 +126,7 @@ pub struct PlannedLookUp {
 }
 
 impl PlannedLookUp {
-    fn new(plan: PullPlan, catalog: Arc<Catalog>) -> Result<Self, EngineError> {
+    fn new(plan: PullPlan, catalog: Arc<Catalog>, asked: Option<Asked>) -> Result<Self, EngineError> {
         let scope = Scope::new(&plan.schema, plan.windowed);
         let compile = |text: &str| {
             let parsed = tidemill_parser::parse_expression(text)?;
@@ -98,11 +140,62 @@ impl PlannedLookUp {
             None => None,
         };
         let items = plan.items.iter().map(|item| compile(&item.expr)).collect::<Result<_, _>>()?;
-        Ok(PlannedLookUp { plan, catalog, predicate, items })
+        Ok(PlannedLookUp { plan, asked, catalog, predicate, items })
     }
 }
 
 impl Engine {
+    /// Whether this server is known to be one of those that share the service: else others may have what it has for its own.
+    fn is_sure(&self) -> bool {
+        self.runtime.tenure().lasts(self.clock.instant())
+    }
+
+    /// Answers a part of a pull query that another server was asked, from partitions that are all here.
+    ///
+    /// # Errors
+    /// They are not; what [`Self::look_up`] says.
+    pub fn answer_part(&self, query: &Query, question: &Question) -> Result<Page, NotAnswered> {
+        let not_now = |reason: &str| NotAnswered::NotNow(reason.to_owned());
+        if !self.is_sure() {
+            return Err(not_now(UNSURE));
+        }
+        let (catalog, topics) = (self.catalog(), self.topic_lookup());
+        let id = super::push::transient_id(query);
+        let planned = analyze::pull_query(query, &question.statement, &self.context(&catalog, &question.properties, &topics), &id);
+        // Whoever asks has understood it.
+        let unheard = "it has not carried out a statement yet that others have";
+        let Ok(PullQuery::Table(plan)) = planned else { return Err(not_now(unheard)) };
+        let planned = PlannedLookUp::new(*plan, catalog, None).map_err(NotAnswered::Failed)?;
+        let source = planned.catalog.source(&planned.plan.source);
+        let keeper = source.and_then(|source| source.created_by.as_deref()).filter(|id| **id == *question.query_id);
+        let persistent = keeper.and_then(|id| self.queries.get(id)).filter(|_| *columns(&planned.plan) == *question.columns);
+        let Some(reader) = persistent.as_ref().and_then(|persistent| persistent.materialized()) else { return Err(not_now(unheard)) };
+        let mut partitions = self.runtime.readers_here(&question.query_id, reader.stores());
+        if partitions.len() != question.partition_count {
+            return Err(match persistent.map(|persistent| persistent.state()) {
+                Some(QueryState::Failed(failure)) => not_now(&format!("its query {} failed there: {}", question.query_id, failure.reason)),
+                _ => not_now("its query is about to begin there"),
+            });
+        }
+        let (mut lacking, mut place) = (Vec::new(), 0);
+        for stores in &mut partitions {
+            match (question.partitions.contains(&place), stores.is_empty()) {
+                (true, true) => lacking.push(place),
+                (true, false) => {}
+                (false, _) => stores.clear(),
+            }
+            place += 1;
+        }
+        if !lacking.is_empty() {
+            let restoring = persistent.as_ref().and_then(|persistent| self.check_restored(persistent, &planned.plan.source).err());
+            return Err(NotAnswered::NotNow(restoring.map_or_else(|| Elsewhere(lacking).to_string(), |error| error.message)));
+        }
+        let mut pull = TablePull::new(&planned, reader, partitions);
+        pull.left = question.limit;
+        pull.go_on_from(&question.from);
+        pull.page().map_err(NotAnswered::Failed)
+    }
+
     /// Whether a table can be read: nobody reads state that is not whole.
     ///
     /// # Errors
@@ -122,6 +215,11 @@ pub(crate) fn is_elsewhere(table: &str, elsewhere: &Elsewhere) -> EngineError {
     EngineError::external(format!("The table {table} can't be queried here at the moment: {elsewhere}. Try again later."))
 }
 
+/// The columns of an answer, as a text.
+pub(super) fn columns(plan: &PullPlan) -> String {
+    plan.columns.iter().map(|column| format!("{} {}, ", column.column.name, column.column.sql_type)).collect()
+}
+
 fn not_materialized(table: &str) -> EngineError {
     EngineError::user(format!(
         "The `{table}` table isn't queryable. To derive a queryable table, you can do 'CREATE TABLE QUERYABLE_{table} AS SELECT * FROM {table}'."
@@ -131,8 +229,12 @@ fn not_materialized(table: &str) -> EngineError {
 /// One look into a table, which goes on from chunk to chunk.
 pub(super) struct TablePull {
     reader: Arc<MaterializedReader>,
-    /// Readers of the table's stores in each partition.
+    /// Readers of the table's stores in each partition; of one that is not to be read here, none.
     partitions: Vec<Vec<StoreReader>>,
+    /// What is on other servers, where some is.
+    remote: Option<Box<Remote>>,
+    /// How many parts there were.
+    count: usize,
     /// The same as they were when the first range was read, for those ranges.
     snapshots: Option<Vec<Snapshots>>,
     predicate: Option<Arc<Eval<bool>>>,
@@ -157,49 +259,123 @@ impl TablePull {
     fn new(planned: &PlannedLookUp, reader: Arc<MaterializedReader>, partitions: Vec<Vec<StoreReader>>) -> Self {
         let PlannedLookUp { plan, predicate, items, .. } = planned;
         let parts = parts(plan, partitions.len(), reader.key_stores());
-        TablePull { left: plan.limit, reader, partitions, snapshots: None, predicate: predicate.clone(), items: items.clone(), parts }
+        TablePull {
+            left: plan.limit,
+            reader,
+            partitions,
+            remote: None,
+            count: parts.len(),
+            snapshots: None,
+            predicate: predicate.clone(),
+            items: items.clone(),
+            parts,
+        }
     }
 
     /// From now on reading fails with [`crate::state::StateError::Busy`] where it would have to wait.
     pub(super) fn without_waiting(&mut self) {
         let partitions = std::mem::take(&mut self.partitions).into_iter();
         self.partitions = partitions.map(|stores| stores.into_iter().map(StoreReader::without_waiting).collect()).collect();
+        if let Some(remote) = &mut self.remote {
+            remote.without_waiting();
+        }
     }
 
     /// Reads on until a chunk is full; an empty one is the end.
     pub(super) fn fill(&mut self, chunk: &mut Chunk) -> Result<(), EngineError> {
         while !self.is_done() && !chunk.is_full() {
-            let Some(part) = self.parts.pop() else { break };
-            match part {
-                Part::Key(key) => self.look_up(&key, chunk)?,
-                Part::Windows { partition, store, from, to, windows } => {
-                    if let Some(from) = self.scan((partition, store), &from, to.as_deref(), windows, chunk)? {
-                        self.parts.push(Part::Windows { partition, store, from, to, windows });
-                    }
+            self.step(chunk)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the next part, or of it what the chunk takes.
+    fn step(&mut self, chunk: &mut Chunk) -> Result<(), EngineError> {
+        let number = self.next_part();
+        let Some(part) = self.parts.pop() else { return Ok(()) };
+        match part {
+            Part::Key(key) => {
+                if !self.look_up(&key, chunk)? {
+                    self.ask(number, None, chunk)?;
                 }
-                Part::Range { partition, store, from, to, windows } => {
-                    if let Some(from) = self.scan_snapshot((partition, store), &from, to.as_deref(), windows, chunk)? {
-                        self.parts.push(Part::Range { partition, store, from, to, windows });
-                    }
+            }
+            Part::Windows { partition, .. } | Part::Range { partition, .. } if self.is_elsewhere(partition) => {
+                if !self.ask(number, Some(partition), chunk)? {
+                    self.parts.push(part);
+                }
+            }
+            Part::Windows { partition, store, from, to, windows } => {
+                if let Some(from) = self.scan((partition, store), &from, to.as_deref(), windows, chunk)? {
+                    self.parts.push(Part::Windows { partition, store, from, to, windows });
+                }
+            }
+            Part::Range { partition, store, from, to, windows } => {
+                if let Some(from) = self.scan_snapshot((partition, store), &from, to.as_deref(), windows, chunk)? {
+                    self.parts.push(Part::Range { partition, store, from, to, windows });
                 }
             }
         }
         Ok(())
+    }
+
+    /// The number of the part that is read next.
+    fn next_part(&self) -> u32 {
+        u32::try_from(self.count - self.parts.len()).unwrap_or(u32::MAX)
+    }
+
+    fn is_elsewhere(&self, partition: usize) -> bool {
+        self.remote.is_some() && self.partitions.get(partition).is_some_and(Vec::is_empty)
+    }
+
+    /// Takes rows of a part that other servers have found; whether that was all of it.
+    fn ask(&mut self, part: u32, partition: Option<usize>, chunk: &mut Chunk) -> Result<bool, EngineError> {
+        let Some(remote) = &mut self.remote else { return Ok(true) };
+        let partition = partition.and_then(|partition| PartitionId::try_from(partition).ok());
+        remote.take(part, partition, &mut self.left, chunk)
     }
 
     pub(super) fn is_done(&self) -> bool {
         self.left == Some(0) || self.parts.is_empty()
     }
 
-    /// Reads one key in the store of its partition.
-    fn look_up(&mut self, key: &[u8], chunk: &mut Chunk) -> Result<(), EngineError> {
-        for partition in &self.partitions {
+    /// Leaves out what was read before.
+    fn go_on_from(&mut self, from: &Position) {
+        let done = usize::try_from(from.part).unwrap_or(usize::MAX);
+        self.parts.truncate(self.count.saturating_sub(done));
+        if let (Some(key), Some(Part::Windows { from, .. } | Part::Range { from, .. })) = (&from.key, self.parts.last_mut()) {
+            from.clone_from(key);
+        }
+    }
+
+    /// Reads a page for another server.
+    fn page(&mut self) -> Result<Page, EngineError> {
+        let mut chunk = Chunk::of(PAGE_ROWS, PAGE_BYTES, PAGE_LOOKS);
+        let mut rows = Vec::new();
+        while !self.is_done() && !chunk.is_full() {
+            let part = self.next_part();
+            self.step(&mut chunk)?;
+            // What was read of this part is what came since.
+            rows.resize(chunk.rows.len(), part);
+        }
+        let next = (!self.is_done()).then(|| {
+            let key = match self.parts.last() {
+                Some(Part::Windows { from, .. } | Part::Range { from, .. }) => Some(from.clone()),
+                Some(Part::Key(_)) | None => None,
+            };
+            Position { part: self.next_part(), key }
+        });
+        Ok(Page { rows: rows.into_iter().zip(chunk.rows).collect(), next })
+    }
+
+    /// Reads one key in the store of its partition; whether it is there.
+    fn look_up(&mut self, key: &[u8], chunk: &mut Chunk) -> Result<bool, EngineError> {
+        for partition in self.partitions.iter().filter(|stores| !stores.is_empty()) {
             if let Some(row) = self.reader.get(key, partition)? {
                 self.left = take(self.left, self.predicate.as_deref(), &self.items, &row, chunk);
-                break;
+                return Ok(true);
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Reads a range of a store until the chunk is full; where it goes on then.
@@ -211,10 +387,11 @@ impl TablePull {
         windows: WindowBounds,
         chunk: &mut Chunk,
     ) -> Result<Option<Vec<u8>>, EngineError> {
-        let Some(stores) = self.partitions.get(partition) else { return Ok(None) };
+        let Some(stores) = self.partitions.get(partition).filter(|stores| !stores.is_empty()) else { return Ok(None) };
         let mut next = None;
         let left = &mut self.left;
         self.reader.scan(store, from, to, stores, &mut |key, row| {
+            chunk.has_looked();
             if row.meta.window.is_none_or(|w| windows.admits(w)) {
                 *left = take(*left, self.predicate.as_deref(), &self.items, &row, chunk);
             }
@@ -245,12 +422,14 @@ impl TablePull {
             let mut taken = state::take_snapshots(&wanted)?.into_iter();
             self.snapshots = Some(self.partitions.iter().map(|stores| Snapshots(taken.by_ref().take(stores.len()).collect())).collect());
         }
-        let Some(stores) = self.snapshots.as_ref().and_then(|partitions| partitions.get(partition)) else { return Ok(None) };
+        let stores = self.snapshots.as_ref().and_then(|partitions| partitions.get(partition));
+        let Some(stores) = stores.filter(|stores| !stores.0.is_empty()) else { return Ok(None) };
         let mut next = None;
         let (left, predicate, items) = (&mut self.left, self.predicate.as_deref(), &self.items);
         self.reader.scan_snapshot(store, from, to, stores, windows, &mut Row::default(), &mut |key, shown| {
             // A reader that was not narrowed shows rows.
             let Shown::Row(row) = shown else { return Err(StateError::Storage("an entry without its row".into())) };
+            chunk.has_looked();
             *left = take(*left, predicate, items, row, chunk);
             if chunk.is_full() {
                 // The smallest key behind this one.

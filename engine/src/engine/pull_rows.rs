@@ -25,20 +25,40 @@ pub(super) enum Source {
 }
 
 /// Rows that were read together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Chunk {
     pub rows: Vec<Vec<Value>>,
     bytes: usize,
+    max_rows: usize,
+    max_bytes: usize,
+    /// Entries of a store that may still be looked at for it.
+    looks_left: usize,
+}
+
+impl Default for Chunk {
+    fn default() -> Self {
+        Self::of(CHUNK_ROWS, CHUNK_BYTES, usize::MAX)
+    }
 }
 
 impl Chunk {
+    /// Rows and bytes that it takes at most, but for what a last row has beyond that, and entries that are looked at for it.
+    pub fn of(max_rows: usize, max_bytes: usize, max_looks: usize) -> Self {
+        Chunk { rows: Vec::new(), bytes: 0, max_rows, max_bytes, looks_left: max_looks }
+    }
+
+    /// An entry was looked at, whether it became a row or not.
+    pub fn has_looked(&mut self) {
+        self.looks_left = self.looks_left.saturating_sub(1);
+    }
+
     pub fn push(&mut self, row: Vec<Value>) {
         self.bytes += row.iter().map(|value| size_of::<Value>() + value.heap_bytes()).sum::<usize>();
         self.rows.push(row);
     }
 
     pub fn is_full(&self) -> bool {
-        self.rows.len() >= CHUNK_ROWS || self.bytes >= CHUNK_BYTES
+        self.rows.len() >= self.max_rows || self.bytes >= self.max_bytes || self.looks_left == 0
     }
 }
 

@@ -374,6 +374,14 @@ pub trait Claim: Send + Sync {
     fn servers(&self) -> Result<BTreeSet<String>, LogError> {
         Ok(BTreeSet::new())
     }
+
+    /// The same, each with the slots that the group has agreed are its; all without any while it agrees anew.
+    ///
+    /// # Errors
+    /// The log is away.
+    fn shares(&self) -> Result<BTreeMap<String, BTreeSet<u16>>, LogError> {
+        Ok(BTreeMap::new())
+    }
 }
 
 /// A claim on what nobody else can reach.

@@ -306,20 +306,17 @@ impl Runtime {
     pub fn partition_readers(&self, query: &str, stores: &[String]) -> Result<Vec<Vec<StoreReader>>, Elsewhere> {
         let queries = self.queries.lock();
         let Some(running) = queries.get(query).filter(|running| !running.is_without_state()) else { return Ok(Vec::new()) };
-        let count = |name: &String| {
-            let has = |sub: &&growth::Running| sub.spec.stores.iter().any(|store| *store.name == **name);
-            running.running.iter().find(has).map(|sub| sub.partitions)
-        };
-        let Some(counts) = stores.iter().map(count).collect::<Option<Vec<_>>>() else { return Ok(Vec::new()) };
-        let (mut here, mut elsewhere) = (Vec::new(), Vec::new());
-        for partition in 0..PartitionId::try_from(counts.into_iter().min().unwrap_or(0)).unwrap_or(PartitionId::MAX) {
-            let reader = |name: &String| running.stores.get(name.as_str())?.get(&partition).cloned();
-            match stores.iter().map(reader).collect::<Option<Vec<_>>>() {
-                Some(readers) => here.push(readers),
-                None => elsewhere.push(partition),
-            }
-        }
+        let here = running.readers(stores);
+        let is_elsewhere = |(partition, readers): (usize, &Vec<_>)| readers.is_empty().then(|| PartitionId::try_from(partition).ok())?;
+        let elsewhere: Vec<PartitionId> = here.iter().enumerate().filter_map(is_elsewhere).collect();
         if elsewhere.is_empty() { Ok(here) } else { Err(Elsewhere(elsewhere)) }
+    }
+
+    /// As [`Self::partition_readers`], with nothing for a partition that is not here, or not yet.
+    pub fn readers_here(&self, query: &str, stores: &[String]) -> Vec<Vec<StoreReader>> {
+        let queries = self.queries.lock();
+        let running = queries.get(query).filter(|running| !(running.stores.is_empty() && running.handle.has_ended()));
+        running.map(|running| running.readers(stores)).unwrap_or_default()
     }
 
     /// Readers of all of a query's stores, one for each partition that is here, by name.

@@ -18,6 +18,7 @@ use super::task_runner::Task;
 use super::worker::{Message, panic_text};
 use super::{RunningQuery, Runtime};
 use crate::log::{LogError, PartitionId, TopicId};
+use crate::state::StoreReader;
 
 /// A place for a task in a query: its sub-topology, in the order of the plan, and the partition.
 pub(super) type Place = (usize, PartitionId);
@@ -302,6 +303,21 @@ impl RunningQuery {
     /// Whether its state is nowhere yet, or not any more.
     pub(super) fn is_without_state(&self) -> bool {
         self.handle.restoring().is_some() || self.stores.is_empty() && self.handle.has_ended()
+    }
+
+    /// Of each partition one reader a store, in the order of `stores`; of one that is not here nothing. Empty where it lacks a store.
+    pub(super) fn readers(&self, stores: &[String]) -> Vec<Vec<StoreReader>> {
+        let count = |name: &String| {
+            let has = |sub: &&super::growth::Running| sub.spec.stores.iter().any(|store| *store.name == **name);
+            self.running.iter().find(has).map(|sub| sub.partitions)
+        };
+        let Some(counts) = stores.iter().map(count).collect::<Option<Vec<_>>>() else { return Vec::new() };
+        let of_partition = |partition| {
+            let reader = |name: &String| self.stores.get(name.as_str())?.get(&partition).cloned();
+            stores.iter().map(reader).collect::<Option<Vec<_>>>().unwrap_or_default()
+        };
+        let count = PartitionId::try_from(counts.into_iter().min().unwrap_or(0)).unwrap_or(PartitionId::MAX);
+        (0..count).map(of_partition).collect()
     }
 
     pub(super) fn add_readers(&mut self, readers: Readers) {

@@ -2,6 +2,7 @@
 
 mod chc;
 mod close_query;
+mod cluster_pull;
 mod cluster_status;
 mod healthcheck;
 mod info;
@@ -20,6 +21,7 @@ mod ws_query;
 
 pub use chc::chc;
 pub use close_query::close_query;
+pub use cluster_pull::cluster_pull;
 pub use cluster_status::cluster_status;
 pub use healthcheck::{health_while_starting, healthcheck};
 pub use info::{info, info_while_starting};

@@ -9,6 +9,7 @@ use serde_json::json;
 use tidemill_tests::broker;
 use tidemill_tests::server::ServerProcess;
 
+use crate::asking;
 use crate::exactly_once::{GROUPS, IDS, PARTITIONS, check_exact, click, create, many, signal};
 use crate::support::{PATIENCE, log_on, new_topic};
 
@@ -46,17 +47,19 @@ fn servers_share_a_service_and_lose_nothing() {
     println!("the first start took {:?}", one.started_in);
     create(&one, &clicks);
     let queries = one.running_queries();
-    let stop = AtomicBool::new(false);
+    let (stop, has_asked, is_troubled) = (AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
-        let _stop = StopAtTheEnd(&stop);
+        let (_stop, _asked) = (StopAtTheEnd(&stop), StopAtTheEnd(&has_asked));
         let clicking = scope.spawn(|| click(&log, &clicks, &stop));
         std::thread::sleep(Duration::from_millis(800));
+        one.pull_until("SELECT id, c FROM counts_al;", PATIENCE, |rows| rows.len() == IDS as usize);
+        let asking = scope.spawn(|| asking::ask(&one, &has_asked, &is_troubled));
 
         let two = start("two");
         assert_eq!(two.running_queries(), queries, "statements are everybody's");
         wait("the second has its share", &[&one, &two], || count(&one, GO) == 1 && count(&two, COME) >= 1);
         for server in [&one, &two] {
-            wait("part of a table is elsewhere", &[server], || refuses_a_part(server));
+            assert_eq!(server.pull("SELECT * FROM counts_al;").len(), IDS as usize, "what is elsewhere is asked for there");
         }
         // A statement of the one is carried out by the other.
         two.ksql("CREATE STREAM late WITH (PARTITIONS=3) AS SELECT id, n FROM clicks EMIT CHANGES;");
@@ -67,23 +70,40 @@ fn servers_share_a_service_and_lose_nothing() {
 
         // A folder's log goes on where the one before left off.
         let before = count(&two, COME);
+        is_troubled.store(true, Ordering::Release);
         two.kill();
         let come = count(&one, COME);
         wait("the first has what the dead one had", &[&one], || count(&one, COME) > come);
         std::thread::sleep(Duration::from_millis(800));
+        is_troubled.store(false, Ordering::Release);
 
         let two = start("two");
         wait("the second is back", &[&one, &two], || count(&one, GO) == 2 && count(&two, COME) > before);
         std::thread::sleep(Duration::from_millis(500));
         // It stands still until others have its share, and goes on.
         let (come, before) = (count(&one, COME), count(&two, COME));
+        is_troubled.store(true, Ordering::Release);
         signal(two.pid(), "STOP");
         wait("the first has what the still one had", &[&one], || count(&one, COME) > come);
         std::thread::sleep(Duration::from_millis(500));
         signal(two.pid(), "CONT");
         wait("the second has found out", &[&one, &two], || count(&two, LOST) >= 1);
+        is_troubled.store(false, Ordering::Release);
         wait("the second has a share again", &[&one, &two], || count(&one, GO) == 3 && count(&two, COME) > before);
         std::thread::sleep(Duration::from_millis(800));
+
+        has_asked.store(true, Ordering::Release);
+        let asked = asking.join().expect("no panic");
+        println!(
+            "asked of the first: {} answers, {} errors while all was well, {} while a server was gone, the longest took {:?}, went back: {:?}",
+            asked.answers,
+            asked.errors[0].len(),
+            asked.errors[1].len(),
+            asked.longest,
+            asked.back
+        );
+        assert!(asked.errors[0].len() * 100 <= asked.answers, "{:?}", asked.errors);
+        assert_eq!(asked.back[0], 0, "{asked:?}");
 
         // In order.
         let come = count(&two, COME);
@@ -112,13 +132,6 @@ impl Drop for StopAtTheEnd<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Release);
     }
-}
-
-/// Whether a table that is only partly there is refused.
-fn refuses_a_part(server: &ServerProcess) -> bool {
-    let body = json!({"sql": "SELECT * FROM counts_al;"});
-    let (_, said) = server.request("POST", "/query-stream", Some(&body)).expect("an answer");
-    said.contains("is not on this server")
 }
 
 #[test]

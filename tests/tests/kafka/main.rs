@@ -1,5 +1,6 @@
 //! Tests against a real Apache Kafka. Each says `SKIPPED: …` on stderr where java or mvn is missing.
 
+mod asking;
 mod away;
 mod changelog;
 mod cluster;

@@ -42,6 +42,14 @@ pub static PROPERTIES: &[Property] = &[
         "Whether other servers with the same `ksql.service.id` share the work of the service, on Kafka; the same for all of them.",
     )
     .hidden(),
+    unset(server(
+        "tidemill.cluster.basic.auth.user.info",
+        "",
+        Kind::Secret,
+        "Name and password, `name:password`, of the user as whom servers that share the service ask each other; one who may read.",
+    ))
+    .hidden(),
+    unset(server("tidemill.cluster.bearer.auth.token", "", Kind::Secret, "The same as a token.")).hidden(),
     server(
         "tidemill.slots",
         "64",

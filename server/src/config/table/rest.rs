@@ -3,9 +3,9 @@
 use super::{COUNT, Kind, MS, Property, inert, refused, server, unset};
 
 const NO_PLUGIN: &str = "Java classes can't be loaded; authentication.method says how users are known.";
-const NO_INTERNAL: &str = "Servers that share a service do not call each other: there is no listener for that.";
+const NO_INTERNAL: &str = "Servers that share a service call each other where clients do (ksql.advertised.listener).";
 const READ_AGAIN: &str = "Certificates are read again whenever their files change, and at SIGHUP.";
-const NO_PEERS: &str = "Servers do not call each other: a group of Kafka's tells who is there.";
+const NO_PEERS: &str = "A group of Kafka's tells which servers are there.";
 const NO_THREADS: &str = "Network threads are chosen by the runtime.";
 const NO_JAVA: &str = "Java classes can't be loaded.";
 

@@ -7,7 +7,7 @@
 //! A server that was stopped or cut off for longer than its session hears that its slots are lost before the client joins anew, for
 //! that waits for the look in which it hears so. Until it has looked it is *unsure*, and writes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -214,8 +214,14 @@ impl Claim for KafkaCrew {
     }
 
     fn servers(&self) -> Result<BTreeSet<String>, LogError> {
-        let instance = |member: Member| member.id.split_once('-').map_or(member.id.clone(), |(instance, _)| instance.to_owned());
-        Ok(self.members()?.into_iter().map(instance).chain([self.instance.clone()]).collect())
+        Ok(self.shares()?.into_keys().collect())
+    }
+
+    fn shares(&self) -> Result<BTreeMap<String, BTreeSet<u16>>, LogError> {
+        let instance = |id: &str| id.split_once('-').map_or(id, |(instance, _)| instance).to_owned();
+        let mut shares = BTreeMap::from([(self.instance.clone(), BTreeSet::new())]);
+        shares.extend(self.members()?.into_iter().map(|member| (instance(&member.id), member.partitions)));
+        Ok(shares)
     }
 }
 

@@ -13,9 +13,11 @@
 //! So it is *unsure*, and writes nothing, until it has seen itself in the group, alone; where it sees another there, that one has
 //! the service, and it leaves. Where its place was taken it is unsure, too, until it knows whether anybody has it (`doubt::Rival`).
 
+mod assignment;
 mod crew;
 mod doubt;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -60,6 +62,8 @@ struct Member {
     id: String,
     client: String,
     host: String,
+    /// What of the topic is its, as the group has agreed.
+    partitions: BTreeSet<u16>,
 }
 
 /// The members that are not this server.
@@ -255,6 +259,7 @@ fn look_at_group<C: ConsumerContext>(consumer: &BaseConsumer<C>, group: &str) ->
                     id: member.id().to_owned(),
                     client: member.client_id().to_owned(),
                     host: member.client_host().to_owned(),
+                    partitions: member.assignment().and_then(assignment::partitions).unwrap_or_default(),
                 };
                 return Ok((found.protocol().to_owned(), found.members().iter().map(member).collect()));
             }
@@ -391,7 +396,12 @@ mod tests {
 
     #[test]
     fn a_server_knows_itself_in_the_group() {
-        let member = |id: &str| Member { id: id.to_owned(), client: "tidemill".to_owned(), host: "/10.0.0.7".to_owned() };
+        let member = |id: &str| Member {
+            id: id.to_owned(),
+            client: "tidemill".to_owned(),
+            host: "/10.0.0.7".to_owned(),
+            partitions: BTreeSet::new(),
+        };
         let members = [member("aa-1b4e"), member("a-77"), member("b-3")];
         let ids = |instance| others(&members, instance).iter().map(|m| m.id.as_str()).collect::<Vec<_>>().join(" ");
         assert_eq!(ids("a"), "aa-1b4e b-3");

@@ -1,0 +1,280 @@
+//! Two engines share a service over the simulated log; one of them is asked for what both have.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::{Engine, EngineConfig, EngineError, NotAnswered, Page, Peers, Question};
+use crate::clock::SystemClock;
+use crate::log::simulated::{SimulatedLog, SimulationOptions, StoredRecord};
+use crate::log::{Claim, Log, LogError, Shift, Standing, TopicSpec, partition_for};
+use crate::runtime::{SlotSet, Slots};
+use crate::state::StateDb;
+use crate::types::Value;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const PARTITIONS: u32 = 6;
+const SLOTS: u16 = 12;
+/// More than a page holds, of each server.
+const KEYS: usize = 60_000;
+const SCRIPT: &str = "CREATE STREAM s (k STRING KEY, n INT) WITH (KAFKA_TOPIC='in', VALUE_FORMAT='JSON');
+                      CREATE TABLE c WITH (KAFKA_TOPIC='out') AS SELECT k, SUM(n) AS n FROM s GROUP BY k;";
+
+/// A group that agrees on what the test says.
+#[derive(Default)]
+struct Group {
+    shares: Mutex<BTreeMap<String, SlotSet>>,
+    shifts: Mutex<BTreeMap<String, Vec<Shift>>>,
+}
+
+impl Group {
+    /// Slots go from one member to another.
+    fn give(&self, slots: &SlotSet, from: Option<&str>, to: &str) {
+        if let Some(from) = from {
+            self.shifts.lock().entry(from.to_owned()).or_default().push(Shift::Wanted(slots.clone()));
+            self.shares.lock().entry(from.to_owned()).or_default().retain(|slot| !slots.contains(slot));
+        }
+        self.shifts.lock().entry(to.to_owned()).or_default().push(Shift::Given(slots.clone()));
+        self.shares.lock().entry(to.to_owned()).or_default().extend(slots);
+    }
+}
+
+struct Member {
+    group: Arc<Group>,
+    id: String,
+}
+
+impl Claim for Member {
+    fn standing(&self) -> Standing {
+        Standing::Held
+    }
+
+    fn shifts(&self) -> Vec<Shift> {
+        self.group.shifts.lock().remove(&self.id).unwrap_or_default()
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn was_alone(&self) -> bool {
+        false
+    }
+
+    fn servers(&self) -> Result<BTreeSet<String>, LogError> {
+        Ok(self.group.shares.lock().keys().cloned().collect())
+    }
+
+    fn shares(&self) -> Result<BTreeMap<String, BTreeSet<u16>>, LogError> {
+        Ok(self.group.shares.lock().clone())
+    }
+}
+
+/// Asks engines of this process by their names, and does what the test says before each question.
+type Before = Box<dyn Fn(usize) -> Result<(), NotAnswered> + Send + Sync>;
+
+struct Direct {
+    engines: Mutex<BTreeMap<String, Arc<Engine>>>,
+    asked: AtomicUsize,
+    before: Mutex<Option<Before>>,
+}
+
+impl Peers for Direct {
+    fn ask(&self, questions: &[(&str, Question)], _patience: Duration) -> Vec<Result<Page, NotAnswered>> {
+        let answer = |(url, question): &(&str, Question)| {
+            let number = self.asked.fetch_add(1, Ordering::AcqRel);
+            self.before.lock().as_ref().map_or(Ok(()), |before| before(number))?;
+            let engine = self.engines.lock().get(*url).cloned().expect("a server at that address");
+            engine.answer_here(question)
+        };
+        questions.iter().map(answer).collect()
+    }
+}
+
+struct World {
+    one: Arc<Engine>,
+    other: Arc<Engine>,
+    group: Arc<Group>,
+    peers: Arc<Direct>,
+    ids: [String; 2],
+    /// The keys of each partition, sorted.
+    keys: Vec<Vec<String>>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        *self.peers.before.lock() = None;
+        self.one.shutdown();
+        self.other.shutdown();
+        self.peers.engines.lock().clear();
+    }
+}
+
+fn wait(what: &str, holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+impl World {
+    fn new(keys: usize) -> World {
+        let log = Arc::new(SimulatedLog::new(SimulationOptions { atomic: false, ..SimulationOptions::default() }));
+        let config = || EngineConfig {
+            workers: 1,
+            commit_interval_ms: 20,
+            processing_log_topic: None,
+            is_shared: true,
+            slots: SLOTS,
+            ..EngineConfig::new("unused")
+        };
+        let topic = |name: &str, partitions| {
+            let spec = TopicSpec { name: name.to_owned(), partitions, replicas: 1, config: BTreeMap::new() };
+            log.create_topic(&spec).expect("a topic");
+        };
+        topic(&config().slots_topic(), u32::from(SLOTS));
+        topic("in", PARTITIONS);
+        let group = Arc::new(Group::default());
+        let peers = Arc::new(Direct { engines: Mutex::default(), asked: AtomicUsize::new(0), before: Mutex::new(None) });
+        let server = |name: &str| {
+            let state = StateDb::in_memory();
+            let id = state.identity().expect("an id");
+            group.shares.lock().entry(id.clone()).or_default();
+            let claim = Box::new(Member { group: group.clone(), id: id.clone() });
+            let config = EngineConfig { advertised: Some(name.to_owned()), ..config() };
+            let engine = Engine::put_together(config, log.clone(), state, Arc::new(SystemClock), claim).expect("an engine");
+            engine.set_peers(peers.clone());
+            peers.engines.lock().insert(name.to_owned(), engine.clone());
+            (engine, id)
+        };
+        let (one, one_id) = server("one");
+        for statement in tidemill_parser::split_script(SCRIPT) {
+            let session = one.session(&BTreeMap::from([("auto.offset.reset".to_owned(), "earliest".to_owned())]));
+            one.execute(&statement.parse().expect("SQL"), &session).unwrap_or_else(|error| panic!("{error}"));
+        }
+        let (other, other_id) = server("other");
+        // Each second slot.
+        let all = Slots::new(SLOTS).all();
+        let (even, odd): (SlotSet, SlotSet) = all.into_iter().partition(|slot| slot % 2 == 0);
+        group.give(&even, None, &one_id);
+        group.give(&odd, None, &other_id);
+        let mut of_partition = vec![Vec::new(); PARTITIONS as usize];
+        for number in 0..keys {
+            let key = format!("k{number:05}");
+            let partition = partition_for(Some(key.as_bytes()), PARTITIONS, &mut 0);
+            let value = Some(format!("{{\"N\": {number}}}").into_bytes());
+            let record = StoredRecord { timestamp: 1, key: Some(key.clone().into_bytes()), value, ..StoredRecord::default() };
+            log.append("in", partition, record).expect("appended");
+            of_partition[partition as usize].push(key);
+        }
+        let world = World { one, other, group, peers, ids: [one_id, other_id], keys: of_partition };
+        wait("everything is counted", || world.ask("SELECT k FROM c;").is_ok_and(|rows| rows.len() == keys));
+        world
+    }
+
+    fn ask(&self, sql: &str) -> Result<Vec<Vec<Value>>, EngineError> {
+        let parsed = tidemill_parser::parse_statement(sql).expect("SQL");
+        let tidemill_parser::ast::Statement::Select(query) = parsed.statement else { panic!("{sql}") };
+        let session = self.one.session(&BTreeMap::new());
+        self.one.pull_query(&query, sql, &session)?.collect().map(|result| result.rows)
+    }
+
+    /// The keys of an answer.
+    fn keys(&self, sql: &str) -> Vec<String> {
+        let rows = self.ask(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let key = |row: &Vec<Value>| match &row[0] {
+            Value::String(key) => key.to_string(),
+            other => panic!("{other:?}"),
+        };
+        rows.iter().map(key).collect()
+    }
+
+    fn before(&self, before: impl Fn(usize) -> Result<(), NotAnswered> + Send + Sync + 'static) {
+        self.peers.asked.store(0, Ordering::Release);
+        *self.peers.before.lock() = Some(Box::new(before));
+    }
+
+    fn asked(&self) -> usize {
+        self.peers.asked.swap(0, Ordering::AcqRel)
+    }
+}
+
+#[test]
+fn one_server_answers_for_all() {
+    let world = World::new(KEYS);
+    let all = world.keys.concat();
+    world.asked();
+    assert_eq!(world.keys("SELECT k FROM c;"), all, "in the order of one server");
+    assert!(world.asked() >= 2, "in pages");
+    for limit in [1, 700, 30_000, KEYS + 1] {
+        let expected = &all[..limit.min(all.len())];
+        assert_eq!(world.keys(&format!("SELECT k FROM c LIMIT {limit};")), expected, "LIMIT {limit}");
+    }
+    let sevens: Vec<String> = all.iter().filter(|key| key.ends_with('7')).cloned().collect();
+    assert_eq!(world.keys("SELECT k FROM c WHERE k LIKE '%7';"), sevens);
+    let between: Vec<String> = all.iter().filter(|key| ("k10000".."k30000").contains(&key.as_str())).cloned().collect();
+    assert_eq!(world.keys("SELECT k FROM c WHERE k >= 'k10000' AND k < 'k30000';"), between);
+
+    // A key is asked for where it is, and nowhere else; one that is nowhere, everywhere.
+    world.asked();
+    let mut asked = BTreeSet::new();
+    for (number, key) in world.keys.iter().flat_map(|keys| keys.iter().take(2)).enumerate() {
+        let n: usize = key[1..].parse().expect("a number");
+        let rows = world.ask(&format!("SELECT n, k FROM c WHERE k = '{key}';")).expect("an answer");
+        assert_eq!(rows, [[Value::Int(i32::try_from(n).expect("small")), Value::string(key.clone())]], "{number}");
+        asked.insert(world.asked());
+    }
+    assert_eq!(asked, BTreeSet::from([0, 1]), "some are here, and some are not");
+    let wanted = ["k00900", "k00001", "none", "k59999", "k00002"];
+    let found: Vec<&str> = wanted.into_iter().filter(|key| *key != "none").collect();
+    assert_eq!(world.keys(&format!("SELECT k FROM c WHERE k IN ('{}');", wanted.join("', '"))), found);
+    assert!(world.keys("SELECT k FROM c WHERE k = 'none';").is_empty());
+}
+
+#[test]
+fn a_page_that_does_not_come_is_asked_for_again() {
+    let world = World::new(600);
+    let all = world.keys.concat();
+    world.before(|number| if number % 3 == 2 { Ok(()) } else { Err(NotAnswered::NotNow("planted".to_owned())) });
+    assert_eq!(world.keys("SELECT k FROM c;"), all);
+    assert!(world.asked() >= 3, "the fault was there");
+
+    world.before(|_| Err(NotAnswered::NotNow("planted".to_owned())));
+    let began = Instant::now();
+    let error = world.ask("SELECT k FROM c;").expect_err("nobody answers");
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    for said in ["planted", "partition", &world.ids[1], "other", "Try again later"] {
+        assert!(error.message.contains(said), "{said}: {error}");
+    }
+    world.before(|_| Err(NotAnswered::Failed(EngineError::user("for good"))));
+    assert_eq!(world.ask("SELECT k FROM c;").expect_err("it failed").message, "for good");
+    assert_eq!(world.asked(), 1, "once is enough");
+}
+
+#[test]
+fn slots_that_move_in_the_middle_of_an_answer_change_nothing_of_it() {
+    let world = World::new(KEYS);
+    let (group, ids) = (world.group.clone(), world.ids.clone());
+    let moved = world.group.shares.lock().get(&world.ids[1]).cloned().expect("a share");
+    let other = world.other.clone();
+    world.before(move |number| {
+        // Behind the first page, whoever asks gets what the other had.
+        if number == 1 {
+            group.give(&moved, Some(&ids[1]), &ids[0]);
+            let began = Instant::now();
+            while !other.runtime.slots().is_empty() {
+                assert!(began.elapsed() < PATIENCE, "the slots stay");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        Ok(())
+    });
+    assert_eq!(world.keys("SELECT k FROM c;"), world.keys.concat());
+    assert!(world.asked() >= 2, "they moved");
+    assert_eq!(world.keys("SELECT k FROM c;"), world.keys.concat());
+    assert_eq!(world.asked(), 0, "everything is here");
+}
