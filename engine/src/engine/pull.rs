@@ -87,9 +87,17 @@ impl Engine {
         let reader = persistent.materialized().ok_or_else(|| not_materialized(&plan.source))?;
         if let Some(asked) = &planned.asked {
             if !self.is_sure() {
-                return Err(EngineError::external(format!("The table {} can't be queried here at the moment: {UNSURE}.", plan.source)));
+                return Err(EngineError::external(format!(
+                    "The table {} can't be queried here at the moment: {UNSURE}. Try again later.",
+                    plan.source
+                )));
             }
             let partitions = self.runtime.readers_here(query_id, reader.stores());
+            if partitions.is_empty() && !matches!(persistent.state(), QueryState::Failed(_)) {
+                let table = &plan.source;
+                let message = format!("The table {table} can't be queried yet: its query {query_id} is about to begin. Try again later.");
+                return Err(EngineError::external(message));
+            }
             if partitions.iter().any(Vec::is_empty) {
                 let remote = Remote::new(self, asked, plan, source, query_id, &partitions);
                 let pull = TablePull { remote: Some(Box::new(remote)), ..TablePull::new(planned, reader, partitions) };

@@ -153,7 +153,6 @@ impl Remote {
             if self.is_hasty {
                 return Err(StateError::Busy.into());
             }
-            let began = clock.instant();
             let Some(trouble) = self.ask(part, limit, wanted, looked_after)? else {
                 deadline = clock.instant() + PATIENCE;
                 continue;
@@ -164,9 +163,10 @@ impl Remote {
                     self.table
                 )));
             }
+            // What was known by now has led nowhere.
+            looked_after = Some(clock.instant());
             std::thread::sleep(pause);
             pause = (2 * pause).min(LONGEST_PAUSE);
-            looked_after = Some(began);
         }
     }
 
@@ -210,7 +210,7 @@ impl Remote {
         for (share, owner) in shares.iter_mut().zip(&owners) {
             let partitions = list(&share.partitions);
             let Some(server) = owner.as_ref().and_then(|id| seating.servers.get(id)) else {
-                trouble = Some(format!("nobody has taken over {partitions} yet of a server that is gone, or they are on their way"));
+                trouble = Some(format!("{partitions} on the way from one server to another, or of one that is gone and not missed yet"));
                 continue;
             };
             if server.is_this {

@@ -1,8 +1,8 @@
 //! Two engines share a service over the simulated log; one of them is asked for what both have.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -44,7 +44,8 @@ impl Group {
 
 struct Member {
     group: Arc<Group>,
-    id: String,
+    /// Once it is known.
+    id: Arc<OnceLock<String>>,
 }
 
 impl Claim for Member {
@@ -53,7 +54,7 @@ impl Claim for Member {
     }
 
     fn shifts(&self) -> Vec<Shift> {
-        self.group.shifts.lock().remove(&self.id).unwrap_or_default()
+        self.id.get().and_then(|id| self.group.shifts.lock().remove(id)).unwrap_or_default()
     }
 
     fn is_shared(&self) -> bool {
@@ -141,13 +142,14 @@ impl World {
         let group = Arc::new(Group::default());
         let peers = Arc::new(Direct { engines: Mutex::default(), asked: AtomicUsize::new(0), before: Mutex::new(None) });
         let server = |name: &str| {
-            let state = StateDb::in_memory();
-            let id = state.identity().expect("an id");
-            group.shares.lock().entry(id.clone()).or_default();
+            let id = Arc::new(OnceLock::new());
             let claim = Box::new(Member { group: group.clone(), id: id.clone() });
             let config = EngineConfig { advertised: Some(name.to_owned()), ..config() };
-            let engine = Engine::put_together(config, log.clone(), state, Arc::new(SystemClock), claim).expect("an engine");
+            let engine = Engine::put_together(config, log.clone(), StateDb::in_memory(), Arc::new(SystemClock), claim).expect("an engine");
             engine.set_peers(peers.clone());
+            // State that is kept nowhere has no id of its own.
+            let id = id.get_or_init(|| engine.runtime.config().server.clone()).clone();
+            group.shares.lock().entry(id.clone()).or_default();
             peers.engines.lock().insert(name.to_owned(), engine.clone());
             (engine, id)
         };

@@ -2,11 +2,12 @@
 //! and whole, or an honest error.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
-use tidemill_tests::server::ServerProcess;
+use tidemill_tests::server::exchange;
 
 use crate::exactly_once::IDS;
 
@@ -26,8 +27,15 @@ pub struct Asked {
     pub longest: Duration,
 }
 
+/// Status and body.
+fn answered(server: SocketAddr, sql: &str) -> (u16, String) {
+    let body = json!({"sql": sql}).to_string();
+    let answer = exchange(server, "POST", "/query-stream", &[], body.as_bytes()).expect("an answer");
+    (answer.status, answer.body)
+}
+
 /// Asks for counts by id until told to stop. `is_troubled` says when a server is gone.
-pub fn ask(server: &ServerProcess, stop: &AtomicBool, is_troubled: &AtomicBool) -> Asked {
+pub fn ask(server: SocketAddr, stop: &AtomicBool, is_troubled: &AtomicBool) -> Asked {
     let ids: Vec<String> = (0..IDS).map(|id| format!("k{id}")).collect();
     let mut asked = Asked::default();
     let mut last: BTreeMap<String, i64> = BTreeMap::new();
@@ -48,7 +56,7 @@ pub fn ask(server: &ServerProcess, stop: &AtomicBool, is_troubled: &AtomicBool) 
         round += 1;
         let before = is_troubled.load(Ordering::Acquire);
         let began = Instant::now();
-        let (status, text) = server.request("POST", "/query-stream", Some(&json!({"sql": sql}))).expect("an answer");
+        let (status, text) = answered(server, &sql);
         asked.longest = asked.longest.max(began.elapsed());
         let trouble = usize::from(before || is_troubled.load(Ordering::Acquire));
         let mut lines =

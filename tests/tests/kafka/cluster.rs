@@ -53,7 +53,9 @@ fn servers_share_a_service_and_lose_nothing() {
         let clicking = scope.spawn(|| click(&log, &clicks, &stop));
         std::thread::sleep(Duration::from_millis(800));
         one.pull_until("SELECT id, c FROM counts_al;", PATIENCE, |rows| rows.len() == IDS as usize);
-        let asking = scope.spawn(|| asking::ask(&one, &has_asked, &is_troubled));
+        let at = one.address();
+        let (asked_enough, troubled) = (&has_asked, &is_troubled);
+        let asking = scope.spawn(move || asking::ask(at, asked_enough, troubled));
 
         let two = start("two");
         assert_eq!(two.running_queries(), queries, "statements are everybody's");

@@ -110,7 +110,7 @@ pub static PREFIXES: &[(&str, Role, &str)] = &[
     ("metrics.context.", Role::Inert, "Metrics have the labels that they have."),
     ("ksql.connect.", Role::Inert, "Requests to Kafka Connect know no property of this name."),
     ("ksql.error.classifier.regex", Role::Inert, "An error says itself whose it is."),
-    ("ksql.internal.", Role::Inert, "Servers that share a service do not call each other."),
+    ("ksql.internal.", Role::Inert, "Servers that share a service call each other where clients do."),
     ("ksql.server.command.", Role::Inert, "The command topic is written and read by the same clients as all others."),
 ];
 
