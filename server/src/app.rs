@@ -10,6 +10,7 @@ use tidemill_query::{QueryService, Settings};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::blocking::Blocking;
+use crate::cluster::HttpPeers;
 use crate::config::ServerConfig;
 use crate::connect::Connect;
 use crate::entities::CommandStatus;
@@ -52,6 +53,8 @@ pub struct App {
     pub known: KnownLookUps,
     /// Where there is one.
     pub connect: Option<Connect>,
+    /// The way to the servers that share the service, where any may.
+    pub peers: Option<Arc<HttpPeers>>,
     /// One for each push query and PRINT that may still begin.
     push_permits: Arc<Semaphore>,
     statuses: Mutex<IndexMap<String, CommandStatus>>,
@@ -91,11 +94,17 @@ impl App {
             queries,
             known: KnownLookUps::default(),
             connect,
+            peers: None,
             push_permits,
             statuses: Mutex::default(),
             closing: watch::Sender::new(false),
             last_query_ms: Mutex::new(0),
         }
+    }
+
+    /// With a way to the servers that share the service.
+    pub fn among(self, peers: Option<Arc<HttpPeers>>) -> Self {
+        App { peers, ..self }
     }
 
     /// Remembers what became of a command.

@@ -156,6 +156,7 @@ async fn get(app: Arc<App>, path: &[&str], headers: &HeaderMap) -> Reply {
     match path {
         ["info"] => endpoints::info(&app),
         ["healthcheck"] => endpoints::healthcheck(app).await,
+        ["cluster", "status"] => endpoints::own_status(app).await,
         ["clusterStatus"] => endpoints::cluster_status(app).await,
         ["status"] => endpoints::all_statuses(&app),
         ["status", kind, entity, action] => endpoints::status(&app, kind, entity, action),

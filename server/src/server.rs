@@ -113,12 +113,13 @@ impl Server {
         };
         let engine = tokio::task::spawn_blocking(opening).await.map_err(broken)??;
         let advertised = engine.config().advertised.as_deref().or(config.advertised.as_deref());
-        let host = advertised.map_or_else(|| addr.to_string(), |url| host_of(url).to_owned());
-        if let Some(peers) = peers {
-            engine.set_peers(Arc::new(peers));
+        let host = advertised.map_or_else(|| addr.to_string(), |url| cluster::host_of(url).to_owned());
+        let peers = peers.map(Arc::new);
+        if let Some(peers) = &peers {
+            engine.set_peers(peers.clone());
         }
         let queries_file = config.queries_file.clone();
-        let app = Arc::new(App::new(engine.clone(), config, connect, host, connections.open()));
+        let app = Arc::new(App::new(engine.clone(), config, connect, host, connections.open()).among(peers));
         if let Some(file) = queries_file {
             let app = app.clone();
             let ran = tokio::task::spawn_blocking(move || {
@@ -233,9 +234,4 @@ impl Listening {
 
 fn scheme(secure: bool) -> &'static str {
     if secure { "https" } else { "http" }
-}
-
-/// `host:port` of a URL.
-fn host_of(url: &str) -> &str {
-    url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/')
 }

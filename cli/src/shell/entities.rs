@@ -34,6 +34,7 @@ pub fn describe(entity: &Json) -> Vec<Block> {
             vec![list(&entity["connectorsPlugins"], &[("Class", "className"), ("Type", "type"), ("Version", "version")])]
         }
         "dead_letters" => vec![dead_letters(&entity["letters"])],
+        "servers" => vec![servers(&entity["servers"])],
         "connector_description" => connector(entity),
         _ => vec![said(serde_json::to_string_pretty(entity).unwrap_or_default())],
     };
@@ -145,6 +146,16 @@ fn dead_letters(letters: &Json) -> Block {
         row([field("queryId"), place(letter), field("kind"), field("reason"), field("key"), field("value")])
     });
     Block::Table(Table::new(&["Query", "Record", "Kind", "Reason", "Key", "Value"], rows))
+}
+
+/// The server that was asked bears a mark.
+fn servers(servers: &Json) -> Block {
+    let rows = array(servers).iter().map(|server| {
+        let field = |name: &str| text(&server[name]);
+        let mark = if server["isAsked"] == true { " *" } else { "" };
+        row([field("id") + mark, field("address"), field("slots"), field("tasks"), field("version"), field("state")])
+    });
+    Block::Table(Table::new(&["Server", "Address", "Slots", "Tasks", "Version", "State"], rows))
 }
 
 /// What a query did since it was started; nothing where that was not asked for.

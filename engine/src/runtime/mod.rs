@@ -319,6 +319,12 @@ impl Runtime {
         running.map(|running| running.readers(stores)).unwrap_or_default()
     }
 
+    /// How many tasks of persistent queries run here or are being made.
+    pub fn tasks(&self) -> usize {
+        let queries = self.queries.lock();
+        queries.values().flat_map(|query| query.seats.values()).filter(|taken| taken.slot().is_some()).count()
+    }
+
     /// Readers of all of a query's stores, one for each partition that is here, by name.
     pub fn store_readers(&self, query: &str) -> Vec<(Arc<str>, Vec<StoreReader>)> {
         let queries = self.queries.lock();

@@ -396,6 +396,8 @@ pub enum Show {
         kind: Option<ConnectorKind>,
     },
     ConnectorPlugins,
+    /// The servers that share the service.
+    Servers,
     /// `SHOW DEAD LETTERS [OF query] [LIMIT n]`
     DeadLetters {
         of: Option<Ident>,

@@ -22,6 +22,9 @@ impl Grammar<'_> {
             let limit = if self.p.eat("LIMIT") { Some(self.p.count("LIMIT")?) } else { None };
             return Ok(Statement::Show(Show::DeadLetters { of, limit }));
         }
+        if self.p.eat("SERVERS") {
+            return Ok(Statement::Show(Show::Servers));
+        }
         const WHAT: &[&str] = &[
             "TOPICS",
             "STREAMS",

@@ -148,6 +148,7 @@ impl Display for Show {
             Show::Connectors { kind: Some(ConnectorKind::Source) } => f.write_str("SHOW SOURCE CONNECTORS"),
             Show::Connectors { kind: Some(ConnectorKind::Sink) } => f.write_str("SHOW SINK CONNECTORS"),
             Show::ConnectorPlugins => f.write_str("SHOW CONNECTOR PLUGINS"),
+            Show::Servers => f.write_str("SHOW SERVERS"),
             Show::DeadLetters { of, limit } => {
                 f.write_str("SHOW DEAD LETTERS")?;
                 if let Some(of) = of {

@@ -17,6 +17,11 @@ pub fn advertised(set: Option<&str>, listener: SocketAddr, is_secure: bool) -> S
     }
 }
 
+/// `host:port` of a URL.
+pub fn host_of(url: &str) -> &str {
+    url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/')
+}
+
 fn host_name() -> String {
     let found = std::fs::read_to_string(HOST_NAME).ok().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
     found.or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_else(|| "localhost".to_owned())

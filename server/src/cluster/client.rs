@@ -11,7 +11,7 @@ use reqwest::{Client, StatusCode};
 use tidemill_engine::engine::{EngineError, NotAnswered, Page, Peers, Question};
 use tokio::runtime::Handle;
 
-use super::{PULL_PATH, wire};
+use super::{OwnStatus, PULL_PATH, STATUS_PATH, wire};
 use crate::cause;
 use crate::config::ServerConfig;
 
@@ -21,6 +21,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_000);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most that a page may hold, bytes: one of 4 MiB, and its last row, which may be as large as a record may be.
 const MAX_PAGE_BYTES: usize = 64 << 20;
+/// How long a server may take to say what there is to say of it.
+const STATUS_PATIENCE: Duration = Duration::from_secs(2);
 /// How this server shows others who it is, where they ask.
 const USER_INFO: &str = "tidemill.cluster.basic.auth.user.info";
 const TOKEN: &str = "tidemill.cluster.bearer.auth.token";
@@ -60,14 +62,9 @@ impl HttpPeers {
         let away = |error: reqwest::Error| NotAnswered::NotNow(format!("it does not answer: {}", cause::deepest(&error)));
         let mut answer = asked.send().await.map_err(away)?;
         let status = answer.status();
-        let mut read = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(away)? {
-            read.extend_from_slice(&chunk);
-            if read.len() > MAX_PAGE_BYTES {
-                let message = format!("the answer of server {url} is larger than {MAX_PAGE_BYTES} bytes");
-                return Err(NotAnswered::Failed(EngineError::external(message)));
-            }
-        }
+        let too_large =
+            || NotAnswered::Failed(EngineError::external(format!("the answer of server {url} is larger than {MAX_PAGE_BYTES} bytes")));
+        let read = read_all(&mut answer).await.map_err(away)?.ok_or_else(too_large)?;
         match status {
             StatusCode::OK => wire::read_page(&read, question.width)
                 .ok_or_else(|| NotAnswered::NotNow("its answer is none that this version knows, or is not whole".to_owned())),
@@ -82,6 +79,42 @@ impl HttpPeers {
             _ => Err(wire::read_failure(&read).unwrap_or_else(|| NotAnswered::NotNow(format!("it answers with HTTP {}", status.as_u16())))),
         }
     }
+}
+
+impl HttpPeers {
+    /// Waits for what is asked; for threads that may block.
+    pub fn wait<T>(&self, asked: impl Future<Output = T>) -> T {
+        self.runtime.block_on(asked)
+    }
+
+    /// What a server says of itself; else why it does not.
+    pub async fn status(&self, url: &str) -> Result<OwnStatus, String> {
+        let away = |error: reqwest::Error| format!("it does not answer: {}", cause::deepest(&error));
+        let asked = self.http.get(format!("{url}{STATUS_PATH}")).timeout(STATUS_PATIENCE);
+        let mut answer = asked.send().await.map_err(away)?;
+        let status = answer.status();
+        let read = read_all(&mut answer).await.map_err(away)?.unwrap_or_default();
+        match status {
+            StatusCode::OK => serde_json::from_slice(&read).map_err(|_| "its answer is none that this version knows".to_owned()),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(format!(
+                "it does not take this server's questions (HTTP {}): set {USER_INFO} or {TOKEN} to those of a user who may read",
+                status.as_u16()
+            )),
+            _ => Err(format!("it answers with HTTP {}", status.as_u16())),
+        }
+    }
+}
+
+/// The body of an answer; `None`: it is too large.
+async fn read_all(answer: &mut reqwest::Response) -> Result<Option<BytesMut>, reqwest::Error> {
+    let mut read = BytesMut::new();
+    while let Some(chunk) = answer.chunk().await? {
+        read.extend_from_slice(&chunk);
+        if read.len() > MAX_PAGE_BYTES {
+            return Ok(None);
+        }
+    }
+    Ok(Some(read))
 }
 
 impl Peers for HttpPeers {

@@ -1,5 +1,5 @@
 //! `GET /clusterStatus`: the servers of the service and what each of them holds, where servers watch each other
-//! (`ksql.heartbeat.enable`). There is one, which answers of itself.
+//! (`ksql.heartbeat.enable`): this one, and where others share the service each of those, which is asked.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,19 +7,22 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::StatusCode;
 use serde::Serialize;
+use serde_json::Value as Json;
 
 use crate::app::App;
+use crate::cluster::{self, host_of};
+use crate::error::ApiError;
 use crate::reply::{self, JSON, Reply};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ClusterStatus {
-    cluster_status: BTreeMap<String, HostStatus>,
+    cluster_status: BTreeMap<String, Json>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct HostStatus {
+pub struct HostStatus {
     host_alive: bool,
     /// Milliseconds since the epoch.
     last_status_update_ms: i64,
@@ -55,8 +58,36 @@ pub async fn cluster_status(app: Arc<App>) -> Reply {
     if !app.config.flag("ksql.heartbeat.enable") {
         return not_enabled();
     }
+    let this = (app.host.clone(), json(&host_status(&app).await));
+    let servers = match cluster::servers(&app).await {
+        Ok(servers) => servers,
+        Err(error) => return ApiError::engine(error, "").bare_reply(),
+    };
     let now = app.engine.clock().now_ms();
-    let read = app.lags.look(&app).await;
+    let others = servers.into_iter().filter_map(|(server, said)| {
+        let host = server.url.as_deref().map_or(server.id.as_str(), host_of).to_owned();
+        let status = said?.map(|own| own.host).unwrap_or_else(|_| json(&HostStatus::gone(now)));
+        Some((host, status))
+    });
+    reply::json(&ClusterStatus { cluster_status: others.chain([this]).collect() })
+}
+
+/// `GET /cluster/status`: what this server says of itself to others that share the service.
+pub async fn own_status(app: Arc<App>) -> Reply {
+    if app.peers.is_none() {
+        return reply::not_found();
+    }
+    reply::json(&cluster::own(&app).await)
+}
+
+fn json(status: &HostStatus) -> Json {
+    serde_json::to_value(status).unwrap_or_default()
+}
+
+/// What this server holds.
+pub async fn host_status(app: &Arc<App>) -> HostStatus {
+    let now = app.engine.clock().now_ms();
+    let read = app.lags.look(app).await;
     let queries = app.engine.queries().persistent();
     let of_query = queries.iter().map(|query| {
         let partitions = read.get(&query.id).into_iter().flatten();
@@ -68,13 +99,19 @@ pub async fn cluster_status(app: Arc<App>) -> Reply {
         };
         (query.id.clone(), held)
     });
-    let this = HostStatus {
-        host_alive: true,
-        last_status_update_ms: now,
-        active_standby_per_query: of_query.collect(),
-        host_store_lags: HostStoreLags { state_store_lags: BTreeMap::new(), update_time_ms: 0 },
-    };
-    reply::json(&ClusterStatus { cluster_status: BTreeMap::from([(app.host.clone(), this)]) })
+    HostStatus { active_standby_per_query: of_query.collect(), host_alive: true, ..HostStatus::gone(now) }
+}
+
+impl HostStatus {
+    /// Of a server that does not answer, though the group has it for a member.
+    fn gone(now_ms: i64) -> Self {
+        HostStatus {
+            host_alive: false,
+            last_status_update_ms: now_ms,
+            active_standby_per_query: BTreeMap::new(),
+            host_store_lags: HostStoreLags { state_store_lags: BTreeMap::new(), update_time_ms: 0 },
+        }
+    }
 }
 
 /// What is answered where servers don't watch each other.

@@ -22,7 +22,7 @@ mod ws_query;
 pub use chc::chc;
 pub use close_query::close_query;
 pub use cluster_pull::cluster_pull;
-pub use cluster_status::cluster_status;
+pub use cluster_status::{cluster_status, host_status, own_status};
 pub use healthcheck::{health_while_starting, healthcheck};
 pub use info::{info, info_while_starting};
 pub use inserts_stream::{AckForm, OFFERED as INSERTS_OFFERED, inserts_stream};

@@ -7,6 +7,7 @@ mod letters;
 mod listing;
 mod queries;
 mod schema;
+mod servers;
 mod sources;
 mod status;
 
@@ -22,6 +23,7 @@ pub use queries::{
     TaskMetadata, TopicPartitionEntity,
 };
 pub use schema::{Field, FieldKind, SchemaInfo};
+pub use servers::{ServerEntity, ServerList};
 pub use sources::{
     ListedSource, PartitionOffsets, QueryOffsets, SourceDescription, SourceDescriptionEntity, SourceDescriptions, SourceList, Statistic,
     TopicOffsets,
@@ -98,6 +100,8 @@ pub enum KsqlEntity {
     ConnectorPlugins(ConnectorPlugins),
     #[serde(rename = "dead_letters")]
     DeadLetters(DeadLetters),
+    #[serde(rename = "servers")]
+    Servers(ServerList),
     #[serde(rename = "connector_description")]
     ConnectorDescription(ConnectorDescription),
 }

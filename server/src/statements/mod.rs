@@ -23,6 +23,7 @@ mod set;
 mod show_functions;
 mod show_properties;
 mod show_queries;
+mod show_servers;
 mod show_sources;
 mod show_topics;
 mod show_types;
@@ -41,6 +42,7 @@ use crate::entities::KsqlEntity;
 use crate::error::{ApiError, ErrorCode};
 use crate::request::KsqlRequest;
 
+pub use queries::state_name;
 pub use session::{SUBSTITUTION, Session};
 
 /// Statements in one request at most.
@@ -214,6 +216,7 @@ fn run_one(app: &App, session: &mut Session, caller: Option<&Caller>, spanned: &
             Show::Properties => show_properties::run(app, session, text),
             Show::Connectors { kind } => connectors::list(app, authorization, *kind, text)?,
             Show::ConnectorPlugins => connectors::plugins(app, authorization, text)?,
+            Show::Servers => show_servers::run(app, text)?,
             Show::DeadLetters { of, limit } => dead_letters::show(app, session, of.as_ref(), *limit, text)?,
         },
         Statement::Describe { name, extended } => describe::one(app, name, *extended, text)?,

@@ -7,6 +7,7 @@ use tidemill_engine::engine::PersistentQuery;
 
 use super::{explain, queries, query_metrics};
 use crate::app::App;
+use crate::cluster;
 use crate::entities::{Common, KsqlEntity, QueryDescription, QueryDescriptions, QueryList, RunningQuery};
 use crate::error::ApiError;
 
@@ -37,6 +38,46 @@ pub fn run(app: &App, extended: bool, text: String) -> Result<KsqlEntity, ApiErr
             query_errors: queries::errors(&state, 0),
         }
     });
-    let all = persistent.iter().map(|query| queries::listed(&app.engine, query)).chain(push).collect();
+    let elsewhere = states_elsewhere(app, &mut remarks);
+    let listed = |query: &Arc<PersistentQuery>| {
+        let mut listed = queries::listed(&app.engine, query);
+        for states in &elsewhere {
+            let state = states.as_ref().map_or("UNRESPONSIVE", |states| states.get(&query.id).map_or("UNRESPONSIVE", |state| known(state)));
+            *listed.status_count.entry(state).or_default() += 1;
+        }
+        listed
+    };
+    let all = persistent.iter().map(listed).chain(push).collect();
     Ok(KsqlEntity::Queries(QueryList { queries: all, common: Common::with_warnings(text, remarks) }))
+}
+
+/// The states of queries on each of the other servers that share the service; `None` of one that does not say.
+fn states_elsewhere(app: &App, remarks: &mut Vec<String>) -> Vec<Option<BTreeMap<String, String>>> {
+    let Some(peers) = &app.peers else { return Vec::new() };
+    let servers = match peers.wait(cluster::servers(app)) {
+        Ok(servers) => servers,
+        Err(error) => {
+            remarks.push(format!("The other servers can't be looked at: {}.", error.message.trim_end_matches('.')));
+            return Vec::new();
+        }
+    };
+    let mut states = Vec::new();
+    for (server, said) in servers {
+        match said {
+            None => {}
+            Some(Ok(own)) => states.push(Some(own.queries)),
+            Some(Err(reason)) => {
+                let (id, at) = (server.id, server.url.unwrap_or_default());
+                remarks.push(format!("Server {id} {at} does not say how its queries are: {reason}."));
+                states.push(None);
+            }
+        }
+    }
+    states
+}
+
+/// A state's name as another server has written it.
+fn known(state: &str) -> &'static str {
+    const NAMES: [&str; 4] = ["RUNNING", "PAUSED", "ERROR", "STOPPED"];
+    NAMES.into_iter().find(|name| *name == state).unwrap_or("UNRESPONSIVE")
 }

@@ -63,6 +63,20 @@ fn servers_share_a_service_and_lose_nothing() {
         for server in [&one, &two] {
             assert_eq!(server.pull("SELECT * FROM counts_al;").len(), IDS as usize, "what is elsewhere is asked for there");
         }
+        for (server, place) in [(&one, 0), (&two, 1)] {
+            let listed = server.ksql("SHOW SERVERS;");
+            let servers = listed[0]["servers"].as_array().expect("servers");
+            let addresses = [&one, &two].map(|server| format!("http://{}", server.address()));
+            assert_eq!(servers.len(), 2, "{listed}");
+            for listed in servers {
+                let at = addresses.iter().position(|address| listed["address"] == *address).expect("one of the two");
+                assert_eq!((&listed["slots"], &listed["state"]), (&json!(32), &json!("RUNNING")), "{listed}");
+                assert_eq!(listed["isAsked"], json!(at == place), "{listed}");
+                assert!(listed["tasks"].as_u64().is_some_and(|tasks| tasks > 0), "{listed}");
+            }
+            let listed = server.ksql("SHOW QUERIES;");
+            assert_eq!(listed[0]["queries"][0]["statusCount"], json!({"RUNNING": 2}), "{listed}");
+        }
         // A statement of the one is carried out by the other.
         two.ksql("CREATE STREAM late WITH (PARTITIONS=3) AS SELECT id, n FROM clicks EMIT CHANGES;");
         wait("the first runs it", &[&one, &two], || one.running_queries().len() == queries.len() + 1);
@@ -86,6 +100,8 @@ fn servers_share_a_service_and_lose_nothing() {
         let (come, before) = (count(&one, COME), count(&two, COME));
         is_troubled.store(true, Ordering::Release);
         signal(two.pid(), "STOP");
+        let listed = one.ksql("SHOW SERVERS;").to_string();
+        assert!(listed.contains("UNREACHABLE: it does not answer"), "{listed}");
         wait("the first has what the still one had", &[&one], || count(&one, COME) > come);
         std::thread::sleep(Duration::from_millis(500));
         signal(two.pid(), "CONT");

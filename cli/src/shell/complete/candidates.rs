@@ -40,6 +40,7 @@ const SHOWN: &[&str] = &[
     "FUNCTIONS",
     "PROPERTIES",
     "QUERIES",
+    "SERVERS",
     "STREAMS",
     "TABLES",
     "TOPICS",

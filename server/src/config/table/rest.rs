@@ -57,7 +57,7 @@ pub static PROPERTIES: &[Property] = &[
         "ksql.heartbeat.enable",
         "false",
         Kind::Bool,
-        "Whether /clusterStatus and /heartbeat are answered, of the one server that there is.",
+        "Whether /clusterStatus and /heartbeat are answered.",
     )
     .hidden(),
     inert("ksql.heartbeat.send.interval.ms", "100", MS, NO_PEERS).hidden(),

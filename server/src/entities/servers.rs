@@ -1,0 +1,31 @@
+//! SHOW SERVERS.
+
+use serde::Serialize;
+
+use super::Common;
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ServerList {
+    pub servers: Vec<ServerEntity>,
+    #[serde(flatten)]
+    pub common: Common,
+}
+
+/// A server of the service.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerEntity {
+    /// That of its data folder.
+    pub id: String,
+    /// Where the others reach it.
+    pub address: Option<String>,
+    /// How many slots the group has agreed are its.
+    pub slots: usize,
+    /// Tasks that it runs or is making; `None`: it does not say.
+    pub tasks: Option<usize>,
+    pub version: Option<String>,
+    /// `RUNNING`, or why nothing is known of it.
+    pub state: String,
+    /// Whether it is the one that was asked.
+    pub is_asked: bool,
+}
