@@ -24,6 +24,7 @@ pub fn run(app: &App, extended: bool, text: String) -> Result<KsqlEntity, ApiErr
         let common = Common::with_warnings(text, remarks);
         return Ok(KsqlEntity::QueryDescriptions(QueryDescriptions { query_descriptions, common }));
     }
+    let elsewhere = states_elsewhere(app, &mut remarks);
     let push = app.engine.queries().push_queries().into_iter().map(|query| {
         remarks.extend(query.handle.remarks().iter().map(|remark| format!("{}: {remark}.", query.id)));
         let (state, is_away) = (query.handle.state(), app.engine.log().outage().is_some());
@@ -38,7 +39,6 @@ pub fn run(app: &App, extended: bool, text: String) -> Result<KsqlEntity, ApiErr
             query_errors: queries::errors(&state, 0),
         }
     });
-    let elsewhere = states_elsewhere(app, &mut remarks);
     let listed = |query: &Arc<PersistentQuery>| {
         let mut listed = queries::listed(&app.engine, query);
         for states in &elsewhere {

@@ -53,13 +53,7 @@ pub static PROPERTIES: &[Property] = &[
     inert("ssl.keystore.reload", "false", Kind::Bool, READ_AGAIN).hidden(),
     inert("ssl.keystore.watch.location", "", Kind::Text, READ_AGAIN).hidden(),
     // Several servers.
-    server(
-        "ksql.heartbeat.enable",
-        "false",
-        Kind::Bool,
-        "Whether /clusterStatus and /heartbeat are answered.",
-    )
-    .hidden(),
+    server("ksql.heartbeat.enable", "false", Kind::Bool, "Whether /clusterStatus and /heartbeat are answered.").hidden(),
     inert("ksql.heartbeat.send.interval.ms", "100", MS, NO_PEERS).hidden(),
     inert("ksql.heartbeat.check.interval.ms", "200", MS, NO_PEERS).hidden(),
     inert("ksql.heartbeat.window.ms", "2000", MS, NO_PEERS).hidden(),
