@@ -12,8 +12,11 @@ use crate::entities::{Common, KsqlEntity, QueryDescription, QueryDescriptions, Q
 use crate::error::ApiError;
 
 pub fn run(app: &App, extended: bool, text: String) -> Result<KsqlEntity, ApiError> {
+    // First what takes a while: queries come and go.
+    let (elsewhere, silent) = if extended { Default::default() } else { states_elsewhere(app) };
     let persistent = app.engine.queries().persistent();
     let mut remarks = queries::remarks(&app.engine, persistent.iter().map(|query| &**query));
+    remarks.extend(silent);
     if extended {
         let disk_bytes = app.engine.runtime().parts().state.disk_bytes_by_query();
         let described = |query: &Arc<PersistentQuery>| {
@@ -24,7 +27,6 @@ pub fn run(app: &App, extended: bool, text: String) -> Result<KsqlEntity, ApiErr
         let common = Common::with_warnings(text, remarks);
         return Ok(KsqlEntity::QueryDescriptions(QueryDescriptions { query_descriptions, common }));
     }
-    let elsewhere = states_elsewhere(app, &mut remarks);
     let push = app.engine.queries().push_queries().into_iter().map(|query| {
         remarks.extend(query.handle.remarks().iter().map(|remark| format!("{}: {remark}.", query.id)));
         let (state, is_away) = (query.handle.state(), app.engine.log().outage().is_some());
@@ -42,8 +44,11 @@ pub fn run(app: &App, extended: bool, text: String) -> Result<KsqlEntity, ApiErr
     let listed = |query: &Arc<PersistentQuery>| {
         let mut listed = queries::listed(&app.engine, query);
         for states in &elsewhere {
-            let state = states.as_ref().map_or("UNRESPONSIVE", |states| states.get(&query.id).map_or("UNRESPONSIVE", |state| known(state)));
-            *listed.status_count.entry(state).or_default() += 1;
+            // A server that lacks it has not heard of it yet, or has heard of its end.
+            let state = states.as_ref().map_or(Some("UNRESPONSIVE"), |states| Some(known(states.get(&query.id)?)));
+            if let Some(state) = state {
+                *listed.status_count.entry(state).or_default() += 1;
+            }
         }
         listed
     };
@@ -51,29 +56,28 @@ pub fn run(app: &App, extended: bool, text: String) -> Result<KsqlEntity, ApiErr
     Ok(KsqlEntity::Queries(QueryList { queries: all, common: Common::with_warnings(text, remarks) }))
 }
 
-/// The states of queries on each of the other servers that share the service; `None` of one that does not say.
-fn states_elsewhere(app: &App, remarks: &mut Vec<String>) -> Vec<Option<BTreeMap<String, String>>> {
-    let Some(peers) = &app.peers else { return Vec::new() };
-    let servers = match peers.wait(cluster::servers(app)) {
-        Ok(servers) => servers,
-        Err(error) => {
-            remarks.push(format!("The other servers can't be looked at: {}.", error.message.trim_end_matches('.')));
-            return Vec::new();
-        }
-    };
-    let mut states = Vec::new();
+/// What each of the other servers has of queries' states, by id, `None` of one that does not say; and which those are.
+type Elsewhere = (Vec<Option<BTreeMap<String, String>>>, Vec<String>);
+
+fn states_elsewhere(app: &App) -> Elsewhere {
+    let (mut states, mut silent) = Elsewhere::default();
+    let Some(peers) = &app.peers else { return (states, silent) };
+    let servers = peers.wait(cluster::servers(app)).unwrap_or_else(|error| {
+        silent.push(format!("The other servers can't be looked at: {}.", error.message.trim_end_matches('.')));
+        Vec::new()
+    });
     for (server, said) in servers {
         match said {
             None => {}
             Some(Ok(own)) => states.push(Some(own.queries)),
             Some(Err(reason)) => {
                 let (id, at) = (server.id, server.url.unwrap_or_default());
-                remarks.push(format!("Server {id} {at} does not say how its queries are: {reason}."));
+                silent.push(format!("Server {id} {at} does not say how its queries are: {reason}."));
                 states.push(None);
             }
         }
     }
-    states
+    (states, silent)
 }
 
 /// A state's name as another server has written it.
