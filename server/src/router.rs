@@ -156,7 +156,8 @@ async fn get(app: Arc<App>, path: &[&str], headers: &HeaderMap) -> Reply {
     match path {
         ["info"] => endpoints::info(&app),
         ["healthcheck"] => endpoints::healthcheck(app).await,
-        ["cluster", "status"] => endpoints::own_status(app).await,
+        ["cluster", "status"] => endpoints::own_status(app, false).await,
+        ["cluster", "status", "host"] => endpoints::own_status(app, true).await,
         ["clusterStatus"] => endpoints::cluster_status(app).await,
         ["status"] => endpoints::all_statuses(&app),
         ["status", kind, entity, action] => endpoints::status(&app, kind, entity, action),

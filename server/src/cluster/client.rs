@@ -88,9 +88,9 @@ impl HttpPeers {
     }
 
     /// What a server says of itself; else why it does not.
-    pub async fn status(&self, url: &str) -> Result<OwnStatus, String> {
+    pub async fn status(&self, url: &str, with_host: bool) -> Result<OwnStatus, String> {
         let away = |error: reqwest::Error| format!("it does not answer: {}", cause::deepest(&error));
-        let asked = self.http.get(format!("{url}{STATUS_PATH}")).timeout(STATUS_PATIENCE);
+        let asked = self.http.get(format!("{url}{STATUS_PATH}{}", if with_host { "/host" } else { "" })).timeout(STATUS_PATIENCE);
         let mut answer = asked.send().await.map_err(away)?;
         let status = answer.status();
         let read = read_all(&mut answer).await.map_err(away)?.unwrap_or_default();

@@ -1,4 +1,5 @@
-//! What servers that share a service say of themselves: to each other at `GET /cluster/status`, and together to clients.
+//! What servers that share a service say of themselves: to each other at `GET /cluster/status` (with
+//! `/host` behind it: with what it holds), and together to clients.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,8 +20,8 @@ pub struct OwnStatus {
     pub tasks: usize,
     /// The states of its persistent queries, by id.
     pub queries: BTreeMap<String, String>,
-    /// Its part of `/clusterStatus`.
-    pub host: Json,
+    /// Its part of `/clusterStatus`, where that was asked for: the log has to be looked at for it.
+    pub host: Option<Json>,
 }
 
 /// A server, with what it says of itself or why it says nothing; of this one that need not be asked.
@@ -30,7 +31,7 @@ pub type Asked = (ServerInfo, Option<Result<OwnStatus, String>>);
 ///
 /// # Errors
 /// The log is away.
-pub async fn servers(app: &App) -> Result<Vec<Asked>, EngineError> {
+pub async fn servers(app: &App, with_host: bool) -> Result<Vec<Asked>, EngineError> {
     let Some(peers) = &app.peers else { return Ok(Vec::new()) };
     let engine = app.engine.clone();
     let found = app.blocking.run(Kind::Part, move || engine.servers()).await;
@@ -38,7 +39,7 @@ pub async fn servers(app: &App) -> Result<Vec<Asked>, EngineError> {
     let ask = |server: ServerInfo| async move {
         let said = match &server.url {
             _ if server.is_this => None,
-            Some(url) => Some(peers.status(url).await),
+            Some(url) => Some(peers.status(url, with_host).await),
             None => Some(Err("it has not said where it is reached".to_owned())),
         };
         (server, said)
@@ -47,10 +48,10 @@ pub async fn servers(app: &App) -> Result<Vec<Asked>, EngineError> {
 }
 
 /// What this server says of itself.
-pub async fn own(app: &Arc<App>) -> OwnStatus {
+pub async fn own(app: &Arc<App>, with_host: bool) -> OwnStatus {
     let is_away = app.engine.log().outage().is_some();
     let queries = app.engine.queries().persistent();
     let states = queries.iter().map(|query| (query.id.clone(), state_name(&query.state(), is_away).to_owned()));
-    let host = serde_json::to_value(crate::endpoints::host_status(app).await).unwrap_or_default();
+    let host = if with_host { serde_json::to_value(crate::endpoints::host_status(app).await).ok() } else { None };
     OwnStatus { tasks: app.engine.runtime().tasks(), queries: states.collect(), host }
 }

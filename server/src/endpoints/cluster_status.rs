@@ -59,25 +59,25 @@ pub async fn cluster_status(app: Arc<App>) -> Reply {
         return not_enabled();
     }
     let this = (app.host.clone(), json(&host_status(&app).await));
-    let servers = match cluster::servers(&app).await {
+    let servers = match cluster::servers(&app, true).await {
         Ok(servers) => servers,
         Err(error) => return ApiError::engine(error, "").bare_reply(),
     };
     let now = app.engine.clock().now_ms();
     let others = servers.into_iter().filter_map(|(server, said)| {
         let host = server.url.as_deref().map_or(server.id.as_str(), host_of).to_owned();
-        let status = said?.map(|own| own.host).unwrap_or_else(|_| json(&HostStatus::gone(now)));
+        let status = said?.ok().and_then(|own| own.host).unwrap_or_else(|| json(&HostStatus::gone(now)));
         Some((host, status))
     });
     reply::json(&ClusterStatus { cluster_status: others.chain([this]).collect() })
 }
 
-/// `GET /cluster/status`: what this server says of itself to others that share the service.
-pub async fn own_status(app: Arc<App>) -> Reply {
+/// `GET /cluster/status`, `/cluster/status/host`: what this server says of itself to others that share the service.
+pub async fn own_status(app: Arc<App>, with_host: bool) -> Reply {
     if app.peers.is_none() {
         return reply::not_found();
     }
-    reply::json(&cluster::own(&app).await)
+    reply::json(&cluster::own(&app, with_host).await)
 }
 
 fn json(status: &HostStatus) -> Json {

@@ -62,7 +62,7 @@ type Elsewhere = (Vec<Option<BTreeMap<String, String>>>, Vec<String>);
 fn states_elsewhere(app: &App) -> Elsewhere {
     let (mut states, mut silent) = Elsewhere::default();
     let Some(peers) = &app.peers else { return (states, silent) };
-    let servers = peers.wait(cluster::servers(app)).unwrap_or_else(|error| {
+    let servers = peers.wait(cluster::servers(app, false)).unwrap_or_else(|error| {
         silent.push(format!("The other servers can't be looked at: {}.", error.message.trim_end_matches('.')));
         Vec::new()
     });

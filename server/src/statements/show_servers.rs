@@ -9,7 +9,7 @@ use crate::error::ApiError;
 
 pub fn run(app: &App, text: String) -> Result<KsqlEntity, ApiError> {
     let asked = match &app.peers {
-        Some(peers) => peers.wait(cluster::servers(app)).map_err(|error| ApiError::engine(error, &text))?,
+        Some(peers) => peers.wait(cluster::servers(app, false)).map_err(|error| ApiError::engine(error, &text))?,
         None => vec![(alone(app), None)],
     };
     let own_tasks = app.engine.runtime().tasks();
