@@ -14,6 +14,9 @@ use crate::dialect::KsqlDialect;
 pub(crate) const IS_DISTINCT_FROM: &str = "IS DISTINCT FROM";
 pub(crate) const IS_NOT_DISTINCT_FROM: &str = "IS NOT DISTINCT FROM";
 
+/// What may stand before a text's first character.
+const BYTE_ORDER_MARK: char = '\u{FEFF}';
+
 /// All tokens of a text, with their places.
 pub(crate) fn lex(text: &str) -> Vec<TokenWithSpan> {
     let dialect = KsqlDialect::default();
@@ -60,6 +63,8 @@ fn mend(token: TokenWithSpan, tokens: &mut Vec<TokenWithSpan>) {
             | Whitespace::SingleLineComment { .. }
             | Whitespace::MultiLineComment(_),
         ) => {}
+        // Editors on Windows begin files of text with it.
+        Token::Char(BYTE_ORDER_MARK) if start == Location::new(1, 1) => {}
         Token::Word(w) if w.quote_style.is_none() => {
             let distinct_from = w.value.eq_ignore_ascii_case("FROM").then(|| take_is_distinct(tokens)).flatten();
             match distinct_from {
@@ -170,6 +175,8 @@ mod tests {
             ("a 'open", "a|'|EOF"),
             ("a /* open", "a|/|EOF"),
             ("a `open", "a|`|EOF"),
+            ("\u{FEFF}a", "a|EOF"),
+            ("a\u{FEFF}", "a|\u{FEFF}|EOF"),
         ] {
             assert_eq!(texts(sql).join("|"), expected, "{sql}");
         }

@@ -11,6 +11,9 @@ use crate::lexer::lex;
 /// The property that turns substitution off for a session where it is `false`.
 pub const SUBSTITUTION_PROPERTY: &str = "ksql.variable.substitution.enable";
 
+/// How much values may add to a text, in bytes. Each `DEFINE b = '${a}${a}'` makes the next value twice as long.
+const MAX_ADDED_BYTES: usize = 1 << 23;
+
 /// Puts the values of variables in the place of `${name}`. `$${name}` stands for the text `${name}`.
 ///
 /// A value can't break out of its place: inside quotes its quotes are doubled; elsewhere it must be one name or one
@@ -18,11 +21,13 @@ pub const SUBSTITUTION_PROPERTY: &str = "ksql.variable.substitution.enable";
 /// reference to a variable that is not defined. Values are not searched for further references.
 ///
 /// # Errors
-/// A reference to a variable that is not defined, outside of string literals; a value that is neither a name nor a literal where one must stand.
+/// A reference to a variable that is not defined, outside of string literals; a value that is neither a name nor a literal
+/// where one must stand; values that are too long altogether.
 pub fn substitute(text: &str, variables: &BTreeMap<String, String>) -> Result<String, ParseError> {
     let mut result = String::with_capacity(text.len());
     let mut context = Context::Plain;
     let mut rest = text;
+    let mut added = 0;
     while let Some(first) = rest.chars().next() {
         let place = text.len() - rest.len();
         if context.substitutes() {
@@ -43,7 +48,14 @@ pub fn substitute(text: &str, variables: &BTreeMap<String, String>) -> Result<St
                         rest = rest.get(length..).unwrap_or("");
                         continue;
                     }
-                    found => found.and_then(|value| context.fit(name, value)),
+                    found => found.and_then(|value| {
+                        added += value.len();
+                        if added > MAX_ADDED_BYTES {
+                            let message = format!("The values of variables add more than {MAX_ADDED_BYTES} bytes to the statement");
+                            return Err(Fault::invalid(Span::default(), message));
+                        }
+                        context.fit(name, value)
+                    }),
                 };
                 result += &value.map_err(|fault| Fault { span: span_at(text, place, length), ..fault }.locate(text))?;
                 rest = rest.get(length..).unwrap_or("");
@@ -112,9 +124,12 @@ impl Context {
 
 /// The name in the reference that a text begins with.
 fn reference(text: &str) -> Option<&str> {
-    let (name, _) = text.strip_prefix("${")?.split_once('}')?;
+    let inside = text.strip_prefix("${")?;
+    // Looked for no further than the name goes: a text may open many and close none.
+    let end = inside.bytes().position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'@')))?;
+    let (name, behind) = inside.split_at_checked(end)?;
     let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    (begins && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'@'))).then_some(name)
+    (begins && behind.starts_with('}')).then_some(name)
 }
 
 /// A variable by its name, or by its name in another case.
@@ -183,6 +198,17 @@ mod tests {
         ] {
             assert_eq!(with(text).unwrap_or_else(|e| panic!("{e}")), expected);
         }
+    }
+
+    #[test]
+    fn values_that_double_again_and_again_come_to_an_end() {
+        let long = BTreeMap::from([("a".to_owned(), "x".repeat(MAX_ADDED_BYTES / 2))]);
+        assert!(substitute("'${a}' '${a}'", &long).is_ok());
+        let error = substitute("'${a}' '${a}' '${a}'", &long).expect_err("too long");
+        assert!(error.to_string().contains("more than 8388608 bytes"), "{error}");
+        // Each begins a reference and none ends it: the text is read once.
+        let open = "${".repeat(1_000_000);
+        assert_eq!(substitute(&open, &long).as_deref(), Ok(open.as_str()));
     }
 
     #[test]
