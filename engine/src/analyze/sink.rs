@@ -8,7 +8,7 @@ use super::error::{ErrorKind, Problem, Problems};
 use super::formats::{self, Choice};
 use super::infer::{self, Wanted};
 use super::properties::WithClause;
-use crate::catalog::{CleanupPolicy, Source, SourceKind, TopicSettings, WindowType};
+use crate::catalog::{CleanupPolicy, Source, SourceKind, TopicSettings, WindowType, check_size};
 use crate::plan::{TimestampColumn, TopicFormat, WindowedKey};
 use crate::types::{Schema, SqlType};
 
@@ -72,6 +72,11 @@ pub(crate) fn make(
     };
     for choice in [key, value] {
         problems.take(formats::check_known(&choice.name));
+    }
+    for column in schema.columns() {
+        if let Err(error) = check_size(&column.sql_type) {
+            problems.add(Problem::new(format!("The type of column `{}` is too large. {error}", column.name)));
+        }
     }
     let as_request = |p: Problem| p.kind(ErrorKind::Request);
     problems.take(formats::check_key(&format.key, &schema.key).map_err(as_request));

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use source::{CleanupPolicy, HeaderColumn, Source, SourceKind, TopicSettings, WindowType};
-pub use types::TypeError;
+pub use types::{TypeError, check_size};
 
 use crate::types::SqlType;
 

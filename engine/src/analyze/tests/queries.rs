@@ -61,3 +61,16 @@ fn partitions_that_differ_are_told_each_with_its_stream() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+#[test]
+fn columns_that_nest_deeper_with_each_query_come_to_an_end() {
+    let nested = |levels: usize| format!("{}V{} AS V", "ARRAY[".repeat(levels), "]".repeat(levels));
+    let script = format!(
+        "CREATE STREAM S (K STRING KEY, V INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');
+         CREATE STREAM A AS SELECT K, {} FROM S;
+         CREATE STREAM B AS SELECT K, {} FROM A;",
+        nested(150),
+        nested(150)
+    );
+    refused(&script, "The type of column `V` is too large. A type nests at most 201 levels deep");
+}
