@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use apache_avro::reader::datum::GenericDatumReader;
-use apache_avro::schema::{InnerDecimalSchema, Name, RecordSchema, ResolvedSchema};
+use apache_avro::schema::{InnerDecimalSchema, Name, RecordSchema, ResolvedSchema, UuidSchema};
 use apache_avro::types::Value as Avro;
 use apache_avro::writer::datum::GenericDatumWriter;
 use apache_avro::{Decimal, Schema};
@@ -114,9 +114,15 @@ impl<'s> Types<'s> {
             Schema::TimeMicros => integer().map(Avro::TimeMicros),
             Schema::TimestampMillis => integer().map(Avro::TimestampMillis),
             Schema::TimestampMicros => integer().map(Avro::TimestampMicros),
+            Schema::TimestampNanos => integer().map(Avro::TimestampNanos),
+            Schema::LocalTimestampMillis => integer().map(Avro::LocalTimestampMillis),
+            Schema::LocalTimestampMicros => integer().map(Avro::LocalTimestampMicros),
+            Schema::LocalTimestampNanos => integer().map(Avro::LocalTimestampNanos),
             Schema::Float => double().map(|value| Avro::Float(value as f32)),
             Schema::Double => double().map(Avro::Double),
-            Schema::String => Some(Avro::String(spec.as_str().map_or_else(|| spec.to_string(), str::to_owned))),
+            Schema::String | Schema::Uuid(UuidSchema::String) => {
+                Some(Avro::String(spec.as_str().map_or_else(|| spec.to_string(), str::to_owned)))
+            }
             Schema::Bytes => bytes(spec).map(Avro::Bytes),
             Schema::Fixed(of) => bytes(spec).map(|bytes| Avro::Fixed(of.size, bytes)),
             Schema::Enum(of) => {
@@ -200,6 +206,7 @@ impl<'s> Types<'s> {
                 "-Infinity"
             }),
             (Avro::String(value) | Avro::Enum(_, value), _) => json!(value),
+            (Avro::Uuid(value), _) => json!(value.to_string()),
             (Avro::Bytes(value) | Avro::Fixed(_, value), _) => json!(BASE64.encode(value)),
             (Avro::Decimal(value), Schema::Decimal(of)) => {
                 let unscaled = BigInt::from_signed_bytes_be(&Vec::<u8>::try_from(value.clone()).map_err(text)?);
@@ -270,6 +277,8 @@ mod tests {
             { "name": "B", "type": "bytes" },
             { "name": "D", "type": { "type": "bytes", "logicalType": "decimal", "precision": 6, "scale": 4 } },
             { "name": "T", "type": { "type": "int", "logicalType": "time-millis" } },
+            { "name": "L", "type": { "type": "long", "logicalType": "local-timestamp-millis" } },
+            { "name": "U", "type": { "type": "string", "logicalType": "uuid" } },
             { "name": "M", "type": { "type": "array", "items": {
                 "type": "record", "name": "m", "connect.internal.type": "MapEntry",
                 "fields": [{ "name": "key", "type": ["null", "string"] }, { "name": "value", "type": ["null", "m2"] }],
@@ -284,10 +293,11 @@ mod tests {
         };
         let schema = registry::Schema { kind: SchemaKind::Avro, text: schema.to_string(), references: vec![reference] };
         let schema = CodecSchema { schema: &schema, full_name: None, is_framed: true };
-        let spec = json!({ "i": "7", "S": 3, "B": "AAE=", "D": "10", "T": 5, "M": { "k": { "x": 1 }, "n": null } });
+        let spec = json!({ "i": "7", "S": 3, "B": "AAE=", "D": "10", "T": 5, "L": 7, "U": "550e8400-e29b-41d4-a716-446655440000", "M": { "k": { "x": 1 }, "n": null } });
         let payload = AvroCodec.encode(&spec, &schema).unwrap();
         let back = AvroCodec.decode(&payload, &schema).unwrap();
-        let expected = r#"{"I":7,"S":"3","B":"AAE=","D":10.0000,"T":5,"M":{"k":{"x":1},"n":null}}"#;
+        let expected =
+            r#"{"I":7,"S":"3","B":"AAE=","D":10.0000,"T":5,"L":7,"U":"550e8400-e29b-41d4-a716-446655440000","M":{"k":{"x":1},"n":null}}"#;
         assert_eq!(back.to_string(), expected);
         assert!(AvroCodec.encode(&json!({ "S": "x" }), &schema).is_err(), "a required field is missing");
         assert!(AvroCodec.decode(&payload[1..], &schema).is_err());
