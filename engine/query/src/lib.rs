@@ -9,6 +9,7 @@
 
 mod aggregates;
 mod batch;
+mod bounded;
 mod bounds;
 mod catalog;
 mod columns;

@@ -35,7 +35,7 @@ use crate::moment::SharedMoment;
 use crate::rewrite;
 use crate::running::{Running, RunningQuery, UnderWay};
 use crate::types::sql_type;
-use crate::{aggregates, functions, parameters, values};
+use crate::{aggregates, bounded, functions, parameters, values};
 
 /// Threads for each core. A query has as many at work as there are cores, but some joins don't give way for seconds: others must not
 /// have to wait for these.
@@ -253,6 +253,10 @@ impl Service {
             .with_default_features()
             .with_physical_optimizer_rule(Arc::new(Yielding))
             .build();
+        let known = session.scalar_functions().clone();
+        for function in bounded::all(|name| known.get(name).cloned()) {
+            session.register_udf(function).map_err(|error| told(&error, self.settings.memory_bytes))?;
+        }
         for function in functions::all() {
             session.register_udf(function).map_err(|error| told(&error, self.settings.memory_bytes))?;
         }

@@ -111,6 +111,27 @@ fn nonsense_is_refused_in_bounded_time() {
 }
 
 #[test]
+fn what_makes_much_of_little_is_refused() {
+    let world = world();
+    for sql in [
+        "SELECT LENGTH(REPEAT('x', 2000000000))",
+        "SELECT LENGTH(REPEAT(CAST(v AS VARCHAR), 200000000)) FROM generate_series(1, 3) AS a(v)",
+        "SELECT ARRAY_REPEAT(1, 4000000000)",
+        "SELECT LIST_REPEAT(REPEAT('x', 1000000), 1000)",
+        "SELECT ARRAY_RESIZE(ARRAY_REPEAT(1, 2), 4000000000)",
+        "SELECT RANGE(0, 4000000000)",
+        "SELECT RANGE(4000000000)",
+        "SELECT LENGTH(ARRAY_TO_STRING(ARRAY_REPEAT('a', 100000), REPEAT('x', 100000)))",
+    ] {
+        let error = world.ask(sql).err().unwrap_or_else(|| panic!("{sql} is answered"));
+        assert!(error.message.contains("are possible at once"), "{sql}: {error}");
+    }
+    assert_eq!(world.shown("SELECT LENGTH(REPEAT('ab', 3)) AS a").expect("6"), "6");
+    assert_eq!(world.shown("SELECT SUM(LENGTH(REPEAT('x', v))) FROM generate_series(1, 3) AS a(v)").expect("6"), "6");
+    assert_eq!(world.shown("SELECT ARRAY_LENGTH(RANGE(0, 10, 3))").expect("4"), "4");
+}
+
+#[test]
 fn a_query_ends_with_who_asked() {
     let world = world();
     let million = "generate_series(1, 1000000)";

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bigdecimal::BigDecimal;
 use tidemill_parser::ast::{BinaryOp, Expr, ExprKind};
 
-use crate::functions::EvalError;
+use crate::functions::{EvalError, limits};
 use crate::types::{SqlType, Text};
 
 use super::compile::compile as compile_expr;
@@ -140,6 +140,7 @@ fn join(left: Compiled, right: Compiled) -> Eval<Text> {
     Box::new(move |env| {
         let (left, right) = (left.get_ref(env)?, right.get_ref(env)?);
         let (left, right) = (left.as_ref().map_or("null", |t| t.as_str()), right.as_ref().map_or("null", |t| t.as_str()));
+        limits::check_bytes(left.len() + right.len())?;
         let mut text = Text::with_capacity(left.len() + right.len());
         text.push_str(left);
         text.push_str(right);

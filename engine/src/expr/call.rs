@@ -7,7 +7,7 @@
 use tidemill_parser::ast::{Expr, ExprKind, Ident};
 
 use crate::functions::resolve::{ArgType, Resolved, Vars, bind_result, concrete, resolve, target};
-use crate::functions::{Args, ConstArgs, EvalError, Kernel, LambdaFn, ParamType, Returns, ScalarImpl, registry};
+use crate::functions::{Args, ConstArgs, EvalError, Kernel, LambdaFn, ParamType, Returns, ScalarImpl, limits, registry};
 use crate::types::{SqlType, Value};
 
 use super::coerce::coerce_to;
@@ -224,11 +224,11 @@ impl Call {
             return Ok(Value::Null);
         }
         if self.lambdas.is_empty() {
-            return (self.kernel)(&mut Args { values, lambdas: &[] });
+            return limits::checked((self.kernel)(&mut Args { values, lambdas: &[] })?);
         }
         let closures: Vec<_> = self.lambdas.iter().map(|lambda| move |args: &[Value]| lambda.call(env, args)).collect();
         let lambdas: Vec<&LambdaFn<'_>> = closures.iter().map(|closure| closure as &LambdaFn<'_>).collect();
-        (self.kernel)(&mut Args { values, lambdas: &lambdas })
+        limits::checked((self.kernel)(&mut Args { values, lambdas: &lambdas })?)
     }
 
     fn run_sized<const N: usize>(&self, env: &Env<'_>) -> Result<Value, EvalError> {

@@ -7,6 +7,7 @@
 pub mod aggregate;
 mod build;
 pub mod java;
+pub mod limits;
 pub mod registry;
 pub mod resolve;
 pub mod scalar;

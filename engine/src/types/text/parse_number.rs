@@ -6,6 +6,9 @@ use bigdecimal::{BigDecimal, ToPrimitive};
 /// Largest exponent that a decimal's text may carry; Java's own limit is that of an `int`.
 const MAX_EXPONENT: i64 = i32::MAX as i64;
 
+/// Digits that a decimal's text may have. A type has 10,000 at most, and the time to read them grows with their square.
+const MAX_TEXT_DIGITS: usize = 20_000;
+
 /// A DOUBLE as `Double.parseDouble` reads it: blanks around it, a sign, digits, an exponent, `NaN`, `Infinity`, and a
 /// type letter behind (`1.5d`). (Hexadecimal floats are not read.)
 pub fn parse_double(text: &str) -> Option<f64> {
@@ -41,6 +44,9 @@ pub fn parse_decimal(text: &str) -> Option<BigDecimal> {
         Some(at) => (&mantissa[..at], &mantissa[at + 1..]),
         None => (mantissa, &mantissa[..0]),
     };
+    if whole.len() + fraction.len() > MAX_TEXT_DIGITS {
+        return None;
+    }
     if whole.is_empty() && fraction.is_empty() || !whole.iter().chain(fraction).all(u8::is_ascii_digit) {
         return None;
     }
@@ -178,6 +184,12 @@ mod tests {
             let parsed = parse_decimal(text).map(|d| (d.as_bigint_and_scale().0.to_string(), d.as_bigint_and_scale().1));
             assert_eq!(parsed, expected.map(|(digits, scale)| (digits.to_string(), scale)), "{text}");
         }
+    }
+
+    #[test]
+    fn decimals_of_more_digits_than_any_type_has() {
+        assert!(parse_decimal(&"9".repeat(MAX_TEXT_DIGITS)).is_some());
+        assert_eq!(parse_decimal(&format!("0.{}", "9".repeat(MAX_TEXT_DIGITS))), None);
     }
 
     #[test]

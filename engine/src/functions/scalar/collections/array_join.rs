@@ -2,6 +2,7 @@
 
 use super::prelude::*;
 use crate::functions::java::decimal_text;
+use crate::functions::limits;
 use crate::types::text::{write_double, write_i32, write_i64};
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
@@ -43,6 +44,7 @@ fn join(args: &mut Args<'_>, default: &str) -> Outcome {
             Value::String(v) => out.push_str(v),
             _ => return Err(EvalError::new("ARRAY_JOIN takes arrays of BOOLEAN, numbers and STRING only")),
         }
+        limits::check_bytes(out.len())?;
     }
     Ok(Value::String(out))
 }

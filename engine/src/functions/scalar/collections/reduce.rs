@@ -2,6 +2,7 @@
 
 use super::lambdas::{ARRAY, MAP};
 use super::prelude::*;
+use crate::functions::limits::Room;
 use crate::types::MapValue;
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
@@ -27,7 +28,10 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
                 let first = args.take(1);
                 let lambda = args.lambda(0)?;
                 match args.opt::<&[Value]>(0)? {
-                    Some(items) if !first.is_null() => items.iter().try_fold(first, |state, item| lambda(&[state, item.clone()])),
+                    Some(items) if !first.is_null() => {
+                        let last = items.iter().try_fold(first, |state, item| lambda(&[state, item.clone()]))?;
+                        Room::default().take(&last).map(|()| last)
+                    }
                     _ => Ok(first),
                 }
             },
@@ -50,7 +54,8 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
                 let lambda = args.lambda(0)?;
                 match args.opt::<&MapValue>(0)? {
                     Some(entries) if !first.is_null() => {
-                        entries.iter().try_fold(first, |state, (key, value)| lambda(&[state, key.clone(), value.clone()]))
+                        let last = entries.iter().try_fold(first, |state, (key, value)| lambda(&[state, key.clone(), value.clone()]))?;
+                        Room::default().take(&last).map(|()| last)
                     }
                     _ => Ok(first),
                 }

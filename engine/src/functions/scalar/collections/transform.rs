@@ -2,6 +2,7 @@
 
 use super::lambdas::{ARRAY, MAP, collect};
 use super::prelude::*;
+use crate::functions::limits::Room;
 use crate::types::MapValue;
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
@@ -19,10 +20,10 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
             &[ARRAY, param("function", ParamType::Lambda(&[ParamType::Var('T')], &ParamType::Var('R')), "Makes the new item of the old.")],
             Returns::Type(ParamType::Array(&ParamType::Var('R'))),
             |args| {
-                let lambda = args.lambda(0)?;
+                let (lambda, mut room) = (args.lambda(0)?, Room::default());
                 args.get::<&[Value]>(0)?
                     .iter()
-                    .map(|item| lambda(std::slice::from_ref(item)))
+                    .map(|item| lambda(std::slice::from_ref(item)).and_then(|made| room.take(&made).map(|()| made)))
                     .collect::<Result<Vec<_>, _>>()
                     .map(Value::array)
             },
@@ -44,10 +45,13 @@ pub static FUNCTION: ScalarFunction = ScalarFunction {
             ],
             Returns::Type(ParamType::Map(&ParamType::Var('R'), &ParamType::Var('S'))),
             |args| {
-                let (new_key, new_value) = (args.lambda(0)?, args.lambda(1)?);
+                let (new_key, new_value, mut room) = (args.lambda(0)?, args.lambda(1)?, Room::default());
                 collect(args.get::<&MapValue>(0)?.iter().map(|(key, value)| {
                     let entry = [key.clone(), value.clone()];
-                    Ok((new_key(&entry)?, new_value(&entry)?))
+                    let (key, value) = (new_key(&entry)?, new_value(&entry)?);
+                    room.take(&key)?;
+                    room.take(&value)?;
+                    Ok((key, value))
                 }))
             },
         ),

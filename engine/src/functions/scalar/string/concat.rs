@@ -1,6 +1,7 @@
 //! CONCAT: strings or bytes joined.
 
 use super::prelude::*;
+use crate::functions::limits;
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
     name: "CONCAT",
@@ -22,6 +23,7 @@ fn strings_joined(args: &mut Args<'_>) -> Outcome {
     let mut out = Text::new();
     for index in 0..args.values.len() {
         out.push_str(args.opt(index)?.unwrap_or_default());
+        limits::check_bytes(out.len())?;
     }
     Ok(Value::String(out))
 }
@@ -30,6 +32,7 @@ fn bytes_joined(args: &mut Args<'_>) -> Outcome {
     let mut out = Vec::new();
     for index in 0..args.values.len() {
         out.extend_from_slice(args.opt(index)?.unwrap_or_default());
+        limits::check_bytes(out.len())?;
     }
     Ok(Value::bytes(out))
 }

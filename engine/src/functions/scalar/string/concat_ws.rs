@@ -1,6 +1,7 @@
 //! CONCAT_WS: strings or bytes joined with a separator.
 
 use super::prelude::*;
+use crate::functions::limits;
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
     name: "CONCAT_WS",
@@ -34,6 +35,13 @@ fn check_count(args: &Args<'_>) -> Result<(), EvalError> {
     if args.values.len() < 2 { Err(EvalError::new("Function Concat_WS expects at least two input arguments.")) } else { Ok(()) }
 }
 
+/// # Errors
+/// The parts with separators between them are too long.
+fn check_length(parts: impl ExactSizeIterator<Item = usize>, separator: usize) -> Result<(), EvalError> {
+    let separators = separator.saturating_mul(parts.len().saturating_sub(1));
+    limits::check_bytes(parts.fold(separators, usize::saturating_add))
+}
+
 fn strings_joined(args: &mut Args<'_>) -> Outcome {
     check_count(args)?;
     let Some(separator) = args.opt::<&str>(0)? else { return Ok(Value::Null) };
@@ -41,6 +49,7 @@ fn strings_joined(args: &mut Args<'_>) -> Outcome {
     for index in 1..args.values.len() {
         parts.extend(args.opt::<&str>(index)?);
     }
+    check_length(parts.iter().map(|part| part.len()), separator.len())?;
     Ok(Value::string(parts.join(separator)))
 }
 
@@ -51,6 +60,7 @@ fn bytes_joined(args: &mut Args<'_>) -> Outcome {
     for index in 1..args.values.len() {
         parts.extend(args.opt::<&[u8]>(index)?);
     }
+    check_length(parts.iter().map(|part| part.len()), separator.len())?;
     Ok(Value::bytes(parts.join(separator)))
 }
 

@@ -3,6 +3,7 @@
 use super::prelude::*;
 use super::regexps::{INPUT, PATTERN, patterns};
 use crate::functions::java::{JavaRegex, RegexMatch};
+use crate::functions::limits;
 
 pub static FUNCTION: ScalarFunction = ScalarFunction {
     name: "REGEXP_REPLACE",
@@ -30,6 +31,7 @@ fn prepare(call: &ConstArgs<'_>) -> Result<Kernel, EvalError> {
             let Some(whole) = captures.get(0) else { continue };
             out.push_str(text.get(copied..whole.start()).unwrap_or_default());
             expand(replacement, &regex, &captures, &mut out)?;
+            limits::check_bytes(out.len())?;
             copied = whole.end();
         }
         out.push_str(text.get(copied..).unwrap_or_default());
