@@ -89,8 +89,10 @@ pub async fn host_status(app: &Arc<App>) -> HostStatus {
     let now = app.engine.clock().now_ms();
     let read = app.lags.look(app).await;
     let queries = app.engine.queries().persistent();
+    let (all, held) = (app.engine.runtime().config().slots, app.engine.runtime().slots());
     let of_query = queries.iter().map(|query| {
-        let partitions = read.get(&query.id).into_iter().flatten();
+        let is_here = |partition| held.contains(&all.of(&query.id, partition));
+        let partitions = read.get(&query.id).into_iter().flatten().filter(|lag| is_here(lag.partition));
         let held = ActiveStandby {
             active_stores: app.engine.runtime().store_readers(&query.id).into_iter().map(|(name, _)| name.to_string()).collect(),
             active_partitions: partitions.map(|lag| Partition { topic: lag.topic.clone(), partition: lag.partition }).collect(),
