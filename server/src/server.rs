@@ -76,7 +76,8 @@ impl Server {
         let (postgres, postgres_addr) = bind_optional(config.postgres.as_deref()).await?;
         let (flight_sql, flight_addr) = bind_optional(config.flight_sql.as_deref()).await?;
         // Whoever asks meanwhile is answered: the log may take its time.
-        let connections = Connections::new(config.max_connections, config.idle_timeout);
+        let stall = Duration::from_millis(config.engine.push_stall_timeout_ms);
+        let connections = Connections::new(config.max_connections, config.idle_timeout, stall);
         let front = Arc::new(Front::new(&config.engine.service_id, config.access.is_some()));
         let listening = Arc::new(Listening::of(
             &listeners,

@@ -9,7 +9,7 @@ use crate::types::Value;
 /// Rows that are read at a time …
 const CHUNK_ROWS: usize = 1_024;
 /// … and bytes; the last row of a chunk may go beyond.
-const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: usize = 256 << 10;
 
 /// An answer whose rows are still to be read.
 pub struct PullRows {

@@ -1,5 +1,6 @@
 //! Connections of one server: how many there may be, who has to go for others, and their orderly end.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -14,7 +15,8 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use super::http::Http;
-use super::watched::{Patience, UnderWay, Watch};
+use super::owed::Owed;
+use super::watched::{Patience, UNSENT_TIMEOUT, UnderWay, Watch};
 use super::{ReplyBody, RequestBody};
 use crate::tls::Listening;
 
@@ -28,6 +30,14 @@ const PART: usize = 100;
 const MAX_WEIGHT_KB: usize = 16 << 10;
 /// Pause after a failed accept (no file descriptors left), lest the loop spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Bytes of a connection that the system keeps for it before they can be sent, about.
+const MAX_UNSENT_BYTES: u32 = 128 << 10;
+/// How often it is looked for answers that nobody takes, and how long not after that.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+const LOOK_PAUSE: Duration = Duration::from_millis(50);
+/// Where far too much waits to be sent, those connections are closed that hold the most; none that holds less than so many bytes.
+const CROWDED_BYTES: usize = 256 << 10;
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {
@@ -89,6 +99,8 @@ struct Open {
     watches: Arc<Mutex<Slab>>,
     /// How many are being served.
     warm: Arc<AtomicUsize>,
+    /// What their clients have not taken.
+    owed: Arc<Owed>,
 }
 
 /// Counts connections. Cheap to clone.
@@ -151,6 +163,51 @@ impl Open {
             if let Ok(permit) = tokio::time::timeout(ROOM_PAUSE, self.permits.clone().acquire_owned()).await {
                 return permit;
             }
+        }
+    }
+
+    /// Ends answers, and connections, that wait for clients that take nothing.
+    async fn end_what_nobody_takes(self, mut stop: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_INTERVAL) => {}
+                () = self.owed.is_crowded() => {}
+                () = stopped(&mut stop) => return,
+            }
+            self.look();
+            // Not again for each answer that comes while there are too many.
+            tokio::time::sleep(LOOK_PAUSE).await;
+        }
+    }
+
+    fn look(&self) {
+        let mut candidates = Vec::new();
+        // They are let go of, if that, while nobody else waits for the slab.
+        let watches: Vec<Arc<Watch>> = self.watches.lock().watches.values().cloned().collect();
+        watches.iter().for_each(|watch| watch.debts.candidates(&mut candidates));
+        let now = Instant::now();
+        let cut = self.owed.cut(candidates, now);
+        if cut > 0 {
+            tracing::warn!(answers = cut, "answers were ended: their clients took nothing of them");
+        }
+        let patience = self.owed.patience() + UNSENT_TIMEOUT;
+        let is_gone = |watch: &&Arc<Watch>| watch.debts.is_stuck_for(now, patience) || watch.is_blocked_for(now, patience);
+        let mut closed = watches.iter().filter(is_gone).filter(|watch| watch.give_up()).count();
+        // What is on its way already goes with its connection.
+        let mut too_much = self.owed.too_much();
+        if too_much > 0 {
+            let mut holding: Vec<_> = watches.iter().map(|watch| (watch.debts.bytes(), watch)).collect();
+            holding.sort_unstable_by_key(|(bytes, _)| Reverse(*bytes));
+            for (bytes, watch) in holding {
+                if too_much == 0 || bytes < CROWDED_BYTES {
+                    break;
+                }
+                too_much = too_much.saturating_sub(bytes);
+                closed += usize::from(watch.give_up());
+            }
+        }
+        if closed > 0 {
+            tracing::warn!(connections = closed, "connections were closed: their clients took nothing of what was sent");
         }
     }
 
@@ -236,14 +293,17 @@ impl Drop for Entered {
 
 impl Connections {
     /// At most `max` connections are served at a time; more wait in the system's queue, and have idle ones closed. One without a request for `idle`
-    /// is closed; `None`: it stays.
-    pub fn new(max: usize, idle: Option<Duration>) -> Self {
-        Self::with(max, Patience { head: HEAD_TIMEOUT, idle })
+    /// is closed; `None`: it stays. An answer of which nothing is taken for `stall` is ended. To be called within a runtime.
+    pub fn new(max: usize, idle: Option<Duration>, stall: Duration) -> Self {
+        Self::with(max, Patience { head: HEAD_TIMEOUT, idle }, stall)
     }
 
-    fn with(max: usize, patience: Patience) -> Self {
-        let open = Open { permits: Arc::new(Semaphore::new(max)), watches: Arc::default(), warm: Arc::default() };
-        Connections { stop: watch::Sender::new(false), open, max, patience }
+    fn with(max: usize, patience: Patience, stall: Duration) -> Self {
+        let (watches, owed) = (Arc::default(), Owed::new(stall));
+        let open = Open { permits: Arc::new(Semaphore::new(max)), watches, warm: Arc::default(), owed };
+        let stop = watch::Sender::new(false);
+        tokio::spawn(open.clone().end_what_nobody_takes(stop.subscribe()));
+        Connections { stop, open, max, patience }
     }
 
     /// Counts them, for as long as anybody wants to know.
@@ -299,11 +359,13 @@ impl Accepting {
             };
             let Ok(permit) = permit else { return };
             let (protocol, stop) = (protocol.clone(), stop.clone());
-            let watch = Watch::new(self.patience);
+            let watch = Watch::new(self.patience, self.open.owed.clone());
             let held = Arc::new(Held { entered: self.open.add(watch.clone()), _permit: permit });
             tokio::spawn(async move {
                 // Rows go out when they are there.
                 let _ = stream.set_nodelay(true);
+                // What can't be sent yet waits where it is counted, not in the system's memory.
+                let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(MAX_UNSENT_BYTES);
                 // Held to the end here, and beyond it by what the connection may have become.
                 let kept = held.clone();
                 protocol.serve(stream, peer, Place { watch, stop, held }).await;
@@ -335,12 +397,13 @@ mod tests {
         }
     }
 
+    const STALL: Duration = Duration::from_secs(300);
     const REQUEST: &[u8] = b"GET /x HTTP/1.1\r\nhost: h\r\n\r\n";
 
     async fn connected(patience: Patience) -> (Connections, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let connections = Connections::with(10, patience);
+        let connections = Connections::with(10, patience, STALL);
         connections.serve(listener, Arc::new(Echo), None);
         (connections, TcpStream::connect(address).await.expect("a connection"))
     }
@@ -380,7 +443,7 @@ mod tests {
     async fn idle_connections_make_room_for_others() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let connections = Connections::with(3, Patience { head: Duration::from_secs(60), idle: None });
+        let connections = Connections::with(3, Patience { head: Duration::from_secs(60), idle: None }, STALL);
         connections.serve(listener, Arc::new(Echo), None);
         let mut idle = Vec::new();
         for _ in 0..3 {
@@ -411,7 +474,7 @@ mod tests {
         ] {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
             let address = listener.local_addr().expect("an address");
-            let connections = Connections::with(3, Patience { head: Duration::from_secs(600), idle: None });
+            let connections = Connections::with(3, Patience { head: Duration::from_secs(600), idle: None }, STALL);
             connections.serve(listener, Arc::new(Echo), None);
             let mut open = Vec::new();
             for _ in 0..3 {

@@ -22,8 +22,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::RequestBody;
-use super::body::Counted;
 use super::connections::{Handler, Held, Kept, Place, Protocol, stopped};
+use super::counted::Counted;
 use super::frames::Frames;
 use super::handshake::handshake;
 use super::stream::Stream;
@@ -35,6 +35,8 @@ use crate::tls::Listening;
 const MAX_HEADER_BYTES: usize = 64 << 10;
 /// Requests at a time on one HTTP/2 connection.
 const MAX_CONCURRENT_STREAMS: u32 = 1_000;
+/// Bytes of an answer over HTTP/2 that may wait to be written to the socket.
+const MAX_SEND_BYTES: usize = 64 << 10;
 /// An HTTP/2 client that answers no ping for this long is gone.
 const HTTP2_KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const HTTP2_KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(60);
@@ -215,6 +217,7 @@ impl<H: Handler> Serving<H> {
             .timer(TokioTimer::new())
             .max_header_list_size(MAX_HEADER_BYTES as u32)
             .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
+            .max_send_buf_size(MAX_SEND_BYTES)
             .keep_alive_interval(HTTP2_KEEP_ALIVE_INTERVAL)
             .keep_alive_timeout(HTTP2_KEEP_ALIVE_TIMEOUT);
         let connection = pin!(builder.serve_connection(TokioIo::new(stream), self.service(None)));
@@ -294,20 +297,24 @@ impl<H: Handler> Serving<H> {
     + use<H> {
         let (handler, watch, held, peer) = (self.handler.clone(), self.watch.clone(), self.held.clone(), self.peer);
         service_fn(move |request: Request<Incoming>| {
-            let (handler, turn, under_way) = (handler.clone(), turn.clone(), watch.begin());
+            let (handler, turn, under_way, debts) = (handler.clone(), turn.clone(), watch.begin(), watch.debts.clone());
             let mut request = request.map(|body| RequestBody::new(body, &watch));
             let upgrades = request.headers().contains_key(UPGRADE);
             if upgrades {
                 request.extensions_mut().insert(Kept::new(held.clone(), watch.begin()));
             }
             async move {
+                // Of HTTP/1.1 there is one at a time.
+                let reserved = if request.version() == hyper::Version::HTTP_2 { Some(debts.admitted().await) } else { None };
                 if let Some(turn) = turn.filter(|_| upgrades) {
                     match Box::pin(turn.turned(request)).await {
-                        Ok(turned) => return Ok(turned.map(|body| Counted::new(body, under_way))),
+                        Ok(turned) => return Ok(turned.map(|body| Counted::new(body, debts, under_way))),
                         Err(other) => request = *other,
                     }
                 }
-                Ok(handler.handle(request, peer).await.map(|body| Counted::new(body, under_way)))
+                let answer = handler.handle(request, peer).await.map(|body| Counted::new(body, debts, under_way));
+                drop(reserved);
+                Ok(answer)
             }
         })
     }

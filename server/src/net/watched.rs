@@ -17,10 +17,11 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::frames::{Frames, PREFACE};
+use super::owed::{Debts, Owed};
 use super::stream::Stream;
 
 /// A client that takes nothing of the rest of its answer for so long is gone.
-const UNSENT_TIMEOUT: Duration = Duration::from_secs(60);
+pub const UNSENT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes of a request's head that are read before anything is made ready for it.
 const MAX_AHEAD_BYTES: usize = 1 << 10;
 /// What takes longer than this has to go where there is no room for others.
@@ -40,6 +41,8 @@ pub struct Patience {
 /// What a connection is doing.
 pub struct Watch {
     patience: Patience,
+    /// The answers that its client has not taken.
+    pub debts: Arc<Debts>,
     state: Mutex<State>,
     /// Rings where the connection has to make room for others.
     makes_room: Notify,
@@ -59,6 +62,8 @@ struct State {
     body_waits: Option<Instant>,
     /// Whether the connection was asked to make room.
     asked: bool,
+    /// Whether it ends whatever is under way: its client takes nothing any more.
+    given_up: bool,
     /// The memory that it takes even while it is idle, kB.
     weight_kb: usize,
 }
@@ -108,7 +113,7 @@ pub enum Overdue {
 }
 
 impl Watch {
-    pub fn new(patience: Patience) -> Arc<Self> {
+    pub fn new(patience: Patience, owed: Arc<Owed>) -> Arc<Self> {
         let state = State {
             protocol: Protocol::Unknown(0),
             phase: Phase::Idle,
@@ -118,9 +123,10 @@ impl Watch {
             blocked: None,
             body_waits: None,
             asked: false,
+            given_up: false,
             weight_kb: 0,
         };
-        Arc::new(Watch { patience, state: Mutex::new(state), makes_room: Notify::new() })
+        Arc::new(Watch { patience, debts: Debts::new(owed), state: Mutex::new(state), makes_room: Notify::new() })
     }
 
     /// A request's head has come; it is under way until what is returned is dropped.
@@ -170,7 +176,7 @@ impl Watch {
     /// Whether nothing is under way but what never comes to its end.
     pub fn is_spare(&self) -> bool {
         let state = self.state.lock();
-        state.phase != Phase::UnderWay || (state.protocol == Protocol::Http1 && state.body_waits.is_some())
+        state.given_up || state.phase != Phase::UnderWay || (state.protocol == Protocol::Http1 && state.body_waits.is_some())
     }
 
     /// Asks the connection to end, for others wait. What it weighs, kB, which does not count any more.
@@ -179,6 +185,22 @@ impl Watch {
         state.asked = true;
         self.makes_room.notify_one();
         std::mem::take(&mut state.weight_kb)
+    }
+
+    /// Whether the client has taken nothing of what there is to send for so long.
+    pub fn is_blocked_for(&self, now: Instant, patience: Duration) -> bool {
+        self.state.lock().blocked.is_some_and(|since| now.saturating_duration_since(since) >= patience)
+    }
+
+    /// Asks the connection to end, whatever is under way; false: it was asked before.
+    pub fn give_up(&self) -> bool {
+        let mut state = self.state.lock();
+        if state.given_up {
+            return false;
+        }
+        (state.asked, state.given_up) = (true, true);
+        self.makes_room.notify_one();
+        true
     }
 
     /// Waits until that is asked.
@@ -447,7 +469,8 @@ mod tests {
     use super::*;
 
     fn watch() -> Arc<Watch> {
-        Watch::new(Patience { head: Duration::from_secs(30), idle: Some(Duration::from_secs(86_400)) })
+        let patience = Patience { head: Duration::from_secs(30), idle: Some(Duration::from_secs(86_400)) };
+        Watch::new(patience, Owed::new(Duration::from_secs(300)))
     }
 
     fn waits_for(watch: &Watch) -> Option<Overdue> {

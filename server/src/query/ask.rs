@@ -1,12 +1,16 @@
 //! Queries that the dialect's pull queries can't say: joins, groups, orders, queries within queries. They go to the package
 //! `query`, whose batches become rows here, as the client takes them.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures::stream;
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream};
 use tidemill_engine::engine::{Blame, EngineError};
 use tidemill_engine::functions::registry;
+use tidemill_engine::types::Value;
 use tidemill_parser::ast::{Expr, ExprKind, Query, Relation, SelectItemKind};
 use tidemill_query::{Answer, QueryError, QueryErrorKind, Question};
 
@@ -14,7 +18,7 @@ use super::pull::{Step, Writing};
 use crate::app::App;
 use crate::error::{ApiError, ErrorCode};
 use crate::limits::PullPermit;
-use crate::net::ReplyBody;
+use crate::net::{ReplyBody, Rows};
 use crate::reply::{self, Reply};
 use crate::request::Settings;
 use crate::rows::{Header, RowFormat};
@@ -26,6 +30,9 @@ const SWITCHES: [(&str, &str); 3] = [
     ("ksql.query.pull.table.scan.enabled", "Reading whole tables is"),
     ("ksql.query.pull.stream.enabled", "Reading streams in pull queries is"),
 ];
+
+/// What a batch of rows takes, about, bytes.
+const HELD_BYTES: usize = 1 << 20;
 
 /// Whether a query without EMIT that the dialect can read is more than its pull queries can say.
 pub fn is_more_than_pull(query: &Query) -> bool {
@@ -93,8 +100,8 @@ pub async fn ask(app: Arc<App>, text: String, properties: &Settings, format: Row
     let header = Header::new(format, app.next_query_id(), columns.collect());
     let header = header.map_err(|why| ApiError::statement(ErrorCode::BAD_STATEMENT, why, text.as_str()))?;
     let writing = Writing::new(format, &header, first.unwrap_or_default());
-    let sending = Sending { answer: Some(answer), writing, permit };
-    Ok(reply::stream(Some(format.content_type()), ReplyBody::stream(stream::unfold(sending, Sending::next))))
+    let sending = Sending { answer: Rest::Here(answer), writing, permit: Some(permit) };
+    Ok(reply::stream(Some(format.content_type()), ReplyBody::read(sending)))
 }
 
 fn api_error(error: QueryError, text: &str) -> ApiError {
@@ -109,28 +116,66 @@ fn api_error(error: QueryError, text: &str) -> ApiError {
 
 /// An answer that is sent as it comes. Dropping it ends the query.
 struct Sending {
-    /// `None` once all was read, or reading failed.
-    answer: Option<Answer>,
+    answer: Rest,
     writing: Writing,
-    permit: PullPermit,
+    /// `None` once it was cut.
+    permit: Option<PullPermit>,
 }
 
-impl Sending {
-    async fn next(mut self) -> Option<(Bytes, Self)> {
+type MadeRows = Result<Vec<Vec<Value>>, QueryError>;
+
+/// What was not read yet.
+enum Rest {
+    Here(Answer),
+    /// The next rows are being made.
+    Made(BoxFuture<'static, (Answer, Option<MadeRows>)>),
+    /// All was read, or reading failed.
+    Nothing,
+}
+
+impl Stream for Sending {
+    type Item = Bytes;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let sending = self.get_mut();
         loop {
-            if let Some(chunk) = self.writing.next(self.answer.is_none()) {
-                self.permit.answered(chunk.len());
-                return Some((chunk, self));
-            }
-            let answer = self.answer.as_mut()?;
-            match answer.next_rows().await {
-                Some(Ok(rows)) => self.writing.rows = rows.into_iter(),
-                Some(Err(error)) => {
-                    self.answer = None;
-                    self.writing.step = Step::Failed(api_error(error, ""));
+            if let Some(chunk) = sending.writing.next(matches!(sending.answer, Rest::Nothing)) {
+                if let Some(permit) = &sending.permit {
+                    permit.answered(chunk.len());
                 }
-                None => self.answer = None,
+                return Poll::Ready(Some(chunk));
+            }
+            let Rest::Made(made) = &mut sending.answer else {
+                let Rest::Here(mut answer) = std::mem::replace(&mut sending.answer, Rest::Nothing) else { return Poll::Ready(None) };
+                let made = async move {
+                    let rows = answer.next_rows().await;
+                    (answer, rows)
+                };
+                sending.answer = Rest::Made(made.boxed());
+                continue;
+            };
+            let (answer, rows) = ready!(made.as_mut().poll(cx));
+            sending.answer = Rest::Nothing;
+            match rows {
+                Some(Ok(rows)) => {
+                    sending.answer = Rest::Here(answer);
+                    sending.writing.rows = rows.into_iter();
+                }
+                Some(Err(error)) => sending.writing.step = Step::Failed(api_error(error, "")),
+                None => {}
             }
         }
+    }
+}
+
+impl Rows for Sending {
+    fn held_bytes(&self) -> usize {
+        HELD_BYTES
+    }
+
+    fn cut(self: Pin<&mut Self>, reason: &str) {
+        let sending = self.get_mut();
+        (sending.answer, sending.permit) = (Rest::Nothing, None);
+        sending.writing.cut(reason);
     }
 }

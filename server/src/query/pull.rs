@@ -1,10 +1,13 @@
 //! Pull queries: answered row by row, read as the client takes them.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures::stream;
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream};
 use hyper::StatusCode;
 use tidemill_engine::engine::{Blame, EngineError, PullRows};
 use tidemill_engine::types::Value;
@@ -12,10 +15,10 @@ use tidemill_parser::ast::{BinaryOp, Expr, ExprKind, Query, Relation};
 
 use super::{Known, transient_id};
 use crate::app::App;
-use crate::blocking::Kind;
+use crate::blocking::{Broken, Kind};
 use crate::error::{ApiError, ErrorCode};
 use crate::limits::PullPermit;
-use crate::net::ReplyBody;
+use crate::net::{ReplyBody, Rows};
 use crate::reply::{self, Reply};
 use crate::request::Settings;
 use crate::rows::{Header, RowFormat, RowWriter};
@@ -23,6 +26,8 @@ use crate::statements::{Session, guard};
 
 /// Rows of the older form are gathered up to this many bytes before they are sent.
 const GATHER_BYTES: usize = 32 << 10;
+/// What a chunk of rows takes, about, bytes.
+const HELD_BYTES: usize = 256 << 10;
 /// Answers up to this many rows are written at once, larger ones as the client takes them.
 const MAX_ROWS_AT_ONCE: usize = 256;
 
@@ -89,7 +94,8 @@ async fn looked_up(app: Arc<App>, known: Arc<Known>, format: RowFormat, permit: 
     let answered = answer(app, begun, query_id, known.limit, format, permit);
     answered.map_err(|why| ApiError::statement(ErrorCode::BAD_STATEMENT, why, known.text.clone()))
 }
-fn broke_off(error: crate::blocking::Broken) -> ApiError {
+
+fn broke_off(error: Broken) -> ApiError {
     ApiError::statement(ErrorCode::SERVER_ERROR, format!("the query broke off: {error}"), "")
 }
 
@@ -164,37 +170,75 @@ fn answer(
         let chunks: VecDeque<Bytes> = Whole(writing).inspect(|chunk| permit.answered(chunk.len())).collect();
         return Ok(reply::chunks(StatusCode::OK, content_type, chunks));
     }
-    let reading = Reading { app, rows: Some(rows), writing, permit };
-    Ok(reply::stream(content_type, ReplyBody::stream(stream::unfold(reading, Reading::next))))
+    let reading = Reading { app, rows: Rest::Here(rows), writing, permit: Some(permit) };
+    Ok(reply::stream(content_type, ReplyBody::read(reading)))
 }
 
 /// An answer that is read while it is sent.
 struct Reading {
     app: Arc<App>,
-    /// `None` once all was read, or reading failed.
-    rows: Option<PullRows>,
+    rows: Rest,
     writing: Writing,
-    permit: PullPermit,
+    /// `None` once it was cut.
+    permit: Option<PullPermit>,
 }
 
-impl Reading {
-    async fn next(mut self) -> Option<(Bytes, Self)> {
+/// The next rows, none at the end, and what is still to be read.
+type ReadChunk = Result<Result<(PullRows, Vec<Vec<Value>>), EngineError>, Broken>;
+
+/// What was not read yet.
+enum Rest {
+    Here(PullRows),
+    /// The next chunk is being read.
+    Read(BoxFuture<'static, ReadChunk>),
+    /// All was read, or reading failed.
+    Nothing,
+}
+
+impl Stream for Reading {
+    type Item = Bytes;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let reading = self.get_mut();
         loop {
-            if let Some(chunk) = self.writing.next(self.rows.is_none()) {
-                self.permit.answered(chunk.len());
-                return Some((chunk, self));
+            if let Some(chunk) = reading.writing.next(matches!(reading.rows, Rest::Nothing)) {
+                if let Some(permit) = &reading.permit {
+                    permit.answered(chunk.len());
+                }
+                return Poll::Ready(Some(chunk));
             }
-            let mut rows = self.rows.take()?;
-            let read = self.app.blocking.run(Kind::Query, move || rows.next_chunk().map(|chunk| (rows, chunk))).await;
+            let Rest::Read(read) = &mut reading.rows else {
+                let Rest::Here(mut rows) = std::mem::replace(&mut reading.rows, Rest::Nothing) else { return Poll::Ready(None) };
+                let blocking = reading.app.blocking.clone();
+                let read = async move { blocking.run(Kind::Query, move || rows.next_chunk().map(|chunk| (rows, chunk))).await };
+                reading.rows = Rest::Read(read.boxed());
+                continue;
+            };
+            let read = ready!(read.as_mut().poll(cx));
+            reading.rows = Rest::Nothing;
             match read {
                 Ok(Ok((rows, chunk))) => {
-                    self.rows = (!chunk.is_empty()).then_some(rows);
-                    self.writing.rows = chunk.into_iter();
+                    if !chunk.is_empty() {
+                        reading.rows = Rest::Here(rows);
+                    }
+                    reading.writing.rows = chunk.into_iter();
                 }
-                Ok(Err(error)) => self.writing.step = Step::Failed(ApiError::engine(error, "")),
-                Err(error) => self.writing.step = Step::Failed(broke_off(error)),
+                Ok(Err(error)) => reading.writing.step = Step::Failed(ApiError::engine(error, "")),
+                Err(error) => reading.writing.step = Step::Failed(broke_off(error)),
             }
         }
+    }
+}
+
+impl Rows for Reading {
+    fn held_bytes(&self) -> usize {
+        HELD_BYTES
+    }
+
+    fn cut(self: Pin<&mut Self>, reason: &str) {
+        let reading = self.get_mut();
+        (reading.rows, reading.permit) = (Rest::Nothing, None);
+        reading.writing.cut(reason);
     }
 }
 
@@ -244,6 +288,14 @@ impl Writing {
             header: Some(text),
             rows: first.into_iter(),
             step: Step::Rows,
+        }
+    }
+
+    /// Throws away what was not written yet; the reason comes instead, unless the end was written already.
+    pub fn cut(&mut self, reason: &str) {
+        self.rows = Vec::new().into_iter();
+        if matches!(self.step, Step::Rows | Step::End) {
+            self.step = Step::Failed(ApiError::generic(ErrorCode::SERVER_ERROR, reason));
         }
     }
 

@@ -89,7 +89,7 @@ pub static PROPERTIES: &[Property] = &[
         "tidemill.push.stall.timeout.ms",
         "300000",
         Kind::Within { min: 1_000, max: 31_536_000_000 },
-        "How long the client of a push query may take none of the rows that wait for it, milliseconds; then its query is closed.",
+        "How long the client of a query may take none of the rows that wait for it, milliseconds; then its query is closed, and it is told so.",
     )
     .hidden(),
     unset(server(
