@@ -28,7 +28,7 @@ mod variables;
 pub use error::{ParseError, ParseErrorKind};
 pub use keywords::keywords;
 pub use open::{Open, open};
-pub use print::hide_values;
+pub use print::{hide_row, hide_values};
 pub use script::{RawStatement, Statements, parse_script, parse_statement, parse_test_script, split_script};
 pub use suggest::did_you_mean;
 pub use variables::{SUBSTITUTION_PROPERTY, same_variable, substitute};

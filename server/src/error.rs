@@ -1,10 +1,12 @@
 //! Errors as the REST API answers them: `@type`, a five-digit `error_code`, `message`, and for a statement its text.
 
+use std::borrow::Cow;
+
 use hyper::StatusCode;
 use serde::Serialize;
 use tidemill_engine::analyze::ErrorKind;
 use tidemill_engine::engine::{Blame, EngineError};
-use tidemill_parser::ParseError;
+use tidemill_parser::{ParseError, ParseErrorKind, hide_row, hide_values};
 
 use crate::config::OverrideError;
 use crate::entities::KsqlEntity;
@@ -85,7 +87,10 @@ impl ApiError {
     /// What the parser says of a statement.
     pub fn parse(error: &ParseError, statement_text: impl Into<String>) -> Self {
         let text = statement_text.into();
-        Self::statement(ErrorCode::BAD_STATEMENT, error.to_string(), tidemill_parser::hide_values(&text))
+        let hidden = hide_values(&text);
+        // Whoever wrote a statement wrongly has it back; a value that can't be is a row's all the same.
+        let shown = if error.kind == ParseErrorKind::Syntax { hidden } else { Cow::Owned(hide_row(&hidden).into_owned()) };
+        Self::statement(ErrorCode::BAD_STATEMENT, error.to_string(), shown)
     }
 
     /// What the engine says of a statement. `text` is the statement as it was given.

@@ -1,4 +1,5 @@
-//! Texts that can't be parsed, with the values of connectors hidden: such a text is quoted in errors, and errors travel.
+//! Texts that can't be parsed, with the values of connectors, of ALTER SYSTEM and of passwords hidden: such a text is quoted in errors,
+//! and errors travel.
 //!
 //! It is judged without the grammar, which the text does not follow, so rather too much is hidden than too little: what
 //! stands after a `=`, texts in single quotes that no `=` follows, and between the parentheses all that is no name. Names and a
@@ -14,8 +15,23 @@ const CLASS: &str = "connector.class";
 /// What stands in a hidden value's place.
 const HIDDEN: &str = "'[string]'";
 
+/// Parts of a property's name that say that its value is a secret.
+const SECRET_PARTS: [&str; 8] = ["password", "passphrase", "secret", "jaas", "token", "credential", "user.info", "keystore.key"];
+
+/// Whether a property holds a secret, by its name. Without a dot it may be anything, such as a column.
+pub(super) fn names_secret(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    lower.contains('.') && (SECRET_PARTS.iter().any(|part| lower.contains(part)) || lower.contains("ksql.functions."))
+}
+
+/// Whether a text may hold a secret: a connector's properties, what ALTER SYSTEM sets, or the name of a property that is one.
+fn may_hold_secrets(text: &str) -> bool {
+    let is_end = |c: char| !c.is_alphanumeric() && !"._-".contains(c);
+    concerns_connectors(text) || text.split(is_end).any(names_secret)
+}
+
 /// Whether a text may hold a connector's properties: it says so, if misspelt, or makes a source or sink of something that is
-/// neither stream nor table.
+/// neither stream nor table. Or what ALTER SYSTEM sets.
 fn concerns_connectors(text: &str) -> bool {
     let connector = b"connector";
     if text.as_bytes().windows(connector.len()).any(|window| window.eq_ignore_ascii_case(connector)) {
@@ -27,7 +43,8 @@ fn concerns_connectors(text: &str) -> bool {
     while let Some(word) = words.next() {
         let next = words.peek().copied().unwrap_or("");
         let makes = is_like(before, &["CREATE"]) && is_like(word, &["SOURCE", "SINK"]) && !is_like(next, &["STREAM", "TABLE"]);
-        if makes || (is_like(before, &["CREATE", "SOURCE", "SINK"]) && is_like(word, &["CONNECTOR"])) {
+        let alters = is_like(before, &["ALTER"]) && is_like(word, &["SYSTEM"]);
+        if makes || alters || (is_like(before, &["CREATE", "SOURCE", "SINK"]) && is_like(word, &["CONNECTOR"])) {
             return true;
         }
         before = word;
@@ -47,7 +64,7 @@ const LONG: usize = 4;
 impl<'a> Secrets<'a> {
     pub fn of(text: &'a str) -> Self {
         let mut parts = Vec::new();
-        if concerns_connectors(text) {
+        if may_hold_secrets(text) {
             for value in values(text).into_iter().filter_map(|range| text.get(range)) {
                 parts.push(value.trim().trim_matches(['\'', '"', '`']));
                 parts.extend(value.split(|c: char| c.is_whitespace() || "'\"`=,;()".contains(c)));
@@ -90,10 +107,23 @@ impl<'a> Secrets<'a> {
     }
 }
 
-/// The text of a statement (or of a script) that was refused unread, as it may be shown: where it is about connectors, the
-/// values of properties are `'[string]'`.
+/// The text of a statement (or of a script) that was refused unread, as it may be shown: where it may hold secrets, the values of
+/// properties are `'[string]'`.
 pub fn hide_values(text: &str) -> Cow<'_, str> {
     hide(text, |_| HIDDEN.to_owned())
+}
+
+/// The text of INSERT INTO … VALUES without what stands behind VALUES; any other text as it is. For what is well formed and has a value
+/// that can't be.
+pub fn hide_row(text: &str) -> Cow<'_, str> {
+    let mut words = Pieces { text, at: 0 }.map(|(_, piece)| (text.get(piece.clone()).unwrap_or(""), piece.end));
+    if !words.next().is_some_and(|(word, _)| word.eq_ignore_ascii_case("INSERT")) {
+        return Cow::Borrowed(text);
+    }
+    match words.find(|(word, _)| word.eq_ignore_ascii_case("VALUES")) {
+        Some((_, end)) => Cow::Owned(format!("{} ('[value]');", text.get(..end).unwrap_or(""))),
+        None => Cow::Borrowed(text),
+    }
 }
 
 /// As [`hide_values`], but every character keeps its place, so that a caret under it stands right.
@@ -103,7 +133,7 @@ pub(crate) fn blot_values(text: &str) -> Cow<'_, str> {
 }
 
 fn hide(text: &str, instead: impl Fn(&str) -> String) -> Cow<'_, str> {
-    if !concerns_connectors(text) {
+    if !may_hold_secrets(text) {
         return Cow::Borrowed(text);
     }
     let mut result = String::with_capacity(text.len());
@@ -267,8 +297,26 @@ mod tests {
             ),
             ("create source connector c with ('a=s3, b'='x')", "create source connector c with ('[string]'='[string]')"),
             ("connector connector.class = 'X' y", "connector connector.class = '[string]'"),
+            ("ALTER SYSTEM 'a.b'='s3", "ALTER SYSTEM 'a.b'='[string]'"),
+            ("ALTER SYSTM 'a.b'='s3' x", "ALTER SYSTM 'a.b'='[string]'"),
+            ("SET 'sasl.password' 's3';", "SET 'sasl.password' '[string]';"),
+            ("SELECT 1; SET 'sasl.jaas.config'='a b;'", "SELECT 1; SET 'sasl.jaas.config'='[string]'"),
+            ("SET 'auto.offset.reset'='earliest' x", "SET 'auto.offset.reset'='earliest' x"),
+            ("SELECT password FROM s WHERE a = 'x' y", "SELECT password FROM s WHERE a = 'x' y"),
         ] {
             assert_eq!(hide_values(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_row_is_hidden_whole() {
+        for (text, expected) in [
+            ("insert into s (k, `values`) values ('a', 1E400);", "insert into s (k, `values`) values ('[value]');"),
+            ("INSERT INTO s VALUES(1)", "INSERT INTO s VALUES ('[value]');"),
+            ("INSERT INTO s SELECT * FROM t;", "INSERT INTO s SELECT * FROM t;"),
+            ("SELECT 'INSERT', VALUES (1)", "SELECT 'INSERT', VALUES (1)"),
+        ] {
+            assert_eq!(hide_row(text), expected);
         }
     }
 
@@ -299,7 +347,18 @@ mod tests {
     fn no_error_shows_a_value() {
         const VALUES: [&str; 3] = ["hunter2", "tr0ub4dor", "x9"];
         let good = "CREATE SOURCE CONNECTOR c WITH ('connector.class'='org.X', 'a.password'='hunter2', \"b\"='tr0ub4dor', 'c' = 'x9')";
-        let mut texts = vec![
+        let sets = ["ALTER SYSTEM 'a.b'='hunter2'", "SET 'sasl.password'='hunter2'"];
+        let mut texts = Vec::new();
+        for good in sets {
+            texts.extend([format!("{good} x;"), format!("SELEC 1; {good};"), format!("EXPLAIN {good};")]);
+            // After the name, of which nothing must be missing.
+            for (at, removed) in good.char_indices().skip_while(|(at, _)| good.get(*at..).is_some_and(|rest| rest.contains("'='"))) {
+                texts.push(format!("{}{};", &good[..at], &good[at + removed.len_utf8()..]));
+                texts.push(format!("{}'{};", &good[..at], &good[at..]));
+                texts.push(format!("{});{};", &good[..at], &good[at..]));
+            }
+        }
+        texts.extend([
             good.to_owned(),
             format!("{good} SELECT * FROM s;"),
             format!("{good}; SELEC 1;"),
@@ -314,7 +373,7 @@ mod tests {
             good.replace("'=", "="),
             good.replace("='", "=\""),
             good.replace(", ", " "),
-        ];
+        ]);
         // Without one of its characters, and cut off anywhere.
         for (at, removed) in good.char_indices() {
             texts.push(format!("{}{};", &good[..at], &good[at + removed.len_utf8()..]));

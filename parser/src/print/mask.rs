@@ -2,11 +2,13 @@
 
 use crate::ast::{Explain, InsertValues, Properties, Statement};
 
+use super::hide::names_secret;
 use super::{BackQuoted, Joined, Quoted};
 
 impl Statement {
-    /// The statement's text with every value of INSERT VALUES, and every text in a connector's properties, masked;
-    /// none for all other statements, which hold no row values. All names are back-quoted, as ksqlDB does here.
+    /// The statement's text with every value of INSERT VALUES, every text in a connector's properties, and what ALTER SYSTEM or a SET
+    /// of a password sets, masked; none for all other statements, which hold no row values. All names are back-quoted, as ksqlDB does
+    /// here.
     pub fn masked(&self) -> Option<String> {
         match self {
             Statement::InsertValues(insert) => Some(masked_insert(insert)),
@@ -14,6 +16,8 @@ impl Statement {
                 let condition = if *if_not_exists { "IF NOT EXISTS " } else { "" };
                 Some(format!("CREATE {kind} CONNECTOR {condition}{} WITH ({})", BackQuoted(&name.name), masked_properties(properties)))
             }
+            Statement::AlterSystem { name, .. } => Some(format!("ALTER SYSTEM {}='[string]'", Quoted(name))),
+            Statement::SetProperty { name, .. } if names_secret(name) => Some(format!("SET {}='[string]'", Quoted(name))),
             Statement::Explain(Explain::Statement(inner)) => Some(format!("EXPLAIN {}", inner.statement.masked()?)),
             _ => None,
         }
@@ -51,10 +55,14 @@ mod tests {
                 "CREATE SOURCE CONNECTOR c WITH ('connector.class'='X', \"db.password\"='secret')",
                 "CREATE SOURCE CONNECTOR `C` WITH ('connector.class'='X', 'db.password'='[string]')",
             ),
+            ("alter system 'sasl.password' = 'secret'", "ALTER SYSTEM 'sasl.password'='[string]'"),
+            ("SET 'sasl.jaas.config'='secret';", "SET 'sasl.jaas.config'='[string]'"),
             ("EXPLAIN INSERT INTO s VALUES (1)", "EXPLAIN INSERT INTO `S` VALUES ('[value]')"),
         ] {
             assert_eq!(crate::parse_statement(sql).expect(sql).statement.masked().as_deref(), Some(expected));
         }
-        assert_eq!(crate::parse_statement("SHOW STREAMS").expect("parses").statement.masked(), None);
+        for sql in ["SHOW STREAMS", "SET 'auto.offset.reset'='earliest'"] {
+            assert_eq!(crate::parse_statement(sql).expect(sql).statement.masked(), None);
+        }
     }
 }

@@ -12,8 +12,8 @@ mod types;
 
 use std::fmt;
 
-pub use hide::hide_values;
 pub(crate) use hide::{Secrets, blot_values};
+pub use hide::{hide_row, hide_values};
 
 use crate::ast::{Ident, Interval, IntervalUnit};
 use crate::keywords::is_reserved;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::guarantee::broken_promise;
 use super::kind::Kind;
 use super::streams;
-use super::table::{Role, prefix, properties, property, shown};
+use super::table::{Role, is_secret, prefix, properties, property, shown};
 
 /// Why a property can't be set in a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -215,9 +215,13 @@ fn known(name: &str, value: &str) -> Result<Option<Kind>, OverrideError> {
     Err(OverrideError::Unknown(name.to_owned()))
 }
 
-/// Whether a property's value in a session counts; that of a server's property does not.
+/// Whether a property's value in a session counts; that of a server's property does not. What does goes into the command topic, and is
+/// shown with its query: of settings of functions only those that ours know, for others may be secrets.
 fn bears_on_statements(name: &str) -> bool {
-    property(name).is_none_or(|p| p.role == Role::Session)
+    match name.strip_prefix("ksql.functions.") {
+        Some(setting) => setting.ends_with(".limit"),
+        None => property(name).is_none_or(|p| p.role == Role::Session) && !is_secret(name),
+    }
 }
 
 /// A property of Kafka Streams has one name from here on, so that a session's value stands over the server's however each

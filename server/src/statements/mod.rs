@@ -38,6 +38,7 @@ use tidemill_parser::{ParseErrorKind, RawStatement, hide_values, split_script, s
 
 use crate::access::{Principal, of_statement};
 use crate::app::App;
+use crate::config::shown;
 use crate::entities::KsqlEntity;
 use crate::error::{ApiError, ErrorCode};
 use crate::request::KsqlRequest;
@@ -99,11 +100,7 @@ fn note(statement: &SpannedStatement, caller: Option<&Caller>, error: Option<&Ap
             None => caller.peer.to_string(),
         },
     );
-    let text = || match &statement.statement {
-        // What it sets may be a secret.
-        Statement::AlterSystem { name, .. } => format!("ALTER SYSTEM '{name}' = …"),
-        _ => shortened(statement.statement.masked().as_deref().unwrap_or(&statement.text)),
-    };
+    let text = || shortened(statement.statement.masked().as_deref().unwrap_or(&statement.text));
     match error {
         None if is_row => tracing::debug!(peer, statement = text(), "row inserted"),
         None => tracing::info!(peer, statement = text(), "statement carried out"),
@@ -245,9 +242,11 @@ fn run_one(app: &App, session: &mut Session, caller: Option<&Caller>, spanned: &
         Statement::DropConnector { name, if_exists } => connectors::drop(app, authorization, name, *if_exists, text)?,
         Statement::DescribeConnector { name } => connectors::describe(app, authorization, name, text)?,
         Statement::AlterSystem { name, value } => {
-            let message = format!(
-                "ALTER SYSTEM is not built: a server's properties are set in its configuration. For one session: SET '{name}'='{value}';"
-            );
+            let mut message = "ALTER SYSTEM is not built: a server's properties are set in its configuration.".to_owned();
+            // Sessions have no use for secrets.
+            if shown(name, value) == value {
+                message += &format!(" For one session: SET '{name}'='{value}';");
+            }
             return Err(ApiError::statement(ErrorCode::SERVER_ERROR, message, text));
         }
         Statement::AssertValues(_)
@@ -263,7 +262,8 @@ fn run_one(app: &App, session: &mut Session, caller: Option<&Caller>, spanned: &
     Ok(Some(entity))
 }
 
-/// A statement's text as it may be shown, with its semicolon: without values of rows and of connectors' properties.
+/// A statement's text as it may be shown, with its semicolon: without values of rows, of connectors' properties, and of
+/// passwords.
 pub fn text_of(statement: &SpannedStatement) -> String {
     match statement.statement.masked() {
         Some(masked) => format!("{masked};"),

@@ -320,6 +320,99 @@ fn what_clients_say_who_they_are_by_appears_nowhere() {
     assert_unheard(&heard, &data, &[&PASSWORDS[..], &[&right, &wrong]].concat());
 }
 
+/// Secrets in statements and in what comes with them. Who sends them may, but for its own request: nobody hears of them again.
+#[test]
+fn what_clients_send_in_statements_appears_nowhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let server = ServerProcess::start_in(&data, &[], &[("TIDEMILL_LOG", "trace")]);
+    server.ksql("CREATE STREAM s (k STRING KEY, n INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');");
+    let mut heard = String::new();
+    let mut say = |path: &str, body: serde_json::Value| {
+        let (status, answer) = server.request("POST", path, Some(&body)).expect("an answer");
+        heard += &answer;
+        heard += "\n";
+        (status, answer)
+    };
+    let login = "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"me\" password=\"Pl4nted\";";
+    // Read and refused, and what can't even be read.
+    for sql in [
+        "ALTER SYSTEM 'sasl.password'='Pl4nted';".to_owned(),
+        "ALTER SYSTEM 'ksql.streams.ssl.key.password'='Pl4nted';".to_owned(),
+        "ALTER SYSTEM 'no.such.property'='Pl4nted' now;".to_owned(),
+        "ALTER SYSTEM 'sasl.password'='Pl4nted;".to_owned(),
+        "ALTER SYSTEM 'sasl.password' TO 'Pl4nted';".to_owned(),
+        "ALTER SYSTM 'sasl.password'='Pl4nted';".to_owned(),
+        "EXPLAIN ALTER SYSTEM 'sasl.password'='Pl4nted';".to_owned(),
+        "SET 'sasl.password'='Pl4nted';".to_owned(),
+        "SET 'sasl.password'='Pl4nted' now;".to_owned(),
+        "SET 'sasl.password'=\"Pl4nted\";".to_owned(),
+        format!("SET 'sasl.jaas.config'='{login}';"),
+        "SET 'ssl.key.password'='Pl4nted'; SHOW PROPERTIES;".to_owned(),
+        "SET 'ksql.schema.registry.basic.auth.user.info'='me:Pl4nted'; SHOW PROPERTIES;".to_owned(),
+        "SET 'ksql.schema.registry.url'='http://me:Pl4nted@127.0.0.1:1'; SHOW PROPERTIES;".to_owned(),
+        "CREATE SOURCE CONNECTOR c WITH ('connector.class'='X', 'password'='Pl4nted');".to_owned(),
+        "CREATE SOURCE CONNECTOR c WITH ('connector.class'='X', 'password'='Pl4nted' now);".to_owned(),
+        "CREATE SOURCE CONNECTOR c WITH ('connector.class'='X', 'password'='Pl4nted'".to_owned(),
+        "DEFINE pw='Pl4nted'; CREATE SOURCE CONNECTOR c WITH ('connector.class'='X', 'password'='${pw}');".to_owned(),
+        "DEFINE pw='Pl4nted'; SET 'sasl.password'='${pw}';".to_owned(),
+    ] {
+        let (status, answer) = say("/ksql", json!({ "ksql": sql }));
+        assert!(status == 400 || status == 500 || answer.contains("[hidden]") || answer.starts_with('['), "{sql}: {status} {answer}");
+        assert!(!answer.contains("Pl4nted"), "{sql}: {answer}");
+    }
+    // What a function of one's own is given goes with the session, and into no statement that lasts.
+    for (name, value) in [
+        ("sasl.password", "Pl4nted"),
+        ("ksql.streams.sasl.password", "Pl4nted"),
+        ("ssl.keystore.password", "Pl4nted"),
+        ("sasl.jaas.config", login),
+        ("ksql.schema.registry.basic.auth.user.info", "me:Pl4nted"),
+        ("ksql.schema.registry.url", "http://me:Pl4nted@127.0.0.1:1"),
+        ("ksql.functions.mine.key", "Pl4nted"),
+        ("no.such.password", "Pl4nted"),
+    ] {
+        for sql in [
+            "SHOW PROPERTIES;",
+            "CREATE OR REPLACE STREAM t AS SELECT * FROM s;",
+            "EXPLAIN SELECT * FROM s EMIT CHANGES;",
+            "INSERT INTO s (k, n) VALUES ('a', 1);",
+            "SHOW QUERIES EXTENDED;",
+            "SELEC nonsense;",
+        ] {
+            say("/ksql", json!({ "ksql": sql, "streamsProperties": { name: value } }));
+        }
+        let (_, answer) = say(
+            "/query-stream",
+            json!({ "sql": "SELECT * FROM s EMIT CHANGES LIMIT 1;", "properties": { name: value, "auto.offset.reset": "earliest" } }),
+        );
+        assert!(!answer.is_empty());
+        say("/query-stream", json!({ "sql": "SELECT * FROM s;", "properties": { name: value } }));
+        say("/query-stream", json!({ "sql": "SELECT n FROM s GROUP BY n;", "properties": { name: value } }));
+    }
+    // Of variables only their own request hears.
+    for sql in ["SHOW STREAMS;", "SELEC nonsense;"] {
+        say("/ksql", json!({ "ksql": sql, "sessionVariables": { "pw": "Pl4nted" } }));
+    }
+    // Values of rows are the client's: it may be told of its own mistake, but no log is.
+    let mut told = String::new();
+    for value in ["7777777777", "77777777777777777777777", "'Pl4nted'", "7777777777.5"] {
+        let body = json!({ "ksql": format!("INSERT INTO s (k, n) VALUES ('Pl4nted', {value});") });
+        let (status, answer) = server.request("POST", "/ksql", Some(&body)).expect("an answer");
+        assert_eq!(status, 400, "{value}: {answer}");
+        let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+        heard += answer["statementText"].as_str().unwrap_or_default();
+        told += &answer.to_string();
+    }
+    assert!(told.contains("7777777777"), "{told}");
+    for path in ["/metrics", "/info", "/status"] {
+        heard += &server.request("GET", path, None).expect("an answer").1;
+    }
+    heard += &server.log();
+    assert_eq!(server.terminate(), Some(0));
+    assert_unheard(&heard, &data, &["Pl4nted", "7777777"]);
+}
+
 #[test]
 fn what_is_not_there_stops_the_start_and_says_no_secret() {
     let folder = tempfile::tempdir().expect("a folder");
