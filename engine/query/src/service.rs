@@ -12,7 +12,7 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
@@ -31,6 +31,7 @@ use crate::cooperation::Yielding;
 use crate::dialect::{self, Explain};
 use crate::error::{QueryError, told};
 use crate::explain;
+use crate::memory::{self, QueryMemory};
 use crate::moment::SharedMoment;
 use crate::rewrite;
 use crate::running::{Running, RunningQuery, UnderWay};
@@ -118,6 +119,9 @@ pub struct Answer {
     /// The same in Arrow's: the batches have these types, the names stand here.
     pub schema: SchemaRef,
     batches: mpsc::Receiver<Result<RecordBatch, QueryError>>,
+    memory: QueryMemory,
+    /// Of the batch that was taken last, bytes.
+    at_hand: usize,
     running: AbortHandle,
 }
 
@@ -128,9 +132,19 @@ impl Drop for Answer {
 }
 
 impl Answer {
+    /// Counts the memory that the query has.
+    pub fn memory(&self) -> QueryMemory {
+        self.memory.clone()
+    }
+
     /// The next batch; `None` at the end.
     pub async fn next_batch(&mut self) -> Option<Result<RecordBatch, QueryError>> {
-        self.batches.recv().await
+        self.memory.gone(std::mem::take(&mut self.at_hand));
+        let batch = self.batches.recv().await;
+        if let Some(Ok(batch)) = &batch {
+            self.at_hand = memory::bytes_of(batch);
+        }
+        batch
     }
 
     /// The next rows; `None` at the end.
@@ -155,9 +169,10 @@ impl QueryService {
         let (planned, plan) = oneshot::channel();
         let (sender, batches) = mpsc::channel(WAITING_BATCHES);
         let asked = service.asked(ready, question);
+        let memory = asked.memory.clone();
         let running = ready.runtime()?.spawn(asked.run(planned, sender)).abort_handle();
         // Ends the query where its client leaves before it is planned.
-        let mut answer = Answer { columns: Vec::new(), schema: Arc::new(Schema::empty()), batches, running };
+        let mut answer = Answer { columns: Vec::new(), schema: Arc::new(Schema::empty()), batches, memory, at_hand: 0, running };
         (answer.columns, answer.schema) = plan.await.map_err(|_| QueryError::internal("planning the query broke off"))??;
         Ok(answer)
     }
@@ -204,6 +219,7 @@ impl Service {
             base: ready.session.clone(),
             under_way: UnderWay::begin(&self.running, &question.text),
             question,
+            memory: QueryMemory::default(),
             deadline: Instant::now() + self.settings.timeout,
             settings: self.settings.clone(),
         }
@@ -273,6 +289,7 @@ struct Asked {
     base: SessionState,
     question: Question,
     settings: Settings,
+    memory: QueryMemory,
     deadline: Instant,
     under_way: UnderWay,
 }
@@ -310,6 +327,7 @@ impl Asked {
                     Ok(Ok(batch)) => {
                         let schema = batch.schema();
                         let _ = planned.send(Ok((columns(&schema), schema)));
+                        self.memory.waits(&batch);
                         let _ = rows.send(Ok(batch)).await;
                     }
                     Ok(Err(error)) => drop(planned.send(Err(told(&error, limit).quoting(&self.question.text)))),
@@ -317,7 +335,7 @@ impl Asked {
                 }
                 return;
             }
-            None => match execute_stream(plan.physical.clone(), plan.state.task_ctx()) {
+            None => match execute_stream(plan.physical.clone(), Arc::new(self.memory.counting(TaskContext::from(&plan.state)))) {
                 Ok(stream) => stream,
                 Err(error) => {
                     let _ = planned.send(Err(told(&error, limit).quoting(&self.question.text)));
@@ -336,6 +354,9 @@ impl Asked {
             };
             let Some(next) = next else { return };
             let failed = next.is_err();
+            if let Ok(batch) = &next {
+                self.memory.waits(batch);
+            }
             // A client that reads slowly has its time, too.
             match tokio::time::timeout_at(deadline, rows.send(next)).await {
                 Ok(Ok(())) if !failed => {}

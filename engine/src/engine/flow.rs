@@ -11,7 +11,7 @@ const PAUSE_ABOVE_ROWS: usize = 10_000;
 /// … and goes on below this.
 const RESUME_BELOW_ROWS: usize = 1_000;
 /// The same for bytes, about. The chunk at hand comes on top.
-const PAUSE_ABOVE_BYTES: usize = 256 << 10;
+const PAUSE_ABOVE_BYTES: usize = 128 << 10;
 const RESUME_BELOW_BYTES: usize = 32 << 10;
 
 /// Counts what waits between a query's tasks and its client, and has the query pause and go on. Both sides only count;

@@ -44,6 +44,15 @@ impl ReplyBody {
         ReplyBody::Read(Box::pin(rows))
     }
 
+    /// How many bytes it has yet, where all of it is there.
+    pub fn made_bytes(&self) -> Option<usize> {
+        match self {
+            ReplyBody::Whole(bytes) => Some(bytes.len()),
+            ReplyBody::Chunks(chunks) => Some(chunks.iter().map(Bytes::len).sum()),
+            _ => None,
+        }
+    }
+
     /// The next chunk, for who sends chunks otherwise than as an answer's body. Nothing is lost where waiting for it is given up.
     pub async fn next(&mut self) -> Option<Bytes> {
         let frame = poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await;

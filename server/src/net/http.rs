@@ -26,6 +26,7 @@ use super::connections::{Handler, Held, Kept, Place, Protocol, stopped};
 use super::counted::Counted;
 use super::frames::Frames;
 use super::handshake::handshake;
+use super::owed;
 use super::stream::Stream;
 use super::to_http2::Turn;
 use super::watched::{Overdue, Version, Watch, Watched};
@@ -46,8 +47,8 @@ const REST_AFTER: Duration = Duration::from_millis(100);
 const REST_SOON: Duration = Duration::from_millis(1);
 /// Connections of HTTP/1.1 that are served at a time before they have to rest sooner.
 const MANY: usize = 256;
-/// The memory that a connection of HTTP/2 takes, kB.
-const WEIGHT_KB: usize = 20;
+/// The memory that a connection of HTTP/2 takes once it has answered, kB.
+const WEIGHT_KB: usize = 32;
 /// How long the end of a connection that waits may take to be said.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an idle connection may take to end once it was asked to.
@@ -304,15 +305,17 @@ impl<H: Handler> Serving<H> {
                 request.extensions_mut().insert(Kept::new(held.clone(), watch.begin()));
             }
             async move {
-                // Of HTTP/1.1 there is one at a time.
-                let reserved = if request.version() == hyper::Version::HTTP_2 { Some(debts.admitted().await) } else { None };
+                let is_alone = request.version() != hyper::Version::HTTP_2;
+                let reserved = if is_alone { None } else { Some(debts.admitted().await) };
                 if let Some(turn) = turn.filter(|_| upgrades) {
                     match Box::pin(turn.turned(request)).await {
-                        Ok(turned) => return Ok(turned.map(|body| Counted::new(body, debts, under_way))),
+                        Ok(turned) => return Ok(turned.map(|body| Counted::new(body, debts, is_alone, under_way))),
                         Err(other) => request = *other,
                     }
                 }
-                let answer = handler.handle(request, peer).await.map(|body| Counted::new(body, debts, under_way));
+                let many = (!is_alone).then(|| debts.clone());
+                let answer = owed::asking(many, handler.handle(request, peer)).await;
+                let answer = answer.map(|body| Counted::new(body, debts, is_alone, under_way));
                 drop(reserved);
                 Ok(answer)
             }

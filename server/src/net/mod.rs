@@ -19,6 +19,7 @@ mod websocket;
 pub use body::{ReplyBody, Rows};
 pub use connections::{Connections, Handler, Kept, Leave, OpenConnections, Place, Protocol};
 pub use listen::{BindError, bind};
+pub use owed::large;
 pub use request_body::RequestBody;
 pub use stream::Stream;
 pub use watched::RAW_QUOTE;

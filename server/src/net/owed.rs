@@ -3,12 +3,14 @@
 //!
 //! An answer is owed from the moment it is there until its transport asks for more and there is none: then the client waits for the
 //! server, and not the server for the client. While it is owed it counts for what it holds. Each connection of HTTP/2 begins to answer
-//! only so much at a time; what is beyond waits in its request. Answers of which nothing is taken for long are cut, which gives back
+//! only so much at a time; what is beyond waits in its request, and the few that take much memory while they are made wait for each
+//! other. Answers of which nothing is taken for long are cut, which gives back
 //! what they hold and leaves the reason for the client; where all of them together hold too much, those of the connections that hold
 //! the most are cut sooner.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -18,7 +20,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::body::{BrokeOff, ReplyBody};
@@ -31,6 +33,8 @@ const MAX_CONNECTION_BYTES: usize = 4 << 20;
 const MAX_CROWDED_BYTES: usize = 64 << 10;
 /// What a request stands for until its answer is there, bytes.
 const RESERVED_BYTES: usize = 256 << 10;
+/// Answers that take much memory to be made, of one connection at a time.
+const MAX_LARGE: usize = 1;
 /// What an answer of another protocol over HTTP holds while it is sent, about, bytes.
 const FRAMED_BYTES: usize = 1 << 20;
 /// Pieces of an answer of at least this many bytes count until they are sent.
@@ -61,6 +65,10 @@ pub struct Debts {
     seen: Mutex<Option<(u64, Instant)>>,
     /// Rings when something was taken.
     room: Notify,
+    /// For answers that take much memory to be made …
+    large: Semaphore,
+    /// … and rings for the next of them when something was taken.
+    taken: Notify,
     answers: Mutex<Answers>,
 }
 
@@ -99,11 +107,48 @@ impl Drop for Reserved {
 
 impl Drop for Load {
     fn drop(&mut self) {
-        self.debts.progress.fetch_add(1, Ordering::Relaxed);
-        self.debts.all.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.debts.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.debts.room.notify_one();
+        self.debts.took(self.bytes);
     }
+}
+
+/// A small answer of many, whose bytes count until this is dropped.
+pub struct Small {
+    debts: Arc<Debts>,
+    bytes: usize,
+}
+
+impl Small {
+    /// Its transport asks for more.
+    pub fn progresses(&self) {
+        self.debts.progress.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        self.debts.took(self.bytes);
+    }
+}
+
+tokio::task_local! {
+    /// Of the connection whose request is being answered, where it may have many at a time.
+    static ASKING: Option<Arc<Debts>>;
+}
+
+/// Answers a request; `debts`: of a connection that may have many at a time.
+pub async fn asking<T>(debts: Option<Arc<Debts>>, answering: impl Future<Output = T>) -> T {
+    ASKING.scope(debts, answering).await
+}
+
+/// Makes an answer that takes much memory until it is there. Of those that one connection asks for at a time, so many are made as its
+/// client takes.
+pub async fn large<T>(making: impl Future<Output = T>) -> T {
+    let debts = ASKING.try_with(Option::clone).ok().flatten();
+    let _place = match &debts {
+        Some(debts) => debts.may_make_large().await,
+        None => None,
+    };
+    making.await
 }
 
 /// A piece of an answer on its way, and what counts for it.
@@ -189,6 +234,8 @@ impl Debts {
             progress: AtomicU64::new(0),
             seen: Mutex::default(),
             room: Notify::new(),
+            large: Semaphore::new(MAX_LARGE),
+            taken: Notify::new(),
             answers: Mutex::default(),
         })
     }
@@ -199,20 +246,49 @@ impl Debts {
     }
 
     fn load(self: &Arc<Self>, bytes: usize) -> Arc<Load> {
+        self.owes(bytes);
+        Arc::new(Load { debts: self.clone(), bytes })
+    }
+
+    /// A small answer of many begins.
+    pub fn small(self: Arc<Self>, bytes: usize) -> Small {
+        self.owes(bytes);
+        Small { debts: self, bytes }
+    }
+
+    fn owes(&self, bytes: usize) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let before = self.all.bytes.fetch_add(bytes, Ordering::Relaxed);
         if before + bytes > MAX_BYTES {
             self.all.crowded.notify_one();
         }
-        Arc::new(Load { debts: self.clone(), bytes })
+    }
+
+    fn took(&self, bytes: usize) {
+        self.progress.fetch_add(1, Ordering::Relaxed);
+        self.all.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.room.notify_one();
+        self.taken.notify_one();
+    }
+
+    /// Bytes that the connection's answers may hold before the next one waits.
+    fn most(&self) -> usize {
+        if self.all.bytes() > MAX_BYTES { MAX_CROWDED_BYTES } else { MAX_CONNECTION_BYTES }
+    }
+
+    /// Waits until one more answer may be made that takes much memory.
+    async fn may_make_large(&self) -> Option<SemaphorePermit<'_>> {
+        let place = self.large.acquire().await.ok();
+        while self.bytes() >= self.most() {
+            self.taken.notified().await;
+        }
+        place
     }
 
     /// Waits until the connection may begin to answer one more request.
     pub async fn admitted(self: &Arc<Self>) -> Reserved {
-        let has_room = || {
-            let most = if self.all.bytes() > MAX_BYTES { MAX_CROWDED_BYTES } else { MAX_CONNECTION_BYTES };
-            self.bytes() + self.reserved.load(Ordering::Relaxed) < most
-        };
+        let has_room = || self.bytes() + self.reserved.load(Ordering::Relaxed) < self.most();
         loop {
             if has_room() {
                 self.reserved.fetch_add(RESERVED_BYTES, Ordering::Relaxed);
@@ -274,8 +350,7 @@ impl Debts {
 /// waits for each.
 fn held_bytes(body: &ReplyBody) -> usize {
     match body {
-        ReplyBody::Whole(bytes) => bytes.len(),
-        ReplyBody::Chunks(chunks) => chunks.iter().map(Bytes::len).sum(),
+        ReplyBody::Whole(_) | ReplyBody::Chunks(_) => body.made_bytes().unwrap_or_default(),
         ReplyBody::Read(rows) => rows.held_bytes(),
         ReplyBody::Framed(_) => FRAMED_BYTES,
         ReplyBody::Stream(_) | ReplyBody::Cut => 0,
@@ -367,6 +442,7 @@ mod tests {
 
     use futures::Stream;
     use futures::task::noop_waker_ref;
+    use tokio::sync::watch;
 
     use super::super::body::Rows;
     use super::*;
@@ -484,6 +560,43 @@ mod tests {
             admitted.push(in_time.expect("room").expect("no panic"));
         }
         assert_eq!((admitted.len(), debts.bytes()), (most, 0));
+    }
+
+    #[tokio::test]
+    async fn answers_that_take_much_to_be_made_wait_for_each_other_and_for_their_client() {
+        let debts = Debts::new(Owed::new(PATIENCE));
+        let (release, released) = watch::channel(false);
+        let until_released = || {
+            let mut released = released.clone();
+            tokio::spawn(asking(Some(debts.clone()), large(async move { drop(released.wait_for(|released| *released).await) })))
+        };
+        let first: Vec<_> = (0..MAX_LARGE).map(|_| until_released()).collect();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let second = tokio::spawn(asking(Some(debts.clone()), large(async {})));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!second.is_finished());
+        // Of another connection, or one that has a request at a time.
+        asking(Some(Debts::new(Owed::new(PATIENCE))), large(async {})).await;
+        large(async {}).await;
+        // The first are there, and nobody takes them.
+        let load = debts.load(MAX_CONNECTION_BYTES);
+        release.send_replace(true);
+        for first in first {
+            first.await.expect("no panic");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!second.is_finished());
+        drop(load);
+        tokio::time::timeout(Duration::from_secs(20), second).await.expect("in time").expect("no panic");
+    }
+
+    #[test]
+    fn small_answers_count_while_they_last() {
+        let debts = Debts::new(Owed::new(PATIENCE));
+        let small = debts.clone().small(100);
+        assert_eq!((debts.bytes(), debts.all.bytes()), (100, 100));
+        drop(small);
+        assert_eq!((debts.bytes(), debts.all.bytes()), (0, 0));
     }
 
     #[test]

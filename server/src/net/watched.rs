@@ -365,7 +365,8 @@ impl Watched {
             let mut state = self.watch.state.lock();
             (state.phase, state.since, state.in_first_line) = (Phase::Head, Instant::now(), false);
         }
-        self.ahead = bytes;
+        // Even of none, the room that they were read into would be held.
+        self.ahead = if bytes.is_empty() { Bytes::new() } else { bytes };
     }
 
     /// From now on the client speaks HTTP/2; `read` is what has come of it.
@@ -416,7 +417,9 @@ impl AsyncRead for Watched {
         let this = self.get_mut();
         loop {
             if !this.ahead.is_empty() {
-                let these = this.ahead.split_to(this.ahead.len().min(buffer.remaining()));
+                // With the last of them their room goes.
+                let fits = this.ahead.len() <= buffer.remaining();
+                let these = if fits { std::mem::take(&mut this.ahead) } else { this.ahead.split_to(buffer.remaining()) };
                 buffer.put_slice(&these);
                 return Poll::Ready(Ok(()));
             }

@@ -12,13 +12,13 @@ use tidemill_engine::engine::{Blame, EngineError};
 use tidemill_engine::functions::registry;
 use tidemill_engine::types::Value;
 use tidemill_parser::ast::{Expr, ExprKind, Query, Relation, SelectItemKind};
-use tidemill_query::{Answer, QueryError, QueryErrorKind, Question};
+use tidemill_query::{Answer, QueryError, QueryErrorKind, QueryMemory, Question};
 
 use super::pull::{Step, Writing};
 use crate::app::App;
 use crate::error::{ApiError, ErrorCode};
 use crate::limits::PullPermit;
-use crate::net::{ReplyBody, Rows};
+use crate::net::{self, ReplyBody, Rows};
 use crate::reply::{self, Reply};
 use crate::request::Settings;
 use crate::rows::{Header, RowFormat};
@@ -31,7 +31,7 @@ const SWITCHES: [(&str, &str); 3] = [
     ("ksql.query.pull.stream.enabled", "Reading streams in pull queries is"),
 ];
 
-/// What a batch of rows takes, about, bytes.
+/// What the batches of rows take that wait for their client, about, bytes.
 const HELD_BYTES: usize = 1 << 20;
 
 /// Whether a query without EMIT that the dialect can read is more than its pull queries can say.
@@ -93,14 +93,18 @@ pub fn permitted(app: &App, text: &str, properties: &Settings) -> Result<(Sessio
 pub async fn ask(app: Arc<App>, text: String, properties: &Settings, format: RowFormat) -> Result<Reply, ApiError> {
     let (session, permit) = permitted(&app, &text, properties)?;
     let question = Question { text: text.clone(), session: session.properties().clone(), ..Question::default() };
-    let mut answer = app.queries.ask(question).await.map_err(|error| api_error(error, &text))?;
-    // What is wrong shows with the first rows mostly, when it can be told as such.
-    let first = answer.next_rows().await.transpose().map_err(|error| api_error(error, &text))?;
+    let begun = net::large(async {
+        let mut answer = app.queries.ask(question).await?;
+        // What is wrong shows with the first rows mostly, when it can be told as such.
+        let first = answer.next_rows().await.transpose()?;
+        Ok((answer, first))
+    });
+    let (answer, first) = begun.await.map_err(|error| api_error(error, &text))?;
     let columns = answer.columns.iter().map(|column| (column.name.clone(), column.sql_type.clone(), false));
     let header = Header::new(format, app.next_query_id(), columns.collect());
     let header = header.map_err(|why| ApiError::statement(ErrorCode::BAD_STATEMENT, why, text.as_str()))?;
     let writing = Writing::new(format, &header, first.unwrap_or_default());
-    let sending = Sending { answer: Rest::Here(answer), writing, permit: Some(permit) };
+    let sending = Sending { memory: answer.memory(), answer: Rest::Here(answer), writing, permit: Some(permit) };
     Ok(reply::stream(Some(format.content_type()), ReplyBody::read(sending)))
 }
 
@@ -117,6 +121,8 @@ fn api_error(error: QueryError, text: &str) -> ApiError {
 /// An answer that is sent as it comes. Dropping it ends the query.
 struct Sending {
     answer: Rest,
+    /// The memory that the query has.
+    memory: QueryMemory,
     writing: Writing,
     /// `None` once it was cut.
     permit: Option<PullPermit>,
@@ -170,7 +176,7 @@ impl Stream for Sending {
 
 impl Rows for Sending {
     fn held_bytes(&self) -> usize {
-        HELD_BYTES
+        HELD_BYTES + self.memory.bytes()
     }
 
     fn cut(self: Pin<&mut Self>, reason: &str) {

@@ -52,7 +52,7 @@ pub fn statement(app: &App, session: &Session, inner: &SpannedStatement, text: S
         sinks: plan.sink.iter().cloned().collect(),
         topology: topology(app, &plan, is_persistent),
         execution_plan: execution_plan::text(&plan),
-        overridden_properties: session.overrides().clone(),
+        overridden_properties: session.overrides().iter().map(|(name, value)| (name.clone(), shown(name, value).to_owned())).collect(),
         ksql_host_query_status: BTreeMap::new(),
         query_type: if is_persistent { "PERSISTENT" } else { "PUSH" },
         query_errors: Vec::new(),

@@ -29,26 +29,28 @@ const BURST: i64 = 1_000;
 /// Thousands of rows that are there before push clients come.
 const BEFORE: i64 = 8;
 
-/// Numbered rows with a text, as a stream and as a table: a thousand for each seed.
+/// Numbered rows with a text: a thousand for each seed.
 const ROWS: &str = "
     CREATE STREAM seeds (seed BIGINT) WITH (KAFKA_TOPIC='seeds', PARTITIONS=1, VALUE_FORMAT='JSON');
     CREATE STREAM spread AS SELECT seed, EXPLODE(GENERATE_SERIES(0, 999)) AS n FROM seeds EMIT CHANGES;
-    CREATE STREAM numbers AS SELECT seed * 1000 + n AS id, LPAD('', 1000, 'x') AS note FROM spread EMIT CHANGES;
-    CREATE TABLE latest AS SELECT id, LATEST_BY_OFFSET(note) AS note FROM numbers GROUP BY id EMIT CHANGES;";
+    CREATE STREAM numbers AS SELECT seed * 1000 + n AS id, LPAD('', 1000, 'x') AS note FROM spread EMIT CHANGES;";
+/// The same as a table.
+const TABLE: &str = "CREATE TABLE latest AS SELECT id, LATEST_BY_OFFSET(note) AS note FROM numbers GROUP BY id EMIT CHANGES;";
 
-/// A server whose table has so many thousands of rows.
-fn started(folder: &Path, stall: Duration, more: &str, thousands: i64) -> ServerProcess {
+const SORTED: &str = "SELECT id, note FROM latest ORDER BY id;";
+
+/// A server with so many thousands of rows, in a table too where one is given.
+fn started(folder: &Path, stall: Duration, more: &str, table: &str, thousands: i64) -> ServerProcess {
     let config = folder.join("server.properties");
     std::fs::write(&config, format!("{STALL_PROPERTY}={}\n{more}", stall.as_millis())).expect("written");
     let server = ServerProcess::start(&folder.join("data"), &["--config", config.to_str().expect("a path")]);
-    server.ksql(ROWS);
+    server.ksql(&format!("{ROWS}{table}"));
     for seed in 0..thousands {
         server.ksql(&format!("INSERT INTO seeds (seed) VALUES ({seed});"));
     }
     let last = thousands * BURST - 1;
-    if thousands > 0 {
-        server.pull_until(&format!("SELECT id FROM latest WHERE id = {last};"), PATIENCE, |rows| rows == [json!([last])]);
-    }
+    let source = if table.is_empty() { "numbers" } else { "latest" };
+    server.pull_until(&format!("SELECT id FROM {source} WHERE id = {last};"), PATIENCE, |rows| rows == [json!([last])]);
     server
 }
 
@@ -85,7 +87,7 @@ impl Streams {
 fn streams_with_windows_of_nothing_hold_little() {
     let _alone = alone();
     let folder = tempfile::tempdir().expect("a folder");
-    let server = started(folder.path(), Duration::from_secs(300), "", 4);
+    let server = started(folder.path(), Duration::from_secs(300), "", TABLE, 4);
     let address = server.address();
     // What a first query of each kind makes ready stays.
     for _ in 0..20 {
@@ -149,8 +151,8 @@ fn row(line: &str) -> Option<i64> {
 fn a_pull_query_that_stalls_is_ended_and_its_client_told_so() {
     let folder = tempfile::tempdir().expect("a folder");
     // There is one place for pull queries, which one that stalls must not keep.
-    let server = started(folder.path(), Duration::from_secs(2), "ksql.query.pull.max.concurrent.requests=1\n", 4);
-    for sql in ["SELECT * FROM latest;", "SELECT id, note FROM latest ORDER BY id;"] {
+    let server = started(folder.path(), Duration::from_secs(2), "ksql.query.pull.max.concurrent.requests=1\n", TABLE, 4);
+    for sql in ["SELECT * FROM latest;", SORTED] {
         let stalled = asked(&server, sql);
         let refused = json!({"sql": "SELECT id FROM latest WHERE id = 7;"});
         let began = Instant::now();
@@ -185,7 +187,7 @@ fn a_pull_query_that_stalls_is_ended_and_its_client_told_so() {
 #[test]
 fn a_stream_that_stalls_is_ended_and_its_client_told_so() {
     let folder = tempfile::tempdir().expect("a folder");
-    let server = started(folder.path(), Duration::from_secs(2), "", 4);
+    let server = started(folder.path(), Duration::from_secs(2), "", TABLE, 4);
     let address = server.address();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let text = runtime.block_on(async {
@@ -210,6 +212,8 @@ struct Slow {
     stream: TcpStream,
     /// Of a line that has not come to its end.
     begun: Vec<u8>,
+    /// The id of the first row that it is to get, and of the last that it got.
+    first: i64,
     last: Option<i64>,
 }
 
@@ -229,7 +233,7 @@ impl Slow {
             let line = String::from_utf8_lossy(&line);
             assert!(!line.contains(STALL_PROPERTY), "a slow client was ended: {line}");
             if let Some(id) = row(line.trim()) {
-                assert_eq!(id, self.last.map_or(BEFORE * BURST, |last| last + 1), "rows are missing");
+                assert_eq!(id, self.last.map_or(self.first, |last| last + 1), "rows are missing");
                 self.last = Some(id);
             }
         }
@@ -242,7 +246,7 @@ fn slow_push_clients_are_served_and_stalled_ones_closed_and_told_so() {
     let _alone = alone();
     let folder = tempfile::tempdir().expect("a folder");
     // What rows cost the server by themselves is there before.
-    let server = started(folder.path(), STALL, "", BEFORE);
+    let server = started(folder.path(), STALL, "", "", BEFORE);
     let sql = "SELECT id, note FROM numbers EMIT CHANGES;";
     let running = || {
         let page = server.request("GET", "/metrics", None).expect("metrics").1;
@@ -250,9 +254,16 @@ fn slow_push_clients_are_served_and_stalled_ones_closed_and_told_so() {
         number.and_then(|number| number.parse::<usize>().ok()).expect("a number")
     };
     let mut stalled = Vec::new();
+    // The thousands of rows that were there when clients came.
+    let mut there = BEFORE;
     suffered(&server, "200 slow push clients and 20 stalled ones", || {
-        stalled.extend((0..STALLED).map(|_| asked(&server, sql)));
-        let mut slow: Vec<Slow> = (0..SLOW).map(|_| Slow { stream: asked(&server, sql), begun: Vec::new(), last: None }).collect();
+        let (first, end) = (there * BURST, (there + THOUSANDS) * BURST);
+        // Those of the round before.
+        while running() > 0 {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        stalled = (0..STALLED).map(|_| asked(&server, sql)).collect();
+        let mut slow: Vec<Slow> = (0..SLOW).map(|_| Slow { stream: asked(&server, sql), begun: Vec::new(), first, last: None }).collect();
         for client in &slow {
             client.stream.set_nonblocking(true).expect("a socket");
         }
@@ -267,7 +278,7 @@ fn slow_push_clients_are_served_and_stalled_ones_closed_and_told_so() {
                 let lines = BufReader::new(quick).lines().map(|line| line.expect("a line in time"));
                 lines.filter_map(|line| row(&line)).take(usize::try_from(THOUSANDS * BURST).expect("small")).collect::<Vec<_>>()
             });
-            for seed in BEFORE..BEFORE + THOUSANDS {
+            for seed in there..there + THOUSANDS {
                 server.ksql(&format!("INSERT INTO seeds (seed) VALUES ({seed});"));
             }
             // Until those that stalled are closed, and for a while after.
@@ -281,12 +292,13 @@ fn slow_push_clients_are_served_and_stalled_ones_closed_and_told_so() {
                     until = Some(Instant::now() + Duration::from_secs(2));
                 }
             }
-            assert_eq!(quick.join().expect("no panic"), (BEFORE * BURST..(BEFORE + THOUSANDS) * BURST).collect::<Vec<_>>());
+            assert_eq!(quick.join().expect("no panic"), (first..end).collect::<Vec<_>>());
         });
         for client in &slow {
             let last = client.last.expect("rows");
-            assert!(last < (BEFORE + THOUSANDS) * BURST - 1, "a client that was to be slow has all");
+            assert!(last < end - 1, "a client that was to be slow has all");
         }
+        there += THOUSANDS;
         slow
     });
     // Together: with such small buffers each takes its time.
@@ -294,7 +306,7 @@ fn slow_push_clients_are_served_and_stalled_ones_closed_and_told_so() {
     for client in reading {
         let (ids, told) = client.join().expect("no panic");
         assert!(told, "{} rows, and no reason behind them", ids.len());
-        let first = BEFORE * BURST;
+        let first = (there - THOUSANDS) * BURST;
         assert_eq!(ids, (first..first + i64::try_from(ids.len()).expect("small")).collect::<Vec<_>>());
     }
 }

@@ -163,6 +163,7 @@ fn a_flood_of_messages_takes_little_and_keeps_nobody_waiting() {
     let mut sockets: Vec<Socket> = Vec::new();
     suffered(&server, "messages of WebSockets", || {
         let mut floods = Vec::new();
+        sockets.clear();
         for _ in 0..FLOODERS {
             let push = push.clone();
             floods.push(runtime.spawn(async move {
