@@ -8,7 +8,7 @@ MDBOOK := $(HOME)/.cache/tidemill/mdbook-$(MDBOOK_VERSION)/bin/mdbook
 # Where `make install` puts the binary.
 BINDIR ?= $(HOME)/.local/bin
 
-.PHONY: help build install demo test property chaos lint bench flights fuzz docs setup clean
+.PHONY: help build install demo cluster test property chaos lint bench flights fuzz docs setup clean
 
 help: ## Lists what make can do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,12 @@ flights: setup ## Runs the flights of 2013 through joins and windows
 	@echo "building; the first time takes a while (RocksDB, librdkafka, DataFusion) …"
 	@cargo build --release --workspace --bins --tests --examples
 	@sql-examples/flights/run.sh $(TIDEMILL)
+
+cluster: ## Shows three servers that share a service on a Kafka of its own: load, a kill, a return
+	@.ci/setup kafka
+	@echo "building; the first time takes a while (RocksDB, librdkafka, DataFusion) …"
+	@cargo build --release --workspace --bins --tests --examples
+	@$(CARGO_TARGET_DIR)/release/examples/cluster
 
 test: ## Runs every test, the conformance cases and the checks
 	@.ci/setup test
