@@ -21,6 +21,7 @@ mod lexer;
 mod open;
 mod print;
 mod script;
+mod secrets;
 mod suggest;
 mod tokens;
 mod variables;
@@ -30,6 +31,7 @@ pub use keywords::keywords;
 pub use open::{Open, open};
 pub use print::{hide_row, hide_values};
 pub use script::{RawStatement, Statements, parse_script, parse_statement, parse_test_script, split_script};
+pub use secrets::names_secret;
 pub use suggest::did_you_mean;
 pub use variables::{SUBSTITUTION_PROPERTY, same_variable, substitute};
 

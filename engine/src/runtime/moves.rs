@@ -312,10 +312,9 @@ impl RunningQuery {
             self.running.iter().find(has).map(|sub| sub.partitions)
         };
         let Some(counts) = stores.iter().map(count).collect::<Option<Vec<_>>>() else { return Vec::new() };
-        let of_partition = |partition| {
-            let reader = |name: &String| self.stores.get(name.as_str())?.get(&partition).cloned();
-            stores.iter().map(reader).collect::<Option<Vec<_>>>().unwrap_or_default()
-        };
+        let here: Vec<_> = stores.iter().map(|name| self.stores.get(name.as_str())).collect();
+        let of_partition =
+            |partition| here.iter().map(|own| own.as_ref()?.get(&partition).cloned()).collect::<Option<Vec<_>>>().unwrap_or_default();
         let count = PartitionId::try_from(counts.into_iter().min().unwrap_or(0)).unwrap_or(PartitionId::MAX);
         (0..count).map(of_partition).collect()
     }

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::secrets::names_secret;
 use crate::suggest::did_you_mean;
 
 /// The one value that is no secret.
@@ -15,19 +16,15 @@ const CLASS: &str = "connector.class";
 /// What stands in a hidden value's place.
 const HIDDEN: &str = "'[string]'";
 
-/// Parts of a property's name that say that its value is a secret.
-const SECRET_PARTS: [&str; 8] = ["password", "passphrase", "secret", "jaas", "token", "credential", "user.info", "keystore.key"];
-
-/// Whether a property holds a secret, by its name. Without a dot it may be anything, such as a column.
-pub(super) fn names_secret(name: &str) -> bool {
-    let lower = name.to_lowercase();
-    lower.contains('.') && (SECRET_PARTS.iter().any(|part| lower.contains(part)) || lower.contains("ksql.functions."))
+/// Whether SET of a property sets a secret. A name without a dot may be anything, such as a column; settings of functions may be secrets.
+pub(super) fn sets_secret(name: &str) -> bool {
+    name.contains('.') && (names_secret(name) || name.to_ascii_lowercase().contains("ksql.functions."))
 }
 
 /// Whether a text may hold a secret: a connector's properties, what ALTER SYSTEM sets, or the name of a property that is one.
 fn may_hold_secrets(text: &str) -> bool {
     let is_end = |c: char| !c.is_alphanumeric() && !"._-".contains(c);
-    concerns_connectors(text) || text.split(is_end).any(names_secret)
+    concerns_connectors(text) || text.split(is_end).any(sets_secret)
 }
 
 /// Whether a text may hold a connector's properties: it says so, if misspelt, or makes a source or sink of something that is

@@ -2,7 +2,7 @@
 
 use crate::ast::{Explain, InsertValues, Properties, Statement};
 
-use super::hide::names_secret;
+use super::hide::sets_secret;
 use super::{BackQuoted, Joined, Quoted};
 
 impl Statement {
@@ -17,7 +17,7 @@ impl Statement {
                 Some(format!("CREATE {kind} CONNECTOR {condition}{} WITH ({})", BackQuoted(&name.name), masked_properties(properties)))
             }
             Statement::AlterSystem { name, .. } => Some(format!("ALTER SYSTEM {}='[string]'", Quoted(name))),
-            Statement::SetProperty { name, .. } if names_secret(name) => Some(format!("SET {}='[string]'", Quoted(name))),
+            Statement::SetProperty { name, .. } if sets_secret(name) => Some(format!("SET {}='[string]'", Quoted(name))),
             Statement::Explain(Explain::Statement(inner)) => Some(format!("EXPLAIN {}", inner.statement.masked()?)),
             _ => None,
         }

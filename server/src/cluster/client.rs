@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
 use futures::future::join_all;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, RequestBuilder, StatusCode};
 use tidemill_engine::engine::{EngineError, NotAnswered, Page, Peers, Question};
 use tokio::runtime::Handle;
 
@@ -59,12 +59,10 @@ impl HttpPeers {
     async fn ask_one(&self, url: &str, question: &Question, patience: Duration) -> Result<Page, NotAnswered> {
         let body = wire::write_question(question).map_err(|error| NotAnswered::Failed(EngineError::internal(error)))?;
         let asked = self.http.post(format!("{url}{PULL_PATH}")).header(CONTENT_TYPE, "application/json").timeout(patience).body(body);
-        let away = |error: reqwest::Error| NotAnswered::NotNow(format!("it does not answer: {}", cause::deepest(&error)));
-        let mut answer = asked.send().await.map_err(away)?;
-        let status = answer.status();
         let too_large =
             || NotAnswered::Failed(EngineError::external(format!("the answer of server {url} is larger than {MAX_PAGE_BYTES} bytes")));
-        let read = read_all(&mut answer).await.map_err(away)?.ok_or_else(too_large)?;
+        let (status, read) = answered(asked).await.map_err(NotAnswered::NotNow)?;
+        let read = read.ok_or_else(too_large)?;
         match status {
             StatusCode::OK => wire::read_page(&read, question.width)
                 .ok_or_else(|| NotAnswered::NotNow("its answer is none that this version knows, or is not whole".to_owned())),
@@ -89,13 +87,12 @@ impl HttpPeers {
 
     /// What a server says of itself; else why it does not.
     pub async fn status(&self, url: &str, with_host: bool) -> Result<OwnStatus, String> {
-        let away = |error: reqwest::Error| format!("it does not answer: {}", cause::deepest(&error));
         let asked = self.http.get(format!("{url}{STATUS_PATH}{}", if with_host { "/host" } else { "" })).timeout(STATUS_PATIENCE);
-        let mut answer = asked.send().await.map_err(away)?;
-        let status = answer.status();
-        let read = read_all(&mut answer).await.map_err(away)?.unwrap_or_default();
+        let (status, read) = answered(asked).await?;
         match status {
-            StatusCode::OK => serde_json::from_slice(&read).map_err(|_| "its answer is none that this version knows".to_owned()),
+            StatusCode::OK => {
+                serde_json::from_slice(&read.unwrap_or_default()).map_err(|_| "its answer is none that this version knows".to_owned())
+            }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(format!(
                 "it does not take this server's questions (HTTP {}): set {USER_INFO} or {TOKEN} to those of a user who may read",
                 status.as_u16()
@@ -105,16 +102,18 @@ impl HttpPeers {
     }
 }
 
-/// The body of an answer; `None`: it is too large.
-async fn read_all(answer: &mut reqwest::Response) -> Result<Option<BytesMut>, reqwest::Error> {
-    let mut read = BytesMut::new();
-    while let Some(chunk) = answer.chunk().await? {
+/// The status of an answer and its body, `None` of one that is too large; else why there is none.
+async fn answered(asked: RequestBuilder) -> Result<(StatusCode, Option<BytesMut>), String> {
+    let away = |error: reqwest::Error| format!("it does not answer: {}", cause::deepest(&error));
+    let mut answer = asked.send().await.map_err(away)?;
+    let (status, mut read) = (answer.status(), BytesMut::new());
+    while let Some(chunk) = answer.chunk().await.map_err(away)? {
         read.extend_from_slice(&chunk);
         if read.len() > MAX_PAGE_BYTES {
-            return Ok(None);
+            return Ok((status, None));
         }
     }
-    Ok(Some(read))
+    Ok((status, Some(read)))
 }
 
 impl Peers for HttpPeers {

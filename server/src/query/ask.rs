@@ -1,24 +1,21 @@
 //! Queries that the dialect's pull queries can't say: joins, groups, orders, queries within queries. They go to the package
 //! `query`, whose batches become rows here, as the client takes them.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::{FutureExt, Stream};
 use tidemill_engine::engine::{Blame, EngineError};
 use tidemill_engine::functions::registry;
-use tidemill_engine::types::Value;
 use tidemill_parser::ast::{Expr, ExprKind, Query, Relation, SelectItemKind};
-use tidemill_query::{Answer, QueryError, QueryErrorKind, QueryMemory, Question};
+use tidemill_query::{Answer, QueryError, QueryErrorKind, Question};
 
-use super::pull::{Step, Writing};
+use super::pull::Writing;
+use super::sending::{Chunks, Read, Sending};
 use crate::app::App;
 use crate::error::{ApiError, ErrorCode};
 use crate::limits::PullPermit;
-use crate::net::{self, ReplyBody, Rows};
+use crate::net::{self, ReplyBody};
 use crate::reply::{self, Reply};
 use crate::request::Settings;
 use crate::rows::{Header, RowFormat};
@@ -104,7 +101,8 @@ pub async fn ask(app: Arc<App>, text: String, properties: &Settings, format: Row
     let header = Header::new(format, app.next_query_id(), columns.collect());
     let header = header.map_err(|why| ApiError::statement(ErrorCode::BAD_STATEMENT, why, text.as_str()))?;
     let writing = Writing::new(format, &header, first.unwrap_or_default());
-    let sending = Sending { memory: answer.memory(), answer: Rest::Here(answer), writing, permit: Some(permit) };
+    let memory = answer.memory();
+    let sending = Sending::new(answer, writing, permit, move || HELD_BYTES + memory.bytes());
     Ok(reply::stream(Some(format.content_type()), ReplyBody::read(sending)))
 }
 
@@ -118,70 +116,12 @@ fn api_error(error: QueryError, text: &str) -> ApiError {
     ApiError::engine(EngineError { blame, span, ..EngineError::user(message) }, text)
 }
 
-/// An answer that is sent as it comes. Dropping it ends the query.
-struct Sending {
-    answer: Rest,
-    /// The memory that the query has.
-    memory: QueryMemory,
-    writing: Writing,
-    /// `None` once it was cut.
-    permit: Option<PullPermit>,
-}
-
-type MadeRows = Result<Vec<Vec<Value>>, QueryError>;
-
-/// What was not read yet.
-enum Rest {
-    Here(Answer),
-    /// The next rows are being made.
-    Made(BoxFuture<'static, (Answer, Option<MadeRows>)>),
-    /// All was read, or reading failed.
-    Nothing,
-}
-
-impl Stream for Sending {
-    type Item = Bytes;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let sending = self.get_mut();
-        loop {
-            if let Some(chunk) = sending.writing.next(matches!(sending.answer, Rest::Nothing)) {
-                if let Some(permit) = &sending.permit {
-                    permit.answered(chunk.len());
-                }
-                return Poll::Ready(Some(chunk));
-            }
-            let Rest::Made(made) = &mut sending.answer else {
-                let Rest::Here(mut answer) = std::mem::replace(&mut sending.answer, Rest::Nothing) else { return Poll::Ready(None) };
-                let made = async move {
-                    let rows = answer.next_rows().await;
-                    (answer, rows)
-                };
-                sending.answer = Rest::Made(made.boxed());
-                continue;
-            };
-            let (answer, rows) = ready!(made.as_mut().poll(cx));
-            sending.answer = Rest::Nothing;
-            match rows {
-                Some(Ok(rows)) => {
-                    sending.answer = Rest::Here(answer);
-                    sending.writing.rows = rows.into_iter();
-                }
-                Some(Err(error)) => sending.writing.step = Step::Failed(api_error(error, "")),
-                None => {}
-            }
+impl Chunks for Answer {
+    fn read(mut self) -> BoxFuture<'static, Read<Self>> {
+        async move {
+            let rows = self.next_rows().await.transpose().map_err(|error| api_error(error, ""))?;
+            Ok(rows.map(|rows| (self, rows)))
         }
-    }
-}
-
-impl Rows for Sending {
-    fn held_bytes(&self) -> usize {
-        HELD_BYTES + self.memory.bytes()
-    }
-
-    fn cut(self: Pin<&mut Self>, reason: &str) {
-        let sending = self.get_mut();
-        (sending.answer, sending.permit) = (Rest::Nothing, None);
-        sending.writing.cut(reason);
+        .boxed()
     }
 }

@@ -6,6 +6,7 @@ mod known;
 mod print;
 mod pull;
 mod push;
+mod sending;
 
 use std::sync::Arc;
 

@@ -1,24 +1,23 @@
 //! Pull queries: answered row by row, read as the client takes them.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::{FutureExt, Stream};
 use hyper::StatusCode;
 use tidemill_engine::engine::{Blame, EngineError, PullRows};
 use tidemill_engine::types::Value;
 use tidemill_parser::ast::{BinaryOp, Expr, ExprKind, Query, Relation};
 
+use super::sending::{Chunks, Read, Sending};
 use super::{Known, transient_id};
 use crate::app::App;
-use crate::blocking::{Broken, Kind};
+use crate::blocking::{Blocking, Broken, Kind};
 use crate::error::{ApiError, ErrorCode};
 use crate::limits::PullPermit;
-use crate::net::{ReplyBody, Rows};
+use crate::net::ReplyBody;
 use crate::reply::{self, Reply};
 use crate::request::Settings;
 use crate::rows::{Header, RowFormat, RowWriter};
@@ -170,75 +169,25 @@ fn answer(
         let chunks: VecDeque<Bytes> = Whole(writing).inspect(|chunk| permit.answered(chunk.len())).collect();
         return Ok(reply::chunks(StatusCode::OK, content_type, chunks));
     }
-    let reading = Reading { app, rows: Rest::Here(rows), writing, permit: Some(permit) };
-    Ok(reply::stream(content_type, ReplyBody::read(reading)))
+    let unread = Unread { rows, blocking: app.blocking.clone() };
+    Ok(reply::stream(content_type, ReplyBody::read(Sending::new(unread, writing, permit, || HELD_BYTES))))
 }
 
-/// An answer that is read while it is sent.
-struct Reading {
-    app: Arc<App>,
-    rows: Rest,
-    writing: Writing,
-    /// `None` once it was cut.
-    permit: Option<PullPermit>,
+/// The rest of a look into a table, or into a stream's topic.
+struct Unread {
+    rows: PullRows,
+    blocking: Blocking,
 }
 
-/// The next rows, none at the end, and what is still to be read.
-type ReadChunk = Result<Result<(PullRows, Vec<Vec<Value>>), EngineError>, Broken>;
-
-/// What was not read yet.
-enum Rest {
-    Here(PullRows),
-    /// The next chunk is being read.
-    Read(BoxFuture<'static, ReadChunk>),
-    /// All was read, or reading failed.
-    Nothing,
-}
-
-impl Stream for Reading {
-    type Item = Bytes;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let reading = self.get_mut();
-        loop {
-            if let Some(chunk) = reading.writing.next(matches!(reading.rows, Rest::Nothing)) {
-                if let Some(permit) = &reading.permit {
-                    permit.answered(chunk.len());
-                }
-                return Poll::Ready(Some(chunk));
-            }
-            let Rest::Read(read) = &mut reading.rows else {
-                let Rest::Here(mut rows) = std::mem::replace(&mut reading.rows, Rest::Nothing) else { return Poll::Ready(None) };
-                let blocking = reading.app.blocking.clone();
-                let read = async move { blocking.run(Kind::Query, move || rows.next_chunk().map(|chunk| (rows, chunk))).await };
-                reading.rows = Rest::Read(read.boxed());
-                continue;
-            };
-            let read = ready!(read.as_mut().poll(cx));
-            reading.rows = Rest::Nothing;
-            match read {
-                Ok(Ok((rows, chunk))) => {
-                    if !chunk.is_empty() {
-                        reading.rows = Rest::Here(rows);
-                    }
-                    reading.writing.rows = chunk.into_iter();
-                }
-                Ok(Err(error)) => reading.writing.step = Step::Failed(ApiError::engine(error, "")),
-                Err(error) => reading.writing.step = Step::Failed(broke_off(error)),
-            }
+impl Chunks for Unread {
+    fn read(self) -> BoxFuture<'static, Read<Self>> {
+        async move {
+            let Unread { mut rows, blocking } = self;
+            let read = blocking.run(Kind::Query, move || rows.next_chunk().map(|chunk| (rows, chunk))).await;
+            let (rows, chunk) = read.map_err(broke_off)?.map_err(|error| ApiError::engine(error, ""))?;
+            Ok((!chunk.is_empty()).then_some((Unread { rows, blocking }, chunk)))
         }
-    }
-}
-
-impl Rows for Reading {
-    fn held_bytes(&self) -> usize {
-        HELD_BYTES
-    }
-
-    fn cut(self: Pin<&mut Self>, reason: &str) {
-        let reading = self.get_mut();
-        (reading.rows, reading.permit) = (Rest::Nothing, None);
-        reading.writing.cut(reason);
+        .boxed()
     }
 }
 

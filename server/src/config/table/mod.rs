@@ -119,19 +119,6 @@ pub fn prefix(name: &str) -> Option<(Role, &'static str)> {
     PREFIXES.iter().find(|(prefix, ..)| name.starts_with(prefix)).map(|(_, role, doc)| (*role, *doc))
 }
 
-/// Parts of names whose values are nobody's business.
-const SECRET_PARTS: [&str; 10] =
-    ["key.pem", "password", "secret", "jaas", "token", "credential", "user.info", "passphrase", "license", "keystore.key"];
-/// Names that contain one of them and hold no secret.
-const NOT_SECRET: [&str; 6] = [
-    "auth.tokens.file",
-    "continuation.tokens",
-    "token.endpoint.url",
-    "auth.credentials.source",
-    "basic.auth.credentials.reload",
-    "credentials.file",
-];
-
 /// Whether a property's value must not be shown: by its kind, or where it is in no table by its name.
 pub fn is_secret(name: &str) -> bool {
     // Settings of functions may be anything; ksqlDB hides them as well.
@@ -145,9 +132,7 @@ pub fn holds_secret(name: &str, value: &str) -> bool {
 
 fn names_secret(name: &str) -> bool {
     let by_kind = property(name).map(|p| p.kind).or_else(|| super::streams::find(name).map(|p| p.kind)) == Some(Kind::Secret);
-    let lower = name.to_ascii_lowercase();
-    let by_name = SECRET_PARTS.iter().any(|part| lower.contains(part)) && !NOT_SECRET.iter().any(|part| lower.contains(part));
-    by_kind || by_name
+    by_kind || tidemill_parser::names_secret(name)
 }
 
 /// Shown in the place of a secret.
