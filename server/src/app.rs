@@ -104,6 +104,9 @@ impl App {
 
     /// With a way to the servers that share the service.
     pub fn among(self, peers: Option<Arc<HttpPeers>>) -> Self {
+        if let Some(peers) = &peers {
+            self.queries.set_peers(peers.clone());
+        }
         App { peers, ..self }
     }
 

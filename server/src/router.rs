@@ -94,6 +94,8 @@ async fn route(app: Arc<App>, mut request: Request<RequestBody>, peer: SocketAdd
         Post::CloseQuery => endpoints::close_query(&app, &body),
         Post::Terminate => endpoints::terminate(app, &body, peer).await,
         Post::ClusterPull => endpoints::cluster_pull(app, &body).await,
+        Post::ClusterScan => endpoints::cluster_scan(app, &body).await,
+        Post::ClusterScanEnd => endpoints::cluster_scan_end(app, &body).await,
         Post::Heartbeat => endpoints::heartbeat(&app, &body),
         Post::Lag => endpoints::lag(&app, &body),
         // Answered while its body comes.
@@ -110,6 +112,8 @@ enum Post {
     CloseQuery,
     Terminate,
     ClusterPull,
+    ClusterScan,
+    ClusterScanEnd,
     Heartbeat,
     Lag,
     Inserts(AckForm),
@@ -123,7 +127,8 @@ fn is_posted(path: &[&str]) -> bool {
             | ["query-stream"]
             | ["close-query"]
             | ["ksql", "terminate"]
-            | ["cluster", "pull"]
+            | ["cluster", "pull" | "scan"]
+            | ["cluster", "scan", "end"]
             | ["heartbeat"]
             | ["lag"]
             | ["inserts-stream"]
@@ -141,6 +146,8 @@ fn post_of(path: &[&str], headers: &HeaderMap) -> Option<Post> {
         ["inserts-stream"] => negotiate(headers, &endpoints::INSERTS_OFFERED).map(Post::Inserts),
         ["ksql", "terminate"] => endpoints::takes_json(headers).then_some(Post::Terminate),
         ["cluster", "pull"] => Some(Post::ClusterPull),
+        ["cluster", "scan"] => Some(Post::ClusterScan),
+        ["cluster", "scan", "end"] => Some(Post::ClusterScanEnd),
         ["heartbeat"] => Some(Post::Heartbeat),
         _ => Some(Post::Lag),
     }

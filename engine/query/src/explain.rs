@@ -12,6 +12,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 
 use crate::dialect::Explain;
+use crate::remote::{REMOTE_BYTES, REMOTE_ROWS};
 use crate::service::Planned;
 
 /// The plan as an answer of one column.
@@ -56,6 +57,12 @@ fn measures(metrics: &MetricsSet) -> String {
     }
     if let Some(bytes) = metrics.sum_by_name("output_bytes") {
         shown.push(format!("Bytes: {}", bytes.as_usize()));
+    }
+    // What other servers gave, and what that took on its way.
+    for (name, shown_as) in [(REMOTE_ROWS, "Remote rows"), (REMOTE_BYTES, "Remote bytes")] {
+        if let Some(count) = metrics.sum_by_name(name) {
+            shown.push(format!("{shown_as}: {}", count.as_usize()));
+        }
     }
     if let Some(spilled) = metrics.spilled_bytes().filter(|bytes| *bytes > 0) {
         shown.push(format!("Spilled bytes: {spilled}"));

@@ -26,6 +26,17 @@ pub(crate) trait Scan: Send + Sync + 'static {
 
     /// The rows of a partition.
     fn read(&self, partition: usize) -> impl Batches;
+
+    /// The same as a stream.
+    fn stream(
+        &self,
+        schema: SchemaRef,
+        partition: usize,
+        metrics: &ExecutionPlanMetricsSet,
+        _context: &TaskContext,
+    ) -> SendableRecordBatchStream {
+        stream::of(schema, self.read(partition), BaselineMetrics::new(metrics, partition))
+    }
 }
 
 /// A scan as a part of a plan.
@@ -82,8 +93,8 @@ impl<S: Scan> ExecutionPlan for Leaf<S> {
         Ok(self)
     }
 
-    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        Ok(stream::of(self.schema.clone(), self.scan.read(partition), BaselineMetrics::new(&self.metrics, partition)))
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        Ok(self.scan.stream(self.schema.clone(), partition, &self.metrics, &context))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

@@ -19,7 +19,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use tidemill_engine::Engine;
-use tidemill_engine::engine::SessionProperties;
+use tidemill_engine::engine::{NotAnswered, SessionProperties};
 use tidemill_engine::types::{Column, SqlType, Value};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
@@ -33,6 +33,7 @@ use crate::error::{QueryError, told};
 use crate::explain;
 use crate::memory::{self, QueryMemory};
 use crate::moment::SharedMoment;
+use crate::remote::{Answers, ScanPage, ScanPeers, ScanQuestion};
 use crate::rewrite;
 use crate::running::{Running, RunningQuery, UnderWay};
 use crate::types::sql_type;
@@ -76,6 +77,10 @@ struct Service {
     engine: Arc<Engine>,
     settings: Settings,
     running: Arc<Running>,
+    /// The way to other servers, once it is there …
+    peers: OnceLock<Arc<dyn ScanPeers>>,
+    /// … and what answers them.
+    answers: Arc<Answers>,
     ready: OnceLock<Result<Ready, QueryError>>,
 }
 
@@ -156,7 +161,42 @@ impl Answer {
 
 impl QueryService {
     pub fn new(engine: Arc<Engine>, settings: Settings) -> Self {
-        QueryService(Arc::new(Service { engine, settings, running: Arc::default(), ready: OnceLock::new() }))
+        Self::answering(engine.clone(), settings, Answers::new(engine))
+    }
+
+    /// With what answers other servers.
+    pub(crate) fn answering(engine: Arc<Engine>, settings: Settings, answers: Answers) -> Self {
+        let answers = Arc::new(answers);
+        let (running, peers, ready) = Default::default();
+        QueryService(Arc::new(Service { engine, settings, running, peers, answers, ready }))
+    }
+
+    /// How servers that share the service are asked for what they have of tables; once.
+    pub fn set_peers(&self, peers: Arc<dyn ScanPeers>) {
+        let _ = self.0.peers.set(peers);
+    }
+
+    /// Answers another server from partitions that are here. Blocks, and never asks anybody else.
+    ///
+    /// # Errors
+    /// Some of it is not here, or can't be read.
+    pub fn answer_scan(&self, question: &ScanQuestion) -> Result<ScanPage, NotAnswered> {
+        self.0.answers.answer(question)
+    }
+
+    /// Another server's scan wants nothing more.
+    pub fn end_scan(&self, scan: &str) {
+        self.0.answers.end(scan);
+    }
+
+    /// Lets go of scans of other servers that have not come back within [`crate::HOLD`].
+    pub fn forget_scans(&self) {
+        self.0.answers.forget();
+    }
+
+    /// Scans of other servers that a snapshot is kept for.
+    pub fn held_scans(&self) -> usize {
+        self.0.answers.held()
     }
 
     /// Runs a query.
@@ -216,6 +256,8 @@ impl Service {
     fn asked(&self, ready: &Ready, question: Question) -> Asked {
         Asked {
             engine: self.engine.clone(),
+            peers: self.peers.get().cloned(),
+            answers: self.answers.clone(),
             base: ready.session.clone(),
             under_way: UnderWay::begin(&self.running, &question.text),
             question,
@@ -286,6 +328,8 @@ impl Service {
 /// A query on its way.
 struct Asked {
     engine: Arc<Engine>,
+    peers: Option<Arc<dyn ScanPeers>>,
+    answers: Arc<Answers>,
     base: SessionState,
     question: Question,
     settings: Settings,
@@ -409,7 +453,8 @@ impl Asked {
         let (explain, all_columns) = (parsed.explain, parsed.names_pseudo_columns);
         let catalog = self.engine.catalog();
         let rewritten = rewrite::rewrite(parsed, &catalog)?;
-        let moment = Arc::new(SharedMoment::new(self.engine.clone(), self.under_way.progress()));
+        let (peers, here) = (self.peers.clone(), self.answers.clone());
+        let moment = Arc::new(SharedMoment::new(self.engine.clone(), self.under_way.progress(), peers, here));
         let list = catalog::of(&catalog, &moment, session, all_columns);
         // Not built anew: the names that DataFusion's functions have besides would take the dialect's places again.
         let mut state = self.base.clone();

@@ -33,7 +33,7 @@ pub(crate) enum Role {
 }
 
 /// The columns that a query may name of a source, in order; `SELECT *` shows those before `visible`.
-fn columns(source: &Source) -> (Vec<(Column, Role)>, usize) {
+pub(crate) fn columns(source: &Source) -> (Vec<(Column, Role)>, usize) {
     let mut all: Vec<(Column, Role)> = Vec::new();
     let keys = source.schema.key.len();
     let slots = source.schema.columns().cloned().enumerate().map(|(slot, column)| (column, Role::Slot(slot)));

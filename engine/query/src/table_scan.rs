@@ -6,19 +6,23 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet};
 use datafusion::prelude::SessionConfig;
 use tidemill_engine::analyze::WindowBounds;
 use tidemill_engine::catalog::Source;
-use tidemill_engine::live::{Cursor, LiveTable, Shown};
+use tidemill_engine::live::{Cursor, LiveTable};
 use tidemill_engine::state::KeyRange;
 use tidemill_engine::types::Column;
 
-use crate::batch::{BatchBuilder, Wanted};
+use crate::batch::Wanted;
 use crate::bounds::Bounds;
 use crate::error::QueryError;
+use crate::filling::Filling;
 use crate::leaf::Scan;
 use crate::moment::SharedMoment;
-use crate::stream::Batches;
+use crate::remote::RemoteScan;
+use crate::stream::{self, Batches};
 use crate::table::Role;
 
 /// See the module.
@@ -32,6 +36,8 @@ pub(crate) struct TableScan {
     ranges: usize,
     /// Partitions, or pieces of them, that are read beside one another.
     parts: Vec<(usize, Vec<KeyRange>)>,
+    /// What other servers have, where they have some.
+    remote: Option<Arc<RemoteScan>>,
     windows: WindowBounds,
     /// No row can be what is asked for.
     is_empty: bool,
@@ -43,23 +49,15 @@ impl TableScan {
     pub fn new(
         source: &Source,
         moment: Arc<SharedMoment>,
-        mut columns: Vec<(Column, Role)>,
+        columns: Vec<(Column, Role)>,
         schema: SchemaRef,
         bounds: Bounds,
         limit: Option<usize>,
         config: &SessionConfig,
     ) -> Result<Self, QueryError> {
         let mut table = moment.engine.live_table(&source.name)?;
-        let slot_of = |role: &Role| if let Role::Slot(slot) = role { Some(*slot) } else { None };
-        let slots: Vec<usize> = columns.iter().filter_map(|(_, role)| slot_of(role)).collect();
-        let mut slots = table.narrow(&slots).into_iter();
-        for (_, role) in &mut columns {
-            if let Role::Slot(slot) = role
-                && let Some(found) = slots.next()
-            {
-                *slot = found;
-            }
-        }
+        let asked: Vec<(String, String)> = columns.iter().map(|(column, _)| (column.name.clone(), column.sql_type.to_string())).collect();
+        let columns = narrowed(&mut table, columns);
         let table = Arc::new(table);
         let (ranges, is_empty) = bounds.key_ranges();
         moment.progress.will_read_table();
@@ -67,6 +65,12 @@ impl TableScan {
         let threads = if limit.is_some() || is_empty { 1 } else { config.target_partitions() };
         let parts = table.parts(&ranges, threads)?;
         let count = ranges.len();
+        let windows = bounds.windows();
+        let elsewhere = if is_empty { Vec::new() } else { table.elsewhere() };
+        let remote = match elsewhere.is_empty() {
+            true => None,
+            false => Some(Arc::new(moment.remote(&table, &elsewhere, asked, &schema, (&ranges, windows), limit)?)),
+        };
         let index = moment.add(table.clone(), ranges);
         Ok(TableScan {
             table,
@@ -75,7 +79,8 @@ impl TableScan {
             wanted: Arc::new(Wanted::new(schema, columns)),
             ranges: count,
             parts,
-            windows: bounds.windows(),
+            remote,
+            windows,
             is_empty,
             limit,
             batch_rows: config.batch_size(),
@@ -83,11 +88,33 @@ impl TableScan {
     }
 }
 
+impl TableScan {
+    /// Parts that are read from other servers.
+    fn shares(&self) -> usize {
+        self.remote.as_ref().map_or(0, |remote| remote.shares.len())
+    }
+}
+
+/// Has a table read only what is wanted of its rows: the columns with the slots that they are found in then.
+pub(crate) fn narrowed(table: &mut LiveTable, mut columns: Vec<(Column, Role)>) -> Vec<(Column, Role)> {
+    let slot_of = |role: &Role| if let Role::Slot(slot) = role { Some(*slot) } else { None };
+    let slots: Vec<usize> = columns.iter().filter_map(|(_, role)| slot_of(role)).collect();
+    let mut slots = table.narrow(&slots).into_iter();
+    for (_, role) in &mut columns {
+        if let Role::Slot(slot) = role
+            && let Some(found) = slots.next()
+        {
+            *slot = found;
+        }
+    }
+    columns
+}
+
 impl Scan for TableScan {
     const NAME: &'static str = "TableScan";
 
     fn partitions(&self) -> usize {
-        self.parts.len()
+        self.parts.len() + self.shares()
     }
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -102,7 +129,24 @@ impl Scan for TableScan {
         if let Some(limit) = self.limit {
             write!(f, ", limit={limit}")?;
         }
-        write!(f, ", parts={}", self.parts.len())
+        write!(f, ", parts={}", self.parts.len())?;
+        match self.shares() {
+            0 => Ok(()),
+            shares => write!(f, ", remote={shares}"),
+        }
+    }
+
+    fn stream(
+        &self,
+        schema: SchemaRef,
+        partition: usize,
+        metrics: &ExecutionPlanMetricsSet,
+        context: &TaskContext,
+    ) -> SendableRecordBatchStream {
+        match (&self.remote, partition.checked_sub(self.parts.len())) {
+            (Some(remote), Some(share)) => remote.stream(share, partition, metrics, context),
+            _ => stream::of(schema, self.read(partition), BaselineMetrics::new(metrics, partition)),
+        }
     }
 
     fn read(&self, partition: usize) -> impl Batches {
@@ -123,11 +167,6 @@ impl Scan for TableScan {
     }
 }
 
-/// Batches that are read in one go: to begin where the last one ended costs as much as some hundred rows.
-const BATCHES_IN_A_GO: usize = 8;
-/// Bytes of values at which a go ends, however few batches it has read.
-const GO_BYTES: usize = 4 << 20;
-
 /// One partition under way.
 struct Reading {
     table: Arc<LiveTable>,
@@ -146,34 +185,12 @@ impl Reading {
     /// Reads the next batches.
     fn go(&mut self) -> Result<(), QueryError> {
         let snapshot = self.moment.snapshot(self.index)?;
-        let mut left = self.left.unwrap_or(usize::MAX);
-        let builder = |left: usize| BatchBuilder::new(self.wanted.clone(), left.min(self.batch_rows));
-        let mut batch = builder(left);
-        let mut full = Vec::new();
-        let mut bytes = 0;
-        self.table.read(&snapshot, &mut self.cursor, &mut |shown| {
-            let has_room = match shown {
-                Shown::Row(row) => batch.push(row),
-                Shown::Entry(entry) => batch.push_entry(&entry)?,
-            };
-            if has_room {
-                return Ok(true);
-            }
-            left -= batch.rows();
-            bytes += batch.bytes();
-            let ends = left == 0 || full.len() + 1 >= BATCHES_IN_A_GO || bytes >= GO_BYTES;
-            // None is begun that may stay empty.
-            full.push(std::mem::replace(&mut batch, builder(if ends { 0 } else { left })));
-            Ok(!ends)
-        })?;
-        if batch.rows() > 0 {
-            left -= batch.rows();
-            full.push(batch);
-        }
-        self.left = self.left.map(|_| left);
-        for batch in full {
-            self.moment.progress.has_read(batch.rows());
-            self.ready.push_back(batch.finish().map_err(|error| QueryError::internal(error.to_string()))?);
+        let mut filling = Filling::new(self.wanted.clone(), self.batch_rows, self.left.unwrap_or(usize::MAX));
+        self.table.read(&snapshot, &mut self.cursor, &mut |shown| filling.take(shown))?;
+        self.left = self.left.map(|_| filling.left());
+        for batch in filling.finish()? {
+            self.moment.progress.has_read(batch.num_rows());
+            self.ready.push_back(batch);
         }
         Ok(())
     }

@@ -100,7 +100,7 @@ impl Engine {
     }
 
     /// The same, with a claim on the service.
-    pub(super) fn put_together(
+    pub fn put_together(
         config: EngineConfig,
         log: Arc<dyn Log>,
         state: StateDb,

@@ -11,6 +11,14 @@ use super::{EngineError, SessionProperties};
 use crate::log::PartitionId;
 use crate::types::Value;
 
+/// How long servers may take for one page …
+pub const ASK_PATIENCE: Duration = Duration::from_secs(3);
+/// … and how long a page is asked for again and again.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two rounds; each further pause is twice as long, up to the longest.
+pub const FIRST_PAUSE: Duration = Duration::from_millis(50);
+pub const LONGEST_PAUSE: Duration = Duration::from_millis(400);
+
 /// A part of a pull query.
 #[derive(Debug, Clone)]
 pub struct Question {
@@ -64,4 +72,20 @@ pub trait Peers: Send + Sync {
     /// Asks servers at their addresses (URLs), all at once, and waits for so long at most. An answer for each, in the order of the
     /// questions.
     fn ask(&self, questions: &[(&str, Question)], patience: Duration) -> Vec<Result<Page, NotAnswered>>;
+}
+
+/// `partition 1`, `partitions 1, 2`.
+pub fn named(partitions: &[PartitionId]) -> String {
+    let numbers: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+    format!("partition{} {}", if numbers.len() == 1 { "" } else { "s" }, numbers.join(", "))
+}
+
+/// What is said where a page does not come for so long that nobody waits for it any more.
+pub fn given_up(table: &str, trouble: &str) -> EngineError {
+    EngineError::external(format!("The table {table} can't be queried at the moment: {trouble}. Try again later."))
+}
+
+/// What has kept partitions from being asked for that no server has by now.
+pub fn nobodys(partitions: &[PartitionId]) -> String {
+    format!("{} on the way from one server to another, or of one that is gone and not missed yet", named(partitions))
 }

@@ -1,6 +1,6 @@
 //! Pull queries: what a table holds now, and what a stream's topic held when the query came.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tidemill_parser::ast::Query;
 
@@ -12,7 +12,7 @@ use crate::analyze::{self, KeyConstraint, Lookup, PullPlan, PullQuery, WindowBou
 use crate::catalog::Catalog;
 use crate::expr::{self, Compiled, Env, Eval, Scope};
 use crate::log::PartitionId;
-use crate::operators::materialized::{MaterializedReader, Shown, Snapshots};
+use crate::operators::materialized::{Looking, MaterializedReader, Shown, Snapshots};
 use crate::row::Row;
 use crate::runtime::{Elsewhere, QueryState};
 use crate::state::{self, KeyRange, StateError, StoreReader};
@@ -86,33 +86,75 @@ impl Engine {
         })?;
         let reader = persistent.materialized().ok_or_else(|| not_materialized(&plan.source))?;
         if let Some(asked) = &planned.asked {
-            if !self.is_sure() {
-                return Err(EngineError::external(format!(
-                    "The table {} can't be queried here at the moment: {UNSURE}. Try again later.",
-                    plan.source
-                )));
-            }
-            let partitions = self.runtime.readers_here(query_id, reader.stores());
-            if partitions.is_empty() && !matches!(persistent.state(), QueryState::Failed(_)) {
-                let table = &plan.source;
-                let message = format!("The table {table} can't be queried yet: its query {query_id} is about to begin. Try again later.");
-                return Err(EngineError::external(message));
-            }
+            let partitions = self.partitions_here(&persistent, &plan.source, reader.stores())?;
             if partitions.iter().any(Vec::is_empty) {
-                let remote = Remote::new(self, asked, plan, source, query_id, &partitions);
+                let remote = Remote::new(self, asked, planned, query_id, &partitions);
                 let pull = TablePull { remote: Some(Box::new(remote)), ..TablePull::new(planned, reader, partitions) };
                 return Ok(PullRows { columns: plan.columns.clone(), from_stream: false, source: Source::Table(Box::new(pull)) });
             }
         }
         self.check_restored(&persistent, &plan.source)?;
-        let elsewhere = |elsewhere| is_elsewhere(&plan.source, &elsewhere);
-        let partitions = self.runtime.partition_readers(query_id, reader.stores()).map_err(elsewhere)?;
-        if let (true, QueryState::Failed(failure)) = (partitions.is_empty(), persistent.state()) {
-            let (table, reason) = (&plan.source, failure.reason.trim_end_matches('.').to_owned());
-            return Err(EngineError::external(format!("The table {table} can't be queried: its query {query_id} failed: {reason}.")));
-        }
+        let partitions = self.all_partitions(&persistent, &plan.source, reader.stores())?;
         let pull = TablePull::new(planned, reader, partitions);
         Ok(PullRows { columns: plan.columns.clone(), from_stream: false, source: Source::Table(Box::new(pull)) })
+    }
+}
+
+impl Engine {
+    /// Readers of a table's stores where this server has all of its partitions.
+    ///
+    /// # Errors
+    /// It has not, or its query failed before it had any.
+    pub(crate) fn all_partitions(
+        &self,
+        query: &PersistentQuery,
+        table: &str,
+        stores: &[String],
+    ) -> Result<Vec<Vec<StoreReader>>, EngineError> {
+        let partitions = self.runtime.partition_readers(&query.id, stores).map_err(|elsewhere| is_elsewhere(table, &elsewhere))?;
+        match query.state() {
+            QueryState::Failed(failure) if partitions.is_empty() => {
+                let (id, reason) = (&query.id, failure.reason.trim_end_matches('.').to_owned());
+                Err(EngineError::external(format!("The table {table} can't be queried: its query {id} failed: {reason}.")))
+            }
+            _ => Ok(partitions),
+        }
+    }
+
+    /// Of a table whose partitions servers share: readers of its stores in those that this one has, none in the others.
+    ///
+    /// # Errors
+    /// It is not known what this server has, or how many partitions there are.
+    pub(crate) fn partitions_here(
+        &self,
+        query: &PersistentQuery,
+        table: &str,
+        stores: &[String],
+    ) -> Result<Vec<Vec<StoreReader>>, EngineError> {
+        self.check_member(table)?;
+        let partitions = self.runtime.readers_here(&query.id, stores);
+        if !partitions.is_empty() {
+            return Ok(partitions);
+        }
+        let id = &query.id;
+        Err(EngineError::external(match query.state() {
+            QueryState::Failed(failure) => {
+                let reason = failure.reason.trim_end_matches('.').to_owned();
+                format!("The table {table} can't be queried: its query {id} failed: {reason}.")
+            }
+            _ => format!("The table {table} can't be queried yet: its query {id} is about to begin. Try again later."),
+        }))
+    }
+
+    /// Whether this server knows what it has of a table.
+    ///
+    /// # Errors
+    /// Others share the service, and may have it by now.
+    pub fn check_member(&self, table: &str) -> Result<(), EngineError> {
+        if !self.claim.is_shared() || self.is_sure() {
+            return Ok(());
+        }
+        Err(EngineError::external(format!("The table {table} can't be queried here at the moment: {UNSURE}. Try again later.")))
     }
 }
 
@@ -124,11 +166,13 @@ pub(super) struct Asked {
 
 /// A pull query over a table, with its expressions compiled.
 pub struct PlannedLookUp {
-    plan: PullPlan,
+    pub(super) plan: PullPlan,
     /// Where servers share the service.
     asked: Option<Asked>,
     /// What it was planned with.
     catalog: Arc<Catalog>,
+    /// Where the keys that are looked up should be, among so many partitions.
+    near: OnceLock<(usize, Option<Vec<PartitionId>>)>,
     predicate: Option<Arc<Eval<bool>>>,
     items: Arc<[Compiled]>,
 }
@@ -148,7 +192,20 @@ impl PlannedLookUp {
             None => None,
         };
         let items = plan.items.iter().map(|item| compile(&item.expr)).collect::<Result<_, _>>()?;
-        Ok(PlannedLookUp { plan, asked, catalog, predicate, items })
+        Ok(PlannedLookUp { plan, asked, catalog, near: OnceLock::new(), predicate, items })
+    }
+
+    /// The partitions, of so many, in which the keys that are looked up should be; `None`: any.
+    pub(super) fn near(&self, partitions: usize) -> Option<Vec<PartitionId>> {
+        let likely = || {
+            let count = u32::try_from(partitions).ok()?;
+            super::remote::likely(&self.plan, self.catalog.source(&self.plan.source)?, count)
+        };
+        match self.near.get_or_init(|| (partitions, likely())) {
+            (of, near) if *of == partitions => near.clone(),
+            // The table has more partitions than it had.
+            _ => likely(),
+        }
     }
 }
 
@@ -219,7 +276,7 @@ impl Engine {
 }
 
 /// Nobody is given a part of a table for the whole of it.
-pub(crate) fn is_elsewhere(table: &str, elsewhere: &Elsewhere) -> EngineError {
+fn is_elsewhere(table: &str, elsewhere: &Elsewhere) -> EngineError {
     EngineError::external(format!("The table {table} can't be queried here at the moment: {elsewhere}. Try again later."))
 }
 
@@ -255,8 +312,8 @@ pub(super) struct TablePull {
 
 /// What can be read by itself.
 enum Part {
-    /// One key, in the store of its partition.
-    Key(Vec<u8>),
+    /// One key, in the store of its partition, and which that should be.
+    Key(Vec<u8>, Option<usize>),
     /// The windows of one key: a range of one partition, in one of the stores that hold its keys.
     Windows { partition: usize, store: usize, from: Vec<u8>, to: Option<Vec<u8>>, windows: WindowBounds },
     /// Many keys of one partition, in one of the stores that hold them, as of the moment of the snapshot.
@@ -266,7 +323,9 @@ enum Part {
 impl TablePull {
     fn new(planned: &PlannedLookUp, reader: Arc<MaterializedReader>, partitions: Vec<Vec<StoreReader>>) -> Self {
         let PlannedLookUp { plan, predicate, items, .. } = planned;
-        let parts = parts(plan, partitions.len(), reader.key_stores());
+        // Of a single one nobody asks where a key is.
+        let near = if partitions.len() > 1 { planned.near(partitions.len()) } else { None };
+        let parts = parts(plan, partitions.len(), reader.key_stores(), &near.unwrap_or_default());
         TablePull {
             left: plan.limit,
             reader,
@@ -302,8 +361,8 @@ impl TablePull {
         let number = self.next_part();
         let Some(part) = self.parts.pop() else { return Ok(()) };
         match part {
-            Part::Key(key) => {
-                if !self.look_up(&key, chunk)? {
+            Part::Key(key, near) => {
+                if !self.look_up(&key, near, chunk)? {
                     self.ask(number, None, chunk)?;
                 }
             }
@@ -368,16 +427,18 @@ impl TablePull {
         let next = (!self.is_done()).then(|| {
             let key = match self.parts.last() {
                 Some(Part::Windows { from, .. } | Part::Range { from, .. }) => Some(from.clone()),
-                Some(Part::Key(_)) | None => None,
+                Some(Part::Key(..)) | None => None,
             };
             Position { part: self.next_part(), key }
         });
         Ok(Page { rows: rows.into_iter().zip(chunk.rows).collect(), next })
     }
 
-    /// Reads one key in the store of its partition; whether it is there.
-    fn look_up(&mut self, key: &[u8], chunk: &mut Chunk) -> Result<bool, EngineError> {
-        for partition in self.partitions.iter().filter(|stores| !stores.is_empty()) {
+    /// Reads one key, first where it should be; whether it is there.
+    fn look_up(&mut self, key: &[u8], near: Option<usize>, chunk: &mut Chunk) -> Result<bool, EngineError> {
+        let others = (0..self.partitions.len()).filter(|partition| Some(*partition) != near);
+        let partitions = near.into_iter().chain(others).filter_map(|partition| self.partitions.get(partition));
+        for partition in partitions.filter(|stores| !stores.is_empty()) {
             if let Some(row) = self.reader.get(key, partition)? {
                 self.left = take(self.left, self.predicate.as_deref(), &self.items, &row, chunk);
                 return Ok(true);
@@ -434,10 +495,10 @@ impl TablePull {
         let Some(stores) = stores.filter(|stores| !stores.0.is_empty()) else { return Ok(None) };
         let mut next = None;
         let (left, predicate, items) = (&mut self.left, self.predicate.as_deref(), &self.items);
-        self.reader.scan_snapshot(store, from, to, stores, windows, &mut Row::default(), &mut |key, shown| {
+        let mut looking = Looking { windows, row: &mut Row::default(), left: chunk.looks_left };
+        let not_looked_at = self.reader.scan_snapshot(store, from, to, stores, &mut looking, &mut |key, shown| {
             // A reader that was not narrowed shows rows.
             let Shown::Row(row) = shown else { return Err(StateError::Storage("an entry without its row".into())) };
-            chunk.has_looked();
             *left = take(*left, predicate, items, row, chunk);
             if chunk.is_full() {
                 // The smallest key behind this one.
@@ -445,12 +506,13 @@ impl TablePull {
             }
             Ok(next.is_none() && *left != Some(0))
         })?;
-        Ok(next)
+        chunk.looks_left = looking.left;
+        Ok(next.or(not_looked_at))
     }
 }
 
-/// What a plan asks to be read, the first last.
-fn parts(plan: &PullPlan, partitions: usize, key_stores: usize) -> Vec<Part> {
+/// What a plan asks to be read, the first last; `near` says where its keys should be, where that is known.
+fn parts(plan: &PullPlan, partitions: usize, key_stores: usize, near: &[PartitionId]) -> Vec<Part> {
     let all = move || (0..partitions).flat_map(move |partition| (0..key_stores).map(move |store| (partition, store)));
     let windows_of_key = |from: Vec<u8>, to: Option<Vec<u8>>, windows: WindowBounds| {
         all().map(move |(partition, store)| Part::Windows { partition, store, from: from.clone(), to: to.clone(), windows })
@@ -465,14 +527,14 @@ fn parts(plan: &PullPlan, partitions: usize, key_stores: usize) -> Vec<Part> {
     };
     let mut parts: Vec<Part> = match &plan.lookup {
         Lookup::Keys(keys) => {
-            let of_key = |constraint: &KeyConstraint| -> Vec<Part> {
+            let of_key = |(number, constraint): (usize, &KeyConstraint)| -> Vec<Part> {
                 let key = encode(&constraint.key);
                 match codec::prefix_end(&key) {
                     end if plan.windowed => windows_of_key(key, end, constraint.windows).collect(),
-                    _ => vec![Part::Key(key)],
+                    _ => vec![Part::Key(key, near.get(number).and_then(|partition| usize::try_from(*partition).ok()))],
                 }
             };
-            keys.iter().flat_map(of_key).collect()
+            keys.iter().enumerate().flat_map(of_key).collect()
         }
         Lookup::Range { key, windows } => {
             let from = key.from.as_ref().map(|(value, inclusive)| (encode(std::slice::from_ref(value)), *inclusive));

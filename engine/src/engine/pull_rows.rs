@@ -9,7 +9,7 @@ use crate::types::Value;
 /// Rows that are read at a time …
 const CHUNK_ROWS: usize = 1_024;
 /// … and bytes; the last row of a chunk may go beyond.
-const CHUNK_BYTES: usize = 256 << 10;
+pub const CHUNK_BYTES: usize = 256 << 10;
 
 /// An answer whose rows are still to be read.
 pub struct PullRows {
@@ -32,7 +32,7 @@ pub(super) struct Chunk {
     max_rows: usize,
     max_bytes: usize,
     /// Entries of a store that may still be looked at for it.
-    looks_left: usize,
+    pub looks_left: usize,
 }
 
 impl Default for Chunk {

@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::peers::{NotAnswered, Page, Peers, Position, Question};
-use super::pull::{Asked, columns};
+use super::peers::{
+    ASK_PATIENCE, FIRST_PAUSE, LONGEST_PAUSE, NotAnswered, PATIENCE, Page, Peers, Position, Question, given_up, named, nobodys,
+};
+use super::pull::{Asked, PlannedLookUp, columns};
 use super::pull_rows::Chunk;
 use super::{Engine, EngineError};
 use crate::analyze::{Lookup, PullPlan};
@@ -19,14 +20,6 @@ use crate::log::{PartitionId, partition_for};
 use crate::row::{Row, RowMeta};
 use crate::state::{StateError, StoreReader};
 use crate::types::Value;
-
-/// How long servers may take for one page …
-const ASK_PATIENCE: Duration = Duration::from_secs(3);
-/// … and how long a page is asked for again and again.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two rounds; each further pause is twice as long, up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
 /// See the module.
 pub(super) struct Remote {
@@ -61,17 +54,10 @@ impl Share {
 
 impl Remote {
     /// For the partitions of a table whose stores are not here.
-    pub fn new(
-        engine: &Arc<Engine>,
-        asked: &Asked,
-        plan: &PullPlan,
-        source: &Source,
-        query_id: &str,
-        partitions: &[Vec<StoreReader>],
-    ) -> Self {
+    pub fn new(engine: &Arc<Engine>, asked: &Asked, planned: &PlannedLookUp, query_id: &str, partitions: &[Vec<StoreReader>]) -> Self {
         let missing = |(partition, stores): (usize, &Vec<_>)| stores.is_empty().then(|| PartitionId::try_from(partition).ok())?;
         let missing: Vec<PartitionId> = partitions.iter().enumerate().filter_map(missing).collect();
-        let likely = likely(plan, source, u32::try_from(partitions.len()).unwrap_or(u32::MAX));
+        let (plan, likely) = (&planned.plan, planned.near(partitions.len()));
         let (near, far) = missing.into_iter().partition(|partition| likely.as_ref().is_none_or(|likely| likely.contains(partition)));
         let share = |partitions: Vec<PartitionId>, is_likely| {
             (!partitions.is_empty()).then(|| Share { partitions, is_likely, rows: VecDeque::new(), next: Some(Position::default()) })
@@ -158,10 +144,7 @@ impl Remote {
                 continue;
             };
             if clock.instant() >= deadline {
-                return Err(EngineError::external(format!(
-                    "The table {} can't be queried at the moment: {trouble}. Try again later.",
-                    self.table
-                )));
+                return Err(given_up(&self.table, &trouble));
             }
             // What was known by now has led nowhere.
             looked_after = Some(clock.instant());
@@ -208,9 +191,9 @@ impl Remote {
         };
         let (mut trouble, mut asked, mut questions) = (None, Vec::new(), Vec::new());
         for (share, owner) in shares.iter_mut().zip(&owners) {
-            let partitions = list(&share.partitions);
+            let partitions = named(&share.partitions);
             let Some(server) = owner.as_ref().and_then(|id| seating.servers.get(id)) else {
-                trouble = Some(format!("{partitions} on the way from one server to another, or of one that is gone and not missed yet"));
+                trouble = Some(nobodys(&share.partitions));
                 continue;
             };
             if server.is_this {
@@ -266,7 +249,7 @@ impl Engine {
 
 /// The partitions in which the keys of a look-up lie where their records were partitioned as Kafka's clients do it by default; `None`:
 /// any. Others may have partitioned them in another way, so that is only where one looks first.
-fn likely(plan: &PullPlan, source: &Source, count: u32) -> Option<Vec<PartitionId>> {
+pub(super) fn likely(plan: &PullPlan, source: &Source, count: u32) -> Option<Vec<PartitionId>> {
     // The windows of a key are looked for everywhere.
     let Lookup::Keys(keys) = &plan.lookup else { return None };
     if plan.windowed {
@@ -281,10 +264,4 @@ fn likely(plan: &PullPlan, source: &Source, count: u32) -> Option<Vec<PartitionI
         Some(partition_for(Some(writer.key(&row).ok()??), count, &mut 0))
     };
     keys.iter().map(|constraint| constraint.key.as_slice()).map(partition).collect()
-}
-
-/// `partition 1`, `partitions 1, 2`.
-fn list(partitions: &[PartitionId]) -> String {
-    let numbers: Vec<String> = partitions.iter().map(ToString::to_string).collect();
-    format!("partition{} {}", if numbers.len() == 1 { "" } else { "s" }, numbers.join(", "))
 }

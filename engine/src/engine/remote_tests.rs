@@ -1,16 +1,16 @@
 //! Two engines share a service over the simulated log; one of them is asked for what both have.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use super::{Engine, EngineConfig, EngineError, NotAnswered, Page, Peers, Question};
 use crate::clock::SystemClock;
-use crate::log::simulated::{SimulatedLog, SimulationOptions, StoredRecord};
-use crate::log::{Claim, Log, LogError, Shift, Standing, TopicSpec, partition_for};
+use crate::log::simulated::{SimulatedGroup, SimulatedLog, SimulationOptions, StoredRecord};
+use crate::log::{Log, TopicSpec, partition_for};
 use crate::runtime::{SlotSet, Slots};
 use crate::state::StateDb;
 use crate::types::Value;
@@ -22,57 +22,6 @@ const SLOTS: u16 = 12;
 const KEYS: usize = 60_000;
 const SCRIPT: &str = "CREATE STREAM s (k STRING KEY, n INT) WITH (KAFKA_TOPIC='in', VALUE_FORMAT='JSON');
                       CREATE TABLE c WITH (KAFKA_TOPIC='out') AS SELECT k, SUM(n) AS n FROM s GROUP BY k;";
-
-/// A group that agrees on what the test says.
-#[derive(Default)]
-struct Group {
-    shares: Mutex<BTreeMap<String, SlotSet>>,
-    shifts: Mutex<BTreeMap<String, Vec<Shift>>>,
-}
-
-impl Group {
-    /// Slots go from one member to another.
-    fn give(&self, slots: &SlotSet, from: Option<&str>, to: &str) {
-        if let Some(from) = from {
-            self.shifts.lock().entry(from.to_owned()).or_default().push(Shift::Wanted(slots.clone()));
-            self.shares.lock().entry(from.to_owned()).or_default().retain(|slot| !slots.contains(slot));
-        }
-        self.shifts.lock().entry(to.to_owned()).or_default().push(Shift::Given(slots.clone()));
-        self.shares.lock().entry(to.to_owned()).or_default().extend(slots);
-    }
-}
-
-struct Member {
-    group: Arc<Group>,
-    /// Once it is known.
-    id: Arc<OnceLock<String>>,
-}
-
-impl Claim for Member {
-    fn standing(&self) -> Standing {
-        Standing::Held
-    }
-
-    fn shifts(&self) -> Vec<Shift> {
-        self.id.get().and_then(|id| self.group.shifts.lock().remove(id)).unwrap_or_default()
-    }
-
-    fn is_shared(&self) -> bool {
-        true
-    }
-
-    fn was_alone(&self) -> bool {
-        false
-    }
-
-    fn servers(&self) -> Result<BTreeSet<String>, LogError> {
-        Ok(self.group.shares.lock().keys().cloned().collect())
-    }
-
-    fn shares(&self) -> Result<BTreeMap<String, BTreeSet<u16>>, LogError> {
-        Ok(self.group.shares.lock().clone())
-    }
-}
 
 /// Asks engines of this process by their names, and does what the test says before each question.
 type Before = Box<dyn Fn(usize) -> Result<(), NotAnswered> + Send + Sync>;
@@ -98,7 +47,7 @@ impl Peers for Direct {
 struct World {
     one: Arc<Engine>,
     other: Arc<Engine>,
-    group: Arc<Group>,
+    group: Arc<SimulatedGroup>,
     peers: Arc<Direct>,
     ids: [String; 2],
     /// The keys of each partition, sorted.
@@ -139,17 +88,17 @@ impl World {
         };
         topic(&config().slots_topic(), u32::from(SLOTS));
         topic("in", PARTITIONS);
-        let group = Arc::new(Group::default());
+        let group = Arc::new(SimulatedGroup::default());
         let peers = Arc::new(Direct { engines: Mutex::default(), asked: AtomicUsize::new(0), before: Mutex::new(None) });
         let server = |name: &str| {
-            let id = Arc::new(OnceLock::new());
-            let claim = Box::new(Member { group: group.clone(), id: id.clone() });
+            let member = group.member();
+            let claim = Box::new(member.clone());
             let config = EngineConfig { advertised: Some(name.to_owned()), ..config() };
             let engine = Engine::put_together(config, log.clone(), StateDb::in_memory(), Arc::new(SystemClock), claim).expect("an engine");
             engine.set_peers(peers.clone());
             // State that is kept nowhere has no id of its own.
-            let id = id.get_or_init(|| engine.runtime.config().server.clone()).clone();
-            group.shares.lock().entry(id.clone()).or_default();
+            let id = engine.runtime.config().server.clone();
+            member.comes(&id);
             peers.engines.lock().insert(name.to_owned(), engine.clone());
             (engine, id)
         };
@@ -261,7 +210,7 @@ fn a_page_that_does_not_come_is_asked_for_again() {
 fn slots_that_move_in_the_middle_of_an_answer_change_nothing_of_it() {
     let world = World::new(KEYS);
     let (group, ids) = (world.group.clone(), world.ids.clone());
-    let moved = world.group.shares.lock().get(&world.ids[1]).cloned().expect("a share");
+    let moved = world.group.share(&world.ids[1]);
     let other = world.other.clone();
     world.before(move |number| {
         // Behind the first page, whoever asks gets what the other had.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Engine, EngineConfig, EngineError};
 use crate::clock::Clock;
-use crate::log::{Log, LogError, Offset, OutRecord, TopicPartition, read_whole};
+use crate::log::{Log, LogError, Offset, OutRecord, PartitionId, TopicPartition, read_whole};
 use crate::runtime::{Slot, SlotSet};
 
 /// How long reading what servers have written down may take.
@@ -42,6 +42,9 @@ pub struct ServerInfo {
     /// Whether it is this one.
     pub is_this: bool,
 }
+
+/// Servers with partitions that they have; see [`Engine::owners`].
+pub type Owners = Vec<(Option<ServerInfo>, Vec<PartitionId>)>;
 
 /// The servers as they were at a moment.
 #[derive(Debug)]
@@ -116,6 +119,30 @@ impl Engine {
             return Ok(Vec::new());
         }
         Ok(self.seating(Some(self.clock.instant()))?.servers.values().cloned().collect())
+    }
+
+    /// Whether several servers may share the service.
+    pub fn is_shared(&self) -> bool {
+        self.claim.is_shared()
+    }
+
+    /// Partitions of a query's by the servers that have them, `None` of those that nobody has: as much as is known, or as it was after
+    /// a moment.
+    ///
+    /// # Errors
+    /// The servers have to be looked at, and the log is away.
+    pub fn owners(&self, query: &str, partitions: &[PartitionId], after: Option<Instant>) -> Result<Owners, EngineError> {
+        let seating = self.seating(after)?;
+        let slots = self.runtime.config().slots;
+        let mut owners: Owners = Vec::new();
+        for partition in partitions {
+            let owner = seating.owner(slots.of(query, *partition));
+            match owners.iter_mut().find(|(known, _)| known.as_ref().map(|known| &known.id) == owner.map(|owner| &owner.id)) {
+                Some((_, partitions)) => partitions.push(*partition),
+                None => owners.push((owner.cloned(), vec![*partition])),
+            }
+        }
+        Ok(owners)
     }
 
     /// As much as is known of the servers, or as they were after a moment.

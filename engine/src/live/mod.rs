@@ -10,7 +10,7 @@ use crate::engine::EngineError;
 pub use crate::operators::derive::TableEntry;
 pub use crate::operators::materialized::Shown;
 pub use moment::{Moment, TableSnapshot, take};
-pub use table::{Cursor, LiveTable};
+pub use table::{Cursor, LiveTable, Place};
 pub use topic::{LiveTopic, PartitionBounds, PartitionRead};
 
 /// Whoever asks has seen it a moment ago.

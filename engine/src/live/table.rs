@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::TableSnapshot;
 use crate::analyze::WindowBounds;
 use crate::catalog::{Source, SourceKind};
-use crate::engine::{Engine, EngineError, is_elsewhere};
-use crate::operators::materialized::{self, MaterializedReader, Shown};
+use crate::engine::{Engine, EngineError};
+use crate::log::PartitionId;
+use crate::operators::materialized::{self, Looking, MaterializedReader, Shown};
 use crate::row::Row;
 use crate::state::{KeyRange, StateError, StoreReader};
 use crate::types::{Value, codec};
@@ -15,7 +16,7 @@ use crate::types::{Value, codec};
 pub struct LiveTable {
     pub source: Arc<Source>,
     reader: MaterializedReader,
-    /// Readers of the table's stores in each partition.
+    /// Readers of the table's stores in each partition; of one that is elsewhere, none.
     pub(super) partitions: Vec<Vec<StoreReader>>,
 }
 
@@ -26,13 +27,22 @@ pub struct Cursor {
     /// What is still to be read, the next last: a store that holds keys, and a range of them.
     parts: Vec<(usize, KeyRange)>,
     row: Row,
+    /// Entries that may still be looked at, whether they are shown or not.
+    looks_left: usize,
+}
+
+/// Where the reading of a partition goes on: in one of the stores that hold keys, from a key on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub store: usize,
+    pub key: Vec<u8>,
 }
 
 impl Engine {
-    /// A table to be read as a whole.
+    /// A table to be read as a whole. Where servers share the service, some of it may be [elsewhere](LiveTable::elsewhere).
     ///
     /// # Errors
-    /// It is no table, or is kept in no store.
+    /// It is no table, is kept in no store, or can't be read now.
     pub fn live_table(&self, name: &str) -> Result<LiveTable, EngineError> {
         let catalog = self.catalog();
         let source = catalog.source(name).ok_or_else(|| super::is_gone(name))?.clone();
@@ -49,14 +59,45 @@ impl Engine {
             .queries()
             .get(query_id)
             .ok_or_else(|| EngineError::user(format!("The table {name} can't be queried: its query {query_id} has been terminated.")))?;
-        self.check_restored(&persistent, name)?;
         let reader = materialized::reader(&persistent.plan).ok_or_else(not_kept)?;
-        let partitions = self.runtime().partition_readers(query_id, reader.stores()).map_err(|elsewhere| is_elsewhere(name, &elsewhere))?;
+        if self.is_shared() {
+            let partitions = self.partitions_here(&persistent, name, reader.stores())?;
+            return Ok(LiveTable { source, reader, partitions });
+        }
+        self.check_restored(&persistent, name)?;
+        let partitions = self.all_partitions(&persistent, name, reader.stores())?;
         Ok(LiveTable { source, reader, partitions })
+    }
+
+    /// Why partitions that should be here are not yet.
+    pub fn not_here_yet(&self, table: &LiveTable) -> Option<EngineError> {
+        let query = self.queries().get(table.source.created_by.as_deref()?)?;
+        self.check_restored(&query, &table.source.name).err()
     }
 }
 
 impl LiveTable {
+    /// The partitions that are not on this server, or not yet.
+    pub fn elsewhere(&self) -> Vec<PartitionId> {
+        let is_elsewhere = |(partition, stores): (usize, &Vec<_>)| stores.is_empty().then(|| PartitionId::try_from(partition).ok())?;
+        self.partitions.iter().enumerate().filter_map(is_elsewhere).collect()
+    }
+
+    /// Leaves only some partitions to be read; the others count as elsewhere.
+    pub fn keep(&mut self, partitions: &[PartitionId]) {
+        for (partition, stores) in self.partitions.iter_mut().enumerate() {
+            if !PartitionId::try_from(partition).is_ok_and(|partition| partitions.contains(&partition)) {
+                stores.clear();
+            }
+        }
+    }
+
+    /// How many stores hold the keys of its rows. With several, what one of them shows depends on the others: who goes on with a later
+    /// snapshot where an earlier one ended might see a row twice, or never.
+    pub fn key_stores(&self) -> usize {
+        self.reader.key_stores()
+    }
+
     /// Says which slots of its rows are read. For each its slot in the rows that it shows from now on, in which others may be null.
     pub fn narrow(&mut self, slots: &[usize]) -> Vec<usize> {
         self.reader.narrow(slots, self.source.schema.key.len())
@@ -92,23 +133,23 @@ impl LiveTable {
         (from, to)
     }
 
-    /// Parts of the table, each a partition and ranges of its keys (none: all), that together are the rows of some ranges (none: all) that
+    /// Parts of what is here of the table, each a partition and ranges of its keys (none: all), that together are the rows of some ranges (none: all) that
     /// do not overlap: at least so many, where there are not few rows in a part then.
     ///
     /// # Errors
     /// The storage can't be read.
     pub fn parts(&self, ranges: &[KeyRange], wanted: usize) -> Result<Vec<(usize, Vec<KeyRange>)>, EngineError> {
-        let count = self.partition_count();
-        let pieces = wanted.div_ceil(count.max(1));
+        let here = || self.partitions.iter().enumerate().filter(|(_, stores)| !stores.is_empty());
+        let pieces = wanted.div_ceil(here().count().max(1));
         let whole = |partition| (partition, ranges.to_vec());
         let (from, to) = match ranges {
             [] if pieces > 1 => (&[][..], None),
             [(from, to)] if pieces > 1 => (from.as_slice(), to.as_deref()),
             // Many ranges are the look-ups of many keys.
-            _ => return Ok((0..count).map(whole).collect()),
+            _ => return Ok(here().map(|(partition, _)| whole(partition)).collect()),
         };
         let mut parts = Vec::new();
-        for (partition, stores) in self.partitions.iter().enumerate() {
+        for (partition, stores) in here() {
             let store = self.reader.store_of_keys().and_then(|store| stores.get(store));
             let cuts = store.map_or(Ok(Vec::new()), |store| store.cut(from, to, pieces))?;
             if cuts.is_empty() {
@@ -129,10 +170,10 @@ impl LiveTable {
         let stores = 0..self.reader.key_stores();
         let mut parts: Vec<(usize, KeyRange)> = stores.flat_map(|store| ranges.iter().map(move |range| (store, range.clone()))).collect();
         parts.reverse();
-        Cursor { partition, windows, parts, row: Row::default() }
+        Cursor { partition, windows, parts, row: Row::default(), looks_left: usize::MAX }
     }
 
-    /// Shows the next rows to `f`, until it returns false or nothing is left, which the cursor then says.
+    /// Shows the next rows to `f`, until it returns false, nothing is left, or no more may be looked at, which the cursor then says.
     ///
     /// # Errors
     /// An entry can't be read; what `f` says.
@@ -148,14 +189,16 @@ impl LiveTable {
         };
         while let Some((store, (from, to))) = cursor.parts.pop() {
             let mut next = None;
-            self.reader.scan_snapshot(store, &from, to.as_deref(), stores, cursor.windows, &mut cursor.row, &mut |key, shown| {
+            let mut looking = Looking { windows: cursor.windows, row: &mut cursor.row, left: cursor.looks_left };
+            let not_looked_at = self.reader.scan_snapshot(store, &from, to.as_deref(), stores, &mut looking, &mut |key, shown| {
                 if !f(shown)? {
                     // The smallest key behind this one.
                     next = Some([key, &[0]].concat());
                 }
                 Ok(next.is_none())
             })?;
-            if let Some(from) = next {
+            cursor.looks_left = looking.left;
+            if let Some(from) = next.or(not_looked_at) {
                 cursor.parts.push((store, (from, to)));
                 return Ok(());
             }
@@ -172,7 +215,35 @@ impl LiveTable {
 impl Cursor {
     /// Of what has no rows.
     pub fn done() -> Self {
-        Cursor { partition: 0, windows: WindowBounds::ALL, parts: Vec::new(), row: Row::default() }
+        Cursor { partition: 0, windows: WindowBounds::ALL, parts: Vec::new(), row: Row::default(), looks_left: usize::MAX }
+    }
+
+    /// Leaves out what lies before a place.
+    pub fn go_on_from(&mut self, place: &Place) {
+        self.parts.retain_mut(|(store, (from, to))| {
+            if *store != place.store {
+                return *store > place.store;
+            }
+            if *from < place.key {
+                from.clone_from(&place.key);
+            }
+            to.as_ref().is_none_or(|to| *from < *to)
+        });
+    }
+
+    /// Where it goes on; `None`: nothing is left.
+    pub fn place(&self) -> Option<Place> {
+        self.parts.last().map(|(store, (from, _))| Place { store: *store, key: from.clone() })
+    }
+
+    /// Ends reading after so many entries, shown or not.
+    pub fn look_at_most(&mut self, entries: usize) {
+        self.looks_left = entries;
+    }
+
+    /// Entries that may still be looked at.
+    pub fn looks_left(&self) -> usize {
+        self.looks_left
     }
 
     /// Whether nothing is left.

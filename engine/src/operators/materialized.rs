@@ -19,6 +19,16 @@ pub enum Shown<'a> {
     Entry(TableEntry<'a>),
 }
 
+/// How a snapshot is looked at.
+pub struct Looking<'r> {
+    /// Only rows of these are shown.
+    pub windows: WindowBounds,
+    /// What rows are read into.
+    pub row: &'r mut Row,
+    /// Entries that may still be looked at, whether they are shown or not.
+    pub left: usize,
+}
+
 /// Takes rows with their keys until it says false or fails.
 type ShownVisitor<'a> = dyn FnMut(&[u8], Shown<'_>) -> Result<bool, StateError> + 'a;
 
@@ -122,22 +132,22 @@ impl MaterializedReader {
         failed.map_or(Ok(()), Err)
     }
 
-    /// As [`Self::scan`], of the stores as they were at one moment; only rows of some windows. Rows are read into `row`, from
-    /// which `f` takes what it wants; those of which the columns can be read where they are stored are shown as entries.
+    /// As [`Self::scan`], of the stores as they were at one moment. `f` takes what it wants of rows; those of which the columns can be
+    /// read where they are stored are shown as entries. The first key that was not looked at any more, where no more might be.
     ///
     /// # Errors
     /// As of [`Self::get`], and what `f` says.
-    #[expect(clippy::too_many_arguments, reason = "a range, what it is read from, and what is wanted of it")]
     pub fn scan_snapshot(
         &self,
         store: usize,
         from: &[u8],
         to: Option<&[u8]>,
         partition: &Snapshots,
-        windows: WindowBounds,
-        row: &mut Row,
+        looking: &mut Looking<'_>,
         f: &mut ShownVisitor<'_>,
-    ) -> Result<(), StateError> {
+    ) -> Result<Option<Vec<u8>>, StateError> {
+        let Looking { windows, row, left } = looking;
+        let windows = *windows;
         let key_stores = self.table.key_stores();
         let missing = || StateError::Storage("a store of the table is missing".into());
         let store_of_keys = key_stores.get(store).and_then(|store| partition.0.get(store.0)).ok_or_else(missing)?;
@@ -150,7 +160,7 @@ impl MaterializedReader {
                 },
                 TableLookup::Joined { .. } => match self.unless_seen(key, earlier, &mut &*partition)? {
                     Some(found) => {
-                        *row = found;
+                        **row = found;
                         true
                     }
                     None => false,
@@ -158,8 +168,13 @@ impl MaterializedReader {
             };
             if is_row { f(key, Shown::Row(row)) } else { Ok(true) }
         };
-        let mut failed = None;
+        let (mut failed, mut next) = (None, None);
         store_of_keys.scan(from, to, &mut |key, value| {
+            if *left == 0 {
+                next = Some(key.to_vec());
+                return false;
+            }
+            *left -= 1;
             if windows != WindowBounds::ALL && !codec::window_of(key).map_or(true, |window| windows.admits(window)) {
                 return true;
             }
@@ -168,7 +183,7 @@ impl MaterializedReader {
                 false
             })
         })?;
-        failed.map_or(Ok(()), Err)
+        failed.map_or(Ok(next), Err)
     }
 
     /// Says that only some slots of the rows are needed; see [`super::derive::Derivation::narrow`].

@@ -14,7 +14,7 @@ pub fn of_path(method: &Method, path: &[&str]) -> Role {
         ["ksql" | "query" | "query-stream" | "close-query" | "ws"] => Role::Read,
         ["ws", ..] => Role::Read,
         // A part of a query, for another server.
-        ["cluster", "pull"] => Role::Read,
+        ["cluster", "pull" | "scan"] | ["cluster", "scan", "end"] => Role::Read,
         ["inserts-stream"] => Role::Write,
         // Between servers.
         ["heartbeat" | "lag"] => Role::Admin,
@@ -53,6 +53,8 @@ mod tests {
         assert_eq!(of_path(&Method::DELETE, &["subjects", "a-value"]), Role::Admin);
         assert_eq!(of_path(&Method::PUT, &["mode"]), Role::Admin);
         assert_eq!(post(&["cluster", "pull"]), Role::Read);
+        assert_eq!(post(&["cluster", "scan"]), Role::Read);
+        assert_eq!(post(&["cluster", "scan", "end"]), Role::Read);
         assert_eq!(post(&["cluster"]), Role::Admin);
         assert_eq!(post(&["heartbeat"]), Role::Admin);
         assert_eq!(post(&["inserts-stream"]), Role::Write);

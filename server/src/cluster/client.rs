@@ -1,17 +1,21 @@
-//! Asks other servers for their parts of pull queries.
+//! Asks other servers for their parts of pull queries and of scans.
 
 use std::time::Duration;
 
+use arrow::datatypes::SchemaRef;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::BytesMut;
-use futures::future::join_all;
+use bytes::{Bytes, BytesMut};
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use tidemill_engine::engine::{EngineError, NotAnswered, Page, Peers, Question};
+use tidemill_query::{ScanPage, ScanPeers, ScanQuestion};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
-use super::{OwnStatus, PULL_PATH, STATUS_PATH, wire};
+use super::{OwnStatus, PULL_PATH, SCAN_END_PATH, SCAN_PATH, STATUS_PATH, scan_wire, wire};
 use crate::cause;
 use crate::config::ServerConfig;
 
@@ -58,24 +62,36 @@ impl HttpPeers {
 
     async fn ask_one(&self, url: &str, question: &Question, patience: Duration) -> Result<Page, NotAnswered> {
         let body = wire::write_question(question).map_err(|error| NotAnswered::Failed(EngineError::internal(error)))?;
-        let asked = self.http.post(format!("{url}{PULL_PATH}")).header(CONTENT_TYPE, "application/json").timeout(patience).body(body);
-        let too_large =
-            || NotAnswered::Failed(EngineError::external(format!("the answer of server {url} is larger than {MAX_PAGE_BYTES} bytes")));
-        let (status, read) = answered(asked).await.map_err(NotAnswered::NotNow)?;
-        let read = read.ok_or_else(too_large)?;
-        match status {
-            StatusCode::OK => wire::read_page(&read, question.width)
-                .ok_or_else(|| NotAnswered::NotNow("its answer is none that this version knows, or is not whole".to_owned())),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(NotAnswered::Failed(EngineError::external(format!(
-                "server {url} does not take this server's questions for its part of the table (HTTP {}): set {USER_INFO} or {TOKEN} to \
+        let read = page(self.post(url, PULL_PATH, body, patience), url).await?;
+        wire::read_page(&read, question.width).ok_or_else(no_page)
+    }
+
+    fn post(&self, url: &str, path: &str, body: Vec<u8>, patience: Duration) -> RequestBuilder {
+        self.http.post(format!("{url}{path}")).header(CONTENT_TYPE, "application/json").timeout(patience).body(body)
+    }
+}
+
+fn no_page() -> NotAnswered {
+    NotAnswered::NotNow("its answer is none that this version knows, or is not whole".to_owned())
+}
+
+/// The bytes of a page that the server at an address is asked for.
+async fn page(asked: RequestBuilder, url: &str) -> Result<Bytes, NotAnswered> {
+    let too_large =
+        || NotAnswered::Failed(EngineError::external(format!("the answer of server {url} is larger than {MAX_PAGE_BYTES} bytes")));
+    let (status, read) = answered(asked).await.map_err(NotAnswered::NotNow)?;
+    let read = read.ok_or_else(too_large)?;
+    match status {
+        StatusCode::OK => Ok(read.freeze()),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(NotAnswered::Failed(EngineError::external(format!(
+            "server {url} does not take this server's questions for its part of the table (HTTP {}): set {USER_INFO} or {TOKEN} to \
                  those of a user who may read",
-                status.as_u16()
-            )))),
-            StatusCode::NOT_FOUND => Err(NotAnswered::NotNow(format!(
-                "it does not answer questions of other servers (HTTP 404); is another service, or an older version, at {url}?"
-            ))),
-            _ => Err(wire::read_failure(&read).unwrap_or_else(|| NotAnswered::NotNow(format!("it answers with HTTP {}", status.as_u16())))),
-        }
+            status.as_u16()
+        )))),
+        StatusCode::NOT_FOUND => Err(NotAnswered::NotNow(format!(
+            "it does not answer questions of other servers (HTTP 404); is another service, or an older version, at {url}?"
+        ))),
+        _ => Err(wire::read_failure(&read).unwrap_or_else(|| NotAnswered::NotNow(format!("it answers with HTTP {}", status.as_u16())))),
     }
 }
 
@@ -120,6 +136,40 @@ impl Peers for HttpPeers {
     fn ask(&self, questions: &[(&str, Question)], patience: Duration) -> Vec<Result<Page, NotAnswered>> {
         let asked = questions.iter().map(|(url, question)| self.ask_one(url, question, patience));
         self.runtime.block_on(join_all(asked))
+    }
+}
+
+impl ScanPeers for HttpPeers {
+    fn ask<'a>(
+        &'a self,
+        url: &'a str,
+        question: &'a ScanQuestion,
+        schema: &'a SchemaRef,
+        patience: Duration,
+    ) -> BoxFuture<'a, Result<ScanPage, NotAnswered>> {
+        async move {
+            let body = scan_wire::write_question(question).map_err(|error| NotAnswered::Failed(EngineError::internal(error)))?;
+            let (asked, at) = (self.post(url, SCAN_PATH, body, patience), url.to_owned());
+            // Connections are the server's threads' matter.
+            let mut asking = Asking(self.runtime.spawn(async move { page(asked, &at).await }));
+            let read = (&mut asking.0).await.map_err(|error| NotAnswered::NotNow(format!("the request broke off: {error}")))??;
+            scan_wire::read_page(read, schema).ok_or_else(no_page)
+        }
+        .boxed()
+    }
+
+    fn end(&self, url: &str, scan: &str) {
+        let asked = self.post(url, SCAN_END_PATH, scan.into(), CONNECT_TIMEOUT);
+        drop(self.runtime.spawn(async move { answered(asked).await }));
+    }
+}
+
+/// A request under way, which ends with this.
+struct Asking(JoinHandle<Result<Bytes, NotAnswered>>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -34,7 +34,7 @@ pub type Asked = (ServerInfo, Option<Result<OwnStatus, String>>);
 pub async fn servers(app: &App, with_host: bool) -> Result<Vec<Asked>, EngineError> {
     let Some(peers) = &app.peers else { return Ok(Vec::new()) };
     let engine = app.engine.clone();
-    let found = app.blocking.run(Kind::Part, move || engine.servers()).await;
+    let found = app.blocking.run(Kind::Query, move || engine.servers()).await;
     let servers = found.map_err(|error| EngineError::internal(format!("looking at the servers broke off: {error}")))??;
     let ask = |server: ServerInfo| async move {
         let said = match &server.url {

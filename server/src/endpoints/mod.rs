@@ -3,6 +3,7 @@
 mod chc;
 mod close_query;
 mod cluster_pull;
+mod cluster_scan;
 mod cluster_status;
 mod healthcheck;
 mod info;
@@ -22,6 +23,7 @@ mod ws_query;
 pub use chc::chc;
 pub use close_query::close_query;
 pub use cluster_pull::cluster_pull;
+pub use cluster_scan::{cluster_scan, cluster_scan_end};
 pub use cluster_status::{cluster_status, host_status, own_status};
 pub use healthcheck::{health_while_starting, healthcheck};
 pub use info::{info, info_while_starting};

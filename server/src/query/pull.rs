@@ -26,7 +26,7 @@ use crate::statements::{Session, guard};
 /// Rows of the older form are gathered up to this many bytes before they are sent.
 const GATHER_BYTES: usize = 32 << 10;
 /// What a chunk of rows takes, about, bytes.
-const HELD_BYTES: usize = 256 << 10;
+const HELD_BYTES: usize = tidemill_engine::engine::CHUNK_BYTES;
 /// Answers up to this many rows are written at once, larger ones as the client takes them.
 const MAX_ROWS_AT_ONCE: usize = 256;
 

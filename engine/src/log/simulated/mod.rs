@@ -4,6 +4,7 @@
 //! themselves: after `subscribe`, `poll` returns what is there. With the same seed and the same calls it does the same.
 
 mod faults;
+mod group;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 pub use faults::{FaultCounts, FaultPlan, Planted};
+pub use group::{SimulatedGroup, SimulatedMember};
 pub use topic::StoredRecord;
 
 use self::faults::Faults;
