@@ -35,6 +35,7 @@ mod push;
 mod push_row;
 mod push_snapshot;
 mod queries;
+mod readable;
 mod readonly;
 mod remote;
 #[cfg(test)]

@@ -6,8 +6,9 @@ use tidemill_parser::ast::Query;
 
 use super::peers::{NotAnswered, Page, Position, Question};
 use super::pull_rows::{Chunk, PullRows, Source};
+use super::readable::UNSURE;
 use super::remote::Remote;
-use super::{Engine, EngineError, PersistentQuery, SessionProperties};
+use super::{Engine, EngineError, SessionProperties};
 use crate::analyze::{self, KeyConstraint, Lookup, PullPlan, PullQuery, WindowBounds};
 use crate::catalog::Catalog;
 use crate::expr::{self, Compiled, Env, Eval, Scope};
@@ -24,8 +25,6 @@ use crate::types::codec;
 const PAGE_ROWS: usize = 16_384;
 const PAGE_BYTES: usize = 4 << 20;
 const PAGE_LOOKS: usize = 200_000;
-/// Why a server answers nothing from its state at the moment.
-const UNSURE: &str = "the server is cut off from the others that share the service, or was, and does not know yet what it still has";
 
 impl Engine {
     /// Answers a pull query (a SELECT without EMIT). What it finds is read as its rows are taken.
@@ -100,64 +99,6 @@ impl Engine {
     }
 }
 
-impl Engine {
-    /// Readers of a table's stores where this server has all of its partitions.
-    ///
-    /// # Errors
-    /// It has not, or its query failed before it had any.
-    pub(crate) fn all_partitions(
-        &self,
-        query: &PersistentQuery,
-        table: &str,
-        stores: &[String],
-    ) -> Result<Vec<Vec<StoreReader>>, EngineError> {
-        let partitions = self.runtime.partition_readers(&query.id, stores).map_err(|elsewhere| is_elsewhere(table, &elsewhere))?;
-        match query.state() {
-            QueryState::Failed(failure) if partitions.is_empty() => {
-                let (id, reason) = (&query.id, failure.reason.trim_end_matches('.').to_owned());
-                Err(EngineError::external(format!("The table {table} can't be queried: its query {id} failed: {reason}.")))
-            }
-            _ => Ok(partitions),
-        }
-    }
-
-    /// Of a table whose partitions servers share: readers of its stores in those that this one has, none in the others.
-    ///
-    /// # Errors
-    /// It is not known what this server has, or how many partitions there are.
-    pub(crate) fn partitions_here(
-        &self,
-        query: &PersistentQuery,
-        table: &str,
-        stores: &[String],
-    ) -> Result<Vec<Vec<StoreReader>>, EngineError> {
-        self.check_member(table)?;
-        let partitions = self.runtime.readers_here(&query.id, stores);
-        if !partitions.is_empty() {
-            return Ok(partitions);
-        }
-        let id = &query.id;
-        Err(EngineError::external(match query.state() {
-            QueryState::Failed(failure) => {
-                let reason = failure.reason.trim_end_matches('.').to_owned();
-                format!("The table {table} can't be queried: its query {id} failed: {reason}.")
-            }
-            _ => format!("The table {table} can't be queried yet: its query {id} is about to begin. Try again later."),
-        }))
-    }
-
-    /// Whether this server knows what it has of a table.
-    ///
-    /// # Errors
-    /// Others share the service, and may have it by now.
-    pub fn check_member(&self, table: &str) -> Result<(), EngineError> {
-        if !self.claim.is_shared() || self.is_sure() {
-            return Ok(());
-        }
-        Err(EngineError::external(format!("The table {table} can't be queried here at the moment: {UNSURE}. Try again later.")))
-    }
-}
-
 /// How a query was asked: what another server has to know to answer a part of it.
 pub(super) struct Asked {
     pub statement: Arc<str>,
@@ -210,11 +151,6 @@ impl PlannedLookUp {
 }
 
 impl Engine {
-    /// Whether this server is known to be one of those that share the service: else others may have what it has for its own.
-    fn is_sure(&self) -> bool {
-        self.runtime.tenure().lasts(self.clock.instant())
-    }
-
     /// Answers a part of a pull query that another server was asked, from partitions that are all here.
     ///
     /// # Errors
@@ -260,24 +196,6 @@ impl Engine {
         pull.go_on_from(&question.from);
         pull.page().map_err(NotAnswered::Failed)
     }
-
-    /// Whether a table can be read: nobody reads state that is not whole.
-    ///
-    /// # Errors
-    /// It is being restored.
-    pub fn check_restored(&self, query: &PersistentQuery, table: &str) -> Result<(), EngineError> {
-        let handle = query.handle.read().clone();
-        let Some(state) = handle.ok().and_then(|handle| handle.restoring()) else { return Ok(()) };
-        self.runtime.ask_for(&query.id);
-        Err(EngineError::external(format!(
-            "The table {table} can't be queried yet: its state is being restored ({state}). Try again later."
-        )))
-    }
-}
-
-/// Nobody is given a part of a table for the whole of it.
-fn is_elsewhere(table: &str, elsewhere: &Elsewhere) -> EngineError {
-    EngineError::external(format!("The table {table} can't be queried here at the moment: {elsewhere}. Try again later."))
 }
 
 /// The columns of an answer, as a text.
