@@ -2,7 +2,7 @@
 //! keep its worker for ever nor keep it from being told to stop.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
@@ -24,6 +24,42 @@ pub enum Halt {
     TooMuch,
 }
 
+/// What the tasks of a query are told while they are busy, together in one place that they look at behind each record.
+#[derive(Debug, Default)]
+pub struct Signal(AtomicU8);
+
+impl Signal {
+    const STOP: u8 = 1;
+    const PAUSE: u8 = 2;
+
+    /// They are to leave the record at hand, however much there is to do for it, and do not go on.
+    pub fn stop(&self) {
+        self.0.fetch_or(Self::STOP, Ordering::AcqRel);
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & Self::STOP != 0
+    }
+
+    /// They are to finish the record at hand, and rest until they are to go on.
+    pub fn set_paused(&self, is_paused: bool) {
+        if is_paused {
+            self.0.fetch_or(Self::PAUSE, Ordering::AcqRel);
+        } else {
+            self.0.fetch_and(!Self::PAUSE, Ordering::AcqRel);
+        }
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.0.load(Ordering::Acquire) & Self::PAUSE != 0
+    }
+
+    /// Whether they are to stop or to rest.
+    fn is_given(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Pace {
@@ -32,7 +68,7 @@ pub struct Pace {
     limit: u64,
     /// When the record was first looked at.
     since: Option<Instant>,
-    stop: Arc<AtomicBool>,
+    signal: Arc<Signal>,
     halt: Option<Halt>,
 }
 
@@ -43,9 +79,9 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// `stop` is set when the task is to leave what it does.
-    pub fn new(stop: Arc<AtomicBool>, limit: u64) -> Self {
-        Pace { rows: 0, look_at: ROWS_PER_LOOK, limit, since: None, stop, halt: None }
+    /// `signal`: what the task is told meanwhile.
+    pub fn new(signal: Arc<Signal>, limit: u64) -> Self {
+        Pace { rows: 0, look_at: ROWS_PER_LOOK, limit, since: None, signal, halt: None }
     }
 
     /// The next record begins.
@@ -83,7 +119,12 @@ impl Pace {
 
     /// Whether the task is to stop.
     pub fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.signal.is_stopped()
+    }
+
+    /// Whether the task is to stop, or to rest: no further record is begun.
+    pub fn is_held(&self) -> bool {
+        self.signal.is_given()
     }
 
     /// Why the record at hand was left, if it was.

@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 const PAUSE_ABOVE_ROWS: usize = 10_000;
 /// … and goes on below this.
 const RESUME_BELOW_ROWS: usize = 1_000;
-/// The same for bytes, about. The chunk at hand comes on top.
-const PAUSE_ABOVE_BYTES: usize = 128 << 10;
-const RESUME_BELOW_BYTES: usize = 32 << 10;
+/// The same for bytes, about. The record at hand of each of its tasks comes on top.
+const PAUSE_ABOVE_BYTES: usize = 64 << 10;
+const RESUME_BELOW_BYTES: usize = 16 << 10;
 
 /// Counts what waits between a query's tasks and its client, and has the query pause and go on. Both sides only count;
 /// the lock is for those who change what the query does.

@@ -1,6 +1,9 @@
 //! Push queries: rows flow to a client until it leaves, the limit is reached or the query is closed. What waits for a
 //! client that is slower than the query is bounded (see [`super::flow`]).
 
+#[cfg(test)]
+mod tests;
+
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -133,14 +133,13 @@ mod tests {
     use crate::clock::Clock;
     use crate::clock::SystemClock;
     use crate::operators::{Node, before_commit, process_from};
-    use crate::pace::Pace;
+    use crate::pace::{Pace, Signal};
     use crate::processing_log::NoProcessingLog;
     use crate::row::RowMeta;
     use crate::task::TaskContext;
     use crate::types::Value;
     use parking_lot::Mutex;
     use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
     use std::time::{Duration, Instant};
 
     /// Keeps key, old and new of what comes.
@@ -264,7 +263,11 @@ mod tests {
         for (is_stopped, limit) in [(true, u64::MAX), (false, 1_000)] {
             let seen = run(1 << 30, |nodes, cx| {
                 cx.clock = Arc::new(Leaping(Mutex::new(Instant::now())));
-                cx.pace = Pace::new(Arc::new(AtomicBool::new(is_stopped)), limit);
+                let signal = Arc::<Signal>::default();
+                if is_stopped {
+                    signal.stop();
+                }
+                cx.pace = Pace::new(signal, limit);
                 feed(nodes, cx, &rows);
                 before_commit(nodes, cx).unwrap();
             });

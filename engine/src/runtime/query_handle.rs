@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use super::restore::{Progress, RestoreState};
 use super::work::Work;
 use crate::letters::LetterKind;
+use crate::pace::Signal;
 use crate::processing_log::ProcessingErrorKind;
 use crate::task::TaskCounts;
 
@@ -183,9 +184,8 @@ pub struct QueryHandle {
     pub id: Arc<str>,
     pub metrics: QueryMetrics,
     state: RwLock<QueryState>,
-    paused: AtomicBool,
-    /// Asks a task that is busy with one record to leave it.
-    interrupt: Arc<AtomicBool>,
+    /// What its tasks are told while they are busy.
+    signal: Arc<Signal>,
     on_end: Mutex<Option<EndListener>>,
     /// What is to be known of it while it runs: what it does not read, and why.
     remarks: Mutex<Vec<String>>,
@@ -234,8 +234,7 @@ impl QueryHandle {
             id,
             metrics: QueryMetrics::default(),
             state: RwLock::new(QueryState::Restoring),
-            paused: AtomicBool::new(false),
-            interrupt: Arc::default(),
+            signal: Arc::default(),
             on_end: Mutex::new(None),
             remarks: Mutex::new(Vec::new()),
             waits: Mutex::default(),
@@ -248,17 +247,17 @@ impl QueryHandle {
     pub fn state(&self) -> QueryState {
         match &*self.state.read() {
             // Paused before its tasks came to run: they never will until it is resumed.
-            QueryState::Running | QueryState::Restoring if self.paused.load(Ordering::Acquire) => QueryState::Paused,
+            QueryState::Running | QueryState::Restoring if self.is_paused() => QueryState::Paused,
             state => state.clone(),
         }
     }
 
     pub fn is_paused(&self) -> bool {
-        self.paused.load(Ordering::Acquire)
+        self.signal.is_paused()
     }
 
     pub(super) fn set_paused(&self, paused: bool) {
-        self.paused.store(paused, Ordering::Release);
+        self.signal.set_paused(paused);
     }
 
     /// Moves on, but never away from a final state.
@@ -286,12 +285,12 @@ impl QueryHandle {
 
     /// Asks the query's tasks to leave the record at hand, however much there is to do for it.
     pub(super) fn interrupt(&self) {
-        self.interrupt.store(true, Ordering::Release);
+        self.signal.stop();
     }
 
-    /// Set once tasks are to leave the record at hand.
-    pub(super) fn interruption(&self) -> Arc<AtomicBool> {
-        self.interrupt.clone()
+    /// For its tasks.
+    pub(super) fn signal(&self) -> Arc<Signal> {
+        self.signal.clone()
     }
 
     /// How far its state is restored; `None`: it is whole, or the query has ended.

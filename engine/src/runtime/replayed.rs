@@ -88,7 +88,7 @@ impl Task {
                 }
             }
             done += 1;
-            if self.cx.pace.is_long() || self.cx.pace.is_stopped() {
+            if self.cx.pace.is_long() || self.cx.pace.is_held() {
                 break;
             }
         }

@@ -288,7 +288,7 @@ impl Task {
         let (mut records, mut since_look) = (0, 0);
         let mut has_filled = false;
         let turn = loop {
-            if self.cx.pace.is_stopped() {
+            if self.cx.pace.is_held() {
                 break Turn::More;
             }
             match self.input.next() {
@@ -380,7 +380,7 @@ impl Task {
     }
 
     /// Runs the next records of a lane through the operators, `count` at most (and one at least): a run ends early behind
-    /// a record that set off much, where the query is told to stop, and before a record that can't be read yet.
+    /// a record that set off much, where the query is told to stop or to rest, and before a record that can't be read yet.
     fn process(&mut self, lane: usize, count: usize) -> Result<Processed, TaskError> {
         let (topic_partition, sources) = &self.lanes[lane];
         let Some((arrived, first)) = self.input.head(lane) else { return Ok(Processed { done: 0, not_yet: None }) };
@@ -413,7 +413,7 @@ impl Task {
                 done += passed.records;
                 bytes += passed.bytes;
                 expected = arrived.batch.record(index - 1).offset;
-                if self.cx.pace.is_stopped() {
+                if self.cx.pace.is_held() {
                     break;
                 }
                 continue;
@@ -433,7 +433,7 @@ impl Task {
             index += 1;
             done += 1;
             bytes += (record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len)) as u64;
-            if self.cx.pace.is_long() || self.cx.pace.is_stopped() {
+            if self.cx.pace.is_long() || self.cx.pace.is_held() {
                 break;
             }
         }

@@ -77,12 +77,7 @@ pub fn opened(address: SocketAddr, connections: usize, says: &[u8]) -> Vec<TcpSt
 
 /// What a flood does to a server: it has little more memory at any time, and /healthcheck answers soon. What the flood gives is held
 /// until both are known. Where only the time is missed it comes once more.
-pub fn suffered<T>(server: &ServerProcess, what: &str, flood: impl FnMut() -> T) {
-    suffered_at_most(server, what, MAX_GROWTH_KB, flood);
-}
-
-/// The same with another limit for its memory, kB.
-pub fn suffered_at_most<T>(server: &ServerProcess, what: &str, max_growth_kb: u64, mut flood: impl FnMut() -> T) {
+pub fn suffered<T>(server: &ServerProcess, what: &str, mut flood: impl FnMut() -> T) {
     let folder = tempfile::tempdir().expect("a folder");
     let unflooded = ServerProcess::start(&folder.path().join("data"), &[]);
     let before = resident_kb(server.pid());
@@ -99,7 +94,7 @@ pub fn suffered_at_most<T>(server: &ServerProcess, what: &str, max_growth_kb: u6
             left * 100.0
         );
         eprintln!("{said}");
-        assert!(growth <= max_growth_kb, "{said}");
+        assert!(growth <= MAX_GROWTH_KB, "{said}");
         if slow <= limit {
             return;
         }

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value as Json, json};
 use tidemill_tests::server::ServerProcess;
 
-use crate::flooding::{alone, suffered, suffered_at_most};
+use crate::flooding::{alone, suffered};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Streams of one connection, of each kind of request.
@@ -24,9 +24,6 @@ const STALL: Duration = Duration::from_secs(10);
 const STALL_PROPERTY: &str = "tidemill.push.stall.timeout.ms";
 const SLOW: usize = 200;
 const STALLED: usize = 20;
-/// Memory that they may cost together, kB: what waits for each, and the chunk of rows at hand, which is larger the faster the server is.
-/// Half of it is the goal.
-const MAX_GROWTH_OF_SLOW_KB: u64 = 128 << 10;
 /// Rows that one record of the seeds becomes.
 const BURST: i64 = 1_000;
 /// Thousands of rows that are there before push clients come.
@@ -259,7 +256,7 @@ fn slow_push_clients_are_served_and_stalled_ones_closed_and_told_so() {
     let mut stalled = Vec::new();
     // The thousands of rows that were there when clients came.
     let mut there = BEFORE;
-    suffered_at_most(&server, "200 slow push clients and 20 stalled ones", MAX_GROWTH_OF_SLOW_KB, || {
+    suffered(&server, "200 slow push clients and 20 stalled ones", || {
         let (first, end) = (there * BURST, (there + THOUSANDS) * BURST);
         // Those of the round before.
         while running() > 0 {

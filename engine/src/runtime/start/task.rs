@@ -148,7 +148,7 @@ impl Runtime {
         let mut clock_of = |sources: &[usize]| sources.iter().find_map(|source| graph.clocks.get_mut(*source).and_then(Option::take));
         let begin = offsets.iter().copied().zip(&lanes).map(|(offset, (_, sources))| (offset, clock_of(sources))).collect();
         let mut cx = TaskContext::new(stores, self.parts.clock.clone(), self.parts.processing_log.clone(), partition);
-        cx.pace = Pace::new(handle.interruption(), self.config.max_rows_per_record);
+        cx.pace = Pace::new(handle.signal(), self.config.max_rows_per_record);
         (cx.policy, cx.query) = (start.policy, handle.id.clone());
         cx.origins = origins;
         cx.pouch = self.pouch(start, sub, &lanes)?;
