@@ -150,6 +150,9 @@ impl Server {
             engine.config().service_id,
             started.elapsed().as_millis()
         );
+        if app.peers.is_some() {
+            tokio::spawn(cluster::compare_clocks(app.clone()));
+        }
         Ok(Running { addr, postgres: postgres_addr, flight_sql: flight_addr, engine, app, connections, _watching: watching })
     }
 }

@@ -1,16 +1,17 @@
 //! Servers that share a service, and how they speak with each other: where each is reached ([`address`]), the parts of pull queries
-//! ([`wire`]) and of scans ([`scan_wire`]) that they ask each other for ([`client`]), and what each says of itself ([`status`]).
+//! ([`wire`]) and of scans ([`scan_wire`]) that they ask each other for ([`client`]), and what each says of itself ([`status`], [`skew`]).
 
 mod address;
 mod client;
 mod scan_wire;
+mod skew;
 mod status;
 mod wire;
 
 pub use address::{advertised, host_of};
 pub use client::HttpPeers;
 pub use scan_wire::{read_question as read_scan_question, write_page as write_scan_page};
-pub use status::{OwnStatus, own, servers};
+pub use status::{OwnStatus, compare_clocks, own, servers};
 pub use wire::{read_question, write_failure, write_page};
 
 /// Where a server is asked for a part of a pull query.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use tidemill_engine::engine::{EngineError, ServerInfo};
 
+use super::skew;
 use crate::app::App;
 use crate::blocking::Kind;
 use crate::statements::state_name;
@@ -22,6 +23,12 @@ pub struct OwnStatus {
     pub queries: BTreeMap<String, String>,
     /// Its part of `/clusterStatus`, where that was asked for: the log has to be looked at for it.
     pub host: Option<Json>,
+    /// What its clock says, milliseconds since 1970; an older version does not tell.
+    #[serde(default)]
+    pub now_ms: Option<i64>,
+    /// What there is to say of that, by whoever asked.
+    #[serde(skip)]
+    pub remark: Option<String>,
 }
 
 /// A server, with what it says of itself or why it says nothing; of this one that need not be asked.
@@ -39,12 +46,29 @@ pub async fn servers(app: &App, with_host: bool) -> Result<Vec<Asked>, EngineErr
     let ask = |server: ServerInfo| async move {
         let said = match &server.url {
             _ if server.is_this => None,
-            Some(url) => Some(peers.status(url, with_host).await),
+            Some(url) => {
+                let asked = skew::Asked::now(&**app.engine.clock());
+                let mut said = peers.status(url, with_host).await;
+                if let Ok(OwnStatus { now_ms: Some(now_ms), remark, .. }) = &mut said {
+                    *remark = asked.answered(*now_ms);
+                }
+                Some(said)
+            }
             None => Some(Err("it has not said where it is reached".to_owned())),
         };
         (server, said)
     };
     Ok(futures::future::join_all(servers.into_iter().map(ask)).await)
+}
+
+/// Says in the log where another server's clock is not as this one's, once.
+pub async fn compare_clocks(app: Arc<App>) {
+    // Whoever can't be asked is named where queries need it.
+    for (server, said) in servers(&app, false).await.unwrap_or_default() {
+        if let Some(Ok(OwnStatus { remark: Some(remark), .. })) = said {
+            tracing::warn!("server {} {}: {remark}", server.id, server.url.unwrap_or_default());
+        }
+    }
 }
 
 /// What this server says of itself.
@@ -53,5 +77,11 @@ pub async fn own(app: &Arc<App>, with_host: bool) -> OwnStatus {
     let queries = app.engine.queries().persistent();
     let states = queries.iter().map(|query| (query.id.clone(), state_name(&query.state(), is_away).to_owned()));
     let host = if with_host { serde_json::to_value(crate::endpoints::host_status(app).await).ok() } else { None };
-    OwnStatus { tasks: app.engine.runtime().tasks(), queries: states.collect(), host }
+    OwnStatus {
+        tasks: app.engine.runtime().tasks(),
+        queries: states.collect(),
+        host,
+        now_ms: Some(app.engine.clock().now_ms()),
+        remark: None,
+    }
 }

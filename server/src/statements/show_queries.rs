@@ -13,10 +13,10 @@ use crate::error::ApiError;
 
 pub fn run(app: &App, extended: bool, text: String) -> Result<KsqlEntity, ApiError> {
     // First what takes a while: queries come and go.
-    let (elsewhere, silent) = if extended { Default::default() } else { states_elsewhere(app) };
+    let (elsewhere, of_servers) = if extended { Default::default() } else { states_elsewhere(app) };
     let persistent = app.engine.queries().persistent();
     let mut remarks = queries::remarks(&app.engine, persistent.iter().map(|query| &**query));
-    remarks.extend(silent);
+    remarks.extend(of_servers);
     if extended {
         let disk_bytes = app.engine.runtime().parts().state.disk_bytes_by_query();
         let described = |query: &Arc<PersistentQuery>| {
@@ -56,28 +56,33 @@ pub fn run(app: &App, extended: bool, text: String) -> Result<KsqlEntity, ApiErr
     Ok(KsqlEntity::Queries(QueryList { queries: all, common: Common::with_warnings(text, remarks) }))
 }
 
-/// What each of the other servers has of queries' states, by id, `None` of one that does not say; and which those are.
+/// What each of the other servers has of queries' states, by id, `None` of one that does not say; and what is to be said of the servers.
 type Elsewhere = (Vec<Option<BTreeMap<String, String>>>, Vec<String>);
 
 fn states_elsewhere(app: &App) -> Elsewhere {
-    let (mut states, mut silent) = Elsewhere::default();
-    let Some(peers) = &app.peers else { return (states, silent) };
+    let (mut states, mut remarks) = Elsewhere::default();
+    let Some(peers) = &app.peers else { return (states, remarks) };
     let servers = peers.wait(cluster::servers(app, false)).unwrap_or_else(|error| {
-        silent.push(format!("The other servers can't be looked at: {}.", error.message.trim_end_matches('.')));
+        remarks.push(format!("The other servers can't be looked at: {}.", error.message.trim_end_matches('.')));
         Vec::new()
     });
     for (server, said) in servers {
         match said {
             None => {}
-            Some(Ok(own)) => states.push(Some(own.queries)),
+            Some(Ok(own)) => {
+                if let Some(remark) = own.remark {
+                    remarks.push(format!("Server {} {}: {remark}.", server.id, server.url.unwrap_or_default()));
+                }
+                states.push(Some(own.queries));
+            }
             Some(Err(reason)) => {
                 let (id, at) = (server.id, server.url.unwrap_or_default());
-                silent.push(format!("Server {id} {at} does not say how its queries are: {reason}."));
+                remarks.push(format!("Server {id} {at} does not say how its queries are: {reason}."));
                 states.push(None);
             }
         }
     }
-    (states, silent)
+    (states, remarks)
 }
 
 /// A state's name as another server has written it.

@@ -20,7 +20,7 @@ pub fn run(app: &App, text: String) -> Result<KsqlEntity, ApiError> {
 fn listed(server: ServerInfo, said: Option<Result<OwnStatus, String>>, own_tasks: usize) -> ServerEntity {
     let (tasks, state) = match said {
         None => (Some(own_tasks), "RUNNING".to_owned()),
-        Some(Ok(own)) => (Some(own.tasks), "RUNNING".to_owned()),
+        Some(Ok(own)) => (Some(own.tasks), own.remark.map_or_else(|| "RUNNING".to_owned(), |remark| format!("RUNNING, but {remark}"))),
         Some(Err(reason)) => (None, format!("UNREACHABLE: {reason}")),
     };
     let ServerInfo { id, url, version, slots, is_this } = server;
