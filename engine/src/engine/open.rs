@@ -414,7 +414,7 @@ fn claim(
     if log.is_atomic() {
         if config.is_shared {
             return Err(EngineError::user(
-                "tidemill.cluster.enabled=true: servers share a service on Kafka only, and the embedded log is this server's alone. Name                  brokers (bootstrap.servers), or set it to false",
+                "tidemill.cluster.enabled=true: servers share a service on Kafka only, and the embedded log is this server's alone. Name brokers (bootstrap.servers), or set it to false",
             ));
         }
         // Nobody else can reach it.

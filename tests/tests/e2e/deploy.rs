@@ -123,3 +123,39 @@ fn the_unit_is_one_that_systemd_takes() {
         assert!(output.status.success() && of_the_unit.is_empty(), "{said}");
     }
 }
+
+/// The variables of a service of the compose file.
+fn variables_of(service: &str) -> Vec<(String, String)> {
+    let text = read("docs/deploy/compose.yaml");
+    let own = text.lines().skip_while(|line| *line != format!("  {service}:")).skip(1);
+    let own = own.take_while(|line| line.is_empty() || line.starts_with("    "));
+    let variables = own.skip_while(|line| *line != "    environment:").skip(1).take_while(|line| line.starts_with("      "));
+    variables
+        .map(|line| line.trim().split_once(": ").unwrap_or_else(|| panic!("{line}")))
+        .map(|(a, b)| (a.to_owned(), b.trim_matches('"').to_owned()))
+        .collect()
+}
+
+/// Servers in containers, as far as that can be said without Docker: what they are told is what a server understands.
+#[test]
+fn the_servers_of_the_compose_file_are_told_what_they_understand() {
+    let variables = variables_of("tidemill");
+    let value = |name: &str| variables.iter().find(|(of, _)| of == name).map(|(_, value)| value.as_str()).unwrap_or_default();
+    assert_eq!(value("TIDEMILL_CLUSTER_ENABLED"), "true");
+    let advertised = variables_of("kafka").into_iter().find(|(name, _)| name == "KAFKA_ADVERTISED_LISTENERS").expect("where Kafka is").1;
+    assert_eq!(advertised, format!("PLAINTEXT://{}", value("KSQL_BOOTSTRAP_SERVERS")));
+    // Without a Kafka they do not share anything: the one thing that is wrong is named, and nothing else.
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let told = variables.iter().filter(|(name, _)| name != "KSQL_BOOTSTRAP_SERVERS");
+    let told = told.map(|(name, value)| (name.clone(), value.replace("8088", &port.to_string())));
+    let output = Command::new(tidemill_binary())
+        .args(["server", "--data-dir", folder.path().to_str().expect("a path")])
+        .envs(told)
+        .stdin(Stdio::null())
+        .output()
+        .expect("it starts");
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(!output.status.success() && said.contains("tidemill.cluster.enabled") && said.contains("embedded log"), "{said}");
+    assert!(!said.contains("no property is called"), "{said}");
+}
