@@ -5,12 +5,9 @@
 
 use std::sync::Arc;
 
-use super::{Engine, EngineConfig, EngineError};
-use crate::log::{Log, Shift, ensure_topic};
+use super::{Engine, EngineError};
+use crate::log::Shift;
 use crate::runtime::{LetGo, SlotSet};
-
-/// Nothing is ever written to the topic: its partitions are what is shared.
-const SLOTS_CONFIG: &[(&str, &str)] = &[("cleanup.policy", "compact")];
 
 /// Slots on their way.
 #[derive(Debug, Default)]
@@ -19,24 +16,6 @@ pub(super) struct Shifting {
     given: SlotSet,
     /// Others wait until they are let go.
     wanted: Option<SlotSet>,
-}
-
-/// The topic whose partitions are the slots, made by the first server.
-///
-/// # Errors
-/// It has another number of slots than is asked for; the log is away.
-pub(super) fn ensure_slots(config: &EngineConfig, log: &dyn Log) -> Result<String, EngineError> {
-    let topic = config.slots_topic();
-    ensure_topic(log, &topic, u32::from(config.slots), config.replicas, SLOTS_CONFIG)?;
-    let (_, slots) = log.topic(&topic)?;
-    if slots != u32::from(config.slots) {
-        return Err(EngineError::user(format!(
-            "tidemill.slots is {}, but the servers of service '{}' share {slots} slots (topic {topic}), and that can't be changed while \
-             its state is to be kept: set tidemill.slots={slots}",
-            config.slots, config.service_id
-        )));
-    }
-    Ok(topic)
 }
 
 impl Engine {

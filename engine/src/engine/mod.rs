@@ -44,6 +44,7 @@ mod replay;
 mod row_encoder;
 mod servers;
 mod settle;
+mod slots_topic;
 pub(crate) mod stream_scan;
 mod supervise;
 mod tombstone;
@@ -118,6 +119,8 @@ pub struct Engine {
     peers: OnceLock<Arc<dyn Peers>>,
     /// Slots that come to this server or go from it.
     shifting: Mutex<cluster::Shifting>,
+    /// The topic that they are partitions of.
+    slots_topic: slots_topic::SlotsTopic,
     /// Another does, and why that is known: this one runs nothing any more.
     deposed: OnceLock<String>,
     /// It is not known whether another does.

@@ -160,6 +160,7 @@ impl Engine {
             servers: Servers::default(),
             peers: OnceLock::new(),
             shifting: Mutex::default(),
+            slots_topic: Default::default(),
             deposed: OnceLock::new(),
             is_unsure: AtomicBool::new(false),
             config,
@@ -414,7 +415,8 @@ fn claim(
     if log.is_atomic() {
         if config.is_shared {
             return Err(EngineError::user(
-                "tidemill.cluster.enabled=true: servers share a service on Kafka only, and the embedded log is this server's alone. Name brokers (bootstrap.servers), or set it to false",
+                "tidemill.cluster.enabled=true: servers share a service on Kafka only, and the embedded log is this server's alone. \
+                 Name brokers (bootstrap.servers), or set it to false",
             ));
         }
         // Nobody else can reach it.
@@ -422,7 +424,7 @@ fn claim(
     }
     command_log::ensure_topic(log, config)?;
     let is_shared = config.is_shared;
-    let topic = if is_shared { super::cluster::ensure_slots(config, log)? } else { topic };
+    let topic = if is_shared { super::slots_topic::ensure(config, log)? } else { topic };
     let request = ClaimRequest { service: &config.service_id, group: &group, topic: &topic, instance: &instance, is_shared };
     let mut last = String::new();
     let claim = log.claim(&request, &mut |reason| {

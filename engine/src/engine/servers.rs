@@ -80,6 +80,14 @@ struct Cards {
     by_server: BTreeMap<String, Card>,
 }
 
+impl Servers {
+    /// What was written down is to be read anew: the topic is another.
+    pub fn forget(&self) {
+        *self.cards.lock() = Cards::default();
+        *self.known.write() = None;
+    }
+}
+
 /// Writes down where this server is reached.
 ///
 /// # Errors

@@ -62,6 +62,7 @@ type Elsewhere = (Vec<Option<BTreeMap<String, String>>>, Vec<String>);
 fn states_elsewhere(app: &App) -> Elsewhere {
     let (mut states, mut remarks) = Elsewhere::default();
     let Some(peers) = &app.peers else { return (states, remarks) };
+    remarks.extend(app.engine.sharing_problem().map(|problem| format!("{problem}.")));
     let servers = peers.wait(cluster::servers(app, false)).unwrap_or_else(|error| {
         remarks.push(format!("The other servers can't be looked at: {}.", error.message.trim_end_matches('.')));
         Vec::new()

@@ -106,6 +106,25 @@ fn streams_with_windows_of_nothing_hold_little() {
     });
 }
 
+/// Answers that are made as a whole before the first row goes out.
+#[test]
+fn sorted_answers_that_nobody_takes_hold_little() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = started(folder.path(), Duration::from_secs(300), "", TABLE, 4);
+    let address = server.address();
+    for _ in 0..20 {
+        assert_eq!(server.pull(SORTED).len(), 4_000);
+    }
+    suffered(&server, "sorted answers that nobody takes", || {
+        let held = Streams::open(address, "/query-stream", json!({ "sql": SORTED }).to_string());
+        std::thread::sleep(Duration::from_secs(5));
+        assert_eq!(server.pull("SELECT id FROM latest WHERE id = 7;"), [json!([7])]);
+        assert_eq!(server.pull(SORTED).len(), 4_000);
+        held
+    });
+}
+
 /// Asks by HTTP/1.1 with a small buffer, and reads nothing yet.
 fn asked(server: &ServerProcess, sql: &str) -> TcpStream {
     let mut stream = TcpStream::connect(server.address()).expect("a connection");

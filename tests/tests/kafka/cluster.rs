@@ -1,11 +1,13 @@
 //! Several servers that share a service on a real broker: they come, go, die and stand still under load, and what comes of it is
 //! exact.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tidemill_engine::log::{Log, TopicSpec};
 use tidemill_tests::broker;
 use tidemill_tests::server::ServerProcess;
 
@@ -189,4 +191,76 @@ fn what_does_not_fit_together_is_refused() {
     let (code, said) = ServerProcess::start_refused(&data("four"), &["--config", &config("embedded", "tidemill.cluster.enabled=true\n")]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("tidemill.cluster.enabled") && said.contains("bootstrap.servers"), "{said}");
+}
+
+/// Somebody tidies up.
+#[test]
+fn the_topic_of_the_slots_is_made_anew_where_it_was_deleted() {
+    const SLOTS: u64 = 12;
+    let Some(bootstrap) = broker::shared("the_topic_of_the_slots_is_made_anew_where_it_was_deleted") else { return };
+    let log = log_on(&bootstrap);
+    let clicks = new_topic(&log, "tidied", 4);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = folder.path().join("server.properties");
+    std::fs::write(&config, format!("ksql.service.id={clicks}_\ntidemill.cluster.enabled=true\ntidemill.slots={SLOTS}\n"))
+        .expect("written");
+    let arguments = ["--bootstrap-servers", &bootstrap, "--config", config.to_str().expect("a path")];
+    let servers = ["one", "two"].map(|name| ServerProcess::start(&folder.path().join(name), &arguments));
+    let [one, two] = &servers;
+    let shares = || {
+        let listed = one.ksql("SHOW SERVERS;");
+        let servers = listed[0]["servers"].as_array().cloned().unwrap_or_default();
+        let mut slots: Vec<u64> = servers.iter().filter_map(|server| server["slots"].as_u64()).collect();
+        slots.sort_unstable();
+        slots
+    };
+    let half = [SLOTS / 2, SLOTS / 2];
+    wait("each has half", &[one, two], || shares() == half);
+    one.ksql(&format!(
+        "CREATE STREAM clicks (id STRING KEY, n INT) WITH (KAFKA_TOPIC='{clicks}', VALUE_FORMAT='JSON');
+         CREATE TABLE counts AS SELECT id, COUNT(*) AS c FROM clicks GROUP BY id EMIT CHANGES;"
+    ));
+    let click = |rounds: u32| {
+        for _ in 0..rounds {
+            for id in 0..8 {
+                two.ksql(&format!("INSERT INTO clicks (id, n) VALUES ('k{id}', 1);"));
+            }
+        }
+    };
+    let counted = |count: u32| {
+        one.pull_until("SELECT id, c FROM counts;", PATIENCE, |rows| (0..8).all(|id| rows.contains(&json!([format!("k{id}"), count]))));
+    };
+    click(2);
+    counted(2);
+
+    let topic = log
+        .list_topics()
+        .expect("topics")
+        .into_iter()
+        .map(|topic| topic.name)
+        .find(|name| name.contains(&clicks) && name.ends_with("_slots"));
+    let topic = topic.expect("the topic of the slots");
+    log.delete_topic(&topic).expect("it goes");
+    wait("it is missed", &[one, two], || servers.iter().any(|server| count(server, "was deleted; making it anew") > 0));
+    click(1);
+    wait("each has half again", &[one, two], || shares() == half);
+    counted(3);
+
+    // Another of the same name, with fewer.
+    log.delete_topic(&topic).expect("it goes");
+    let few = TopicSpec { name: topic.clone(), partitions: 5, replicas: 1, config: BTreeMap::new() };
+    wait("another is there", &[one, two], || {
+        log.create_topic(&few).is_ok() || log.identify(&[&topic]).is_ok_and(|found| found[0].is_some())
+    });
+    if log.identify(&[&topic]).expect("it is looked at")[0].is_some_and(|found| found.partitions == 5) {
+        wait("it is named", &[one, two], || one.ksql("SHOW QUERIES;").to_string().contains("has 5 partitions now"));
+        log.delete_topic(&topic).expect("it goes");
+    }
+    click(1);
+    wait("each has half for the third time", &[one, two], || shares() == half);
+    counted(4);
+    wait("nothing is wrong any more", &[one, two], || !one.ksql("SHOW QUERIES;").to_string().contains("partitions now"));
+    for server in servers {
+        assert_eq!(server.terminate(), Some(0));
+    }
 }

@@ -142,6 +142,7 @@ impl Engine {
         if self.log.outage().is_some() {
             return;
         }
+        self.keep_slots_topic();
         self.take_slots();
         // What a failed append left open is settled; unless a statement is under way, which does so itself.
         if let Some(mut commands) = self.commands.try_lock()

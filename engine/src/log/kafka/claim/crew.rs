@@ -25,6 +25,8 @@ use crate::log::{Claim, ClaimRequest, LogError, Shift, Standing};
 
 /// How the group shares its slots.
 const PROTOCOL: &str = "cooperative-sticky";
+/// A topic that was made anew is seen after so long.
+const REFRESH_MS: &str = "5000";
 
 /// What the group has said.
 #[derive(Default)]
@@ -98,7 +100,7 @@ impl KafkaCrew {
     /// Joins the servers that are there.
     pub fn new(properties: &ClientProperties, login: Option<&Arc<Login>>, request: &ClaimRequest<'_>) -> Result<KafkaCrew, LogError> {
         let mut config: ClientConfig = member_config(properties, request);
-        config.set("partition.assignment.strategy", PROTOCOL);
+        config.set("partition.assignment.strategy", PROTOCOL).set("topic.metadata.refresh.interval.ms", REFRESH_MS);
         let created: Result<BaseConsumer<News>, _> = config.create_with_context(News::default());
         let consumer = created.map_err(|error| LogError::Fatal(format!("Kafka client for group '{}': {error}", request.group)))?;
         let mut token = None;
