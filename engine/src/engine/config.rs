@@ -109,6 +109,10 @@ pub struct EngineConfig {
     pub advertised: Option<String>,
     /// Shares into which the work is cut (`tidemill.slots`); fixed by the first server that shares it.
     pub slots: u16,
+    /// How many other servers follow a task's state, unless its query says otherwise (`num.standby.replicas`).
+    pub standbys: usize,
+    /// What this server shares its fate with (`tidemill.rack`): a machine, a room.
+    pub rack: Option<String>,
     /// Defaults of session properties (`ksql.streams.auto.offset.reset`).
     pub session_defaults: BTreeMap<String, String>,
 }
@@ -147,6 +151,8 @@ impl EngineConfig {
             is_shared: false,
             advertised: None,
             slots: Slots::DEFAULT_COUNT,
+            standbys: 0,
+            rack: None,
             session_defaults: BTreeMap::new(),
         }
     }

@@ -45,6 +45,7 @@ mod row_encoder;
 mod servers;
 mod settle;
 mod slots_topic;
+mod standbys;
 pub(crate) mod stream_scan;
 mod supervise;
 mod tombstone;
@@ -121,6 +122,8 @@ pub struct Engine {
     shifting: Mutex<cluster::Shifting>,
     /// The topic that they are partitions of.
     slots_topic: slots_topic::SlotsTopic,
+    /// What is followed of others' slots.
+    following: Mutex<standbys::Following>,
     /// Another does, and why that is known: this one runs nothing any more.
     deposed: OnceLock<String>,
     /// It is not known whether another does.
@@ -172,6 +175,11 @@ impl SessionProperties {
     /// What a query is promised of its output: `processing.guarantee`, at least once by default.
     pub fn guarantee(&self) -> Guarantee {
         self.get("processing.guarantee").and_then(Guarantee::named).unwrap_or_default()
+    }
+
+    /// How many other servers follow a query's state: `num.standby.replicas`; `None`: as many as the server says.
+    pub fn standbys(&self) -> Option<usize> {
+        self.get("num.standby.replicas")?.trim().parse().ok()
     }
 
     /// Where the records go that a query can't decode or process: `ksql.dead.letter.topic`, and which by

@@ -161,6 +161,7 @@ impl Engine {
             peers: OnceLock::new(),
             shifting: Mutex::default(),
             slots_topic: Default::default(),
+            following: Mutex::default(),
             deposed: OnceLock::new(),
             is_unsure: AtomicBool::new(false),
             config,
@@ -170,7 +171,7 @@ impl Engine {
         engine.clear_leftovers();
         engine.declare_processing_log()?;
         engine.declare_letters()?;
-        let supervised = engine.supervisor.start(Arc::downgrade(&engine));
+        let supervised = engine.supervisor.start(Arc::downgrade(&engine), engine.claim.is_shared());
         supervised.map_err(|e| EngineError::internal(format!("a thread for supervision: {e}")))?;
         Ok(engine)
     }

@@ -27,6 +27,8 @@ struct Card {
     /// Where others reach it, a URL.
     url: String,
     version: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rack: Option<String>,
 }
 
 /// A server of the service.
@@ -37,6 +39,8 @@ pub struct ServerInfo {
     /// Where it is reached, a URL; `None`: it has not said so.
     pub url: Option<String>,
     pub version: Option<String>,
+    /// What it shares its fate with, as it has said (`tidemill.rack`).
+    pub rack: Option<String>,
     /// The slots that the group says are its.
     pub slots: SlotSet,
     /// Whether it is this one.
@@ -51,7 +55,7 @@ pub type Owners = Vec<(Option<ServerInfo>, Vec<PartitionId>)>;
 pub(super) struct Seating {
     at: Instant,
     pub servers: BTreeMap<String, ServerInfo>,
-    owners: BTreeMap<Slot, String>,
+    pub owners: BTreeMap<Slot, String>,
 }
 
 impl Seating {
@@ -94,7 +98,7 @@ impl Servers {
 /// The log is away, or does not allow it.
 pub(super) fn announce(config: &EngineConfig, log: &dyn Log, clock: &dyn Clock, server: &str) -> Result<(), EngineError> {
     let Some(url) = config.advertised.clone() else { return Ok(()) };
-    let card = Card { url, version: env!("CARGO_PKG_VERSION").to_owned() };
+    let card = Card { url, version: env!("CARGO_PKG_VERSION").to_owned(), rack: config.rack.clone() };
     let value = serde_json::to_vec(&card).map_err(|error| EngineError::internal(error.to_string()))?;
     let (topic, _) = log.topic(&config.slots_topic())?;
     let (key, value) = (Some(server.as_bytes()), Some(value.as_slice()));
@@ -182,7 +186,8 @@ impl Engine {
         let server = |(id, slots): (String, SlotSet)| {
             let card = cards.by_server.get(&id);
             let (url, version) = (card.map(|card| card.url.clone()), card.map(|card| card.version.clone()));
-            (id.clone(), ServerInfo { is_this: id == *this, id, url, version, slots })
+            let rack = card.and_then(|card| card.rack.clone());
+            (id.clone(), ServerInfo { is_this: id == *this, id, url, version, rack, slots })
         };
         let seating = Arc::new(Seating::new(at, shares.into_iter().map(server).collect()));
         *self.servers.known.write() = Some(seating.clone());
@@ -197,9 +202,8 @@ mod tests {
     #[test]
     fn a_slot_has_one_owner_or_none() {
         let server = |id: &str, slots: &[Slot]| {
-            let info =
-                ServerInfo { id: id.to_owned(), url: None, version: None, slots: slots.iter().copied().collect(), is_this: id == "a" };
-            (id.to_owned(), info)
+            let (id, slots, is_this) = (id.to_owned(), slots.iter().copied().collect(), id == "a");
+            (id.clone(), ServerInfo { id, url: None, version: None, rack: None, slots, is_this })
         };
         let seating = Seating::new(Instant::now(), BTreeMap::from([server("a", &[0, 2]), server("b", &[1])]));
         let owners: Vec<_> = (0..4).map(|slot| seating.owner(slot).map(|server| server.id.as_str())).collect();

@@ -56,6 +56,7 @@ mod session_tests;
 #[cfg(test)]
 mod simulation;
 mod slots;
+mod standby;
 mod start;
 mod start_later;
 #[cfg(test)]
@@ -98,6 +99,8 @@ pub use query_handle::{FailureCause, QueryFailure, QueryHandle, QueryMetrics, Qu
 pub use restore::RestoreState;
 use restorers::Restorers;
 pub use slots::{Slot, SlotSet, Slots};
+pub use standby::StandbyLag;
+use standby::Standbys;
 pub use start::{StartError, StartQuery, check_start};
 pub use sync::{SyncError, SyncParts, SyncQuery};
 pub use task_runner::TaskId;
@@ -176,6 +179,10 @@ pub struct Runtime {
     /// The process ends, or its queries do: what is being restored is left.
     is_ending: AtomicBool,
     restorers: Restorers,
+    /// Entries of changelogs that were read for tasks that were to run here.
+    restored_entries: AtomicU64,
+    /// What is followed of tasks that run elsewhere.
+    standbys: Standbys,
     /// Another process has taken this one's transactions over, and why that is known.
     fence: Fence,
     tenure: Tenure,
@@ -276,7 +283,9 @@ impl Runtime {
             forgetting,
             is_abandoned,
             is_ending,
+            standbys: Standbys::new(restorers.is_on()),
             restorers,
+            restored_entries: AtomicU64::new(0),
             fence,
             tenure,
             marks,
@@ -390,6 +399,7 @@ impl Runtime {
         running.handle.set_state(QueryState::Stopped);
         let query = running.handle.id.clone();
         self.restorers.forget(&query);
+        self.standbys.give_up(|(of, _)| *of == query);
         let mut ending = self.ending.lock();
         ending.retain(|_, gone| !matches!(gone.try_recv(), Err(TryRecvError::Disconnected)));
         ending.insert(query.clone(), running.gone);
@@ -412,6 +422,7 @@ impl Runtime {
     pub fn abandon(&self) {
         self.is_abandoned.store(true, Ordering::Release);
         self.is_ending.store(true, Ordering::Release);
+        self.standbys.stop();
         self.broadcast(|_| Message::Abandon);
         let abandoned: Vec<RunningQuery> = self.queries.lock().drain().map(|(_, running)| running).collect();
         for running in abandoned {
@@ -529,6 +540,7 @@ impl Runtime {
     pub fn shutdown(&self) {
         self.is_ending.store(true, Ordering::Release);
         self.restorers.end();
+        self.standbys.end();
         for query in self.queries.lock().values() {
             query.handle.interrupt();
         }

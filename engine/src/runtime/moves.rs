@@ -115,6 +115,7 @@ impl Runtime {
     /// has let go of them, or its transactions have ended.
     pub fn hold(&self, slots: &SlotSet) {
         self.held.write().extend(slots);
+        self.leave_standby(slots);
     }
 
     /// These servers run the service now, this one included.
@@ -132,6 +133,7 @@ impl Runtime {
     pub fn fill_seats(self: &Arc<Self>) {
         let queries: Vec<Arc<str>> = self.queries.lock().keys().cloned().collect();
         self.has_empty_seats.store(false, Ordering::Release);
+        self.standbys.await_gone();
         for query in queries {
             if let Err(error) = self.fill(&query) {
                 tracing::warn!(%query, %error, "tasks that came to this server can't begin yet; trying again");
@@ -221,7 +223,7 @@ impl Runtime {
                 if !held.contains(&slot) || running.seats.contains_key(&place) {
                     continue;
                 }
-                if running.leaving.contains_key(&place) {
+                if running.leaving.contains_key(&place) || self.standbys.has(query, place) {
                     return Err(StartError::StillEnding(query.to_string()));
                 }
                 seats.push((place, Seat::new(Some(slot), &running.lease)));

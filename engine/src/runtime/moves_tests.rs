@@ -17,28 +17,28 @@ use crate::processing_log::NoProcessingLog;
 use crate::state::StateDb;
 use crate::types::Value;
 
-const PARTITIONS: PartitionId = 6;
-const COUNT: &str = "CREATE TABLE C WITH (KAFKA_TOPIC='out') AS SELECT K, COUNT(*) AS N FROM S GROUP BY K;";
+pub(super) const PARTITIONS: PartitionId = 6;
+pub(super) const COUNT: &str = "CREATE TABLE C WITH (KAFKA_TOPIC='out') AS SELECT K, COUNT(*) AS N FROM S GROUP BY K;";
 const FILTER: &str = "CREATE STREAM F WITH (KAFKA_TOPIC='out') AS SELECT K, N FROM S WHERE N > 0;";
 
 /// A service's log, and the one query that it runs.
-struct Service {
-    log: SimulatedLog,
-    plan: Arc<QueryPlan>,
+pub(super) struct Service {
+    pub log: SimulatedLog,
+    pub plan: Arc<QueryPlan>,
     guarantee: Guarantee,
     /// How many records each partition got.
-    sent: BTreeMap<PartitionId, i64>,
+    pub sent: BTreeMap<PartitionId, i64>,
 }
 
 /// One of its servers, whose worker the test drives.
-struct Server {
-    runtime: Arc<Runtime>,
+pub(super) struct Server {
+    pub runtime: Arc<Runtime>,
     worker: Worker,
-    handle: Arc<QueryHandle>,
+    pub handle: Arc<QueryHandle>,
 }
 
 /// The servers, while both run.
-fn both() -> BTreeSet<String> {
+pub(super) fn both() -> BTreeSet<String> {
     ["one", "other"].map(str::to_owned).into()
 }
 
@@ -48,7 +48,7 @@ fn services() -> impl Iterator<Item = Service> {
 }
 
 impl Service {
-    fn new(query: &str, guarantee: Guarantee) -> Self {
+    pub fn new(query: &str, guarantee: Guarantee) -> Self {
         let log = SimulatedLog::new(SimulationOptions { atomic: false, ..SimulationOptions::default() });
         for name in ["s", "out"] {
             let partitions = PARTITIONS.unsigned_abs();
@@ -63,10 +63,15 @@ impl Service {
     }
 
     /// A server that runs the query's tasks in some slots.
-    fn server(&self, name: &str, slots: &SlotSet) -> Server {
+    pub fn server(&self, name: &str, slots: &SlotSet) -> Server {
+        self.server_over(StateDb::in_memory(), name, slots)
+    }
+
+    /// One that has a state already.
+    pub fn server_over(&self, state: StateDb, name: &str, slots: &SlotSet) -> Server {
         let parts = RuntimeParts {
             log: Arc::new(self.log.clone()),
-            state: StateDb::in_memory(),
+            state,
             clock: Arc::new(ManualClock::default()),
             processing_log: Arc::new(NoProcessingLog),
             registry: Arc::new(crate::registry::NoRegistry),
@@ -75,12 +80,12 @@ impl Service {
         let others = runtime.slots().difference(slots).copied().collect();
         runtime.release_slots(&others, LetGo::Committed);
         runtime.set_servers(both());
-        let handle = runtime.start_query(StartQuery { guarantee: self.guarantee, ..start(&self.plan, None) }).unwrap();
+        let handle = runtime.start_query(StartQuery { guarantee: self.guarantee, standbys: 1, ..start(&self.plan, None) }).unwrap();
         Server { runtime, worker: workers.pop().unwrap(), handle }
     }
 
     /// Appends the next record of each partition's one key, which says how many there are.
-    fn feed(&mut self) {
+    pub fn feed(&mut self) {
         for partition in 0..PARTITIONS {
             let sent = self.sent.entry(partition).or_default();
             *sent += 1;
@@ -103,21 +108,21 @@ impl Service {
     }
 
     /// Nothing was lost and nothing repeated.
-    fn assert_whole(&self) {
+    pub fn assert_whole(&self) {
         let expected: BTreeMap<PartitionId, Vec<i64>> =
             self.sent.iter().map(|(partition, sent)| (*partition, (1..=*sent).collect())).collect();
         assert_eq!(self.written(), expected);
     }
 
     /// The slots of some partitions.
-    fn slots(&self, partitions: impl IntoIterator<Item = PartitionId>) -> SlotSet {
+    pub fn slots(&self, partitions: impl IntoIterator<Item = PartitionId>) -> SlotSet {
         partitions.into_iter().map(|partition| lab::config().slots.of(&self.plan.query_id, partition)).collect()
     }
 }
 
 impl Server {
     /// Works until nothing is to be done at this moment.
-    fn work(&mut self) {
+    pub fn work(&mut self) {
         for _ in 0..10_000 {
             match self.worker.step() {
                 Step::Idle(until) if until > Instant::now() => return,
@@ -128,7 +133,7 @@ impl Server {
         panic!("the worker does not come to rest: {:?}", self.handle.state());
     }
 
-    fn let_go(&mut self, slots: &SlotSet, how: LetGo) {
+    pub fn let_go(&mut self, slots: &SlotSet, how: LetGo) {
         self.runtime.release_slots(slots, how);
         assert_eq!(self.runtime.are_free(slots), slots.is_empty(), "tasks that have not heard of it");
         self.work();
@@ -136,7 +141,7 @@ impl Server {
     }
 
     /// The counts of a table's partitions that are all here.
-    fn counts(&self, plan: &QueryPlan) -> Result<BTreeMap<String, i64>, Elsewhere> {
+    pub fn counts(&self, plan: &QueryPlan) -> Result<BTreeMap<String, i64>, Elsewhere> {
         let reader = materialized::reader(plan).unwrap();
         let mut counts = BTreeMap::new();
         for stores in self.runtime.partition_readers(&plan.query_id, reader.stores())? {

@@ -17,6 +17,9 @@ use crate::kafka_login::TokenLogin;
 use crate::schema_registry::{self, RegistryClient};
 use crate::tls::Listening;
 
+/// How many other servers follow a task's state.
+const STANDBYS: &str = "num.standby.replicas";
+
 /// An address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listen {
@@ -95,6 +98,14 @@ impl ServerConfig {
                 );
             }
             engine.kafka_tokens = Some(Arc::new(login));
+        }
+        if !engine.is_shared {
+            let set = [(STANDBYS, engine.standbys > 0), ("tidemill.rack", engine.rack.is_some())];
+            let in_vain: Vec<&str> = set.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect();
+            if !in_vain.is_empty() {
+                let names = in_vain.join(", ");
+                warnings.push(format!("{names}: for servers that share a service, and tidemill.cluster.enabled is not set"));
+            }
         }
         let broken: Vec<String> = values.iter().filter_map(|(name, value)| broken_promise(name, value, on_kafka)).collect();
         if !broken.is_empty() {
@@ -246,6 +257,8 @@ impl Values<'_> {
         engine.push_stall_timeout_ms = u64::try_from(self.number("tidemill.push.stall.timeout.ms")).unwrap_or(u64::MAX);
         engine.is_shared = self.flag("tidemill.cluster.enabled");
         engine.slots = u16::try_from(self.number("tidemill.slots")).unwrap_or(engine.slots);
+        engine.standbys = parsed(STANDBYS).and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
+        engine.rack = self.some("tidemill.rack");
         if let Some(ms) = parsed("metadata.max.age.ms") {
             engine.metadata_max_age_ms = ms;
         }
@@ -292,6 +305,8 @@ impl Values<'_> {
             let is_secret = super::table::holds_secret(name, value) || (provided.contains(name) && !is_sessions);
             let own = own && !is_neighbours && !is_secret;
             match streams::find(name) {
+                // A query keeps what its session has; what the server says of this holds for all others as well.
+                Some(p) if p.name == STANDBYS => None,
                 _ if own => engine.session_defaults.insert(name.clone(), value.clone()),
                 Some(p) if p.role == Role::Session => {
                     engine.session_defaults.insert(format!("{}{}", streams::PREFIX, p.name), value.clone())

@@ -8,6 +8,7 @@ mod page;
 mod process;
 mod queries;
 mod requests;
+mod standbys;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub async fn text(app: &Arc<App>) -> String {
     about(app, &mut page);
     queries::write(app, &lags, &mut page);
     log(app, &mut page);
+    standbys::write(app, &mut page);
     app.requests.write(&mut page);
     let name = "tidemill_http_denied_total";
     page.family(name, Kind::Counter, "Requests that were not let in (401, 403), or whose password could not be looked at (429).");

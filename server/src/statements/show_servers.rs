@@ -23,7 +23,7 @@ fn listed(server: ServerInfo, said: Option<Result<OwnStatus, String>>, own_tasks
         Some(Ok(own)) => (Some(own.tasks), own.remark.map_or_else(|| "RUNNING".to_owned(), |remark| format!("RUNNING, but {remark}"))),
         Some(Err(reason)) => (None, format!("UNREACHABLE: {reason}")),
     };
-    let ServerInfo { id, url, version, slots, is_this } = server;
+    let ServerInfo { id, url, version, slots, is_this, .. } = server;
     ServerEntity { id, address: url, slots: slots.len(), tasks, version, state, is_asked: is_this }
 }
 
@@ -34,6 +34,7 @@ fn alone(app: &App) -> ServerInfo {
         id: config.server.clone(),
         url: Some(app.host.clone()),
         version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        rack: None,
         slots: config.slots.all(),
         is_this: true,
     }

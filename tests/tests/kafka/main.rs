@@ -27,6 +27,7 @@ mod refused;
 mod registry;
 mod second;
 mod sharing;
+mod standby;
 mod statements;
 mod support;
 mod tokens;

@@ -1,6 +1,6 @@
 //! Watches over the queries, from one thread for the whole engine: what failed and may run again is tried again, and what
 //! changed outside (a topic with more partitions) is followed. A second thread only looks whether the service is still this
-//! server's. Stands above the runtime, which only knows of tasks that run or have ended. Decisions are pure functions
+//! server's; where servers share it, a third sees to standbys. Stands above the runtime, which only knows of tasks that run or have ended. Decisions are pure functions
 //! ([`retry`], [`missing`]).
 
 mod care;
@@ -60,10 +60,12 @@ struct SignalState {
 }
 
 impl Supervisor {
-    pub(super) fn start(&self, engine: Weak<Engine>) -> std::io::Result<()> {
-        // Whether the service is still this server's does not wait for queries that restore.
+    /// `is_shared`: others share the service, whose tasks may have standbys.
+    pub(super) fn start(&self, engine: Weak<Engine>, is_shared: bool) -> std::io::Result<()> {
+        // Whether the service is still this server's does not wait for queries that restore; nor does what is followed.
         let looks: [(&str, Look); 2] = [("supervisor", Engine::supervise), ("claim", Engine::check_claim)];
-        for (name, look) in looks {
+        let following: Option<(&str, Look)> = is_shared.then_some(("standbys", Engine::follow_others));
+        for (name, look) in looks.into_iter().chain(following) {
             let (signal, engine) = (self.signal.clone(), engine.clone());
             let thread = std::thread::Builder::new().name(name.into()).spawn(move || {
                 let mut seen = 0;
@@ -308,6 +310,7 @@ impl Engine {
             guarantee: session.guarantee(),
             letters: self.letters_of(query, &session),
             paused: query.care.is_paused(),
+            standbys: session.standbys().unwrap_or(self.config.standbys),
             ..StartQuery::new(query.plan.clone(), session.offset_reset())
         };
         let started = catch_unwind(AssertUnwindSafe(|| self.runtime.start_query(start).map_err(QueryFailure::from)));

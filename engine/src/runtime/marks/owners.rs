@@ -39,6 +39,21 @@ impl Marks {
         (kept.marked.commit.epoch < self.epoch()).then(|| kept.marked.clone())
     }
 
+    /// Learns who has the tasks of the service by now, without a claim to any.
+    ///
+    /// # Errors
+    /// The log is away.
+    pub fn look_at_owners(&self, log: &dyn Log) -> Result<(), LogError> {
+        let is_known = {
+            let opening = self.opening.lock();
+            opening.is_read && !opening.is_lost
+        };
+        if is_known {
+            self.learn_owners(self.read(log, log.topic(&self.topic)?.1)?.owners);
+        }
+        Ok(())
+    }
+
     /// Takes what others have written down of tasks that they had.
     pub(super) fn learn_owners(&self, found: Owners) {
         let mut known = self.owners.lock();

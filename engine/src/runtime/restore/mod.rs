@@ -45,7 +45,7 @@ const SLICE_BYTES: usize = if cfg!(test) { 256 } else { 16 << 20 };
 const STRETCH_RECORDS: u64 = 4096;
 
 /// The place in its changelog of a store that is being emptied.
-const CLEARING: Offset = Offset(-1);
+pub(super) const CLEARING: Offset = Offset(-1);
 
 /// What the state includes and a changelog has not got is believed to be gone after so long; how often it is asked for.
 const SETTLE_PATIENCE: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(3) };
@@ -95,6 +95,8 @@ pub(super) struct RestoredChangelog {
     pub end: Offset,
     /// The keys that it is owed.
     pub owed: Vec<Box<[u8]>>,
+    /// Whoever reads on from here, for the state as it is now, finds these again where they are still owed.
+    pub included: Offset,
     /// Which of its windows are where.
     pub head: Head,
     /// Who has had it.
@@ -243,6 +245,7 @@ fn apply(
         Some((offset, end)) => (Offset(offset.0 + 1), end.stream_time),
         None => (source.position, i64::MIN),
     };
+    let ends_follow = history.ends.iter().any(|(offset, _)| *offset >= until);
     let started = Instant::now();
     let mut taken = Taken::new(store, source, history.lives, until, stream_time, begun);
     store.begin_chunk();
@@ -267,10 +270,16 @@ fn apply(
         let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (topic, partition) = (&source.changelog.topic, source.changelog.partition);
         let (entries, expired, owed, late) = (taken.entries, taken.expired, taken.owed.len(), taken.late);
-        tracing::info!(%topic, partition, entries, expired, owed, late, elapsed_ms, "restored");
+        if watch.is_standby {
+            tracing::debug!(%topic, partition, entries, expired, owed, late, elapsed_ms, "followed");
+        } else {
+            tracing::info!(%topic, partition, entries, expired, owed, late, elapsed_ms, "restored");
+        }
     }
+    let behind = if taken.entries_follow || ends_follow { until } else { until.max(source.end) };
+    let included = taken.debts.values().fold(behind, |included, debt| included.min(*debt));
     let (owed, head) = (taken.owed.into_iter().collect(), Head::new(taken.stretches));
-    Ok(RestoredChangelog { end: source.end, owed, head, lives: taken.lives })
+    Ok(RestoredChangelog { end: source.end, owed, included, head, lives: taken.lives })
 }
 
 /// What was taken of a changelog.
@@ -291,6 +300,10 @@ struct Taken<'t> {
     /// Bytes since the last slice.
     bytes: usize,
     owed: BTreeSet<Box<[u8]>>,
+    /// Of those, the ones whose last entry up to there is another's, and where the first such is.
+    debts: BTreeMap<Box<[u8]>, Offset>,
+    /// There are entries behind that commit.
+    entries_follow: bool,
     /// Where stretches of windows begin, and the latest end of a window in each.
     stretches: Vec<(Offset, i64)>,
     in_stretch: u64,
@@ -310,6 +323,8 @@ impl<'t> Taken<'t> {
             untold: 0,
             bytes: 0,
             owed: BTreeSet::new(),
+            debts: BTreeMap::new(),
+            entries_follow: false,
             stretches: Vec::new(),
             in_stretch: STRETCH_RECORDS,
         };
@@ -345,8 +360,16 @@ impl<'t> Taken<'t> {
         let is_late = self.lives.is_foreign(offset, entry.timestamp);
         self.late += u64::from(is_late);
         if offset >= self.until || is_late {
+            if offset >= self.until {
+                self.entries_follow = true;
+            } else {
+                self.debts.entry(key.into()).or_insert(offset);
+            }
             self.owed.insert(key.into());
             return Ok(());
+        }
+        if !self.debts.is_empty() {
+            self.debts.remove(key);
         }
         if window_end.is_some_and(|end| end < self.bound) {
             self.expired += 1;

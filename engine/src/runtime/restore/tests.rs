@@ -1,6 +1,6 @@
 //! Restores of stores whose commits reached the changelogs in part.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::super::changelog::Changelog;
 use super::super::ends::EndKind;
@@ -103,7 +103,9 @@ fn subject<'t>(
 /// Runs a restore that nobody calls off.
 pub(super) fn watched<R>(restore: impl FnOnce(&Watch<'_>) -> R) -> R {
     let (seat, _taken) = Seat::new(None, &crossbeam_channel::bounded(0).0);
-    restore(&Watch { handle: &QueryHandle::new("q".into()), is_ending: &AtomicBool::new(false), seat: &seat })
+    let (progress, entries) = (Progress::default(), AtomicU64::new(0));
+    let (handle, is_ending) = (&QueryHandle::new("q".into()), &AtomicBool::new(false));
+    restore(&Watch { handle, is_ending, seat: &seat, progress: &progress, entries: &entries, is_standby: false })
 }
 
 fn open(db: &StateDb) -> [Store; 2] {

@@ -87,6 +87,12 @@ pub(in crate::runtime) struct Watch<'w> {
     pub is_ending: &'w AtomicBool,
     /// Whose task it is for.
     pub seat: &'w Seat,
+    /// Where it is said how far it is.
+    pub progress: &'w Progress,
+    /// Counts the entries of changelogs that were read.
+    pub entries: &'w AtomicU64,
+    /// It runs elsewhere, and this is done again and again.
+    pub is_standby: bool,
 }
 
 impl Watch<'_> {
@@ -99,12 +105,14 @@ impl Watch<'_> {
 
     /// So many more records of changelogs are done with.
     pub(super) fn advance(&self, records: u64) {
-        let progress = &self.handle.restore;
+        self.entries.fetch_add(records, Ordering::Relaxed);
+        let progress = self.progress;
         progress.done.fetch_add(records, Ordering::Relaxed);
         if progress.is_due()
             && let Some(state) = progress.state()
         {
-            tracing::info!(query = %self.handle.id, "restoring: {state}");
+            let what = if self.is_standby { "following another server's task" } else { "restoring" };
+            tracing::info!(query = %self.handle.id, "{what}: {state}");
         }
     }
 }

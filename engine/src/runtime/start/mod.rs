@@ -57,6 +57,8 @@ pub struct StartQuery {
     pub guarantee: Guarantee,
     /// Push queries: rows go here, nothing is committed, nothing is kept.
     pub collector: Option<Arc<dyn Collector>>,
+    /// How many other servers follow its state.
+    pub standbys: usize,
     /// Begin paused.
     pub paused: bool,
 }
@@ -77,6 +79,7 @@ impl StartQuery {
             letters: None,
             guarantee: Guarantee::default(),
             collector: None,
+            standbys: 0,
             paused: false,
         }
     }
@@ -177,6 +180,9 @@ impl Runtime {
             prepared.push(Prepared { refill: identified.refill.clone(), ids: identified.ids(), ..own });
         }
         let (seats, taken) = self.seats(&query, prepared.iter().map(|sub| sub.partitions), held.as_deref(), &lease);
+        if !ephemeral {
+            self.disown(&query, &prepared, &seats)?;
+        }
         if start.collector.is_none()
             && let Some(records) =
                 self.backlog(&query, seats.iter().filter_map(|((sub, partition), _)| Some((prepared.get(*sub)?, *partition))))?

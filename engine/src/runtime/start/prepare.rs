@@ -36,7 +36,7 @@ pub(in crate::runtime) struct Prepared {
     pub(super) replays: Option<(Arc<str>, u32)>,
     pub(super) changelogs: Vec<Option<(String, TopicHandle)>>,
     /// Changelogs that were made anew and are filled from the state.
-    pub(super) refill: BTreeSet<String>,
+    pub(in crate::runtime) refill: BTreeSet<String>,
     /// The changelogs' ids, of those that were there.
     pub ids: BTreeMap<String, TopicId>,
     /// The topics of the sinks and changelogs.

@@ -53,7 +53,8 @@ impl Runtime {
         if is_refilled {
             positions.extend(topics.iter().flatten().map(|topic| (topic.clone(), Offset(0))));
         }
-        let watch = Watch { handle, is_ending: &self.is_ending, seat };
+        let (progress, entries) = (&handle.restore, &self.restored_entries);
+        let watch = Watch { handle, is_ending: &self.is_ending, seat, progress, entries, is_standby: false };
         let owner = if ephemeral { None } else { self.marks.owner(&handle.id, (sub.spec.id, partition)) };
         let lives = |topic: &Option<TopicPartition>| {
             let owned = owner.as_ref().zip(topic.as_ref()).filter(|(_, topic)| !sub.refill.contains(&*topic.topic));
@@ -72,7 +73,7 @@ impl Runtime {
         for (((store, topic), changelog), restored) in stores.iter_mut().zip(topics).zip(&sub.changelogs).zip(restored.changelogs) {
             readers.entry(store.key().store.clone()).or_default().insert(partition, store.reader());
             changelogs.push(match (topic, changelog, restored) {
-                (Some(topic), Some((_, topic_handle)), Some(RestoredChangelog { end, owed, head, lives: known })) => {
+                (Some(topic), Some((_, topic_handle)), Some(RestoredChangelog { end, owed, head, lives: known, included: _ })) => {
                     lives.push((topic.topic.clone(), known));
                     let changelog = Changelog::new(topic, *topic_handle, epoch, end, owed, head);
                     changelog.settle_debts(store)?;

@@ -3,7 +3,8 @@
 use super::{COUNT, Kind, MS, Role, StreamsProperty, inert, property, refused};
 
 const NO_THREADS: &str = "Queries share worker threads: one for each core, or `tidemill.workers`.";
-const NO_STANDBY: &str = "No server keeps another's state as a standby yet.";
+const NO_WARMUP: &str = "Slots go where Kafka's group says, whatever state is where.";
+const NO_TAGS: &str = "Standbys are on another `tidemill.rack` first.";
 const NO_CLASS: &str = "Java classes can't be loaded; formats and timestamps are said by WITH.";
 const NO_METRICS: &str = "Metrics are served at /metrics, for Prometheus.";
 const OWN_LOOP: &str = "Workers are woken by what arrives.";
@@ -65,12 +66,18 @@ pub static PROPERTIES: &[StreamsProperty] = &[
         "A record that can't be written ends its query.",
     )
     .listed("io.confluent.ksql.errors.ProductionExceptionHandlerUtil$LogAndFailProductionExceptionHandler"),
-    inert("num.standby.replicas", COUNT, NO_STANDBY),
-    inert("max.warmup.replicas", COUNT, NO_STANDBY),
-    inert("acceptable.recovery.lag", MS, NO_STANDBY),
-    inert("probing.rebalance.interval.ms", MS, NO_STANDBY),
-    inert("rack.aware.assignment.tags", Kind::Text, NO_STANDBY),
-    inert("rack.aware.assignment.strategy", Kind::Text, NO_STANDBY),
+    property(
+        "num.standby.replicas",
+        COUNT,
+        Role::Session,
+        "How many other servers follow the state of a query's tasks, where servers share the service (`tidemill.cluster.enabled`); a query keeps what its session has set.",
+    )
+    .listed("0"),
+    inert("max.warmup.replicas", COUNT, NO_WARMUP),
+    inert("acceptable.recovery.lag", MS, NO_WARMUP),
+    inert("probing.rebalance.interval.ms", MS, NO_WARMUP),
+    inert("rack.aware.assignment.tags", Kind::Text, NO_TAGS),
+    inert("rack.aware.assignment.strategy", Kind::Text, NO_TAGS),
     inert("application.id", Kind::Text, "Groups are named after `ksql.service.id` and the query."),
     inert("buffered.records.per.partition", COUNT, "What may wait unread is bounded in bytes."),
     inert("input.buffer.max.bytes", MS, "What may wait unread is bounded in bytes."),
@@ -96,7 +103,7 @@ pub static PROPERTIES: &[StreamsProperty] = &[
     inert("repartition.purge.interval.ms", MS, "Repartition topics are emptied behind their query by the commit."),
     inert("state.cleanup.delay.ms", MS, "State goes with its query."),
     inert("task.timeout.ms", MS, "A query whose broker is away waits for it."),
-    inert("task.assignor.class", Kind::Text, NO_STANDBY),
+    inert("task.assignor.class", Kind::Text, NO_WARMUP),
     inert("log.summary.interval.ms", MS, "There is no such summary."),
     inert("upgrade.from", Kind::Text, "There is nothing to upgrade from."),
     inert("window.size.ms", MS, "WINDOW says it."),

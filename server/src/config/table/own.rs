@@ -57,6 +57,13 @@ pub static PROPERTIES: &[Property] = &[
         "Shares into which the work is cut where servers share it; no more servers than that have work. Fixed by the first of them.",
     )
     .hidden(),
+    unset(server(
+        "tidemill.rack",
+        "",
+        Kind::Text,
+        "What the server shares its fate with (a machine, a room), where servers share the service: standbys are on another one first.",
+    ))
+    .hidden(),
     server(
         "tidemill.query.memory.bytes",
         "268435456",

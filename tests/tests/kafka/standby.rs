@@ -1,0 +1,126 @@
+//! Servers that follow each other's state on a real broker: a takeover reads the last of it only.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tidemill_engine::log::{Commit, Log, LogWriter, OutRecord, partition_for};
+use tidemill_engine::state::StateBatch;
+use tidemill_tests::broker;
+use tidemill_tests::server::ServerProcess;
+
+use crate::support::{PATIENCE, handle, log_on, new_topic};
+
+const PARTITIONS: u32 = 6;
+const KEYS: usize = 12_000;
+/// The tables, one for each guarantee.
+const TABLES: [&str; 2] = ["counts", "counts_al"];
+
+/// The sum of a metric over its labels.
+fn metric(server: &ServerProcess, name: &str) -> u64 {
+    let (status, text) = server.request("GET", "/metrics", None).expect("an answer");
+    assert_eq!(status, 200, "{text}");
+    let is_its = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
+    let value = |line: &str| line.rsplit_once(' ').and_then(|(_, value)| value.parse::<f64>().ok()).expect("a number");
+    text.lines().filter(is_its).map(|line| value(line) as u64).sum()
+}
+
+fn wait(what: &str, servers: &[&ServerProcess], holds: impl Fn() -> bool) -> Duration {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "{what}\n{}", servers.iter().map(|server| server.log()).collect::<Vec<_>>().join("\n---\n"));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    println!("{what}: after {:?}", began.elapsed());
+    began.elapsed()
+}
+
+/// Sends one record of each of some keys.
+fn send(log: &dyn Log, topic: &str, keys: std::ops::Range<usize>) {
+    let (topic, mut writer) = (handle(log, topic), log.writer().expect("a writer"));
+    for key in keys {
+        let (key, value) = (format!("k{key}"), json!({"n": key}).to_string());
+        let partition = partition_for(Some(key.as_bytes()), PARTITIONS, &mut 0);
+        let record = OutRecord { partition, timestamp: 1, key: Some(key.as_bytes()), value: Some(value.as_bytes()), headers: &[] };
+        writer.send(topic, record).expect("a send");
+    }
+    writer.commit(Commit { offsets: Vec::new(), state: StateBatch::default() }).expect("a commit");
+}
+
+/// Whether a server gives every key of a table, and how often each was counted.
+fn has_all(server: &ServerProcess, table: &str, sent: impl Fn(usize) -> usize) -> bool {
+    let asked = Some(json!({"sql": format!("SELECT id, c FROM {table};")}));
+    let (status, text) = server.request("POST", "/query-stream", asked.as_ref()).unwrap_or((0, String::new()));
+    let rows = text.lines().skip(1).filter_map(|line| serde_json::from_str::<(String, usize)>(line).ok());
+    let counts: BTreeMap<String, usize> = rows.collect();
+    status == 200 && counts.len() == KEYS && (0..KEYS).all(|key| counts.get(&format!("k{key}")) == Some(&sent(key)))
+}
+
+#[test]
+fn a_takeover_from_a_standby_reads_the_last_of_it_only() {
+    let Some(bootstrap) = broker::shared("a_takeover_from_a_standby_reads_the_last_of_it_only") else { return };
+    let log = log_on(&bootstrap);
+    let topic = new_topic(&log, "standby", PARTITIONS);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let start = |name: &str| {
+        let config = folder.path().join(format!("{name}.properties"));
+        let text = format!(
+            "ksql.service.id={topic}_\nksql.streams.commit.interval.ms=200\ntidemill.cluster.enabled=true\n\
+             ksql.streams.num.standby.replicas=1\ntidemill.rack=rack-of-{name}\n"
+        );
+        std::fs::write(&config, text).expect("a configuration");
+        ServerProcess::start(&folder.path().join(name), &["--bootstrap-servers", &bootstrap, "--config", config.to_str().expect("a path")])
+    };
+    let one = start("one");
+    one.ksql(&format!("CREATE STREAM s (id STRING KEY, n BIGINT) WITH (KAFKA_TOPIC='{topic}', VALUE_FORMAT='JSON');"));
+    for (table, guarantee) in TABLES.into_iter().zip(["exactly_once_v2", "at_least_once"]) {
+        let sql = format!("CREATE TABLE {table} WITH (KAFKA_TOPIC='{topic}-{table}') AS SELECT id, COUNT(*) AS c FROM s GROUP BY id;");
+        let properties = json!({"processing.guarantee": guarantee, "auto.offset.reset": "earliest"});
+        let (status, text) = one.request("POST", "/ksql", Some(&json!({"ksql": sql, "streamsProperties": properties}))).expect("an answer");
+        assert_eq!(status, 200, "{text}");
+    }
+    send(&log, &topic, 0..KEYS);
+    for table in TABLES {
+        wait("the first has counted", &[&one], || has_all(&one, table, |_| 1));
+    }
+
+    let two = start("two");
+    let (slots, tasks) = (TABLES.len() as u64 * u64::from(PARTITIONS), |server: &ServerProcess| metric(server, "tidemill_tasks"));
+    wait("each has a share, and follows the other", &[&one, &two], || {
+        let followed = [&one, &two].map(|server| (tasks(server), metric(server, "tidemill_standby_tasks")));
+        followed[0].0 + followed[1].0 == slots && followed[1].0 > 0 && followed.iter().all(|(own, others)| own + others == slots)
+    });
+    let all_of_others = KEYS as u64 * TABLES.len() as u64 * tasks(&one) / slots;
+    wait("the second has what the first has", &[&one, &two], || {
+        metric(&two, "tidemill_standby_lag") == 0 && metric(&two, "tidemill_standby_entries_total") * 10 >= all_of_others * 7
+    });
+    // Changes are followed as well, each once.
+    let few = KEYS / 100;
+    send(&log, &topic, 0..few);
+    let sent = |key: usize| 1 + usize::from(key < few);
+    for table in TABLES {
+        wait("both have counted", &[&one, &two], || has_all(&two, table, sent));
+    }
+    let listed = two.ksql("SHOW SERVERS;");
+    assert!(listed[0]["servers"].as_array().is_some_and(|servers| servers.len() == 2), "{listed}");
+
+    let (before, of_one) = (metric(&two, "tidemill_restored_entries_total"), tasks(&one));
+    one.kill();
+    let killed = Instant::now();
+    for table in TABLES {
+        wait("the second answers for all", &[&two], || has_all(&two, table, sent));
+    }
+    let answered = killed.elapsed();
+    let read = metric(&two, "tidemill_restored_entries_total") - before;
+    println!(
+        "{of_one} tasks of about {all_of_others} entries were taken over with {read} entries read; all was answered {answered:?} after the kill"
+    );
+    assert_eq!(tasks(&two), slots, "{}", two.log());
+    assert!(read * 10 < all_of_others, "{read} of {all_of_others} entries were read");
+    // It goes on from there.
+    send(&log, &topic, 0..KEYS);
+    for table in TABLES {
+        wait("nothing was lost or counted twice", &[&two], || has_all(&two, table, |key| sent(key) + 1));
+    }
+    assert_eq!(two.terminate(), Some(0));
+}
