@@ -153,9 +153,10 @@ fn servers(servers: &Json) -> Block {
     let rows = array(servers).iter().map(|server| {
         let field = |name: &str| text(&server[name]);
         let mark = if server["isAsked"] == true { " *" } else { "" };
-        row([field("id") + mark, field("address"), field("slots"), field("tasks"), field("version"), field("state")])
+        let (standby_tasks, lag) = (field("standbyTasks"), field("standbyLag"));
+        row([field("id") + mark, field("address"), field("slots"), field("tasks"), standby_tasks, lag, field("version"), field("state")])
     });
-    Block::Table(Table::new(&["Server", "Address", "Slots", "Tasks", "Version", "State"], rows))
+    Block::Table(Table::new(&["Server", "Address", "Slots", "Tasks", "Standby tasks", "Lag", "Version", "State"], rows))
 }
 
 /// What a query did since it was started; nothing where that was not asked for.

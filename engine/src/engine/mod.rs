@@ -182,6 +182,14 @@ impl SessionProperties {
         self.get("num.standby.replicas")?.trim().parse().ok()
     }
 
+    /// Whether pull queries may be answered from standbys where owners do not answer (`ksql.query.pull.enable.standby.reads`), and how
+    /// many offsets these may be behind (`ksql.query.pull.max.allowed.offset.lag`).
+    pub fn standby_reads(&self) -> Option<u64> {
+        let is_on = self.get("query.pull.enable.standby.reads").is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
+        let most = self.get("query.pull.max.allowed.offset.lag").and_then(|most| most.trim().parse().ok());
+        is_on.then(|| most.unwrap_or(u64::MAX))
+    }
+
     /// Where the records go that a query can't decode or process: `ksql.dead.letter.topic`, and which by
     /// `ksql.dead.letter.kinds`; `None`: they are counted only.
     pub fn letter_box(&self) -> Option<LetterBox> {

@@ -1,8 +1,8 @@
 //! What servers that share a service ask each other: the rows of a pull query in partitions that another server has.
 //!
 //! An answer comes in pages, each whole or not at all: whoever asks has a page in memory before any of it goes on, and asks for the next
-//! one where it ends. Who is asked answers only where it has all of the partitions; where it has lost one meanwhile, it says so, and
-//! the page is asked for where that has gone.
+//! one where it ends. Who is asked answers only where it has all of the partitions, as their owner or, where that is said to be enough, as
+//! a standby; where it has lost one meanwhile, it says so, and the page is asked for where that has gone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +38,8 @@ pub struct Question {
     pub from: Position,
     /// Rows that are wanted at most.
     pub limit: Option<u64>,
+    /// A standby may answer as well that is so many offsets of its changelogs behind at most; `None`: the owner alone.
+    pub max_lag: Option<u64>,
 }
 
 /// Where an answer goes on.

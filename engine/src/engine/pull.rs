@@ -151,7 +151,8 @@ impl PlannedLookUp {
 }
 
 impl Engine {
-    /// Answers a part of a pull query that another server was asked, from partitions that are all here.
+    /// Answers a part of a pull query that another server was asked, from partitions that are all here, or followed here where that is
+    /// enough.
     ///
     /// # Errors
     /// They are not; what [`Self::look_up`] says.
@@ -187,6 +188,17 @@ impl Engine {
             }
             place += 1;
         }
+        // What is followed here, where that is said to be enough.
+        let most = question.max_lag.filter(|_| !lacking.is_empty());
+        let standbys = most.map(|_| self.runtime.standbys_of(&question.query_id, reader.stores(), &lacking)).unwrap_or_default();
+        let readings = standbys.iter().map(|standby| standby.read(most.unwrap_or_default()));
+        let readings = readings.collect::<Result<Vec<_>, _>>().map_err(NotAnswered::NotNow)?;
+        for (standby, reading) in standbys.iter().zip(&readings) {
+            if let Some(stores) = usize::try_from(standby.partition).ok().and_then(|partition| partitions.get_mut(partition)) {
+                stores.clone_from(&reading.readers);
+            }
+        }
+        lacking.retain(|partition| standbys.iter().all(|standby| standby.partition != *partition));
         if !lacking.is_empty() {
             let restoring = persistent.as_ref().and_then(|persistent| self.check_restored(persistent, &planned.plan.source).err());
             return Err(NotAnswered::NotNow(restoring.map_or_else(|| Elsewhere(lacking).to_string(), |error| error.message)));
@@ -194,7 +206,9 @@ impl Engine {
         let mut pull = TablePull::new(&planned, reader, partitions);
         pull.left = question.limit;
         pull.go_on_from(&question.from);
-        pull.page().map_err(NotAnswered::Failed)
+        let page = pull.page().map_err(NotAnswered::Failed);
+        drop(readings);
+        page
     }
 }
 

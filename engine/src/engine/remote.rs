@@ -1,7 +1,8 @@
 //! The rows of a pull query in partitions that other servers have: asked for there, in pages, and handed on in the order in which one
 //! server would give them.
 //!
-//! A page that does not come is asked for again, wherever its partitions are by then. Nothing of it has been handed on before, so an
+//! A page that does not come is asked for again, wherever its partitions are by then; of a standby before, where the question allows
+//! that. Nothing of it has been handed on before, so an
 //! answer is whole, or ends with an error.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -26,12 +27,24 @@ pub(super) struct Remote {
     engine: Arc<Engine>,
     /// What is asked, but for what changes from one page to the next.
     question: Question,
+    /// How far behind a standby may be that answers instead of an owner that does not; `None`: none may.
+    max_lag: Option<u64>,
+    /// How many standbys each partition has.
+    standbys: usize,
     table: String,
     shares: Vec<Share>,
     /// Whether everybody is asked at once, for all of it will be needed.
     asks_all: bool,
     /// It must not wait.
     is_hasty: bool,
+}
+
+/// Whom a page is asked of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    Owner,
+    /// The standby of that place, from 0.
+    Standby(usize),
 }
 
 /// Partitions that are asked for together.
@@ -74,7 +87,10 @@ impl Remote {
                 partitions: Vec::new(),
                 from: Position::default(),
                 limit: None,
+                max_lag: None,
             },
+            max_lag: asked.properties.standby_reads(),
+            standbys: engine.runtime.standbys(query_id),
             table: plan.source.clone(),
             shares: [share(near, true), share(far, false)].into_iter().flatten().collect(),
             asks_all: likely.is_none(),
@@ -139,7 +155,13 @@ impl Remote {
             if self.is_hasty {
                 return Err(StateError::Busy.into());
             }
-            let Some(trouble) = self.ask(part, limit, wanted, looked_after)? else {
+            let mut trouble = self.ask(part, limit, wanted, looked_after, Whom::Owner)?;
+            for place in 0..self.max_lag.map_or(0, |_| self.standbys) {
+                let Some(before) = trouble else { break };
+                let with_standby = |standby| format!("{before}; of standbys: {standby}");
+                trouble = self.ask(part, limit, wanted, None, Whom::Standby(place))?.map(with_standby);
+            }
+            let Some(trouble) = trouble else {
                 deadline = clock.instant() + PATIENCE;
                 continue;
             };
@@ -160,6 +182,7 @@ impl Remote {
         limit: Option<u64>,
         wanted: &dyn Fn(&Share) -> bool,
         looked_after: Option<std::time::Instant>,
+        whom: Whom,
     ) -> Result<Option<String>, EngineError> {
         let seating = match self.engine.seating(looked_after) {
             Ok(seating) => seating,
@@ -173,8 +196,12 @@ impl Remote {
         for share in behind {
             let mut by_owner: BTreeMap<Option<String>, Vec<PartitionId>> = BTreeMap::new();
             for partition in share.partitions {
-                let owner = seating.owner(slots.of(&self.question.query_id, partition)).map(|owner| owner.id.clone());
-                by_owner.entry(owner).or_default().push(partition);
+                let slot = slots.of(&self.question.query_id, partition);
+                let server = match whom {
+                    Whom::Owner => seating.owner(slot),
+                    Whom::Standby(place) => seating.standby(slot, place),
+                };
+                by_owner.entry(server.map(|server| server.id.clone())).or_default().push(partition);
             }
             for (owner, partitions) in by_owner {
                 owners.push(owner);
@@ -187,13 +214,17 @@ impl Remote {
             partitions: share.partitions.clone(),
             from: share.next.clone().unwrap_or_default(),
             limit,
+            max_lag: self.max_lag.filter(|_| whom != Whom::Owner),
             ..self.question.clone()
         };
         let (mut trouble, mut asked, mut questions) = (None, Vec::new(), Vec::new());
         for (share, owner) in shares.iter_mut().zip(&owners) {
             let partitions = named(&share.partitions);
             let Some(server) = owner.as_ref().and_then(|id| seating.servers.get(id)) else {
-                trouble = Some(nobodys(&share.partitions));
+                trouble = Some(match whom {
+                    Whom::Owner => nobodys(&share.partitions),
+                    Whom::Standby(_) => format!("there is none for {partitions}"),
+                });
                 continue;
             };
             if server.is_this {

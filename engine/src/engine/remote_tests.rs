@@ -80,6 +80,7 @@ impl World {
             processing_log_topic: None,
             is_shared: true,
             slots: SLOTS,
+            standbys: 1,
             ..EngineConfig::new("unused")
         };
         let topic = |name: &str, partitions| {
@@ -128,9 +129,14 @@ impl World {
     }
 
     fn ask(&self, sql: &str) -> Result<Vec<Vec<Value>>, EngineError> {
+        self.ask_with(sql, &[])
+    }
+
+    fn ask_with(&self, sql: &str, properties: &[(&str, &str)]) -> Result<Vec<Vec<Value>>, EngineError> {
+        let properties = properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let parsed = tidemill_parser::parse_statement(sql).expect("SQL");
         let tidemill_parser::ast::Statement::Select(query) = parsed.statement else { panic!("{sql}") };
-        let session = self.one.session(&BTreeMap::new());
+        let session = self.one.session(&properties);
         self.one.pull_query(&query, sql, &session)?.collect().map(|result| result.rows)
     }
 
@@ -228,4 +234,34 @@ fn slots_that_move_in_the_middle_of_an_answer_change_nothing_of_it() {
     assert!(world.asked() >= 2, "they moved");
     assert_eq!(world.keys("SELECT k FROM c;"), world.keys.concat());
     assert_eq!(world.asked(), 0, "everything is here");
+}
+
+#[test]
+fn a_standby_answers_where_the_owner_does_not_if_it_may() {
+    let world = World::new(600);
+    let all = world.keys.concat();
+    // What was seen of a changelog may be older than what has come since.
+    let follows = |engine: &Engine| {
+        let (_, followed) = engine.runtime.restored_entries();
+        let lags = engine.runtime.standby_lags();
+        let has_all = lags.iter().all(|lag| followed > 0 && lag.offsets() == 0);
+        let elsewhere: usize = lags.iter().filter_map(|lag| world.keys.get(lag.partition as usize)).map(Vec::len).sum();
+        engine.runtime.standby_tasks() + engine.runtime.tasks() == PARTITIONS as usize && has_all && followed >= elsewhere as u64
+    };
+    wait("each follows the other", || follows(&world.one) && follows(&world.other));
+    assert!(world.one.runtime.standby_tasks() > 0 && world.other.runtime.standby_tasks() > 0);
+    world.before(|_| Err(NotAnswered::NotNow("planted".to_owned())));
+    let may = ("ksql.query.pull.enable.standby.reads", "true");
+    let began = Instant::now();
+    assert_eq!(world.ask_with("SELECT k FROM c;", &[may]).expect("an answer").len(), 600);
+    for key in world.keys.iter().filter_map(|keys| keys.first()) {
+        let rows = world.ask_with(&format!("SELECT k FROM c WHERE k = '{key}';"), &[may]).expect("an answer");
+        assert_eq!(rows, [[Value::string(key.clone())]]);
+    }
+    assert!(world.asked() >= 2, "owners are asked first");
+    assert!(began.elapsed() < Duration::from_secs(3), "nothing is waited for: {:?}", began.elapsed());
+    let error = world.ask("SELECT k FROM c;").expect_err("no standby may answer");
+    assert!(error.message.contains("planted"), "{error}");
+    world.before(|_| Ok(()));
+    assert_eq!(world.keys("SELECT k FROM c;"), all);
 }

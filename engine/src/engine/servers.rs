@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
+use super::standbys::standbys;
 use super::{Engine, EngineConfig, EngineError};
 use crate::clock::Clock;
 use crate::log::{Log, LogError, Offset, OutRecord, PartitionId, TopicPartition, read_whole};
@@ -67,6 +68,11 @@ impl Seating {
     /// Who has a slot; `None` while it is on its way.
     pub fn owner(&self, slot: Slot) -> Option<&ServerInfo> {
         self.servers.get(self.owners.get(&slot)?)
+    }
+
+    /// The standby of a slot of that place, from 0; `None`: there are not so many, or the slot is on its way.
+    pub fn standby(&self, slot: Slot, place: usize) -> Option<&ServerInfo> {
+        standbys(slot, self.owner(slot)?, self.servers.values()).get(place).copied()
     }
 }
 

@@ -83,7 +83,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounde
 use parking_lot::{Mutex, RwLock};
 
 use crate::clock::Clock;
-use crate::log::{Log, LogError, PartitionId};
+use crate::log::{Log, LogError, PartitionId, TopicPartition};
 use crate::operators::{self, SharedReadings};
 use crate::plan::QueryPlan;
 use crate::processing_log::ProcessingLog;
@@ -341,6 +341,24 @@ impl Runtime {
         let mut stores: Vec<_> = stores.map(|(name, readers)| (name.clone(), readers.values().cloned().collect::<Vec<_>>())).collect();
         stores.sort_by(|(a, _), (b, _)| a.cmp(b));
         stores
+    }
+
+    /// The changelogs of the stores that are kept here, by query and store.
+    pub fn store_changelogs(&self) -> Vec<(Arc<str>, Arc<str>, TopicPartition)> {
+        if self.parts.log.is_atomic() {
+            return Vec::new();
+        }
+        let queries = self.queries.lock();
+        let mut all = Vec::new();
+        for (query, running) in queries.iter().filter(|(_, running)| running.start.collector.is_none()) {
+            let stores = running.running.iter().flat_map(|sub| &sub.spec.stores).filter(|store| store.changelog);
+            for (store, own) in stores.filter_map(|store| running.stores.get_key_value(&store.name)) {
+                let topic: Arc<str> = self.changelog_name(query, store).into();
+                let partition = |partition: &PartitionId| TopicPartition { topic: topic.clone(), partition: *partition };
+                all.extend(own.keys().map(|at| (query.clone(), store.clone(), partition(at))));
+            }
+        }
+        all
     }
 
     /// Somebody wants to read a query's state: where it is still being restored, it goes first.

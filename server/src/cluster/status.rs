@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use tidemill_engine::engine::{EngineError, ServerInfo};
+use tidemill_engine::runtime::StandbyLag;
 
 use super::skew;
 use crate::app::App;
@@ -19,6 +20,12 @@ use crate::statements::state_name;
 pub struct OwnStatus {
     /// Tasks that it runs or is making.
     pub tasks: usize,
+    /// Other servers' tasks that it follows …
+    #[serde(default)]
+    pub standby_tasks: usize,
+    /// … and how many offsets of their changelogs their state there does not include.
+    #[serde(default)]
+    pub standby_lag: u64,
     /// The states of its persistent queries, by id.
     pub queries: BTreeMap<String, String>,
     /// Its part of `/clusterStatus`, where that was asked for: the log has to be looked at for it.
@@ -76,9 +83,13 @@ pub async fn own(app: &Arc<App>, with_host: bool) -> OwnStatus {
     let is_away = app.engine.log().outage().is_some();
     let queries = app.engine.queries().persistent();
     let states = queries.iter().map(|query| (query.id.clone(), state_name(&query.state(), is_away).to_owned()));
+    let runtime = app.engine.runtime();
+    let (standby_tasks, standby_lag) = (runtime.standby_tasks(), runtime.standby_lags().iter().map(StandbyLag::offsets).sum());
     let host = if with_host { serde_json::to_value(crate::endpoints::host_status(app).await).ok() } else { None };
     OwnStatus {
-        tasks: app.engine.runtime().tasks(),
+        tasks: runtime.tasks(),
+        standby_tasks,
+        standby_lag,
         queries: states.collect(),
         host,
         now_ms: Some(app.engine.clock().now_ms()),

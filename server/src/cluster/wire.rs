@@ -32,6 +32,8 @@ struct QuestionJson {
     /// In base64.
     key: Option<String>,
     limit: Option<u64>,
+    #[serde(default)]
+    max_lag: Option<u64>,
 }
 
 pub fn write_question(question: &Question) -> Result<Vec<u8>, String> {
@@ -46,6 +48,7 @@ pub fn write_question(question: &Question) -> Result<Vec<u8>, String> {
         part: question.from.part,
         key: question.from.key.as_ref().map(|key| STANDARD.encode(key)),
         limit: question.limit,
+        max_lag: question.max_lag,
     };
     serde_json::to_vec(&json).map_err(|error| error.to_string())
 }
@@ -65,6 +68,7 @@ pub fn read_question(body: &[u8]) -> Result<Question, String> {
         partitions: json.partitions,
         from: Position { part: json.part, key },
         limit: json.limit,
+        max_lag: json.max_lag,
     })
 }
 
@@ -216,6 +220,7 @@ mod tests {
             partitions: vec![0, 2],
             from: Position { part: 5, key: Some(vec![1, 0, 200]) },
             limit: Some(7),
+            max_lag: Some(u64::MAX),
         };
         let read = read_question(&write_question(&question).expect("JSON")).expect("a question");
         assert_eq!(format!("{read:?}"), format!("{question:?}"));

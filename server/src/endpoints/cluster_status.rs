@@ -1,17 +1,21 @@
 //! `GET /clusterStatus`: the servers of the service and what each of them holds, where servers watch each other
 //! (`ksql.heartbeat.enable`): this one, and where others share the service each of those, which is asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::StatusCode;
 use serde::Serialize;
 use serde_json::Value as Json;
+use tidemill_engine::log::{Offset, OffsetSpec, PartitionId};
+use tidemill_engine::runtime::StandbyLag;
 
 use crate::app::App;
+use crate::blocking::Kind;
 use crate::cluster::{self, host_of};
 use crate::error::ApiError;
+use crate::metrics::Lag;
 use crate::reply::{self, JSON, Reply};
 
 #[derive(Serialize)]
@@ -36,8 +40,8 @@ pub struct HostStatus {
 struct ActiveStandby {
     active_stores: Vec<String>,
     active_partitions: Vec<Partition>,
-    stand_by_stores: [String; 0],
-    stand_by_partitions: [Partition; 0],
+    stand_by_stores: BTreeSet<String>,
+    stand_by_partitions: Vec<Partition>,
 }
 
 #[derive(Serialize)]
@@ -46,12 +50,37 @@ struct Partition {
     partition: i32,
 }
 
-/// How far standbys are behind; there are none.
+/// How far a server's stores are behind their changelogs.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct HostStoreLags {
-    state_store_lags: BTreeMap<String, ()>,
+    /// By the query's group and the store, `_confluent-ksql-default_query_CTAS_T_1#Store`.
+    state_store_lags: BTreeMap<String, StoreLags>,
     update_time_ms: i64,
+}
+
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StoreLags {
+    lag_by_partition: BTreeMap<PartitionId, StoreLag>,
+    /// How many those are.
+    size: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StoreLag {
+    current_offset_position: i64,
+    end_offset_position: i64,
+    offset_lag: i64,
+}
+
+impl StoreLags {
+    fn add(&mut self, partition: PartitionId, current: Offset, end: Offset) {
+        let offset_lag = end.0.saturating_sub(current.0).max(0);
+        self.lag_by_partition.insert(partition, StoreLag { current_offset_position: current.0, end_offset_position: end.0, offset_lag });
+        self.size = self.lag_by_partition.len();
+    }
 }
 
 pub async fn cluster_status(app: Arc<App>) -> Reply {
@@ -90,18 +119,49 @@ pub async fn host_status(app: &Arc<App>) -> HostStatus {
     let read = app.lags.look(app).await;
     let queries = app.engine.queries().persistent();
     let (all, held) = (app.engine.runtime().config().slots, app.engine.runtime().slots());
+    let followed = app.engine.runtime().standby_lags();
     let of_query = queries.iter().map(|query| {
         let is_here = |partition| held.contains(&all.of(&query.id, partition));
-        let partitions = read.get(&query.id).into_iter().flatten().filter(|lag| is_here(lag.partition));
+        let followed = followed.iter().filter(|lag| *lag.query == *query.id);
+        let is_followed = |partition| followed.clone().any(|lag| lag.partition == partition);
+        let read = || read.get(&query.id).into_iter().flatten();
+        let partition = |lag: &Lag| Partition { topic: lag.topic.clone(), partition: lag.partition };
         let held = ActiveStandby {
             active_stores: app.engine.runtime().store_readers(&query.id).into_iter().map(|(name, _)| name.to_string()).collect(),
-            active_partitions: partitions.map(|lag| Partition { topic: lag.topic.clone(), partition: lag.partition }).collect(),
-            stand_by_stores: [],
-            stand_by_partitions: [],
+            active_partitions: read().filter(|lag| is_here(lag.partition)).map(partition).collect(),
+            stand_by_stores: followed.clone().map(|lag| lag.store.to_string()).collect(),
+            stand_by_partitions: read().filter(|lag| is_followed(lag.partition)).map(partition).collect(),
         };
         (query.id.clone(), held)
     });
-    HostStatus { active_standby_per_query: of_query.collect(), host_alive: true, ..HostStatus::gone(now) }
+    let active_standby_per_query = of_query.collect();
+    let host_store_lags = if app.config.flag("ksql.lag.reporting.enable") {
+        HostStoreLags { state_store_lags: store_lags(app, followed).await, update_time_ms: now }
+    } else {
+        HostStoreLags { state_store_lags: BTreeMap::new(), update_time_ms: 0 }
+    };
+    HostStatus { active_standby_per_query, host_alive: true, host_store_lags, ..HostStatus::gone(now) }
+}
+
+/// How far this server's stores are behind: those that it follows by what was last seen of their changelogs; its own never, and where
+/// their changelogs end is asked of the log.
+async fn store_lags(app: &Arc<App>, followed: Vec<StandbyLag>) -> BTreeMap<String, StoreLags> {
+    let name = |query: &str, store: &str| format!("{}#{store}", app.engine.runtime().group(query));
+    let mut lags: BTreeMap<String, StoreLags> = BTreeMap::new();
+    for lag in followed {
+        lags.entry(name(&lag.query, &lag.store)).or_default().add(lag.partition, lag.included, lag.end);
+    }
+    let engine = app.engine.clone();
+    let own = app.blocking.run(Kind::Part, move || {
+        let own = engine.runtime().store_changelogs();
+        let changelogs: Vec<_> = own.iter().map(|(_, _, changelog)| changelog.clone()).collect();
+        let ends = if engine.log().outage().is_some() { Vec::new() } else { engine.log().offsets(&changelogs, OffsetSpec::Latest).ok()? };
+        Some(own.into_iter().zip(ends).collect::<Vec<_>>())
+    });
+    for ((query, store, changelog), end) in own.await.ok().flatten().unwrap_or_default() {
+        lags.entry(name(&query, &store)).or_default().add(changelog.partition, end, end);
+    }
+    lags
 }
 
 impl HostStatus {

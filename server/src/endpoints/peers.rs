@@ -1,5 +1,5 @@
-//! `POST /heartbeat` and `/lag`: what servers of one service tell each other. There is one server, so what comes is read, and
-//! said to be well, and that is all; where servers don't watch each other (`ksql.heartbeat.enable`), nothing is there.
+//! `POST /heartbeat` and `/lag`: what servers of one service tell each other in ksqlDB. Here they ask each other when somebody wants to
+//! know, so what comes is read, and said to be well, and that is all; where servers don't watch each other (`ksql.heartbeat.enable`), nothing is there.
 
 use serde::Serialize;
 use serde_json::{Map, Value as Json};

@@ -19,10 +19,16 @@ pub struct ServerEntity {
     pub id: String,
     /// Where the others reach it.
     pub address: Option<String>,
+    /// What it shares its fate with, where it has said so.
+    pub rack: Option<String>,
     /// How many slots the group has agreed are its.
     pub slots: usize,
     /// Tasks that it runs or is making; `None`: it does not say.
     pub tasks: Option<usize>,
+    /// Other servers' tasks that it follows …
+    pub standby_tasks: Option<usize>,
+    /// … and how many offsets of their changelogs their state there does not include.
+    pub standby_lag: Option<u64>,
     pub version: Option<String>,
     /// `RUNNING`, or why nothing is known of it.
     pub state: String,

@@ -13,7 +13,7 @@ mod standbys;
 use std::sync::Arc;
 
 use crate::app::App;
-pub use lags::Lags;
+pub use lags::{Lag, Lags};
 use page::{Kind, Page};
 pub use requests::Requests;
 

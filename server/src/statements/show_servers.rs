@@ -1,6 +1,7 @@
 //! SHOW SERVERS.
 
 use tidemill_engine::engine::ServerInfo;
+use tidemill_engine::runtime::StandbyLag;
 
 use crate::app::App;
 use crate::cluster::{self, OwnStatus};
@@ -12,19 +13,42 @@ pub fn run(app: &App, text: String) -> Result<KsqlEntity, ApiError> {
         Some(peers) => peers.wait(cluster::servers(app, false)).map_err(|error| ApiError::engine(error, &text))?,
         None => vec![(alone(app), None)],
     };
-    let own_tasks = app.engine.runtime().tasks();
-    let servers = asked.into_iter().map(|(server, said)| listed(server, said, own_tasks)).collect();
+    let runtime = app.engine.runtime();
+    let behind = runtime.standby_lags().iter().map(StandbyLag::offsets).sum();
+    let own = Counts { tasks: runtime.tasks(), standby_tasks: runtime.standby_tasks(), standby_lag: behind };
+    let servers = asked.into_iter().map(|(server, said)| listed(server, said, &own)).collect();
     Ok(KsqlEntity::Servers(ServerList { servers, common: Common::new(text) }))
 }
 
-fn listed(server: ServerInfo, said: Option<Result<OwnStatus, String>>, own_tasks: usize) -> ServerEntity {
-    let (tasks, state) = match said {
-        None => (Some(own_tasks), "RUNNING".to_owned()),
-        Some(Ok(own)) => (Some(own.tasks), own.remark.map_or_else(|| "RUNNING".to_owned(), |remark| format!("RUNNING, but {remark}"))),
+/// What a server has.
+struct Counts {
+    tasks: usize,
+    standby_tasks: usize,
+    standby_lag: u64,
+}
+
+fn listed(server: ServerInfo, said: Option<Result<OwnStatus, String>>, own: &Counts) -> ServerEntity {
+    let (counts, state) = match said {
+        None => (Some((own.tasks, own.standby_tasks, own.standby_lag)), "RUNNING".to_owned()),
+        Some(Ok(its)) => {
+            let counts = (its.tasks, its.standby_tasks, its.standby_lag);
+            (Some(counts), its.remark.map_or_else(|| "RUNNING".to_owned(), |remark| format!("RUNNING, but {remark}")))
+        }
         Some(Err(reason)) => (None, format!("UNREACHABLE: {reason}")),
     };
-    let ServerInfo { id, url, version, slots, is_this, .. } = server;
-    ServerEntity { id, address: url, slots: slots.len(), tasks, version, state, is_asked: is_this }
+    let ServerInfo { id, url, version, rack, slots, is_this } = server;
+    ServerEntity {
+        id,
+        address: url,
+        rack,
+        slots: slots.len(),
+        tasks: counts.map(|(tasks, ..)| tasks),
+        standby_tasks: counts.map(|(_, tasks, _)| tasks),
+        standby_lag: counts.map(|(.., lag)| lag),
+        version,
+        state,
+        is_asked: is_this,
+    }
 }
 
 /// A server that shares its service with nobody.

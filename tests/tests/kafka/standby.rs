@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tidemill_engine::log::{Commit, Log, LogWriter, OutRecord, partition_for};
+use tidemill_engine::log::{Commit, Log, OutRecord, partition_for};
 use tidemill_engine::state::StateBatch;
 use tidemill_tests::broker;
 use tidemill_tests::server::ServerProcess;
@@ -56,6 +56,32 @@ fn has_all(server: &ServerProcess, table: &str, sent: impl Fn(usize) -> usize) -
     status == 200 && counts.len() == KEYS && (0..KEYS).all(|key| counts.get(&format!("k{key}")) == Some(&sent(key)))
 }
 
+/// What is said of stores, in ksqlDB's shape: those that are followed are on the other server.
+fn check_status(server: &ServerProcess) {
+    let (status, text) = server.request("GET", "/clusterStatus", None).expect("an answer");
+    assert_eq!(status, 200, "{text}");
+    let said: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let hosts = said["clusterStatus"].as_object().expect("hosts");
+    assert_eq!(hosts.len(), 2, "{text}");
+    for host in hosts.values() {
+        let queries = host["activeStandbyPerQuery"].as_object().expect("queries");
+        assert_eq!(queries.len(), TABLES.len(), "{text}");
+        for (query, holds) in queries {
+            let stores = [&holds["activeStores"], &holds["standByStores"]].map(|stores| stores.as_array().map(Vec::len));
+            assert_eq!(stores, [Some(1), Some(1)], "{text}");
+            let partitions = [&holds["activePartitions"], &holds["standByPartitions"]].map(|all| all.as_array().map_or(0, Vec::len));
+            assert!(partitions[0] > 0 && partitions[0] + partitions[1] == PARTITIONS as usize, "{text}");
+            let name = |lags: &(&String, &serde_json::Value)| lags.0.contains(&format!("query_{query}#"));
+            let lags = host["hostStoreLags"]["stateStoreLags"].as_object().and_then(|all| all.iter().find(name)).expect("lags").1;
+            assert_eq!(lags["size"], json!(PARTITIONS), "{text}");
+            for lag in lags["lagByPartition"].as_object().expect("partitions").values() {
+                let [current, end, lag] = ["currentOffsetPosition", "endOffsetPosition", "offsetLag"].map(|name| lag[name].as_i64());
+                assert!(end > Some(0) && current <= end && lag.is_some_and(|lag| lag >= 0), "{text}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_takeover_from_a_standby_reads_the_last_of_it_only() {
     let Some(bootstrap) = broker::shared("a_takeover_from_a_standby_reads_the_last_of_it_only") else { return };
@@ -66,7 +92,8 @@ fn a_takeover_from_a_standby_reads_the_last_of_it_only() {
         let config = folder.path().join(format!("{name}.properties"));
         let text = format!(
             "ksql.service.id={topic}_\nksql.streams.commit.interval.ms=200\ntidemill.cluster.enabled=true\n\
-             ksql.streams.num.standby.replicas=1\ntidemill.rack=rack-of-{name}\n"
+             ksql.streams.num.standby.replicas=1\ntidemill.rack=rack-of-{name}\n\
+             ksql.heartbeat.enable=true\nksql.lag.reporting.enable=true\n"
         );
         std::fs::write(&config, text).expect("a configuration");
         ServerProcess::start(&folder.path().join(name), &["--bootstrap-servers", &bootstrap, "--config", config.to_str().expect("a path")])
@@ -102,7 +129,14 @@ fn a_takeover_from_a_standby_reads_the_last_of_it_only() {
         wait("both have counted", &[&one, &two], || has_all(&two, table, sent));
     }
     let listed = two.ksql("SHOW SERVERS;");
-    assert!(listed[0]["servers"].as_array().is_some_and(|servers| servers.len() == 2), "{listed}");
+    let servers = listed[0]["servers"].as_array().expect("servers");
+    assert!(servers.len() == 2 && servers.iter().all(|server| server["standbyTasks"].as_u64().is_some_and(|tasks| tasks > 0)), "{listed}");
+    assert!(listed.to_string().contains("rack-of-one"), "{listed}");
+    check_status(&two);
+
+    // What it began with it had to read as a whole.
+    let own = KEYS as u64 * TABLES.len() as u64 * tasks(&two) / slots;
+    assert!(metric(&two, "tidemill_restored_entries_total") * 10 >= own * 7, "{own}");
 
     let (before, of_one) = (metric(&two, "tidemill_restored_entries_total"), tasks(&one));
     one.kill();

@@ -59,6 +59,15 @@ impl Hand {
 
     /// Restores a folder as a start does.
     fn restore(&self, db: &StateDb) -> Found {
+        self.read(db, false).0
+    }
+
+    /// As a standby does, which goes on from the place that it is given back.
+    fn follow(&self, db: &StateDb) -> (Found, i64) {
+        self.read(db, true)
+    }
+
+    fn read(&self, db: &StateDb, follows: bool) -> (Found, i64) {
         let key = StoreKey { query: "q".into(), store: "s".into(), partition: 0 };
         let mut stores = [db.open_store(&key, &StoreSpec { name: "s".into(), kind: StoreKind::KeyValue, changelog: true }).unwrap()];
         let (topics, positions) = ([Some(self.place.clone())], db.positions("q").unwrap());
@@ -69,6 +78,10 @@ impl Hand {
         let restored = watched(|watch| restore(&self.log, db, &mut stores, subject, &mut batch, watch)).unwrap();
         for (input, next) in &restored.inputs {
             batch.set_position(db, "q", input, *next);
+        }
+        let included = restored.changelogs[0].as_ref().unwrap().included;
+        if follows {
+            batch.set_position(db, "q", &self.place, included);
         }
         batch.write().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -81,7 +94,8 @@ impl Hand {
             .unwrap();
         let mut owed: Vec<String> = restored.changelogs.iter().flatten().flat_map(|own| &own.owed).map(|key| text(key)).collect();
         owed.sort();
-        Found { commit: restored.commit, next: restored.inputs.get(&input()).map(|next| next.0), entries, owed }
+        let next = restored.inputs.get(&input()).map(|next| next.0);
+        (Found { commit: restored.commit, next, entries, owed }, included.0)
     }
 
     /// Restores a folder that was lost.
@@ -327,4 +341,31 @@ fn a_folder_that_was_being_emptied_or_filled_for_too_long_is_begun_anew() {
         }
         assert_eq!(hand.restore(&folder), expected, "{place:?}, {hours} hours");
     }
+}
+
+#[test]
+fn a_standby_does_not_go_past_what_is_owed() {
+    let (mut hand, db) = (Hand::new(), StateDb::in_memory());
+    hand.begins(1, None);
+    hand.puts(1, "a", "1");
+    hand.marks((1, 0), 1, 5);
+    assert_eq!(hand.follow(&db), (found(1, 1, 5, &[("a", "1")], &[]), 2));
+    hand.begins(2, commit(1, 1));
+    hand.puts(2, "a", "2");
+    hand.puts(2, "b", "1");
+    // Late: compaction may take the value that holds for this one.
+    hand.puts(1, "a", "late");
+    hand.marks((2, 2), 1, 7);
+    assert_eq!(hand.follow(&db), (found(2, 1, 7, &[("a", "2"), ("b", "1")], &["a"]), 4));
+    // What has not come to its end.
+    hand.puts(2, "c", "1");
+    assert_eq!(hand.follow(&db), (found(2, 1, 7, &[("a", "2"), ("b", "1")], &["a", "c"]), 4));
+    assert_eq!(hand.restore(&db).owed, ["a", "c"], "whoever goes on finds both");
+    // It was written again.
+    hand.puts(2, "a", "2");
+    hand.marks((2, 2), 2, 8);
+    let (found, included) = hand.follow(&db);
+    assert_eq!((found.entries.len(), included), (3, hand.end().0));
+    hand.puts(2, "d", "1");
+    assert_eq!(hand.follow(&db).1, included, "not past the last commit");
 }

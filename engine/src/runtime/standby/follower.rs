@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::super::Runtime;
 use super::super::ends::CommitPlace;
@@ -16,13 +16,17 @@ use super::super::restore::{self, Progress, Subject, Watch};
 use super::super::seat::Seat;
 use super::super::start::StartError;
 use crate::log::{Offset, TopicPartition};
-use crate::state::{StateBatch, Store, StoreKey, StoreSpec};
+use crate::state::{StateBatch, Store, StoreKey, StoreReader, StoreSpec};
 
 /// How long one rests that was brought up to date; and so many times what that took, where that is more.
 const REST: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_secs(1) };
-const REST_FACTOR: u32 = 4;
+const REST_FACTOR: u32 = if cfg!(test) { 0 } else { 4 };
 /// How long one rests that could not be.
 const REST_AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// How long who reads waits until one is brought up to date.
+const READ_PATIENCE: Duration = Duration::from_millis(500);
+/// How far it is behind is as good as not known where that was looked at longer ago.
+const MAX_SEEN_AGE: Duration = Duration::from_secs(10);
 /// With more records than this to read it says how far it is.
 const MANY_RECORDS: u64 = 20_000;
 
@@ -46,11 +50,17 @@ pub(super) struct Follower {
 }
 
 #[derive(Default)]
-struct Held {
+pub(super) struct Held {
     /// Empty: they are nobody's at the moment.
     stores: Vec<Store>,
     /// They were brought to a commit in this life.
     is_whole: bool,
+}
+
+impl Held {
+    pub fn reader(&self, store: &str) -> Option<StoreReader> {
+        self.stores.iter().find(|own| *own.key().store == *store).map(Store::reader)
+    }
 }
 
 /// What was last seen of its changelogs.
@@ -125,7 +135,7 @@ impl Follower {
         if !is_due || self.seat.is_given_up() || self.is_busy.swap(true, Ordering::AcqRel) {
             return None;
         }
-        Some((Turn(Arc::downgrade(self)), seen.lag()))
+        Some((Turn(Arc::downgrade(self)), seen.behind().sum()))
     }
 
     /// Brings it up to date. Whoever else is to have the stores gives the seat up, and it ends soon.
@@ -215,6 +225,31 @@ impl Follower {
         Ok(included)
     }
 
+    /// Whether it follows a store, by its changelog.
+    pub fn follows(&self, store: &str) -> bool {
+        self.specs.iter().any(|spec| spec.changelog && *spec.name == *store)
+    }
+
+    /// Its stores, and none of them changes meanwhile; where they are so many offsets behind at most.
+    ///
+    /// # Errors
+    /// Why not now: words behind "a standby's, ".
+    pub fn read(&self, most: u64) -> Result<RwLockReadGuard<'_, Held>, String> {
+        let Some(held) = self.held.try_read_for(READ_PATIENCE).filter(|held| held.is_whole) else {
+            return Err("and it is being brought up to date".to_owned());
+        };
+        let seen = self.seen.lock();
+        if seen.at.is_none_or(|at| at.elapsed() > MAX_SEEN_AGE) {
+            return Err("and how far it is behind is not known".to_owned());
+        }
+        let behind = seen.behind().max().unwrap_or_default();
+        if behind > most {
+            return Err(format!("which is {behind} offsets behind"));
+        }
+        drop(seen);
+        Ok(held)
+    }
+
     /// How it stands, a line for each changelog.
     pub fn lags(&self) -> Vec<StandbyLag> {
         let seen = self.seen.lock();
@@ -232,10 +267,10 @@ impl Follower {
 }
 
 impl Seen {
-    /// Records of all changelogs that are not included.
-    fn lag(&self) -> u64 {
+    /// Offsets of each changelog that are not included.
+    fn behind(&self) -> impl Iterator<Item = u64> {
         let behind = |(included, end): (&Option<Offset>, &Offset)| end.0.saturating_sub(included.unwrap_or_default().0);
-        self.included.iter().zip(&self.ends).map(behind).map(|records| u64::try_from(records).unwrap_or_default()).sum()
+        self.included.iter().zip(&self.ends).map(behind).map(|offsets| u64::try_from(offsets).unwrap_or_default())
     }
 }
 

@@ -9,12 +9,13 @@
 //! read first. There are none where nobody is behind.
 
 mod follower;
+mod reading;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
@@ -57,6 +58,8 @@ struct Followers {
     by_task: BTreeMap<Key, (Arc<Follower>, Taken)>,
     /// Told to end.
     leaving: Vec<(Key, Gone)>,
+    /// There are to be none any more.
+    is_over: bool,
 }
 
 impl Standbys {
@@ -113,6 +116,7 @@ impl Standbys {
     /// Follows nothing any more, without waiting.
     pub fn stop(&self) {
         self.ranks.write().clear();
+        self.followers.lock().is_over = true;
         self.give_up(|_| true);
     }
 
@@ -141,7 +145,12 @@ impl Runtime {
     /// Follows the tasks that are to be followed, one step: those that are behind are read in the background.
     pub fn follow(self: &Arc<Self>) {
         self.sort_followers();
-        let followers: Vec<Arc<Follower>> = self.standbys.followers.lock().by_task.values().map(|(follower, _)| follower.clone()).collect();
+        // None is kept from ending while the log is asked.
+        let followers: Vec<(Weak<Follower>, Vec<TopicPartition>)> = {
+            let followers = self.standbys.followers.lock();
+            let of = |(follower, _): &(Arc<Follower>, Taken)| (Arc::downgrade(follower), follower.changelogs().cloned().collect());
+            followers.by_task.values().map(of).collect()
+        };
         if followers.is_empty() {
             return;
         }
@@ -152,7 +161,7 @@ impl Runtime {
             tracing::debug!(%error, "who has the tasks that are followed can't be looked at; trying again");
             return self.standbys.look_at_owners();
         }
-        let topics: Vec<TopicPartition> = followers.iter().flat_map(|follower| follower.changelogs().cloned()).collect();
+        let topics: Vec<TopicPartition> = followers.iter().flat_map(|(_, changelogs)| changelogs.iter().cloned()).collect();
         let mut all = match log.offsets(&topics, OffsetSpec::Latest) {
             Ok(ends) => Some(ends.into_iter()),
             Err(LogError::Retriable(_)) => return,
@@ -160,11 +169,12 @@ impl Runtime {
             Err(_) => None,
         };
         let (mut jobs, now) = (Vec::new(), Instant::now());
-        for follower in followers {
+        for (follower, changelogs) in followers {
             let ends: Option<Vec<Offset>> = match &mut all {
-                Some(ends) => Some(ends.by_ref().take(follower.changelogs().count()).collect()),
-                None => log.offsets(&follower.changelogs().cloned().collect::<Vec<_>>(), OffsetSpec::Latest).ok(),
+                Some(ends) => Some(ends.by_ref().take(changelogs.len()).collect()),
+                None => log.offsets(&changelogs, OffsetSpec::Latest).ok(),
             };
+            let Some(follower) = follower.upgrade() else { continue };
             let Some((turn, records)) = ends.and_then(|ends| follower.see(ends, now)) else { continue };
             let (runtime, query) = (Arc::downgrade(self), follower.handle.id.clone());
             let work = move || {
@@ -209,7 +219,7 @@ impl Runtime {
         for (key, new) in new {
             // Behind the one before of its task.
             let is_leaving = followers.leaving.iter().any(|(of, gone)| *of == key && !is_free(gone));
-            if !is_leaving {
+            if !is_leaving && !followers.is_over && !new.0.handle.has_ended() {
                 followers.by_task.insert(key, new);
             }
         }
@@ -275,6 +285,11 @@ impl Runtime {
     pub fn standby_lags(&self) -> Vec<StandbyLag> {
         let followers: Vec<Arc<Follower>> = self.standbys.followers.lock().by_task.values().map(|(follower, _)| follower.clone()).collect();
         followers.iter().flat_map(|follower| follower.lags()).collect()
+    }
+
+    /// How many standbys a query has.
+    pub fn standbys(&self, query: &str) -> usize {
+        self.queries.lock().get(query).map(|query| query.start.standbys).unwrap_or_default()
     }
 
     /// Tasks of other servers that are followed here.

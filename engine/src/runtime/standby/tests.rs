@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use super::super::moves_tests::{COUNT, PARTITIONS, Server, Service, both};
 use super::super::{Guarantee, LetGo, SlotSet};
+use crate::log::{Offset, PartitionId};
+use crate::operators::materialized;
 use crate::state::StateDb;
+use crate::types::Value;
 
 /// Lets a server follow some slots, and do so once.
 fn follow(server: &Server, slots: &SlotSet) {
@@ -68,7 +71,7 @@ fn what_was_followed_is_in_the_folder_for_the_next_start() {
         owner.work();
     }
     follow(&standby, &all);
-    standby.runtime.shutdown();
+    standby.runtime.standbys.end();
     drop(standby);
     let mut again = service.server_over(state, "other", &SlotSet::new());
     follow(&again, &all);
@@ -150,4 +153,43 @@ fn a_standby_ends_where_its_slot_goes_elsewhere_and_with_its_query() {
     assert_eq!((standby.runtime.standby_tasks(), standby.runtime.standby_lags()), (0, Vec::new()));
     standby.runtime.forget(&service.plan.query_id, &[]);
     assert!(standby.runtime.parts().state.positions(&service.plan.query_id).unwrap().is_empty());
+}
+
+#[test]
+fn what_is_read_is_as_of_the_last_commit_that_was_followed_and_not_too_far_behind() {
+    let mut service = Service::new(COUNT, Guarantee::ExactlyOnce);
+    let (all, reader) = (service.slots(0..PARTITIONS), materialized::reader(&service.plan).unwrap());
+    let (mut owner, standby) = (service.server("one", &all), service.server("other", &SlotSet::new()));
+    let partitions: Vec<_> = (0..PARTITIONS).collect();
+    let of = |partitions: &[PartitionId]| standby.runtime.standbys_of(&service.plan.query_id, reader.stores(), partitions);
+    assert!(of(&partitions).is_empty(), "nothing is followed yet");
+    for _ in 0..3 {
+        service.feed();
+        owner.work();
+    }
+    follow(&standby, &all);
+    service.feed();
+    owner.work();
+    let of = |partitions: &[PartitionId]| standby.runtime.standbys_of(&service.plan.query_id, reader.stores(), partitions);
+    let standbys = of(&partitions);
+    assert_eq!(standbys.iter().map(|standby| standby.partition).collect::<Vec<_>>(), partitions);
+    for followed in &standbys {
+        let (reading, mut counts) = (followed.read(0).unwrap(), Vec::new());
+        let read = reader.scan(0, &[], None, &reading.readers, &mut |_, row| {
+            counts.push(row.values.clone());
+            true
+        });
+        read.unwrap();
+        assert_eq!(counts, [vec![Value::string(format!("k{}", followed.partition)), Value::BigInt(3)]]);
+    }
+    // It has seen that there is more, and not read it.
+    for (follower, _) in standby.runtime.standbys.followers.lock().by_task.values() {
+        let behind = follower.lags().iter().map(|lag| Offset(lag.included.0 + 5)).collect();
+        drop(follower.see(behind, std::time::Instant::now()));
+    }
+    for followed in &standbys {
+        assert!(followed.read(5).is_ok());
+        let refused = followed.read(4).err().unwrap();
+        assert!(refused.contains(&format!("partition {}", followed.partition)) && refused.contains("5 offsets behind"), "{refused}");
+    }
 }

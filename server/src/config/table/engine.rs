@@ -4,7 +4,7 @@ use super::{ANY_LONG, COUNT, Kind, MS, Property, inert, refused, server, session
 
 const KAFKA_INTERNAL: &str = "_confluent.*,__confluent.*,_schemas,__consumer_offsets,__transaction_state,connect-configs,\
                               connect-offsets,connect-status,connect-statuses";
-const NO_PEERS: &str = "No server answers for another yet: a table is asked where its state is.";
+const NO_PEERS: &str = "How long servers that share a service wait for each other is fixed.";
 const BOUNDED: &str = "Memory is bounded by tidemill.state.cache.bytes and tidemill.state.overlay.bytes.";
 const CLEANED: &str = "Clean-up is part of ending a query.";
 const SHARED: &str = "Queries always share the runtime.";
@@ -90,9 +90,19 @@ pub static PROPERTIES: &[Property] = &[
     inert("ksql.transient.query.cleanup.service.initial.delay.seconds", "600", MS, CLEANED),
     inert("ksql.transient.query.cleanup.service.period.seconds", "600", MS, CLEANED),
     inert("ksql.sink.window.change.log.additional.retention", "1000000", MS, "Changelogs keep windows for a day longer than they last."),
-    inert("ksql.query.pull.enable.standby.reads", "false", Kind::Bool, NO_PEERS),
+    session(
+        "ksql.query.pull.enable.standby.reads",
+        "false",
+        Kind::Bool,
+        "Whether a standby answers a pull query where the server that has the keys does not, with what it has followed.",
+    ),
     inert("ksql.query.pull.forwarding.timeout.ms", "20000", MS, NO_PEERS),
-    inert("ksql.query.pull.max.allowed.offset.lag", "9223372036854775807", MS, "A pull query sees what was processed: it never lags."),
+    session(
+        "ksql.query.pull.max.allowed.offset.lag",
+        "9223372036854775807",
+        MS,
+        "How many offsets of its changelog a standby may be behind that answers. Who has the keys is never behind.",
+    ),
     inert("ksql.fetch.remote.hosts.max.timeout.seconds", "10", MS, NO_PEERS),
     inert("ksql.query.pull.interpreter.enabled", "true", Kind::Bool, "There is one way of evaluating expressions."),
     inert("ksql.query.pull.metrics.enabled", "true", Kind::Bool, "Metrics are served at /metrics, for Prometheus."),

@@ -64,7 +64,7 @@ pub static PROPERTIES: &[Property] = &[
         "ksql.lag.reporting.enable",
         "false",
         Kind::Bool,
-        "Whether /lag is answered, with ksql.heartbeat.enable; there are no standbys to be behind.",
+        "Whether /clusterStatus says how far stores are behind their changelogs, and /lag is answered, with ksql.heartbeat.enable.",
     )
     .hidden(),
     inert("ksql.lag.reporting.send.interval.ms", "5000", MS, NO_PEERS).hidden(),
