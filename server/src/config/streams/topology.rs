@@ -71,8 +71,7 @@ pub static PROPERTIES: &[StreamsProperty] = &[
         COUNT,
         Role::Session,
         "How many other servers follow the state of a query's tasks, where servers share the service (`tidemill.cluster.enabled`); a query keeps what its session has set.",
-    )
-    .listed("0"),
+    ),
     inert("max.warmup.replicas", COUNT, NO_WARMUP),
     inert("acceptable.recovery.lag", MS, NO_WARMUP),
     inert("probing.rebalance.interval.ms", MS, NO_WARMUP),
