@@ -223,7 +223,7 @@ fn the_topic_of_the_slots_is_made_anew_where_it_was_deleted() {
     let click = |rounds: u32| {
         for _ in 0..rounds {
             for id in 0..8 {
-                two.ksql(&format!("INSERT INTO clicks (id, n) VALUES ('k{id}', 1);"));
+                one.ksql(&format!("INSERT INTO clicks (id, n) VALUES ('k{id}', 1);"));
             }
         }
     };
