@@ -115,14 +115,20 @@ impl Cards {
     /// Reads what was written down since.
     fn read_on(&mut self, log: &dyn Log, topic: String) -> Result<(), LogError> {
         let by_server = &mut self.by_server;
-        self.read_to =
-            read_whole(log, &TopicPartition { topic: topic.into(), partition: CARDS }, self.read_to, READ_TIMEOUT, &mut |record| {
-                let Some(server) = record.key.and_then(|key| std::str::from_utf8(key).ok()) else { return };
-                match record.value.and_then(|value| serde_json::from_slice(value).ok()) {
-                    Some(card) => by_server.insert(server.to_owned(), card),
-                    None => by_server.remove(server),
-                };
-            })?;
+        let cards = TopicPartition { topic: topic.into(), partition: CARDS };
+        let read = read_whole(log, &cards, self.read_to, READ_TIMEOUT, &mut |record| {
+            let Some(server) = record.key.and_then(|key| std::str::from_utf8(key).ok()) else { return };
+            match record.value.and_then(|value| serde_json::from_slice(value).ok()) {
+                Some(card) => by_server.insert(server.to_owned(), card),
+                None => by_server.remove(server),
+            };
+        });
+        match read {
+            Ok(read_to) => self.read_to = read_to,
+            // Until it is made anew (see [`super::slots_topic`]) what it said holds on.
+            Err(LogError::UnknownTopic(_)) => {}
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 }
