@@ -28,14 +28,17 @@ for row in open(rows):
     lines.append("| " + row.strip() + " |")
 text = open(simulation).read()
 if text:
-    failed = re.search(r"(\d+) of \d+ seeds:\n", text)
-    failing = ", ".join(re.findall(r"^seed (\d+) \(", text, re.M)[:20])
-    happened = re.search(r"seeds: (.*)", text)
-    lines += [
-        "",
-        f"Simulation: {seeds} seeds, {failed.group(1) if failed else 0} wrong" + (f" ({failing})" if failing else "") + ".",
-        *([f"Faults that happened in it: `{happened.group(1).strip()}`."] if happened else []),
-    ]
+    # What one server's seeds said, then several servers'.
+    for part in re.split(r"(?=^\d+ seeds)", text, flags=re.M)[1:]:
+        whose = "of several servers" if " of several servers" in part.splitlines()[0] else "of one server"
+        failed = re.search(r"(\d+) of \d+ seeds(?: of several servers)?:\n", part)
+        failing = ", ".join(re.findall(r"^seed (\d+) \(", part, re.M)[:20])
+        happened = re.search(r"seeds[a-z ]*: (.*)", part)
+        lines += [
+            "",
+            f"Simulation {whose}: {seeds} seeds, {failed.group(1) if failed else 0} wrong" + (f" ({failing})" if failing else "") + ".",
+            *([f"What happened in it: `{happened.group(1).strip()}`."] if happened else []),
+        ]
 whole = open(page).read()
 head, rest = whole.split(BEGIN)
 _, tail = rest.split(END)

@@ -69,6 +69,7 @@ use crate::registry::SchemaRegistry;
 use crate::registry::own::OwnRegistry;
 use crate::runtime::Guarantee;
 use crate::runtime::Runtime;
+use crate::runtime::Share;
 use crate::task::RecordPolicy;
 
 pub use command::CommandOutcome;
@@ -118,8 +119,8 @@ pub struct Engine {
     servers: servers::Servers,
     /// The way to them, once it is there.
     peers: OnceLock<Arc<dyn Peers>>,
-    /// Slots that come to this server or go from it.
-    shifting: Mutex<cluster::Shifting>,
+    /// This one's share of the slots, where there may be others.
+    share: Option<Share>,
     /// The topic that they are partitions of.
     slots_topic: slots_topic::SlotsTopic,
     /// What is followed of others' slots.

@@ -25,7 +25,7 @@ use crate::points::{self, Point};
 use crate::processing_log::{NoProcessingLog, ProcessingLog, ProcessingLogWriter, stream_columns};
 use crate::registry::own::OwnRegistry;
 use crate::registry::{NoRegistry, SchemaRegistry};
-use crate::runtime::{LetGo, QueryState, Runtime, RuntimeConfig, RuntimeParts, Slots};
+use crate::runtime::{QueryState, Runtime, RuntimeConfig, RuntimeParts, Share, Slots};
 use crate::state::StateDb;
 
 /// How long the start waits for a log that is away, how long for one answer, and how long between two questions.
@@ -128,16 +128,13 @@ impl Engine {
             look_interval_ms: LOOK_INTERVAL_MS,
             slots: Slots::new(config.slots),
             server,
-            is_shared: claim.is_shared(),
+            is_shared: claim.shared().is_some(),
         };
         let runtime = Runtime::start(parts, runtime_config).map_err(|e| EngineError::internal(format!("worker threads: {e}")))?;
-        if claim.is_shared() {
+        let mut share = None;
+        if let Some(claim) = claim.shared() {
             super::servers::announce(&config, &*log, &*clock, &runtime.config().server)?;
-            runtime.set_servers(claim.servers()?);
-            if !claim.was_alone() {
-                // Their tasks run elsewhere until the group says that they are this server's.
-                runtime.release_slots(&runtime.slots(), LetGo::Committed);
-            }
+            share = Some(Share::begin(&runtime, claim)?);
         }
         let Opened { log: command_log, commands } = CommandLog::open(log.clone(), &runtime.parts().state, &config, clock.clone())?;
         points::reach(Point::OpenCommands);
@@ -159,7 +156,7 @@ impl Engine {
             claim,
             servers: Servers::default(),
             peers: OnceLock::new(),
-            shifting: Mutex::default(),
+            share,
             slots_topic: Default::default(),
             following: Mutex::default(),
             deposed: OnceLock::new(),
@@ -171,7 +168,7 @@ impl Engine {
         engine.clear_leftovers();
         engine.declare_processing_log()?;
         engine.declare_letters()?;
-        let supervised = engine.supervisor.start(Arc::downgrade(&engine), engine.claim.is_shared());
+        let supervised = engine.supervisor.start(Arc::downgrade(&engine), engine.share.is_some());
         supervised.map_err(|e| EngineError::internal(format!("a thread for supervision: {e}")))?;
         Ok(engine)
     }

@@ -49,7 +49,7 @@ impl Engine {
         statement: &str,
         session: &SessionProperties,
     ) -> Result<PlannedLookUp, EngineError> {
-        let asked = self.claim.is_shared().then(|| Asked { statement: statement.into(), properties: Arc::new(session.clone()) });
+        let asked = self.share.is_some().then(|| Asked { statement: statement.into(), properties: Arc::new(session.clone()) });
         PlannedLookUp::new(plan, catalog, asked)
     }
 

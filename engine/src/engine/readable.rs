@@ -55,7 +55,7 @@ impl Engine {
     /// # Errors
     /// Others share the service, and may have it by now.
     pub fn check_member(&self, table: &str) -> Result<(), EngineError> {
-        if !self.claim.is_shared() || self.is_sure() {
+        if self.share.is_none() || self.is_sure() {
             return Ok(());
         }
         Err(EngineError::external(format!("The table {table} can't be queried here at the moment: {UNSURE}. Try again later.")))

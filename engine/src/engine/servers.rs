@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::standbys::standbys;
 use super::{Engine, EngineConfig, EngineError};
 use crate::clock::Clock;
-use crate::log::{Log, LogError, Offset, OutRecord, PartitionId, TopicPartition, read_whole};
+use crate::log::{Log, LogError, Offset, OutRecord, PartitionId, SharedClaim, TopicPartition, read_whole};
 use crate::runtime::{Slot, SlotSet};
 
 /// How long reading what servers have written down may take.
@@ -139,7 +139,7 @@ impl Engine {
     /// # Errors
     /// The log is away.
     pub fn servers(&self) -> Result<Vec<ServerInfo>, EngineError> {
-        if !self.claim.is_shared() {
+        if self.share.is_none() {
             return Ok(Vec::new());
         }
         Ok(self.seating(Some(self.clock.instant()))?.servers.values().cloned().collect())
@@ -147,7 +147,7 @@ impl Engine {
 
     /// Whether several servers may share the service.
     pub fn is_shared(&self) -> bool {
-        self.claim.is_shared()
+        self.share.is_some()
     }
 
     /// Partitions of a query's by the servers that have them, `None` of those that nobody has: as much as is known, or as it was after
@@ -184,7 +184,7 @@ impl Engine {
             return Ok(known);
         }
         let at = self.clock.instant();
-        let mut shares = self.claim.shares()?;
+        let mut shares = self.claim.shared().map(SharedClaim::shares).transpose()?.unwrap_or_default();
         if shares.values().all(SlotSet::is_empty)
             && let Some(before) = &*self.servers.known.read()
         {

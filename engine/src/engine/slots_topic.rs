@@ -54,7 +54,7 @@ impl Engine {
 
     /// Looks now and then whether the slots' topic is the one that the servers share, and makes it anew where it is gone.
     pub(super) fn keep_slots_topic(&self) {
-        if !self.claim.is_shared() {
+        if self.share.is_none() {
             return;
         }
         let now = self.clock.instant();

@@ -3,6 +3,7 @@
 //!
 //! I/O is paid by the batch: a [`Batch`] is whatever has arrived in one partition, shared by every reader of it.
 
+mod claim;
 mod delivery;
 pub mod embedded;
 mod identity;
@@ -13,13 +14,14 @@ mod topics;
 mod transaction;
 mod whole;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::row::Header;
 use crate::state::StateBatch;
 
+pub use claim::{AlwaysHeld, Claim, ClaimRequest, SharedClaim, Shift, Standing};
 pub use delivery::Delivery;
 pub use identity::{TopicId, TopicIdentity};
 pub use topics::{ensure_topic, partitions_of};
@@ -296,102 +298,6 @@ pub enum OffsetSpec {
     Latest,
     /// The first offset whose timestamp is at least this (milliseconds).
     AtTimestamp(i64),
-}
-
-/// Who claims what: one server a whole service, or each of several a share of its slots.
-#[derive(Debug, Clone, Copy)]
-pub struct ClaimRequest<'a> {
-    /// For messages.
-    pub service: &'a str,
-    /// The consumer group whose membership is the claim.
-    pub group: &'a str,
-    /// The topic that the group shares; it must exist.
-    pub topic: &'a str,
-    /// Names the server, over restarts.
-    pub instance: &'a str,
-    /// The topic's partitions are the service's slots, which all members of the group share. Else one member has everything.
-    pub is_shared: bool,
-}
-
-/// Slots have come or gone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shift {
-    /// They are this server's: whoever had them has let go, or is no member any more.
-    Given(BTreeSet<u16>),
-    /// They are to go to another server once this one has let go of them, which [`Claim::has_let_go`] says.
-    Wanted(BTreeSet<u16>),
-    /// They are not this server's any more: another may have them already.
-    Lost(BTreeSet<u16>),
-}
-
-/// What is known of a claim.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    Held,
-    /// Another server may have begun: nothing must be written until that is known.
-    Unsure,
-    /// Another server has begun, and how that is known.
-    Lost(String),
-}
-
-/// A claim, as long as it lives.
-pub trait Claim: Send + Sync {
-    /// How it stands. To be asked again and again, from one thread: asking keeps it.
-    fn standing(&self) -> Standing;
-
-    /// How long a claim that is held is sure to be held after the answer; `None`: for ever.
-    fn sure_for(&self) -> Option<Duration> {
-        None
-    }
-
-    /// What has become of the slots since this was last asked, the first first. A claim that is not shared has all of them for ever.
-    fn shifts(&self) -> Vec<Shift> {
-        Vec::new()
-    }
-
-    /// The slots that were [`Shift::Wanted`] have been let go.
-    fn has_let_go(&self) {}
-
-    /// Whether others may have some of the slots; else all are this server's, without a [`Shift`].
-    fn is_shared(&self) -> bool {
-        false
-    }
-
-    /// Whether nobody else was there when the claim was made, so that the slots need not be waited for.
-    fn was_alone(&self) -> bool {
-        true
-    }
-
-    /// The slots that the group says are this server's.
-    fn assigned(&self) -> BTreeSet<u16> {
-        BTreeSet::new()
-    }
-
-    /// The instances of the servers that share the service now, this one included.
-    ///
-    /// # Errors
-    /// The log is away.
-    fn servers(&self) -> Result<BTreeSet<String>, LogError> {
-        Ok(BTreeSet::new())
-    }
-
-    /// The same, each with the slots that the group has agreed are its; all without any while it agrees anew.
-    ///
-    /// # Errors
-    /// The log is away.
-    fn shares(&self) -> Result<BTreeMap<String, BTreeSet<u16>>, LogError> {
-        Ok(BTreeMap::new())
-    }
-}
-
-/// A claim on what nobody else can reach.
-#[derive(Debug, Clone, Copy)]
-pub struct AlwaysHeld;
-
-impl Claim for AlwaysHeld {
-    fn standing(&self) -> Standing {
-        Standing::Held
-    }
 }
 
 /// A log. All calls may block for network or disk; none is made per record.

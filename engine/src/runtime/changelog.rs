@@ -112,7 +112,7 @@ impl Changelog {
     /// Names the changelog where it is the topic that can't be written.
     pub(super) fn refusal(&self, error: LogError) -> LogError {
         match error {
-            LogError::Retriable(_) | LogError::Undeliverable { .. } => error,
+            LogError::Retriable(_) | LogError::Fenced(_) | LogError::Undeliverable { .. } => error,
             other => LogError::Undeliverable { topic: self.partition.topic.to_string(), reason: other.to_string() },
         }
     }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use super::Runtime;
 use super::query_handle::{QueryFailure, QueryHandle, QueryState};
-use super::seat::Seat;
 use super::start::{StartError, StartQuery};
 use super::worker::Message;
 use crate::log::{LogError, PartitionId};
@@ -112,11 +111,8 @@ impl Runtime {
         let mut readers = Default::default();
         for partition in running.partitions..prepared.partitions {
             let partition = PartitionId::try_from(partition).unwrap_or(PartitionId::MAX);
-            let slot = self.slot_of(&handle.id, partition, start.collector.is_some());
-            if slot.is_some_and(|slot| !held.contains(&slot)) {
-                continue;
-            }
-            let (seat, taken) = Seat::new(slot, &lease);
+            let held = start.collector.is_none().then_some(&*held);
+            let Some((seat, taken)) = self.seat(&handle.id, partition, held, &lease) else { continue };
             tasks.push(self.make_task(&start, handle, &prepared, partition, &seat, &mut readers)?);
             seats.push(((index, partition), taken));
         }

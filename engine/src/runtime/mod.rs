@@ -41,6 +41,8 @@ mod moves_tests;
 mod not_yet_tests;
 mod order;
 mod pen;
+#[cfg(test)]
+mod planted;
 mod query_handle;
 mod record;
 mod refill;
@@ -53,6 +55,7 @@ mod schedule;
 mod seat;
 #[cfg(test)]
 mod session_tests;
+mod share;
 #[cfg(test)]
 mod simulation;
 mod slots;
@@ -83,7 +86,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounde
 use parking_lot::{Mutex, RwLock};
 
 use crate::clock::Clock;
-use crate::log::{Log, LogError, PartitionId, TopicPartition};
+use crate::log::{Log, LogError, PartitionId, TopicPartition, murmur2};
 use crate::operators::{self, SharedReadings};
 use crate::plan::QueryPlan;
 use crate::processing_log::ProcessingLog;
@@ -98,6 +101,7 @@ pub use pen::Guarantee;
 pub use query_handle::{FailureCause, QueryFailure, QueryHandle, QueryMetrics, QueryState, TopicReads};
 pub use restore::RestoreState;
 use restorers::Restorers;
+pub(crate) use share::Share;
 pub use slots::{Slot, SlotSet, Slots};
 pub use standby::StandbyLag;
 use standby::Standbys;
@@ -229,9 +233,11 @@ struct RunningQuery {
     gone: Gone,
 }
 
-/// Tells this process from others that ran or run the service.
-fn session(clock: &dyn Clock) -> u64 {
-    u64::try_from(clock.now_ms()).unwrap_or_default() << 20 ^ u64::from(std::process::id())
+/// Tells this process from others that ran or run the service. In containers all of them have the same number, and those that are started
+/// together may begin in the same millisecond: so it is of the server, too.
+fn session(clock: &dyn Clock, server: &str) -> u64 {
+    let process = std::process::id() ^ murmur2(server.as_bytes());
+    u64::try_from(clock.now_ms()).unwrap_or_default() << 20 ^ u64::from(process & 0xf_ffff)
 }
 
 impl Runtime {
@@ -256,7 +262,8 @@ impl Runtime {
         let (is_abandoned, fence) = (Arc::<AtomicBool>::default(), Fence::default());
         let tenure = Tenure::new(parts.clock.instant());
         let count = config.workers.max(1);
-        let marks = Arc::new(Marks::new(&config.internal_prefix, config.replicas, count, session(&*parts.clock), &config.server));
+        let marks =
+            Arc::new(Marks::new(&config.internal_prefix, config.replicas, count, session(&*parts.clock, &config.server), &config.server));
         let (senders, workers) = (0..count)
             .map(|index| {
                 let (sender, inbox) = unbounded();

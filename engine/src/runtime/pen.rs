@@ -118,6 +118,19 @@ impl Pen {
         place.replace(writer).is_some()
     }
 
+    /// Has all ids taken anew, behind a commit that has ended: who asks for an id waits until all that was committed by it can be read
+    /// everywhere, which the end of a transaction does not say. Nothing is under way, and nothing was sent since.
+    ///
+    /// # Errors
+    /// See [`Log::transactional_writer`].
+    pub fn take_anew(&mut self, log: &dyn Log, marks: &Marks, worker: usize) -> Result<(), LogError> {
+        for hand in 0..HANDS {
+            let writer = marks.transactional_writer(log, worker, hand)?;
+            self.take_over(hand, writer);
+        }
+        Ok(())
+    }
+
     /// Whether a writer that was thrown away may have left something open, and the time has come to look.
     pub fn is_to_renew(&self, now: Instant) -> bool {
         self.is_stale.contains(&true) && self.renew_at <= now

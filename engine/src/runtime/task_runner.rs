@@ -179,6 +179,8 @@ pub(super) enum TaskError {
     Interrupted(String),
     /// The query was told to stop within a record: go back to the last commit.
     Stopped,
+    /// Another process has taken this one's place in transactions.
+    Fenced(String),
     Fatal(String),
 }
 
@@ -192,6 +194,7 @@ impl From<LogError> for TaskError {
     fn from(error: LogError) -> Self {
         match error {
             LogError::Retriable(message) => TaskError::Retriable(message),
+            LogError::Fenced(reason) => TaskError::Fenced(reason),
             other => TaskError::Fatal(other.to_string()),
         }
     }
@@ -267,6 +270,7 @@ impl Task {
         let result = work(self).map_err(|error| match (self.cx.pace.take_halt(), self.cx.send_failure.take()) {
             (Some(Halt::Stopped), _) => TaskError::Stopped,
             (None, Some(LogError::Retriable(reason))) => TaskError::Interrupted(reason),
+            (None, Some(LogError::Fenced(reason))) => TaskError::Fenced(reason),
             _ => error,
         });
         for store in &mut self.cx.stores {

@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::clock::Clock;
+use crate::log::{Claim, Standing};
+
 /// See the module. Without end until somebody says otherwise.
 #[derive(Debug, Clone)]
 pub(crate) struct Tenure(Arc<Until>);
@@ -29,6 +32,17 @@ impl Tenure {
     pub fn extend(&self, now: Instant, by: Option<Duration>) {
         let until = by.map_or(u64::MAX, |by| self.ms(now + by));
         self.0.ms.store(until, Ordering::Release);
+    }
+
+    /// Asks how the claim stands, and lets the workers know.
+    pub fn ask(&self, claim: &dyn Claim, clock: &dyn Clock) -> Standing {
+        let began = clock.instant();
+        let standing = claim.standing();
+        match &standing {
+            Standing::Held => self.extend(began, claim.sure_for()),
+            Standing::Unsure | Standing::Lost(_) => self.suspend(),
+        }
+        standing
     }
 
     /// It is not known.

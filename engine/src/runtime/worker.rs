@@ -120,6 +120,8 @@ pub(super) struct Worker {
     /// When tasks that found the log away are tried again.
     rest_until: Instant,
     is_ending: bool,
+    /// Slots that can't be let go of before the log is back.
+    releases: Vec<(Arc<SlotSet>, LetGo)>,
     place: Place,
 }
 
@@ -144,6 +146,7 @@ impl Worker {
             backoff: MIN_BACKOFF,
             rest_until: now,
             is_ending: false,
+            releases: Vec::new(),
             place,
         }
     }
@@ -188,6 +191,9 @@ impl Worker {
                 return Step::Ended;
             }
         }
+        for (slots, how) in std::mem::take(&mut self.releases) {
+            self.release(&slots, how);
+        }
         self.look_at_commits();
         let now = self.clock.instant();
         if self.state.is_behind() || !self.place.tenure.lasts(now) {
@@ -210,7 +216,8 @@ impl Worker {
         let following = self.pens.each().into_iter().filter(|pen| pen.is_ending()).filter_map(|pen| pen.writer.as_mut());
         following.for_each(|writer| writer.hint_idle());
         let appointments = self.pens.each().map(|pen| pen.appointment(now));
-        let appointments = appointments.into_iter().chain([Some(now + MAX_SLEEP), self.schedule.first_appointment()]);
+        let release = (!self.releases.is_empty()).then(|| now + PAUSE);
+        let appointments = appointments.into_iter().chain([Some(now + MAX_SLEEP), release, self.schedule.first_appointment()]);
         Step::Idle(appointments.flatten().min().unwrap_or(now))
     }
 
@@ -299,8 +306,8 @@ impl Worker {
     }
 
     /// Drops the tasks of some slots. Where nothing of theirs is to be committed, what was sent in one transaction with theirs goes
-    /// back as well.
-    fn release(&mut self, slots: &SlotSet, how: LetGo) {
+    /// back as well. Whoever has them next reads what was committed: by transactions, it can be read before they go.
+    fn release(&mut self, slots: &Arc<SlotSet>, how: LetGo) {
         let goes = |task: &Task| task.seat.slot.is_some_and(|slot| slots.contains(&slot));
         for guarantee in Guarantee::ALL {
             let is_one = |task: &Task| goes(task) && task.guarantee == guarantee;
@@ -314,6 +321,10 @@ impl Worker {
                 }
             }
         }
+        if self.tasks.values().any(|task| goes(task) && task.guarantee == Guarantee::ExactlyOnce) && !self.make_readable() {
+            self.releases.push((slots.clone(), how));
+            return;
+        }
         let keys: Vec<TaskKey> = self.tasks.iter().filter(|(_, task)| goes(task)).map(|(key, _)| *key).collect();
         for key in keys {
             self.schedule.forget(key);
@@ -321,9 +332,34 @@ impl Worker {
         }
     }
 
+    /// Sees to it that all that was committed by transactions can be read. False: the log is away.
+    fn make_readable(&mut self) -> bool {
+        let guarantee = Guarantee::ExactlyOnce;
+        if self.tasks.values().any(|task| task.dirty && task.guarantee == guarantee) {
+            // Of tasks that stay: it is in the writer that goes.
+            self.commit(guarantee);
+        }
+        self.settle(guarantee);
+        if self.tasks.values().any(|task| task.has_moved() && task.guarantee == guarantee) {
+            self.take_back(guarantee);
+        }
+        let (log, worker) = (self.log.clone(), self.place.index);
+        match self.pens.of(guarantee).take_anew(&*log, &self.place.marks, worker) {
+            Ok(()) => true,
+            Err(LogError::Fenced(reason)) => {
+                self.is_fenced(&reason);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "slots that go to another server wait for the log");
+                false
+            }
+        }
+    }
+
     fn give_turn(&mut self, key: TaskKey) {
         let Some(task) = self.tasks.get_mut(&key) else { return };
-        if task.handle.is_paused() || task.handle.has_ended() {
+        if task.handle.is_paused() || task.handle.has_ended() || task.seat.is_given_up() {
             return;
         }
         if task.must_commit {
@@ -383,6 +419,7 @@ impl Worker {
                 self.go_back(key);
             }
             Err(TaskError::Stopped) => self.go_back(key),
+            Err(TaskError::Fenced(reason)) => self.is_fenced(&reason),
             Err(TaskError::Fatal(reason)) => self.fail(key, reason),
         }
     }

@@ -177,7 +177,7 @@ impl Engine {
             }
         }
         // Others' statements are to be carried out here as well, and soon.
-        if (is_due || self.claim.is_shared())
+        if (is_due || self.share.is_some())
             && let Some(mut commands) = self.commands.try_lock()
             && let Err(error) = self.check_command_log(&mut commands)
         {
@@ -215,17 +215,14 @@ impl Engine {
 
     /// Asks how the claim stands, and lets the workers know; who else runs the service, if somebody does.
     fn ask_claim(&self) -> Option<String> {
-        let began = self.clock.instant();
-        match self.claim.standing() {
+        match self.runtime.tenure().ask(&*self.claim, &*self.clock) {
             Standing::Held => {
-                self.runtime.tenure().extend(began, self.claim.sure_for());
                 if self.is_unsure.swap(false, Ordering::AcqRel) {
                     tracing::info!("the service is still this server's: queries go on");
                 }
                 None
             }
             Standing::Unsure => {
-                self.runtime.tenure().suspend();
                 if !self.is_unsure.swap(true, Ordering::AcqRel) {
                     tracing::warn!(
                         "this server was away from its group for long, or shut out of it: another may have taken its place, and queries \
@@ -234,10 +231,7 @@ impl Engine {
                 }
                 None
             }
-            Standing::Lost(reason) => {
-                self.runtime.tenure().suspend();
-                Some(reason)
-            }
+            Standing::Lost(reason) => Some(reason),
         }
     }
 

@@ -350,7 +350,7 @@ impl Log for KafkaLog {
     fn claim(&self, request: &ClaimRequest<'_>, waiting: &mut dyn FnMut(&str)) -> Result<Box<dyn Claim>, LogError> {
         let (properties, login) = (&self.shared.properties, self.shared.health.login());
         if request.is_shared {
-            return Ok(Box::new(KafkaCrew::new(properties, login, request)?));
+            return Ok(Box::new(KafkaCrew::new(properties, login, request, waiting)?));
         }
         Ok(Box::new(KafkaClaim::new(properties, login, request, waiting)?))
     }

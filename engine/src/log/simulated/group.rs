@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
-use crate::log::{Claim, LogError, Shift, Standing};
+use crate::log::{Claim, LogError, SharedClaim, Shift, Standing};
 
 /// See the module.
 #[derive(Default)]
@@ -57,20 +57,20 @@ impl Claim for SimulatedMember {
         Standing::Held
     }
 
+    fn shared(&self) -> Option<&dyn SharedClaim> {
+        Some(self)
+    }
+}
+
+impl SharedClaim for SimulatedMember {
     fn shifts(&self) -> Vec<Shift> {
         self.id.get().and_then(|id| self.group.shifts.lock().remove(id)).unwrap_or_default()
     }
 
-    fn is_shared(&self) -> bool {
-        true
-    }
+    fn has_let_go(&self) {}
 
-    fn was_alone(&self) -> bool {
-        false
-    }
-
-    fn servers(&self) -> Result<BTreeSet<String>, LogError> {
-        Ok(self.group.shares.lock().keys().cloned().collect())
+    fn assigned(&self) -> BTreeSet<u16> {
+        self.id.get().map(|id| self.group.share(id)).unwrap_or_default()
     }
 
     fn shares(&self) -> Result<BTreeMap<String, BTreeSet<u16>>, LogError> {

@@ -84,6 +84,8 @@ struct LogState {
     panic_on: Option<String>,
     /// Nothing of this topic comes out of `poll`.
     held: Option<String>,
+    /// A defect: what is published now of rows is lost, and the rest is not.
+    loses_rows: bool,
 }
 
 /// What becomes of the state of a commit.
@@ -111,6 +113,7 @@ impl SimulatedLog {
             late: Vec::new(),
             panic_on: None,
             held: None,
+            loses_rows: false,
         };
         SimulatedLog { shared: Arc::new(Shared { atomic: options.atomic, state: Mutex::new(state) }) }
     }
@@ -203,6 +206,12 @@ impl SimulatedLog {
         let woken = held.map(|topic| state.arm_down(&topic)).unwrap_or_default();
         drop(state);
         wake(woken);
+    }
+
+    /// From now on, what is published of rows is lost, though who sent them hears nothing of it; changelogs and marks are there. A
+    /// defect that must be found.
+    pub fn lose_rows(&self, loses: bool) {
+        self.shared.state.lock().loses_rows = loses;
     }
 
     /// Whether the process has died within a commit; every call fails then.
@@ -434,6 +443,7 @@ impl Log for SimulatedLog {
     fn transactional_writer(&self, id: &TransactionalId) -> Result<Box<dyn LogWriter>, LogError> {
         let mut state = self.shared.state.lock();
         state.ask()?;
+        state.check_holder(id)?;
         let (writer, woken) = TransactionalWriter::begin(&self.shared, &mut state, id);
         drop(state);
         wake(woken);

@@ -72,6 +72,16 @@ impl LogState {
         }
     }
 
+    /// Refuses who was replaced: another process has written itself down as the holder of the id since this one did.
+    pub(super) fn check_holder(&self, id: &TransactionalId) -> Result<(), LogError> {
+        let Ok(handle) = self.handle(&id.place.topic) else { return Ok(()) };
+        let (key, since) = (TransactionalId::holder_key(&id.name), usize::try_from(id.since.0).unwrap_or_default());
+        let records = self.topic(handle)?.partition(&id.place)?;
+        let holder = records.from(since).filter(|record| record.key.as_ref() == Some(&key)).last();
+        let is_other = holder.and_then(|record| record.value.as_deref()).is_some_and(|holder| holder != id.session.to_be_bytes());
+        if is_other { Err(fenced(&id.name)) } else { Ok(()) }
+    }
+
     /// Everything that has ended has ended everywhere.
     pub(super) fn settle_all(&mut self) {
         for place in std::mem::take(&mut self.transactions.unsettled) {

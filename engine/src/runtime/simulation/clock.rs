@@ -19,6 +19,11 @@ impl SimulatedClock {
         SimulatedClock { base: Instant::now(), passed_ms: AtomicU64::new(0) }
     }
 
+    /// Milliseconds since the beginning.
+    pub fn passed_ms(&self) -> u64 {
+        self.passed_ms.load(Ordering::Acquire)
+    }
+
     pub fn advance(&self, ms: u64) {
         self.passed_ms.fetch_add(ms, Ordering::AcqRel);
     }

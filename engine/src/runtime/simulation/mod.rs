@@ -8,6 +8,7 @@
 
 mod check;
 mod clock;
+mod cluster;
 mod model;
 mod process;
 mod schemas;
@@ -28,6 +29,7 @@ use self::clock::SimulatedClock;
 use self::model::{Expected, Numbers, Row};
 use self::process::Process;
 use self::setup::{Happened, Setup};
+use self::workload::Input;
 use super::QueryState;
 use crate::analyze::tests::world::{Outcome, World};
 use crate::formats::register_plan;
@@ -37,6 +39,7 @@ use crate::operators::materialized;
 use crate::plan::QueryPlan;
 use crate::registry::NoRegistry;
 use crate::registry::slow::SlowRegistry;
+use crate::state::StoreReader;
 use crate::state::simulated::SimulatedDisk;
 use crate::types::Value;
 
@@ -80,8 +83,7 @@ fn run(setup: &Setup) -> Result<Ran, String> {
                         is_over = true;
                         break;
                     };
-                    let value = input.value.as_ref().map(|value| run.payload(value));
-                    let record = StoredRecord { timestamp: input.timestamp, key: Some(input.key.into()), value, ..Default::default() };
+                    let record = record_of(&run.setup, input, &mut run.random);
                     run.log.append(input.topic, input.partition, record).map_err(|error| error.to_string())?;
                 }
             }
@@ -98,28 +100,14 @@ fn run(setup: &Setup) -> Result<Ran, String> {
     run.rest()?;
     let expected = setup.workload.expected(&inputs);
     let observed = run.observe()?;
-    Ok(Ran { expected, observed, happened: run.happened, log: run.dump() })
+    Ok(Ran { expected, observed, happened: run.happened, log: dump(&run.log) })
 }
 
 impl Run {
     fn new(setup: Setup) -> Self {
-        let mut world = World::new();
-        world.default_partitions = Some(setup.partitions);
-        let Ok(Outcome::Query(mut planned)) = world.run(&setup.workload.script(setup.late_schemas.is_some())) else {
-            panic!("{}", setup.workload.script(setup.late_schemas.is_some()))
-        };
-        // Only topics of the query's own have schemas to be written with, and nobody is asked for these.
-        register_plan(&mut planned.plan, &NoRegistry).unwrap_or_else(|error| panic!("{error}"));
-        let log = SimulatedLog::new(SimulationOptions { atomic: setup.atomic, faults: FaultPlan::default() });
-        for topic in setup.workload.topics().iter().chain(&["O"]) {
-            let spec = TopicSpec { name: (*topic).to_owned(), partitions: setup.partitions, replicas: 1, config: BTreeMap::new() };
-            log.create_topic(&spec).unwrap_or_else(|error| panic!("{error}"));
-        }
-        log.set_poll_records(setup.poll_records);
-        log.set_faults(setup.faults);
         Run {
-            plan: Arc::new(planned.plan),
-            log,
+            plan: planned(&setup),
+            log: log_of(&setup),
             disk: SimulatedDisk::new(setup.seed, setup.disk),
             clock: Arc::new(SimulatedClock::new()),
             random: StdRng::seed_from_u64(setup.seed ^ 0x5eed),
@@ -127,14 +115,6 @@ impl Run {
             process: None,
             happened: Happened::default(),
             setup,
-        }
-    }
-
-    /// A record's value: AVRO by one of several schemas, or JSON.
-    fn payload(&mut self, value: &Json) -> Vec<u8> {
-        match self.setup.late_schemas {
-            Some(_) => schemas::payload(value, self.random.random_range(1..=schemas::COUNT)),
-            None => value.to_string().into_bytes(),
         }
     }
 
@@ -240,21 +220,61 @@ impl Run {
     }
 
     fn observe(&self) -> Result<Observed, String> {
-        let is_windowed = self.plan.root.windowed_key().is_some();
-        let sink = self.log.records("O").map_err(|error| error.to_string())?;
-        let sink = sink.into_iter().map(|records| records.iter().map(|record| sink_row(record, is_windowed)).collect()).collect();
         let process = self.process.as_ref().ok_or("no process")?;
-        let store = if self.setup.workload.is_table() { Some(store_rows(&self.plan, process)?) } else { None };
-        Ok(Observed { sink, store })
+        let partitions =
+            |stores: &[String]| process.runtime.partition_readers(&self.plan.query_id, stores).map_err(|error| error.to_string());
+        let store = if self.setup.workload.is_table() { Some(store_rows(&self.plan, partitions)?) } else { None };
+        Ok(Observed { sink: sink_rows(&self.plan, &self.log)?, store })
     }
+}
 
-    fn dump(&self) -> String {
-        let mut dump = String::new();
-        for topic in self.log.list_topics().unwrap_or_default() {
-            dump += &format!("{}: {:?}\n", topic.name, self.log.records(&topic.name));
-        }
-        dump
+/// The query of a setup.
+fn planned(setup: &Setup) -> Arc<QueryPlan> {
+    let mut world = World::new();
+    world.default_partitions = Some(setup.partitions);
+    let Ok(Outcome::Query(mut planned)) = world.run(&setup.workload.script(setup.late_schemas.is_some())) else {
+        panic!("{}", setup.workload.script(setup.late_schemas.is_some()))
+    };
+    // Only topics of the query's own have schemas to be written with, and nobody is asked for these.
+    register_plan(&mut planned.plan, &NoRegistry).unwrap_or_else(|error| panic!("{error}"));
+    Arc::new(planned.plan)
+}
+
+/// A log with the topics of a setup, and its faults.
+fn log_of(setup: &Setup) -> SimulatedLog {
+    let log = SimulatedLog::new(SimulationOptions { atomic: setup.atomic, faults: FaultPlan::default() });
+    for topic in setup.workload.topics().iter().chain(&["O"]) {
+        let spec = TopicSpec { name: (*topic).to_owned(), partitions: setup.partitions, replicas: 1, config: BTreeMap::new() };
+        log.create_topic(&spec).unwrap_or_else(|error| panic!("{error}"));
     }
+    log.set_poll_records(setup.poll_records);
+    log.set_faults(setup.faults);
+    log
+}
+
+/// An input as it is written: AVRO by one of several schemas, or JSON.
+fn record_of(setup: &Setup, input: &Input, random: &mut StdRng) -> StoredRecord {
+    let value = input.value.as_ref().map(|value| match setup.late_schemas {
+        Some(_) => schemas::payload(value, random.random_range(1..=schemas::COUNT)),
+        None => value.to_string().into_bytes(),
+    });
+    StoredRecord { timestamp: input.timestamp, key: Some(input.key.into()), value, ..Default::default() }
+}
+
+/// All that a log holds, by topic.
+fn dump(log: &SimulatedLog) -> String {
+    let mut dump = String::new();
+    for topic in log.list_topics().unwrap_or_default() {
+        dump += &format!("{}: {:?}\n", topic.name, log.records(&topic.name));
+    }
+    dump
+}
+
+/// The records of the sink, each partition's in order.
+fn sink_rows(plan: &QueryPlan, log: &SimulatedLog) -> Result<Vec<Vec<Row>>, String> {
+    let is_windowed = plan.root.windowed_key().is_some();
+    let sink = log.records("O").map_err(|error| error.to_string())?;
+    Ok(sink.into_iter().map(|records| records.iter().map(|record| sink_row(record, is_windowed)).collect()).collect())
 }
 
 /// A record of the sink: its key, and the numbers of its value in their order.
@@ -268,11 +288,14 @@ fn sink_row(record: &StoredRecord, is_windowed: bool) -> Row {
     (key, ["N", "M", "B", "C", "T"].iter().filter_map(|name| value.get(name)).map(Json::as_i64).collect())
 }
 
-/// What the store behind the query's table answers.
-fn store_rows(plan: &QueryPlan, process: &Process) -> Result<BTreeMap<String, Numbers>, String> {
+/// What the store behind the query's table answers. `partitions` gives of each partition one reader of each store.
+fn store_rows(
+    plan: &QueryPlan,
+    partitions: impl FnOnce(&[String]) -> Result<Vec<Vec<StoreReader>>, String>,
+) -> Result<BTreeMap<String, Numbers>, String> {
     let reader = materialized::reader(plan).ok_or("the table has no store")?;
     let mut rows = BTreeMap::new();
-    for partition in process.runtime.partition_readers(&plan.query_id, reader.stores()).map_err(|error| error.to_string())? {
+    for partition in partitions(reader.stores())? {
         let read = reader.scan(0, &[], None, &partition, &mut |_, row| {
             let mut values = row.values.iter();
             let Some(Value::String(key)) = values.next() else { return false };

@@ -15,6 +15,30 @@ use crate::processing_log::NoProcessingLog;
 use crate::registry::SchemaRegistry;
 use crate::state::StateDb;
 
+/// How a process runs.
+pub(super) fn config(setup: &Setup) -> RuntimeConfig {
+    RuntimeConfig {
+        workers: setup.workers,
+        commit_interval_ms: setup.commit_interval_ms,
+        min_commit_interval_ms: Some(0),
+        max_task_idle_ms: 3_600_000,
+        max_buffered_bytes: 1 << 20,
+        internal_prefix: "test_".into(),
+        replicas: 1,
+        max_rows_per_record: 1_000_000,
+        look_interval_ms: setup.look_interval_ms,
+        slots: Slots::default(),
+        server: "server".into(),
+        is_shared: false,
+    }
+}
+
+/// A start of the query.
+pub(super) fn query(setup: &Setup, plan: &Arc<QueryPlan>, ran_before: bool) -> StartQuery {
+    let (guarantee, letters) = (setup.guarantee(), setup.letters());
+    StartQuery { guarantee, letters, ran_before, ..StartQuery::new(plan.clone(), OffsetSpec::Earliest) }
+}
+
 /// See the module. Dropping it is a kill: nothing is committed.
 pub(super) struct Process {
     pub runtime: Arc<Runtime>,
@@ -50,24 +74,8 @@ impl Process {
             processing_log: Arc::new(NoProcessingLog),
             registry,
         };
-        let config = RuntimeConfig {
-            workers: setup.workers,
-            commit_interval_ms: setup.commit_interval_ms,
-            min_commit_interval_ms: Some(0),
-            max_task_idle_ms: 3_600_000,
-            max_buffered_bytes: 1 << 20,
-            internal_prefix: "test_".into(),
-            replicas: 1,
-            max_rows_per_record: 1_000_000,
-            look_interval_ms: setup.look_interval_ms,
-            slots: Slots::default(),
-            server: "server".into(),
-            is_shared: false,
-        };
-        let (runtime, workers) = Runtime::by_hand(parts, config);
-        let start =
-            StartQuery { guarantee: setup.guarantee(), letters: setup.letters(), ..StartQuery::new(plan.clone(), OffsetSpec::Earliest) };
-        match runtime.start_query(start) {
+        let (runtime, workers) = Runtime::by_hand(parts, config(setup));
+        match runtime.start_query(query(setup, plan, false)) {
             Ok(handle) => Ok(Process { runtime, state, handle, workers }),
             Err(StartError::Log(LogError::Retriable(reason))) => Err(reason),
             // The simulated disk may refuse what a restore writes.
@@ -84,9 +92,7 @@ impl Process {
                 self.step(worker);
             });
         }
-        let (guarantee, letters) = (setup.guarantee(), setup.letters());
-        let start = StartQuery { guarantee, letters, ran_before: true, ..StartQuery::new(plan.clone(), OffsetSpec::Earliest) };
-        if let Ok(handle) = self.runtime.start_query(start) {
+        if let Ok(handle) = self.runtime.start_query(query(setup, plan, true)) {
             self.handle = handle;
         }
     }

@@ -7,16 +7,17 @@ use super::setup::Setup;
 const MAX_RUNS: usize = 300;
 
 /// A number of a setup that may become smaller.
-struct Knob {
-    name: &'static str,
-    get: fn(&Setup) -> f64,
-    set: fn(&mut Setup, f64),
-    least: f64,
+pub(super) struct Knob<S: 'static> {
+    pub name: &'static str,
+    pub get: fn(&S) -> f64,
+    pub set: fn(&mut S, f64),
+    pub least: f64,
 }
 
+/// Knobs of numbers: a name, the least value, and where in the setup it is.
 macro_rules! knobs {
     ($($name:literal $least:literal $($field:ident).+ as $as:ty),* $(,)?) => {
-        [$(Knob {
+        [$($crate::runtime::simulation::shrink::Knob {
             name: $name,
             get: |setup| setup.$($field).+ as f64,
             set: |setup, value| setup.$($field).+ = value as $as,
@@ -24,8 +25,9 @@ macro_rules! knobs {
         }),*]
     };
 }
+pub(super) use knobs;
 
-const KNOBS: [Knob; 19] = knobs![
+pub(super) const KNOBS: [Knob<Setup>; 19] = knobs![
     "records" 1.0 records as i64,
     "partitions" 1.0 partitions as u32,
     "workers" 1.0 workers as usize,
@@ -48,19 +50,19 @@ const KNOBS: [Knob; 19] = knobs![
 ];
 
 /// Makes a setup smaller as long as `fails` says that it still fails. What was changed, as [`reduced`] takes it.
-pub(super) fn shrink(setup: &Setup, fails: &dyn Fn(&Setup) -> bool) -> (Setup, String) {
+pub(super) fn shrink<S: Clone>(knobs: &[Knob<S>], setup: &S, fails: &dyn Fn(&S) -> bool) -> (S, String) {
     let mut smallest = setup.clone();
     let mut runs = 0;
     let mut is_smaller = true;
     while is_smaller {
         is_smaller = false;
-        for knob in &KNOBS {
+        for knob in knobs {
             let now = (knob.get)(&smallest);
             // All of it, half of it, one of it.
             let steps = [knob.least, (now / 2.0).floor(), now - 1.0];
             for value in steps.into_iter().filter(|value| *value >= knob.least && *value < now) {
                 if runs >= MAX_RUNS {
-                    return described(setup, smallest);
+                    return described(knobs, setup, smallest);
                 }
                 runs += 1;
                 let mut tried = smallest.clone();
@@ -73,11 +75,11 @@ pub(super) fn shrink(setup: &Setup, fails: &dyn Fn(&Setup) -> bool) -> (Setup, S
             }
         }
     }
-    described(setup, smallest)
+    described(knobs, setup, smallest)
 }
 
-fn described(setup: &Setup, smallest: Setup) -> (Setup, String) {
-    let changed = KNOBS.iter().filter(|knob| (knob.get)(setup) != (knob.get)(&smallest));
+fn described<S>(knobs: &[Knob<S>], setup: &S, smallest: S) -> (S, String) {
+    let changed = knobs.iter().filter(|knob| (knob.get)(setup) != (knob.get)(&smallest));
     let text: Vec<String> = changed.map(|knob| format!("{}={}", knob.name, (knob.get)(&smallest))).collect();
     (smallest, text.join(","))
 }
@@ -86,11 +88,12 @@ fn described(setup: &Setup, smallest: Setup) -> (Setup, String) {
 ///
 /// # Errors
 /// What is not understood.
-pub(super) fn reduced(mut setup: Setup, changes: &str) -> Result<Setup, String> {
+pub(super) fn reduced<S>(knobs: &[Knob<S>], mut setup: S, changes: &str) -> Result<S, String> {
     for change in changes.split(',').filter(|change| !change.is_empty()) {
         let known =
-            change.split_once('=').and_then(|(name, value)| Some((KNOBS.iter().find(|knob| knob.name == name)?, value.parse().ok()?)));
-        let (knob, value) = known.ok_or_else(|| format!("'{change}' is not one of {:?}", KNOBS.map(|knob| knob.name)))?;
+            change.split_once('=').and_then(|(name, value)| Some((knobs.iter().find(|knob| knob.name == name)?, value.parse().ok()?)));
+        let (knob, value) =
+            known.ok_or_else(|| format!("'{change}' is not one of {:?}", knobs.iter().map(|knob| knob.name).collect::<Vec<_>>()))?;
         (knob.set)(&mut setup, value);
     }
     Ok(setup)
@@ -99,9 +102,9 @@ pub(super) fn reduced(mut setup: Setup, changes: &str) -> Result<Setup, String> 
 #[test]
 fn a_failure_becomes_as_small_as_it_can() {
     let setup = Setup { records: 150, partitions: 3, workers: 2, ..Setup::of(1) };
-    let (smallest, changed) = shrink(&setup, &|tried| tried.records >= 37 && tried.workers == 2);
+    let (smallest, changed) = shrink(&KNOBS, &setup, &|tried| tried.records >= 37 && tried.workers == 2);
     assert_eq!((smallest.records, smallest.partitions, smallest.workers, smallest.crash), (37, 1, 2, 0.0));
-    let again = reduced(setup, &changed).unwrap();
+    let again = reduced(&KNOBS, setup, &changed).unwrap();
     assert_eq!(format!("{again:?}"), format!("{smallest:?}"), "{changed}");
-    assert!(reduced(again, "nonsense=1").is_err());
+    assert!(reduced(&KNOBS, again, "nonsense=1").is_err());
 }

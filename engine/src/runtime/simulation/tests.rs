@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::check::{check, exemptions};
 use super::setup::{Commits, Happened, Setup};
-use super::shrink::{reduced, shrink};
+use super::shrink::{KNOBS, reduced, shrink};
 use super::workload::Workload;
 use super::{Ran, run};
 use crate::log::simulated::{FaultPlan, Planted};
@@ -89,7 +89,7 @@ fn run_all(seeds: u64) -> Tally {
 fn seeds() {
     if let Some(seed) = number("TIDEMILL_SIMULATION_SEED") {
         let changes = std::env::var("TIDEMILL_SIMULATION_REDUCED").unwrap_or_default();
-        let setup = reduced(Setup::of(seed), &changes).unwrap_or_else(|error| panic!("{error}"));
+        let setup = reduced(&KNOBS, Setup::of(seed), &changes).unwrap_or_else(|error| panic!("{error}"));
         println!("{setup:#?}");
         let ran = run(&setup).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         println!("{}{:?}\n{:?}\nexempt: {:?}", ran.log, ran.observed, ran.happened, exemptions(&setup, &ran.happened));
@@ -146,7 +146,7 @@ fn seeds() {
 
 /// The shortest history that still fails, and how to repeat it.
 fn shortest(setup: &Setup) -> String {
-    let (smallest, changes) = shrink(setup, &|setup| checked(setup).is_err());
+    let (smallest, changes) = shrink(&KNOBS, setup, &|setup| checked(setup).is_err());
     let log = run(&smallest).map(|ran| ran.log).unwrap_or_default();
     let error = checked(&smallest).err().unwrap_or_default();
     format!(

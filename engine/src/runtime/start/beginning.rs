@@ -4,15 +4,19 @@ use super::super::ends::CommitId;
 use super::super::marks::{Begin, Declared, Marked};
 use super::super::restore::Positions;
 use super::super::task_runner::Task;
-use super::super::{Runtime, commit};
+use super::super::{Guarantee, Runtime, commit};
 use super::prepare::Prepared;
 use super::{StartError, StartQuery};
-use crate::log::{Offset, OffsetSpec, TopicPartition};
+use crate::log::{LogError, Offset, OffsetSpec, TopicPartition};
 use crate::operators::{self, SourceSpec};
 use crate::plan::QueryPlan;
 
 impl Runtime {
     /// Writes down whose the tasks are from now on, before they run: so what an earlier process has written late never counts.
+    ///
+    /// Exactly once, nothing of the kind is needed, and it would do harm: nothing that was sent by who was replaced is ever seen, but what
+    /// is written here is no part of a transaction, so it might come from a server that stood still meanwhile, and make out that it is the
+    /// owner of what another commits.
     ///
     /// Tasks without state whose topics were made anew also say where they begin in these, as those with state have written into it:
     /// to be called before these topics are known. Who dies before the first commit would else read on in them from a place in the
@@ -25,7 +29,11 @@ impl Runtime {
         let mut declared = Vec::new();
         for (key, task) in tasks {
             let (query, place) = (task.id.query.clone(), (task.id.sub_topology, task.id.partition));
+            let is_fenced = task.guarantee == Guarantee::ExactlyOnce;
             if let Some(owner) = task.owner.take() {
+                if is_fenced {
+                    continue;
+                }
                 declared.push(Declared { query, place, begin: Begin::Owner(owner) });
                 continue;
             }
@@ -43,10 +51,13 @@ impl Runtime {
                     begin: Begin::Mark(worker, Marked { commit: CommitId { epoch: task.epoch, number }, inputs }),
                 });
                 task.commit_number = number;
-            } else if let Some(marked) = self.marks.outdated(&query, place) {
+            } else if let Some(marked) = self.marks.outdated(&query, place).filter(|_| !is_fenced) {
                 let marked = Marked { commit: CommitId { epoch: task.epoch, ..marked.commit }, ..marked };
                 declared.push(Declared { query, place, begin: Begin::Mark(worker, marked) });
             }
+        }
+        if !declared.is_empty() && !self.tenure.lasts(self.parts.clock.instant()) {
+            return Err(LogError::Retriable("it is not known whether the service is still this server's".into()).into());
         }
         Ok(self.marks.declare(&*self.parts.log, declared, self.parts.clock.now_ms())?)
     }

@@ -209,6 +209,10 @@ impl Worker {
                             self.did_not_commit(guarantee, LogError::Retriable(reason).into());
                             return false;
                         }
+                        Err(TaskError::Fenced(reason)) => {
+                            self.did_not_commit(guarantee, LogError::Fenced(reason).into());
+                            return false;
+                        }
                         Err(TaskError::Fatal(reason)) => self.fail(key, reason),
                     }
                 }

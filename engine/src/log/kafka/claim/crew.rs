@@ -18,10 +18,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, ClientContext, TopicPartitionList};
 
-use super::{ADVICE, MAX_SKIPPED, Member, Membership, SURE_FOR, log_in, look_at_group, member_config, others, taken};
+use super::{
+    ADVICE, LOOK_PAUSE, LOOK_TIMEOUT, MAX_SKIPPED, Member, Membership, OTHER_PATIENCE, SURE_FOR, log_in, look_at_group, member_config,
+    others, taken,
+};
 use crate::log::kafka::login::{Login, Token};
 use crate::log::kafka::properties::ClientProperties;
-use crate::log::{Claim, ClaimRequest, LogError, Shift, Standing};
+use crate::log::{Claim, ClaimRequest, LogError, SharedClaim, Shift, Standing};
 
 /// How the group shares its slots.
 const PROTOCOL: &str = "cooperative-sticky";
@@ -32,7 +35,7 @@ const REFRESH_MS: &str = "5000";
 #[derive(Default)]
 struct News {
     shifts: Mutex<Vec<Shift>>,
-    /// What it wants back, until that was let go.
+    /// What it wants back or has taken, until that was let go.
     wanted: Mutex<Option<TopicPartitionList>>,
     /// Nothing that is wanted is waited for any more.
     is_leaving: AtomicBool,
@@ -43,7 +46,6 @@ pub(in crate::log::kafka) struct KafkaCrew {
     membership: Membership<News>,
     group: String,
     instance: String,
-    was_alone: bool,
     login: Option<Arc<Login>>,
     looks: Mutex<Looks>,
 }
@@ -53,8 +55,6 @@ struct Looks {
     last: Instant,
     /// The session may have ended.
     is_in_doubt: bool,
-    /// All slots, until the group says which of them are this server's; only where it was alone.
-    all: Option<BTreeSet<u16>>,
     token: Option<Arc<Token>>,
 }
 
@@ -78,10 +78,12 @@ impl ConsumerContext for News {
         let (shift, answered) = match error {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => (Shift::Given(slots), consumer.incremental_assign(partitions)),
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => {
-                let is_late = consumer.assignment_lost() || self.is_leaving.load(Ordering::Acquire);
-                if !is_late && !slots.is_empty() {
+                let is_leaving = self.is_leaving.load(Ordering::Acquire);
+                if !is_leaving && !slots.is_empty() {
+                    // The group waits, or the client before it joins again, until they are let go.
                     *self.wanted.lock() = Some(partitions.clone());
-                    self.shifts.lock().push(Shift::Wanted(slots));
+                    let shift = if consumer.assignment_lost() { Shift::Lost(slots) } else { Shift::Wanted(slots) };
+                    self.shifts.lock().push(shift);
                     return;
                 }
                 (Shift::Lost(slots), consumer.incremental_unassign(partitions))
@@ -96,9 +98,38 @@ impl ConsumerContext for News {
     }
 }
 
+/// A server that takes its own place again sets off no rebalance. Where slots were wanted of it when it went, they would be nobody's
+/// until the group has a reason to meet: so it waits until its place is forgotten.
+fn wait_until_forgotten(
+    consumer: &BaseConsumer<News>,
+    request: &ClaimRequest<'_>,
+    slots: usize,
+    waiting: &mut dyn FnMut(&str),
+) -> Result<(), LogError> {
+    let began = Instant::now();
+    while lacks_slots(&look_at_group(consumer, request.group)?.1, request.instance, slots) && began.elapsed() < OTHER_PATIENCE {
+        waiting("this server went while it was giving slots to another: waiting until the group has forgotten its place");
+        std::thread::sleep(LOOK_PAUSE);
+    }
+    Ok(())
+}
+
+/// Whether a group that has agreed on something, with this server in it, has slots that are nobody's.
+fn lacks_slots(members: &[Member], instance: &str, slots: usize) -> bool {
+    let is_there = others(members, instance).len() < members.len();
+    // None at all: it agrees anew, and who joins has a part in that.
+    let assigned: usize = members.iter().map(|member| member.partitions.len()).sum();
+    is_there && assigned > 0 && assigned < slots
+}
+
 impl KafkaCrew {
     /// Joins the servers that are there.
-    pub fn new(properties: &ClientProperties, login: Option<&Arc<Login>>, request: &ClaimRequest<'_>) -> Result<KafkaCrew, LogError> {
+    pub fn new(
+        properties: &ClientProperties,
+        login: Option<&Arc<Login>>,
+        request: &ClaimRequest<'_>,
+        waiting: &mut dyn FnMut(&str),
+    ) -> Result<KafkaCrew, LogError> {
         let mut config: ClientConfig = member_config(properties, request);
         config.set("partition.assignment.strategy", PROTOCOL).set("topic.metadata.refresh.interval.ms", REFRESH_MS);
         let created: Result<BaseConsumer<News>, _> = config.create_with_context(News::default());
@@ -110,18 +141,19 @@ impl KafkaCrew {
         if let Some(other) = others.first().filter(|_| !protocol.is_empty() && protocol != PROTOCOL) {
             return Err(LogError::Fatal(format!("{}, and does not share it: {ADVICE}", taken(request, other))));
         }
-        let was_alone = others.is_empty();
+        let is_alone = others.is_empty();
         let failed = |error: KafkaError| LogError::Retriable(format!("joining group '{}': {error}", request.group));
-        let metadata = consumer.fetch_metadata(Some(request.topic), super::LOOK_TIMEOUT).map_err(failed)?;
-        let count = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
-        let all = was_alone.then(|| (0..u16::try_from(count).unwrap_or(u16::MAX)).collect());
+        if !is_alone {
+            let metadata = consumer.fetch_metadata(Some(request.topic), LOOK_TIMEOUT).map_err(failed)?;
+            let slots = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+            wait_until_forgotten(&consumer, request, slots, waiting)?;
+        }
         consumer.subscribe(&[request.topic]).map_err(failed)?;
-        let looks = Looks { last: Instant::now(), is_in_doubt: false, all, token };
+        let looks = Looks { last: Instant::now(), is_in_doubt: false, token };
         Ok(KafkaCrew {
             membership: Membership(Some(consumer)),
             group: request.group.to_owned(),
             instance: request.instance.to_owned(),
-            was_alone,
             login: login.cloned(),
             looks: Mutex::new(looks),
         })
@@ -181,19 +213,14 @@ impl Claim for KafkaCrew {
         Some(SURE_FOR)
     }
 
+    fn shared(&self) -> Option<&dyn SharedClaim> {
+        Some(self)
+    }
+}
+
+impl SharedClaim for KafkaCrew {
     fn shifts(&self) -> Vec<Shift> {
-        let mut shifts = std::mem::take(&mut *self.membership.context().shifts.lock());
-        let mut looks = self.looks.lock();
-        if let Some(Shift::Given(given)) = shifts.first()
-            && let Some(all) = looks.all.take()
-        {
-            // Others have come before the group has met for the first time.
-            let lost: BTreeSet<u16> = all.difference(given).copied().collect();
-            if !lost.is_empty() {
-                shifts.insert(0, Shift::Lost(lost));
-            }
-        }
-        shifts
+        std::mem::take(&mut *self.membership.context().shifts.lock())
     }
 
     fn has_let_go(&self) {
@@ -203,20 +230,8 @@ impl Claim for KafkaCrew {
         }
     }
 
-    fn is_shared(&self) -> bool {
-        true
-    }
-
-    fn was_alone(&self) -> bool {
-        self.was_alone
-    }
-
     fn assigned(&self) -> BTreeSet<u16> {
         self.membership.assignment().map(|assignment| slots(&assignment)).unwrap_or_default()
-    }
-
-    fn servers(&self) -> Result<BTreeSet<String>, LogError> {
-        Ok(self.shares()?.into_keys().collect())
     }
 
     fn shares(&self) -> Result<BTreeMap<String, BTreeSet<u16>>, LogError> {
@@ -232,5 +247,25 @@ impl Drop for KafkaCrew {
     fn drop(&mut self) {
         self.membership.context().is_leaving.store(true, Ordering::Release);
         self.has_let_go();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_that_a_server_was_giving_away_when_it_went_are_nobodys() {
+        let member = |id: &str, slots: std::ops::Range<u16>| Member {
+            id: id.to_owned(),
+            client: "tidemill".to_owned(),
+            host: "/10.0.0.7".to_owned(),
+            partitions: slots.collect(),
+        };
+        let lacks = |members: &[Member]| lacks_slots(members, "a", 8);
+        assert!(lacks(&[member("a-1", 0..4), member("b-1", 0..0)]));
+        assert!(!lacks(&[member("a-1", 0..4), member("b-1", 4..8)]));
+        assert!(!lacks(&[member("a-1", 0..0), member("b-1", 0..0)]), "it agrees anew");
+        assert!(!lacks(&[member("b-1", 0..4), member("c-1", 0..0)]), "who is new sets off a rebalance");
     }
 }
