@@ -106,7 +106,8 @@ impl Runtime {
             return Ok(());
         }
         let begins_again = self.has_lost_ids();
-        if begins_again && !self.held.read().is_empty() {
+        // Nor may a worker take its ids anew behind that, while it lets go.
+        if begins_again && !(self.held.read().is_empty() && self.are_free(&self.config.slots.all())) {
             return Err(LogError::Retriable("others have taken this server for gone: first it lets go of everything".into()));
         }
         self.marks.set_peers(servers);
