@@ -172,7 +172,11 @@ fn a_pull_query_that_stalls_is_ended_and_its_client_told_so() {
     // There is one place for pull queries, which one that stalls must not keep.
     let server = started(folder.path(), Duration::from_secs(2), "ksql.query.pull.max.concurrent.requests=1\n", TABLE, 4);
     for sql in ["SELECT * FROM latest;", SORTED] {
-        let stalled = asked(&server, sql);
+        let mut stalled = asked(&server, sql);
+        // It has the place, and not the next one.
+        let mut status = [0; 12];
+        stalled.read_exact(&mut status).expect("the begin of an answer");
+        assert_eq!(&status, b"HTTP/1.1 200");
         let refused = json!({"sql": "SELECT id FROM latest WHERE id = 7;"});
         let began = Instant::now();
         let mut was_refused = false;
