@@ -116,6 +116,8 @@ fn end_signal() -> std::io::Result<impl Future<Output = &'static str>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // Once it is listened for it ends nobody: it has files read again, where there are any that are (`tidemill_server::reload`).
+    drop(signal(SignalKind::hangup())?);
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => "SIGTERM",

@@ -3,7 +3,7 @@
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::{IsTerminal, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -19,7 +19,7 @@ use crate::shell::ask_password;
 
 /// Random bytes of a token.
 const TOKEN_BYTES: usize = 32;
-/// Only the owner may read what is written.
+/// Only the owner may read a file that is made.
 const MODE: u32 = 0o600;
 
 #[derive(Debug, Args)]
@@ -94,6 +94,7 @@ pub fn run(args: UserArgs) -> i32 {
 fn carry_out(command: Command) -> Result<(), String> {
     match command {
         Command::Add(args) => {
+            check_name(&args.name)?;
             let password = password(&args.name)?;
             if password.is_empty() {
                 return Err("the password is empty".to_owned());
@@ -102,6 +103,7 @@ fn carry_out(command: Command) -> Result<(), String> {
             change(&args.file, |text| Ok(access::with_entry(text, &args.name, &value)))
         }
         Command::Token(args) => {
+            check_name(&args.name)?;
             let mut random = [0; TOKEN_BYTES];
             OsRng.try_fill_bytes(&mut random).map_err(|error| format!("the system gives no random numbers: {error}"))?;
             let token = BASE64_URL_SAFE_NO_PAD.encode(random);
@@ -123,6 +125,17 @@ fn carry_out(command: Command) -> Result<(), String> {
             })
         }
     }
+}
+
+/// Whether somebody can be called so: in a login a colon ends the name, and in a file of users a line does.
+fn check_name(name: &str) -> Result<(), String> {
+    if name.is_empty() {
+        return Err("the name is empty".to_owned());
+    }
+    if name.trim() != name || name.contains(|c: char| c == ':' || c.is_control()) {
+        return Err(format!("{name:?}: a name has no colon, no line break, and no spaces at its ends"));
+    }
+    Ok(())
 }
 
 /// Asked for at the terminal, twice; else the first line of standard input.
@@ -150,16 +163,33 @@ fn read(file: &Path) -> Result<String, String> {
     }
 }
 
-/// Replaces a file as a whole, so that a server that reads it meanwhile finds the old one or the new one.
+/// Replaces a file as a whole, so that a server that reads it meanwhile finds the old one or the new one. Who may read it stays as it was,
+/// and a link to it stays one.
 fn change(file: &Path, new: impl FnOnce(&str) -> Result<String, String>) -> Result<(), String> {
     let text = new(&read(file)?)?;
     let wrong = |error: std::io::Error| format!("{}: {error}", file.display());
+    let file = &match std::fs::canonicalize(file) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => file.to_owned(),
+        Err(error) => return Err(wrong(error)),
+    };
+    let before = std::fs::metadata(file).ok();
     let mut beside = file.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
     let mut written = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(&beside).map_err(wrong)?;
     // One that was left behind may have had other rights.
     written.set_permissions(Permissions::from_mode(MODE)).map_err(wrong)?;
+    if let Some(before) = before {
+        let new = written.metadata().map_err(wrong)?;
+        if (before.uid(), before.gid()) != (new.uid(), new.gid()) {
+            fchown(&written, Some(before.uid()), Some(before.gid())).map_err(|error| {
+                let _ = std::fs::remove_file(&beside);
+                format!("{}: it would not stay its owner's ({error}): change it as that user, or as root", file.display())
+            })?;
+        }
+        written.set_permissions(Permissions::from_mode(before.mode() & 0o7777)).map_err(wrong)?;
+    }
     written.write_all(text.as_bytes()).and_then(|()| written.sync_all()).map_err(wrong)?;
     std::fs::rename(&beside, file).map_err(wrong)
 }

@@ -299,3 +299,52 @@ fn an_open_door_is_warned_about() {
     let server = ServerProcess::start_everywhere(&folder.path().join("open"), &[]);
     assert!(server.log().contains("ANYBODY WHO CAN REACH 0.0.0.0:"), "{}", server.log());
 }
+
+/// What is edited stays as it was but for its text, so whoever reads it still can.
+#[test]
+fn a_file_of_users_keeps_its_mode_and_links_to_it() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, link) = (folder.path().join("users"), folder.path().join("link"));
+    let (path, link_path) = (file.display().to_string(), link.display().to_string());
+    let mode = || std::fs::metadata(&file).expect("the file").permissions().mode() & 0o7777;
+    add(&path, "anna", "admin", "secret");
+    assert_eq!(mode(), 0o600, "a new one is its maker's");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).expect("another mode");
+    symlink(&file, &link).expect("a link");
+    add(&link_path, "bob", "read", "secret");
+    assert_eq!(mode(), 0o640);
+    assert!(std::fs::symlink_metadata(&link).expect("the link").is_symlink());
+    assert!(std::fs::read_to_string(&file).expect("the file").contains("bob"));
+    let output = tidemill(&["user", "remove", "bob", "--file", &link_path], "");
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(mode(), 0o640);
+    assert!(!std::fs::read_to_string(&file).expect("the file").contains("bob"));
+}
+
+/// Names that nobody could log in by, or that would be lines of their own.
+#[test]
+fn names_that_a_file_of_users_can_not_hold_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("users").display().to_string();
+    for name in ["", "a:b", "a\nadmin: x,admin", " a", "a\t"] {
+        for command in ["add", "token"] {
+            let output = tidemill(&["user", command, name, "--role", "read", "--file", &file], "secret\n");
+            assert_eq!(output.status.code(), Some(1), "{name:?}: {}", said(&output));
+            assert!(said(&output).contains("name"), "{}", said(&output));
+        }
+    }
+    assert!(!Path::new(&file).exists());
+}
+
+/// The unit's ExecReload, where nothing is there that could be read again.
+#[test]
+fn a_server_without_files_to_read_again_lives_through_sighup() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = ServerProcess::start(folder.path(), &[]);
+    let told = std::process::Command::new("kill").args(["-HUP", &server.pid().to_string()]).status().expect("kill");
+    assert!(told.success());
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(server.request("GET", "/info", None).expect("it answers").0, 200);
+    assert_eq!(server.terminate(), Some(0));
+}
