@@ -21,7 +21,7 @@ const SEEDS_HAUNTED: u64 = 150;
 const SHRUNK: usize = 3;
 const SIDE_BY_SIDE: usize = 8;
 
-fn number(name: &str) -> Option<u64> {
+pub(super) fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
@@ -65,8 +65,8 @@ impl Tally {
 }
 
 /// Runs seeds side by side: each has a world of its own, and sleeps where a start waits for its log.
-fn run_all(seeds: u64) -> Tally {
-    let (next, tally) = (AtomicU64::new(0), Mutex::new(Tally::default()));
+pub(super) fn side_by_side(seeds: u64, one: impl Fn(u64) + Sync) {
+    let next = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for _ in 0..SIDE_BY_SIDE {
             scope.spawn(|| {
@@ -75,12 +75,19 @@ fn run_all(seeds: u64) -> Tally {
                     if seed >= seeds {
                         break;
                     }
-                    let setup = Setup::of(seed);
-                    let result = checked(&setup);
-                    tally.lock().add(&setup, result);
+                    one(seed);
                 }
             });
         }
+    });
+}
+
+fn run_all(seeds: u64) -> Tally {
+    let tally = Mutex::new(Tally::default());
+    side_by_side(seeds, |seed| {
+        let setup = Setup::of(seed);
+        let result = checked(&setup);
+        tally.lock().add(&setup, result);
     });
     tally.into_inner()
 }

@@ -1,11 +1,11 @@
 //! Seeds of several servers, and what proves that they would find something.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 use super::super::check::check_several;
+use super::super::tests::{number, side_by_side};
 use super::super::workload::Workload;
 use super::setup::{ClusterSetup, Defect, Happened, reduced, shrunk};
 use super::{Ran, run};
@@ -16,11 +16,6 @@ use crate::runtime::planted;
 const SEEDS: u64 = 2_000;
 /// Failures that are made as small as they can be.
 const SHRUNK: usize = 2;
-const SIDE_BY_SIDE: usize = 8;
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|text| text.parse().ok())
-}
 
 fn checked(setup: &ClusterSetup) -> Result<Ran, String> {
     let ran = run(setup).map_err(|(error, _)| error)?;
@@ -55,22 +50,12 @@ impl Tally {
     }
 }
 
-fn run_all(seeds: std::ops::Range<u64>) -> Tally {
-    let (next, tally) = (AtomicU64::new(seeds.start), Mutex::new(Tally::default()));
-    std::thread::scope(|scope| {
-        for _ in 0..SIDE_BY_SIDE {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        break;
-                    }
-                    let setup = ClusterSetup::of(seed);
-                    let result = checked(&setup);
-                    tally.lock().add(&setup, result);
-                }
-            });
-        }
+fn run_all(seeds: u64) -> Tally {
+    let tally = Mutex::new(Tally::default());
+    side_by_side(seeds, |seed| {
+        let setup = ClusterSetup::of(seed);
+        let result = checked(&setup);
+        tally.lock().add(&setup, result);
     });
     tally.into_inner()
 }
@@ -90,7 +75,7 @@ fn seeds() {
         return;
     }
     let seeds = number("TIDEMILL_SIMULATION_SEEDS").unwrap_or(SEEDS);
-    let Tally { all, runs, failed } = run_all(0..seeds);
+    let Tally { all, runs, failed } = run_all(seeds);
     let failed: Vec<String> = failed.into_values().collect();
     println!("{seeds} seeds of several servers: {all:?}\n{runs:?}");
     assert!(
