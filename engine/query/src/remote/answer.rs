@@ -84,9 +84,9 @@ impl Answers {
         Ok(page)
     }
 
-    /// A scan wants nothing more.
+    /// A scan wants nothing more, not even the page that may be read for it just now.
     pub fn end(&self, scan: &str) {
-        drop(self.held.take(scan));
+        self.held.end(scan.into(), Instant::now());
     }
 
     /// Lets go of what nobody has come back for.

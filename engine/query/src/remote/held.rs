@@ -1,4 +1,7 @@
 //! Snapshots of scans between two of their pages. Each is there for [`HOLD`] at most: who comes later is answered as of a later moment.
+//!
+//! The end of a scan may overtake its last page, which is still being read then. So it is kept in mind that it has ended, and what comes
+//! for it afterwards is let go.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,11 +11,11 @@ use parking_lot::Mutex;
 
 /// How long a snapshot is kept for the next page.
 pub const HOLD: Duration = Duration::from_secs(10);
-/// Snapshots that are kept at most; beyond that the oldest goes.
+/// Snapshots and ends that are kept at most; beyond that the oldest goes.
 const MAX_HELD: usize = 256;
 
-/// See the module.
-pub(crate) struct Held<P>(Mutex<HashMap<Arc<str>, (Instant, P)>>);
+/// See the module. Without a snapshot: the scan has ended.
+pub(crate) struct Held<P>(Mutex<HashMap<Arc<str>, (Instant, Option<P>)>>);
 
 impl<P> Default for Held<P> {
     fn default() -> Self {
@@ -22,12 +25,26 @@ impl<P> Default for Held<P> {
 
 impl<P> Held<P> {
     pub fn take(&self, scan: &str) -> Option<P> {
-        self.0.lock().remove(scan).map(|(_, part)| part)
+        let mut all = self.0.lock();
+        all.get(scan)?.1.as_ref()?;
+        all.remove(scan)?.1
     }
 
     pub fn keep(&self, scan: Arc<str>, part: P, now: Instant) {
         let mut all = self.0.lock();
-        all.insert(scan, (now, part));
+        if !matches!(all.get(&scan), Some((_, None))) {
+            Self::put(&mut all, scan, (now, Some(part)));
+        }
+    }
+
+    /// A scan wants nothing more, and nothing of it is kept from now on.
+    pub fn end(&self, scan: Arc<str>, now: Instant) {
+        self.forget(now);
+        Self::put(&mut self.0.lock(), scan, (now, None));
+    }
+
+    fn put(all: &mut HashMap<Arc<str>, (Instant, Option<P>)>, scan: Arc<str>, kept: (Instant, Option<P>)) {
+        all.insert(scan, kept);
         if all.len() > MAX_HELD
             && let Some(oldest) = all.iter().min_by_key(|(_, (kept, _))| *kept).map(|(scan, _)| scan.clone())
         {
@@ -41,13 +58,26 @@ impl<P> Held<P> {
     }
 
     pub fn count(&self) -> usize {
-        self.0.lock().len()
+        self.0.lock().values().filter(|(_, part)| part.is_some()).count()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_comes_behind_the_end_is_not_kept() {
+        let (held, began) = (Held::default(), Instant::now());
+        held.keep("a".into(), 1, began);
+        held.end("a".into(), began);
+        held.keep("a".into(), 2, began);
+        assert_eq!((held.count(), held.take("a")), (0, None));
+        held.keep("a".into(), 3, began);
+        assert_eq!(held.count(), 0, "looking for it does not take away that it has ended");
+        held.end("b".into(), began + HOLD);
+        assert_eq!(held.0.lock().len(), 1, "that is not kept for ever either");
+    }
 
     #[test]
     fn nothing_is_kept_for_ever() {

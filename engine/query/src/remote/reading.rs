@@ -65,6 +65,7 @@ impl RemoteScan {
             scan: self.clone(),
             question: ScanQuestion { scan: new_name(), left, ..self.question.clone() },
             at: None,
+            asked: None,
             ready: VecDeque::new(),
             memory: MemoryConsumer::new("RemoteScan").register(context.memory_pool()),
             metrics: BaselineMetrics::new(metrics, partition),
@@ -91,6 +92,8 @@ struct Reading {
     question: ScanQuestion,
     /// Who gave the last page, and may keep a snapshot for the next one.
     at: Option<ServerInfo>,
+    /// Who is asked for a page just now, and may keep one as well.
+    asked: Option<ServerInfo>,
     /// Of that page, and not yet handed on.
     ready: VecDeque<RecordBatch>,
     memory: MemoryReservation,
@@ -101,19 +104,21 @@ struct Reading {
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        if !self.question.left.is_empty() {
-            self.end();
+        let (at, asked) = (self.at.take().filter(|_| !self.question.left.is_empty()), self.asked.take());
+        let other = at.filter(|at| asked.as_ref().is_none_or(|asked| asked.id != at.id));
+        for server in asked.into_iter().chain(other) {
+            self.end(&server);
         }
     }
 }
 
 impl Reading {
-    /// Tells who gave the last page that nothing more is wanted there.
-    fn end(&self) {
-        match &self.at {
-            Some(server) if server.is_this => self.scan.here.end(&self.question.scan),
-            Some(ServerInfo { url: Some(url), .. }) => self.scan.peers.end(url, &self.question.scan),
-            _ => {}
+    /// Tells a server that nothing more is wanted there.
+    fn end(&self, server: &ServerInfo) {
+        if server.is_this {
+            self.scan.here.end(&self.question.scan);
+        } else if let Some(url) = &server.url {
+            self.scan.peers.end(url, &self.question.scan);
         }
     }
 
@@ -169,13 +174,14 @@ impl Reading {
         let (left, others): (Vec<Rest>, Vec<Rest>) =
             std::mem::take(&mut self.question.left).into_iter().partition(|rest| partitions.contains(&rest.partition));
         self.question.left = left;
+        self.asked = Some(server.clone());
         let asked = self.ask_server(&server, &partitions).await;
+        self.asked = None;
         if let Ok(page) = &asked {
             self.question.left.clone_from(&page.left);
-            if self.at.as_ref().is_some_and(|before| before.id != server.id) {
-                self.end();
+            if let Some(before) = self.at.replace(server.clone()).filter(|before| before.id != server.id) {
+                self.end(&before);
             }
-            self.at = Some(server);
         }
         self.question.left.extend(others);
         asked
