@@ -310,21 +310,22 @@ impl ServerProcess {
         self.pull_restored(sql).unwrap_or_else(|text| panic!("{sql}\n{text}"))
     }
 
-    /// Rows of a pull query, or why there are none yet: large state comes back from its changelogs while the server is up.
+    /// Rows of a pull query, or why there are none yet: large state comes back from its changelogs while the server is up, and servers
+    /// may be about to agree on who has a part of it.
     ///
     /// # Panics
     /// Where the query fails for another reason.
     fn pull_restored(&self, sql: &str) -> Result<Vec<Json>, String> {
         let answer = self.request("POST", "/query-stream", Some(&json!({"sql": sql})));
         let (status, text) = answer.unwrap_or_else(|error| panic!("{sql}: {error}\n{}", self.log()));
-        if status == 503 && text.contains("is being restored") {
+        if status == 503 && (text.contains("is being restored") || text.contains("Try again later")) {
             return Err(text);
         }
         assert_eq!(status, 200, "{sql}\n{text}");
         Ok(text.lines().skip(1).map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect())
     }
 
-    /// Repeats a pull query until the table is restored and the rows satisfy a condition.
+    /// Repeats a pull query until the whole table is there and the rows satisfy a condition.
     pub fn pull_until(&self, sql: &str, timeout: Duration, done: impl Fn(&[Json]) -> bool) -> Vec<Json> {
         let started = Instant::now();
         loop {
