@@ -46,6 +46,22 @@ pub enum ClientError {
     Garbled(String),
 }
 
+/// How users of a client say who they are and whom to trust, for messages.
+#[derive(Debug, Clone, Copy)]
+pub struct Means {
+    /// Whose certificates are trusted.
+    pub trust: &'static str,
+    /// The certificate that says who asks.
+    pub identity: &'static str,
+    /// A name with a password, or a token.
+    pub login: &'static str,
+}
+
+impl Means {
+    pub const FLAGS: Means =
+        Means { trust: "--cacert FILE", identity: "--cert FILE and --key FILE", login: "--user NAME, or --token TOKEN" };
+}
+
 /// A connection to one server, kept between requests.
 #[derive(Clone)]
 pub struct Client {
@@ -57,22 +73,16 @@ pub struct Client {
     answered: Arc<AtomicBool>,
     /// The value of the header that says who asks.
     authorization: Option<String>,
+    means: Means,
 }
 
 impl Client {
-    /// `url` is `http://host:port` or `https://host:port`; without a scheme it is http.
+    /// `url` is `http://host:port` or `https://host:port`; without a scheme it is http. `tls` says whom to trust; without it those that
+    /// the system trusts are.
     ///
     /// # Errors
-    /// Another scheme, or no address; the certificates that the system trusts can't be found.
-    pub fn new(url: &str) -> Result<Self, ClientError> {
-        Self::with_tls(url, None)
-    }
-
-    /// As [`Client::new`], with whom to trust.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn with_tls(url: &str, tls: Option<Arc<ClientConfig>>) -> Result<Self, ClientError> {
+    /// Another scheme, a password in it, or no address; the certificates that the system trusts can't be found.
+    pub fn with_tls(url: &str, tls: Option<Arc<ClientConfig>>, means: Means) -> Result<Self, ClientError> {
         let url = url.trim_end_matches('/');
         let (url, is_secure) = match url.split_once("://") {
             None => (format!("http://{url}"), false),
@@ -80,6 +90,14 @@ impl Client {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (format!("https://{rest}"), true),
             Some((scheme, _)) => return Err(ClientError::Url(format!("'{scheme}' is no scheme of a server: write http://host:port"))),
         };
+        let authority = url.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
+        if authority.contains('@') {
+            // Others can read it there, and not all that shows a URL would hide it.
+            return Err(ClientError::Url(format!(
+                "the server's address has a login before '@', which is not taken from there. Leave it out, and log in with {}",
+                means.login
+            )));
+        }
         if url.parse::<hyper::Uri>().ok().is_none_or(|uri| uri.host().is_none_or(str::is_empty)) {
             return Err(ClientError::Url(format!("'{url}' is no server's address: write http://host:port")));
         }
@@ -89,7 +107,7 @@ impl Client {
             (None, true) => Some(Arc::new(tidemill_server::client_tls(&BTreeMap::new()).map_err(ClientError::Url)?)),
         };
         let http = HttpClient::builder(TokioExecutor::new()).pool_idle_timeout(KEPT_FOR).build(Connector::new(used));
-        Ok(Client { url, http, tls, answered: Arc::default(), authorization: None })
+        Ok(Client { url, http, tls, answered: Arc::default(), authorization: None, means })
     }
 
     /// Sends a token with each request.
@@ -107,9 +125,9 @@ impl Client {
     /// The same credentials, if any, at another server.
     ///
     /// # Errors
-    /// As for [`Client::new`].
+    /// As for [`Client::with_tls`].
     pub fn at(&self, url: &str) -> Result<Self, ClientError> {
-        Ok(Client { authorization: self.authorization.clone(), ..Client::with_tls(url, self.tls.clone())? })
+        Ok(Client { authorization: self.authorization.clone(), ..Client::with_tls(url, self.tls.clone(), self.means)? })
     }
 
     pub fn url(&self) -> &str {
@@ -186,7 +204,7 @@ impl Client {
             // The server, or something between, closed the kept connection: nothing was asked on it yet.
             sent = self.http.request(request()?).await;
         }
-        let response = sent.map_err(|error| match certificates::explained(&error) {
+        let response = sent.map_err(|error| match certificates::explained(&error, self.means) {
             Some(reason) => ClientError::Untrusted { url: self.url.clone(), reason },
             None => unreachable(innermost(&error)),
         })?;
@@ -202,7 +220,7 @@ impl Client {
             .unwrap_or_else(|| format!("{status}: {}", String::from_utf8_lossy(&body)));
         let message = match (status, &self.authorization) {
             (StatusCode::UNAUTHORIZED, None) => {
-                format!("{message}: the server wants to know who asks. Log in with --user NAME, or --token TOKEN")
+                format!("{message}: the server wants to know who asks. Log in with {}", self.means.login)
             }
             (StatusCode::UNAUTHORIZED, Some(_)) => format!("{message}: the server does not take this name and password, or this token"),
             _ => message,
@@ -301,10 +319,19 @@ mod tests {
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]").await.expect("sent");
     }
 
+    #[test]
+    fn a_login_in_the_address_is_refused_and_not_said() {
+        for url in ["http://me:hush@h:1", "me:hush@h:1", "https://me@h", "HTTPS://a:hush%40@h:1/x"] {
+            let error = Client::with_tls(url, None, Means::FLAGS).err().expect(url).to_string();
+            assert!(error.contains("--user NAME") && !error.contains("hush"), "{error}");
+        }
+        assert!(Client::with_tls("http://h:1/a@b", None, Means::FLAGS).is_ok());
+    }
+
     #[tokio::test]
     async fn a_kept_connection_that_was_closed_is_replaced() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let client = Client::new(&listener.local_addr().expect("an address").to_string()).expect("an address");
+        let client = Client::with_tls(&listener.local_addr().expect("an address").to_string(), None, Means::FLAGS).expect("an address");
         let server = tokio::spawn(async move {
             let (mut first, _) = listener.accept().await.expect("a connection");
             read_request(&mut first).await;

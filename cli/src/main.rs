@@ -11,6 +11,7 @@ mod logging;
 #[cfg(test)]
 mod manual;
 mod migrations;
+mod properties_file;
 mod run;
 mod server;
 mod shell;

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use tidemill_server::config::file::{Entry, parse};
+use tidemill_server::config::file::Entry;
 
 use super::metadata::Metadata;
-use crate::client::Client;
-use crate::shell::LoginArgs;
+use crate::client::Means;
+use crate::properties_file::{self, unknown_ssl};
+use crate::shell::{client_with, token_of_environment};
 
 /// The name that new-project gives it.
 pub const FILE: &str = "ksql-migrations.properties";
@@ -24,6 +25,12 @@ const REPLICAS: (&str, &str) = ("ksql.migrations.topic.replicas", "1");
 /// Of ksql-migrations, without meaning here: the protocol is agreed upon, and a store has one key.
 const INERT: [&str; 2] = ["ssl.alpn", "ssl.key.alias"];
 const VERIFY: &str = "ssl.verify.host";
+/// How a project's file says who asks and whom to trust.
+pub const MEANS: Means = Means {
+    trust: "ssl.truststore.location=FILE",
+    identity: "ssl.keystore.location=FILE, with the certificate and its key",
+    login: "ksql.auth.basic.username and ksql.auth.basic.password, or the variable TIDEMILL_TOKEN",
+};
 
 /// What a new project's file holds: the server's address, and the rest as comments with their defaults.
 pub fn initial(url: &str) -> String {
@@ -46,8 +53,7 @@ impl Config {
     /// The file can't be read, or says what nobody knows.
     pub fn read(file: &Path) -> Result<Self, String> {
         let shown = file.display();
-        let text = std::fs::read_to_string(file).map_err(|error| format!("{shown}: {error}"))?;
-        let entries = parse(&text).map_err(|reason| format!("{shown}: {reason}"))?;
+        let entries = properties_file::read(file)?;
         let known = [URL, USER, PASSWORD, DIR, STREAM.0, TABLE.0, STREAM_TOPIC, TABLE_TOPIC, REPLICAS.0, VERIFY];
         for entry in &entries {
             let line = entry.line;
@@ -57,13 +63,16 @@ impl Config {
                     .unwrap_or_default();
                 return Err(format!("{shown} line {line}: nobody knows the property '{}'{meant}", entry.name));
             }
+            if let Some(reason) = unknown_ssl(&entry.name).filter(|_| entry.name != VERIFY && !INERT.contains(&entry.name.as_str())) {
+                return Err(format!("{shown} line {line}: {reason}"));
+            }
             if entry.name == VERIFY && entry.value.trim().eq_ignore_ascii_case("false") {
                 return Err(format!(
                     "{shown} line {line}: {VERIFY}=false would trust any server. Give its certificate: ssl.truststore.location"
                 ));
             }
             if entry.name == REPLICAS.0 && entry.value.trim().parse::<u16>().is_err() {
-                return Err(format!("{shown} line {line}: {} must be a whole number, not '{}'", REPLICAS.0, entry.value));
+                return Err(format!("{shown} line {line}: {} must be a whole number", REPLICAS.0));
             }
         }
         let folder = of(&entries, DIR).filter(|dir| !dir.is_empty()).map(PathBuf::from);
@@ -78,12 +87,15 @@ impl Config {
     pub async fn connect(&self) -> Result<Metadata, String> {
         let url = of(&self.entries, URL).filter(|url| !url.is_empty()).ok_or_else(|| format!("Missing required property: {URL}"))?;
         let tls = self.entries.iter().filter(|e| e.name.starts_with("ssl.") && e.name != VERIFY && !INERT.contains(&e.name.as_str()));
-        let tls: Vec<Entry> =
-            tls.map(|e| Entry { line: e.line, name: e.name.clone(), value: e.value.clone() }).filter(|e| !e.value.is_empty()).collect();
-        let mut client: Client = LoginArgs::default().client(url, &tls).map_err(|error| error.to_string())?;
-        if let Some(user) = of(&self.entries, USER).filter(|user| !user.is_empty()) {
-            client = client.with_credentials(user, of(&self.entries, PASSWORD).unwrap_or_default());
-        }
+        let tls = tls.filter(|e| !e.value.is_empty()).map(|e| (e.name.clone(), e.value.clone())).collect();
+        let client = client_with(url, &tls, MEANS).map_err(|error| error.to_string())?;
+        let client = match of(&self.entries, USER).filter(|user| !user.is_empty()) {
+            Some(user) => client.with_credentials(user, of(&self.entries, PASSWORD).unwrap_or_default()),
+            None => match token_of_environment() {
+                Some(token) => client.with_token(&token),
+                None => client,
+            },
+        };
         let info = client.info().await.map_err(|error| error.to_string())?;
         let service = info["KsqlServerInfo"]["ksqlServiceId"].as_str().map(str::to_owned);
         let service = service.ok_or_else(|| format!("{url} does not say which service it is: {}", info))?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::config::{FILE, FOLDER, initial};
+use super::config::{FILE, FOLDER, MEANS, initial};
 use super::metadata::Metadata;
 use super::tell;
 
@@ -12,7 +12,7 @@ use super::tell;
 /// # Errors
 /// One is there, or the folder can't be made.
 pub fn new(folder: &Path, url: &str) -> Result<(), String> {
-    crate::client::Client::new(url).map_err(|error| error.to_string())?;
+    crate::client::Client::with_tls(url, None, MEANS).map_err(|error| error.to_string())?;
     let migrations = folder.join(FOLDER);
     fs::create_dir_all(&migrations).map_err(|error| format!("{}: {error}", migrations.display()))?;
     let file = folder.join(FILE);

@@ -9,8 +9,9 @@ use clap::Args;
 use tidemill_server::config::file::Entry;
 
 use super::secret::ask_password;
-use crate::client::{Client, ClientError};
+use crate::client::{Client, ClientError, Means};
 use crate::command_line::{given_password, given_token};
+use crate::properties_file::unknown_ssl;
 
 /// Where a password may stand instead of on the command line, which others on the machine can read.
 const PASSWORD_VARIABLE: &str = "TIDEMILL_PASSWORD";
@@ -46,27 +47,26 @@ impl LoginArgs {
         name.starts_with("ssl.") || name.starts_with("tidemill.client.")
     }
 
+    /// What is wrong with the name of a property that is read here.
+    pub fn unknown(name: &str) -> Option<String> {
+        const KNOWN: [&str; 3] = ["tidemill.client.user", "tidemill.client.password", "tidemill.client.token"];
+        if name.starts_with("tidemill.client.") && !KNOWN.contains(&name) {
+            return Some(format!("'{name}' is none of {}", KNOWN.join(", ")));
+        }
+        unknown_ssl(name)
+    }
+
     /// `file` is what stands in the configuration file.
     ///
     /// # Errors
     /// The URL is none, a name has no password, or a certificate can't be used.
     pub fn client(&self, url: &str, file: &[Entry]) -> Result<Client, ClientError> {
         let of_file = |name: &str| file.iter().rfind(|entry| entry.name == name).map(|entry| entry.value.clone());
-        const KNOWN: [&str; 3] = ["tidemill.client.user", "tidemill.client.password", "tidemill.client.token"];
-        if let Some(entry) = file.iter().find(|e| e.name.starts_with("tidemill.client.") && !KNOWN.contains(&e.name.as_str())) {
-            return Err(ClientError::Url(format!("line {}: '{}' is none of {}", entry.line, entry.name, KNOWN.join(", "))));
-        }
         let tls = self.tls_values(file).map_err(ClientError::Url)?;
-        let client = match tls.is_empty() {
-            true => Client::new(url)?,
-            false if !url.trim_start().to_ascii_lowercase().starts_with("https://") => {
-                return Err(ClientError::Url(format!("certificates are for https, and {url} asks for no TLS: write https://…")));
-            }
-            false => {
-                let config = tidemill_server::client_tls(&tls).map_err(|reason| ClientError::Url(by_flags(&reason)))?;
-                Client::with_tls(url, Some(Arc::new(config)))?
-            }
-        };
+        let client = client_with(url, &tls, Means::FLAGS).map_err(|error| match error {
+            ClientError::Url(reason) => ClientError::Url(by_flags(&reason)),
+            other => other,
+        })?;
         if let Some(user) = self.user.clone().or_else(|| of_file("tidemill.client.user").filter(|_| self.token.is_none())) {
             let password = given_password(self.password.clone())
                 .or_else(|| of_file("tidemill.client.password"))
@@ -82,7 +82,7 @@ impl LoginArgs {
             };
             return Ok(client.with_credentials(&user, &password));
         }
-        let token = given_token(self.token.clone()).or_else(|| of_file("tidemill.client.token")).or_else(|| variable(TOKEN_VARIABLE));
+        let token = given_token(self.token.clone()).or_else(|| of_file("tidemill.client.token")).or_else(token_of_environment);
         Ok(match token {
             Some(token) => client.with_token(&token),
             None => client,
@@ -112,6 +112,28 @@ impl LoginArgs {
         }
         Ok(values)
     }
+}
+
+/// A client of the server at `url`, with properties of TLS (`ssl.…`); it does not log in yet.
+///
+/// # Errors
+/// The URL is none, or a certificate can't be used; the text names the property.
+pub fn client_with(url: &str, tls: &BTreeMap<String, String>, means: Means) -> Result<Client, ClientError> {
+    if tls.is_empty() {
+        return Client::with_tls(url, None, means);
+    }
+    if !url.trim_start().to_ascii_lowercase().starts_with("https://") {
+        // What is wrong with the URL itself comes first.
+        Client::with_tls(url, None, means)?;
+        return Err(ClientError::Url(format!("certificates are for https, and {url} asks for no TLS: write https://…")));
+    }
+    let config = tidemill_server::client_tls(tls).map_err(ClientError::Url)?;
+    Client::with_tls(url, Some(Arc::new(config)), means)
+}
+
+/// The token that stands in the environment.
+pub fn token_of_environment() -> Option<String> {
+    variable(TOKEN_VARIABLE)
 }
 
 fn variable(name: &str) -> Option<String> {

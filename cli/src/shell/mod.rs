@@ -20,7 +20,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::client::{Client, ClientError};
-pub use login::LoginArgs;
+pub use login::{LoginArgs, client_with, token_of_environment};
 pub use options::{ConnectArgs, ShellArgs, definition};
 pub use render::Output;
 pub use screen::Screen;

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgMatches, Args, FromArgMatches};
-use tidemill_server::config::Providers;
-use tidemill_server::config::file::{Entry, parse};
+use tidemill_server::config::file::Entry;
 
 use super::Session;
 use super::login::LoginArgs;
 use super::render::Output;
 use super::session::Limits;
 use crate::client::{Client, ClientError};
+use crate::properties_file;
 
 #[derive(Debug, Args)]
 pub struct ShellArgs {
@@ -63,14 +63,11 @@ impl ConnectArgs {
     /// What stands in the configuration file.
     fn entries(&self) -> Result<Vec<Entry>, String> {
         let Some(path) = &self.config_file else { return Ok(Vec::new()) };
-        let text = std::fs::read_to_string(path).map_err(|error| format!("--config-file {}: {error}", path.display()))?;
-        let entries = parse(&text).map_err(|reason| format!("{}: {reason}", path.display()))?;
-        // Passwords may stand elsewhere: `${file:/path}`, `${env:NAME}`.
-        let expanded = entries.into_iter().map(|entry| match Providers::default().expand(&entry.value) {
-            Ok(value) => Ok(Entry { value: value.text, ..entry }),
-            Err(reason) => Err(format!("{}:{}: {}: {reason}", path.display(), entry.line, entry.name)),
-        });
-        expanded.collect()
+        let entries = properties_file::read(path).map_err(|reason| format!("--config-file {reason}"))?;
+        match entries.iter().find_map(|entry| LoginArgs::unknown(&entry.name).map(|reason| (entry.line, reason))) {
+            Some((line, reason)) => Err(format!("--config-file {}:{line}: {reason}", path.display())),
+            None => Ok(entries),
+        }
     }
 
     pub fn limits(&self) -> Limits {

@@ -104,6 +104,9 @@ impl ConfigBuilder {
         let is_provided = !value.fetched.is_empty();
         self.secrets.extend(value.fetched);
         let value = value.text;
+        if name == "listeners" {
+            self.note_lost_encryption(&value, origin);
+        }
         match judge(name, &value, if is_provided { table::HIDDEN } else { table::shown(name, &value) }) {
             Ok(why_inert) => {
                 if let Some(why) = why_inert {
@@ -123,6 +126,22 @@ impl ConfigBuilder {
         }
     }
 
+    /// Listeners that stand over others that encrypt, and do not themselves. Who gives an address alone may not know that it is plain.
+    fn note_lost_encryption(&mut self, value: &str, origin: &str) {
+        let encrypts = |listeners: &str| listeners.split(',').any(|one| one.trim().to_ascii_lowercase().starts_with("https://"));
+        let Some(before) = self.values.get("listeners").filter(|before| encrypts(before) && !encrypts(value)) else { return };
+        let place = self.origins.get("listeners").map(|origin| format!(" ({origin})")).unwrap_or_default();
+        if value.contains("://") {
+            self.warnings.push(format!("{origin}: listeners={value} stands over {before}{place}: nothing is encrypted, passwords neither"));
+        } else {
+            let address = value.trim();
+            self.problems.push(format!(
+                "{origin}: {address} would speak plain HTTP in the place of listeners={before}{place}: write https://{address}, or \
+                 http://{address} if that is meant"
+            ));
+        }
+    }
+
     /// A property of Kafka Streams or of the clients may be called `x` and `ksql.streams.x`: what an earlier source called
     /// otherwise is replaced as well. Within one source the longer name stands.
     fn forget_spellings(&mut self, name: &str) {
@@ -134,6 +153,7 @@ impl ConfigBuilder {
         let gone: Vec<String> = self.values.keys().filter(|set| streams::parted(set) == meant && earlier(set)).cloned().collect();
         for set in gone {
             self.values.remove(&set);
+            self.provided.remove(&set);
         }
     }
 

@@ -25,7 +25,7 @@ pub use builder::ConfigBuilder;
 pub(crate) use client::{Store, kind_of_store};
 pub use kind::Kind;
 pub use overrides::{OverrideError, OverrideRules, near};
-pub use provided::Providers;
+pub use provided::{Providers, is_about_providers};
 pub use server_config::{Listen, ServerConfig};
 pub use table::{Property, Role, is_secret, properties, property, shown};
 

@@ -1,6 +1,7 @@
 //! Values that stand elsewhere: `${env:NAME}`, `${file:/path}` (the whole file), `${file:/path:key}` (a key of a properties file),
 //! `${dir:/path:name}` (a file of a folder). Kafka's `config.providers` gives these other names. What is fetched so counts as a
-//! secret: it is in no message, no list and not in the command topic.
+//! secret: it is in no message and no list, and in the command topic only where queries run by it, as the value of a property that
+//! sessions may set.
 
 use std::collections::BTreeMap;
 use std::path::Path;

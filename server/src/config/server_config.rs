@@ -113,6 +113,7 @@ impl ServerConfig {
         }
         let is_secure = listen.iter().any(|listen: &Listen| listen.secure);
         let tls = if is_secure { Some(Arc::new(Listening::new(&values).map_err(ConfigError)?)) } else { None };
+        warnings.extend(tls.iter().flat_map(|tls: &Arc<Listening>| tls.warnings().to_vec()));
         let asks_for_certificates = ["ssl.client.authentication", "ssl.client.auth"]
             .into_iter()
             .find(|name| !matches!(read.text(name).to_ascii_uppercase().as_str(), "NONE" | "FALSE" | ""));
@@ -168,12 +169,15 @@ impl ServerConfig {
         Values(&self.values).some(name)
     }
 
-    /// A value as it may be shown.
+    /// A value of the configuration as it may be shown: what was fetched from elsewhere is not, whoever may set the property.
     pub fn shown<'a>(&self, name: &str, value: &'a str) -> &'a str {
-        let is_sessions = property(name).map(|p| p.role).or_else(|| streams::find(name).map(|p| p.role)) == Some(Role::Session);
+        if self.is_provided(name) { super::table::HIDDEN } else { super::table::shown(name, value) }
+    }
+
+    /// Whether a property's value was fetched from elsewhere, under any of its names.
+    pub fn is_provided(&self, name: &str) -> bool {
         let meant = streams::parted(name);
-        let is_provided = self.provided.iter().any(|set| set == name || (streams::find(set).is_some() && streams::parted(set) == meant));
-        if is_provided && !is_sessions { super::table::HIDDEN } else { super::table::shown(name, value) }
+        self.provided.iter().any(|set| set == name || (streams::find(set).is_some() && streams::parted(set) == meant))
     }
 
     /// Where to listen, `host:port`.

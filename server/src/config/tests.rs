@@ -116,6 +116,46 @@ fn what_is_for_kafka_is_said_to_be_in_vain_without_it() {
 }
 
 #[test]
+fn encryption_is_not_lost_in_silence() {
+    let over =
+        |listeners: &str| built(&[("listeners", "http://h:1,https://h:2"), ("ssl.keystore.location", "/no"), ("listeners", listeners)]);
+    let error = over("127.0.0.1:3").expect_err("plain").0;
+    assert!(error.contains("write https://127.0.0.1:3, or http://127.0.0.1:3 if that is meant"), "{error}");
+    let config = over("http://127.0.0.1:3").expect("said to be meant");
+    assert!(config.warnings.iter().any(|warning| warning.contains("nothing is encrypted")), "{:?}", config.warnings);
+    let error = over("https://127.0.0.1:3").expect_err("no such file").0;
+    assert!(error.contains("ssl.keystore.location"), "{error}");
+}
+
+#[test]
+fn clients_are_not_asked_in_contradiction() {
+    for value in ["NONE", "REQUESTED"] {
+        let asked = [("listeners", "https://h:2"), ("ssl.client.authentication", value), ("ssl.client.auth", "true")];
+        let given = include_str!("../tls/testdata/given.pem");
+        let store = [("ssl.keystore.certificate.chain", given), ("ssl.keystore.key", include_str!("../tls/testdata/given.key"))];
+        let error = built(&[&asked[..], &store, &[("ssl.truststore.certificates", given)]].concat()).expect_err(value).0;
+        assert!(error.contains(&format!("ssl.client.authentication={value} contradicts ssl.client.auth=true")), "{error}");
+    }
+}
+
+#[test]
+fn what_was_fetched_is_shown_to_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("value");
+    std::fs::write(&file, "earliest").expect("written");
+    let fetched = format!("${{file:{}}}", file.display());
+    let set = [("ksql.streams.auto.offset.reset", fetched.as_str()), ("ksql.output.topic.name.prefix", &fetched), ("ksql.service.id", "x")];
+    let config = built(&set).expect("valid");
+    for name in ["ksql.streams.auto.offset.reset", "auto.offset.reset", "ksql.output.topic.name.prefix"] {
+        assert_eq!(config.shown(name, "earliest"), "[hidden]", "{name}");
+    }
+    assert_eq!(config.shown("ksql.service.id", "x"), "x");
+    // What stands over it was not fetched, however it is spelled.
+    let config = built(&[&set[..], &[("auto.offset.reset", "latest")]].concat()).expect("valid");
+    assert_eq!(config.shown("ksql.streams.auto.offset.reset", "latest"), "latest");
+}
+
+#[test]
 fn a_secret_is_in_no_error() {
     for (name, value) in [("sasl.jaas.config", "x.Krb5LoginModule required password=\"hush\";"), ("ssl.key.password", "hush")] {
         let set = [(name, value), ("security.protocol", "SASL_SSL"), ("sasl.mechanism", "PLAIN"), ("bootstrap.servers", "k:1")];

@@ -129,7 +129,8 @@ fn topology(app: &App, plan: &QueryPlan, is_persistent: bool) -> String {
 fn overridden(app: &App, properties: &Settings) -> Settings {
     let defaults = &app.engine.config().session_defaults;
     let own = properties.iter().filter(|(name, value)| defaults.get(*name) != Some(value));
-    own.map(|(name, value)| (name.clone(), shown(name, value).to_owned())).collect()
+    // What was fetched when the query began may be another value by now: it is hidden as today's is.
+    own.map(|(name, value)| (name.clone(), app.config.shown(name, value).to_owned())).collect()
 }
 
 /// One task for each partition of the topics read.

@@ -3,7 +3,7 @@
 use super::Session;
 use crate::app::App;
 use crate::config::streams;
-use crate::config::{Role, ServerConfig, properties};
+use crate::config::{Role, properties, shown};
 use crate::entities::{Common, KsqlEntity, ListedProperty, Properties};
 
 pub fn run(app: &App, session: &Session, text: String) -> KsqlEntity {
@@ -12,21 +12,22 @@ pub fn run(app: &App, session: &Session, text: String) -> KsqlEntity {
     let mut default_properties = Vec::new();
     for property in properties().filter(|p| p.listed || set.contains_key(p.name)) {
         let editable = property.role == Role::Session;
-        let own = session.overrides().get(property.name).filter(|_| editable).or_else(|| set.get(property.name));
+        let of_session = session.overrides().get(property.name).filter(|_| editable).map(|value| shown(property.name, value));
+        let own = of_session.or_else(|| set.get(property.name).map(|value| app.config.shown(property.name, value)));
         if own.is_none() {
             default_properties.push(property.name.to_owned());
         }
-        let value = own.map(String::as_str).or(property.default);
-        listed.push(entry(&app.config, property.name, value, editable, if editable { "QUERY" } else { "SERVER" }));
+        let value = own.or_else(|| property.default.map(|value| shown(property.name, value)));
+        listed.push(entry(property.name, value, editable, if editable { "QUERY" } else { "SERVER" }));
     }
     for property in streams::properties() {
         let name = format!("{}{}", streams::PREFIX, property.name);
         let given = [name.as_str(), property.name];
         let editable = property.role == Role::Session;
-        let of_session = given.iter().find_map(|n| session.overrides().get(*n)).filter(|_| editable);
-        let value = of_session.or_else(|| given.iter().find_map(|n| set.get(*n)));
-        if let Some(value) = value.map(String::as_str).or(property.listed) {
-            listed.push(entry(&app.config, &name, Some(value), editable, "SERVER"));
+        let of_session = given.iter().find_map(|n| session.overrides().get(*n)).filter(|_| editable).map(|value| shown(&name, value));
+        let own = of_session.or_else(|| given.iter().find_map(|n| set.get(*n)).map(|value| app.config.shown(&name, value)));
+        if let Some(value) = own.or_else(|| property.listed.map(|value| shown(&name, value))) {
+            listed.push(entry(&name, Some(value), editable, "SERVER"));
         }
     }
     // Whatever else was set: for one kind of client, for functions, for plug-ins.
@@ -34,15 +35,14 @@ pub fn run(app: &App, session: &Session, text: String) -> KsqlEntity {
         let full =
             if streams::find(name).is_some() && !name.starts_with("ksql.") { format!("{}{name}", streams::PREFIX) } else { name.clone() };
         if !listed.iter().any(|p| p.name == full || p.name == *name) {
-            listed.push(entry(&app.config, &full, Some(value), false, "SERVER"));
+            listed.push(entry(&full, Some(app.config.shown(&full, value)), false, "SERVER"));
         }
     }
     let overwritten_properties = session.overrides().keys().cloned().collect();
     KsqlEntity::Properties(Properties { properties: listed, overwritten_properties, default_properties, common: Common::new(text) })
 }
 
-/// As it is shown: secrets are not.
-fn entry(config: &ServerConfig, name: &str, value: Option<&str>, editable: bool, level: &'static str) -> ListedProperty {
-    let value = value.map(|value| config.shown(name, value).to_owned());
-    ListedProperty { name: name.to_owned(), scope: "KSQL", value, editable, level }
+/// `value` as it may be shown.
+fn entry(name: &str, value: Option<&str>, editable: bool, level: &'static str) -> ListedProperty {
+    ListedProperty { name: name.to_owned(), scope: "KSQL", value: value.map(str::to_owned), editable, level }
 }

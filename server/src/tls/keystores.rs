@@ -46,11 +46,27 @@ pub(super) fn trusted(
 
 /// The certificates of a PEM text.
 pub(super) fn pem_certificates(property: &str, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    refuse_encrypted_in_place(property, text)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
     found.map_err(|error| match broken_section(text) {
         Some(line) => format!("{property}: line {line}: not PEM: {error}"),
         None => format!("{property}: not PEM: {error}"),
     })
+}
+
+/// Keys that OpenSSL encrypted before there was PKCS#8 (`BEGIN EC PRIVATE KEY`, `BEGIN RSA PRIVATE KEY`) have headers above their
+/// base64, and a password that is stretched so little that it can be guessed.
+fn refuse_encrypted_in_place(property: &str, text: &[u8]) -> Result<(), String> {
+    let text = String::from_utf8_lossy(text);
+    let is_header = |line: &str| line.trim_start().strip_prefix("Proc-Type:").is_some_and(|kind| kind.contains("ENCRYPTED"));
+    match text.lines().position(is_header) {
+        Some(at) => Err(format!(
+            "{property}: line {}: the key is encrypted in OpenSSL's old way (Proc-Type: 4,ENCRYPTED), which is not read here. Convert it \
+             once: openssl pkcs8 -topk8 -v2 aes-256-cbc -in OLD -out NEW, and set ssl.key.password",
+            at + 1
+        )),
+        None => Ok(()),
+    }
 }
 
 /// The line, from 1 on, where the first section of a PEM text begins that can't be read.
@@ -99,6 +115,7 @@ pub(super) fn identity(
 
 /// The key of a PEM text.
 pub(super) fn pem_key(property: &str, text: &[u8], password: Option<&str>) -> Result<PrivateKeyDer<'static>, String> {
+    refuse_encrypted_in_place(property, text)?;
     let readable = String::from_utf8_lossy(text);
     if let Some((_, rest)) = readable.split_once(ENCRYPTED.0)
         && let Some((body, _)) = rest.split_once(ENCRYPTED.1)
@@ -158,6 +175,19 @@ fn content(property: &str, path: &str) -> Result<Vec<u8>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_that_are_encrypted_in_the_old_way_are_told_from_nonsense() {
+        for kind in ["EC", "RSA"] {
+            let key = format!(
+                "-----BEGIN {kind} PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nAAAA\n-----END {kind} PRIVATE KEY-----\n"
+            );
+            for error in [pem_key("p", key.as_bytes(), Some("x")).err(), pem_certificates("p", key.as_bytes()).err()] {
+                let error = error.expect(kind);
+                assert!(error.starts_with("p: line 2: the key is encrypted") && error.contains("openssl pkcs8 -topk8"), "{error}");
+            }
+        }
+    }
 
     #[test]
     fn what_is_broken_is_said_by_its_line() {

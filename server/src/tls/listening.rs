@@ -8,11 +8,14 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use rustls::ServerConfig;
+use rustls::pki_types::UnixTime;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::TlsAcceptor;
 
-use super::{TlsProperties, identity, roots, versions};
+use super::given::Given;
+use super::validity::warnings;
+use super::{TlsProperties, Trusted, identity, trusted, versions};
 use crate::reload::Reloadable;
 
 /// Spoken on a connection, the preferred one first.
@@ -23,6 +26,8 @@ pub struct Listening {
     /// Those that have to do with TLS.
     values: BTreeMap<String, String>,
     current: RwLock<Arc<ServerConfig>>,
+    /// What is to be said of the dates of its certificates.
+    warnings: Vec<String>,
 }
 
 impl Listening {
@@ -31,8 +36,13 @@ impl Listening {
     pub fn new(values: &BTreeMap<String, String>) -> Result<Self, String> {
         let values: BTreeMap<_, _> =
             values.iter().filter(|(name, _)| name.starts_with("ssl.")).map(|(name, value)| (name.clone(), value.clone())).collect();
-        let current = RwLock::new(read(&values)?);
-        Ok(Listening { values, current })
+        let (current, warnings) = read(&values)?;
+        Ok(Listening { values, current: RwLock::new(current), warnings })
+    }
+
+    /// Of the certificates that it began with: those that are not valid, or soon are not.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// For the next connection.
@@ -66,12 +76,17 @@ impl Reloadable for Listening {
     }
 
     fn reload(&self) -> Result<(), String> {
-        *self.current.write() = read(&self.values)?;
+        let (config, warnings) = read(&self.values)?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        *self.current.write() = config;
         Ok(())
     }
 }
 
-fn read(values: &BTreeMap<String, String>) -> Result<Arc<ServerConfig>, String> {
+/// With what is to be said of the dates of the certificates.
+fn read(values: &BTreeMap<String, String>) -> Result<(Arc<ServerConfig>, Vec<String>), String> {
     let properties = TlsProperties { values, prefix: "" };
     if let Some((name, _)) = properties.get("ssl.cipher.suites") {
         return Err(format!("{name} can't be used with https listeners: which ciphers are spoken there can't be chosen"));
@@ -85,6 +100,7 @@ fn read(values: &BTreeMap<String, String>) -> Result<Arc<ServerConfig>, String> 
                     ssl.keystore.password)"
             .to_owned());
     };
+    let warnings = warnings(&property, &chain, UnixTime::now());
     let builder = match client_verifier(&properties, provider)? {
         Some(verifier) => builder.with_client_cert_verifier(verifier),
         None => builder.with_no_client_auth(),
@@ -94,7 +110,7 @@ fn read(values: &BTreeMap<String, String>) -> Result<Arc<ServerConfig>, String> 
         other => format!("{property}: the key and the certificate can't be used: {other}"),
     })?;
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
-    Ok(Arc::new(config))
+    Ok((Arc::new(config), warnings))
 }
 
 /// Who looks at clients' certificates; `None`: nobody asks for one.
@@ -102,18 +118,23 @@ fn client_verifier(
     properties: &TlsProperties<'_>,
     provider: Arc<rustls::crypto::CryptoProvider>,
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, String> {
-    // The older name says less.
-    let (name, is_required) = match (properties.get("ssl.client.authentication"), properties.get("ssl.client.auth")) {
+    let older = properties.get("ssl.client.auth").filter(|(_, value)| value.eq_ignore_ascii_case("true"));
+    let (name, is_required) = match (properties.get("ssl.client.authentication"), older) {
         (Some((name, value)), _) if value.eq_ignore_ascii_case("REQUIRED") => (name, true),
-        (Some((name, value)), _) if value.eq_ignore_ascii_case("REQUESTED") => (name, false),
-        (Some(_), _) => return Ok(None),
-        (None, Some((name, value))) if value.eq_ignore_ascii_case("true") => (name, true),
-        (None, _) => return Ok(None),
+        (Some((name, value)), Some((older, _))) => {
+            return Err(format!(
+                "{name}={value} contradicts {older}=true. Keep {name}: REQUIRED, if every client has to show a certificate"
+            ));
+        }
+        (Some((name, value)), None) if value.eq_ignore_ascii_case("REQUESTED") => (name, false),
+        (None, Some((name, _))) => (name, true),
+        (_, None) => return Ok(None),
     };
-    let Some((property, roots)) = roots(properties)? else {
+    let Some(Trusted { property, roots, certificates }) = trusted(properties)? else {
         return Err(format!("{name} asks clients for certificates: say whose are trusted by ssl.truststore.location"));
     };
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
     let builder = if is_required { builder } else { builder.allow_unauthenticated() };
-    builder.build().map(Some).map_err(|error| format!("{property}: {error}"))
+    let verifier: Arc<dyn ClientCertVerifier> = builder.build().map_err(|error| format!("{property}: {error}"))?;
+    Ok(Some(Arc::new(Given::new(certificates, verifier))))
 }

@@ -1,12 +1,17 @@
 //! TLS: of the server's listeners ([`Listening`]), and towards a neighbour (the schema registry, Kafka Connect): whom the client trusts, and how it says who it is, by
 //! `<prefix>ssl.…`, and where that says nothing by `ssl.…`, as ksqlDB has it.
 
+mod given;
 mod keystores;
 mod listening;
+#[cfg(test)]
+mod tests;
+mod validity;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use given::Given;
 pub use listening::Listening;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -102,7 +107,7 @@ fn versions(properties: &TlsProperties<'_>) -> Result<Vec<&'static SupportedProt
 
 /// Whom the client trusts: the certificates that were set, else those of the system.
 fn verifier(properties: &TlsProperties<'_>, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, String> {
-    let Some((property, roots)) = roots(properties)? else {
+    let Some(Trusted { property, roots, certificates }) = trusted(properties)? else {
         let system = rustls_platform_verifier::Verifier::new(provider);
         let system = system.map_err(|error| {
             let unset = properties.name("ssl.truststore.location");
@@ -111,11 +116,20 @@ fn verifier(properties: &TlsProperties<'_>, provider: Arc<CryptoProvider>) -> Re
         return Ok(Arc::new(system));
     };
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-    Ok(verifier.map_err(|error| format!("{property}: {error}"))?)
+    let verifier: Arc<dyn ServerCertVerifier> = verifier.map_err(|error| format!("{property}: {error}"))?;
+    Ok(Arc::new(Given::new(certificates, verifier)))
 }
 
-/// The certificates that were set to be trusted, and by which property; `None`: none were.
-fn roots(properties: &TlsProperties<'_>) -> Result<Option<(String, RootCertStore)>, String> {
+/// The certificates that were set to be trusted.
+struct Trusted {
+    /// By which property, and where they stand.
+    property: String,
+    roots: RootCertStore,
+    certificates: Vec<CertificateDer<'static>>,
+}
+
+/// `None`: none were set.
+fn trusted(properties: &TlsProperties<'_>) -> Result<Option<Trusted>, String> {
     let (property, certificates) = match (properties.get("ssl.truststore.location"), properties.get("ssl.truststore.certificates")) {
         (Some((property, path)), _) => {
             let password = properties.value("ssl.truststore.password");
@@ -129,11 +143,11 @@ fn roots(properties: &TlsProperties<'_>) -> Result<Option<(String, RootCertStore
         (None, None) => return Ok(None),
     };
     let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(certificates);
+    let (added, _) = roots.add_parsable_certificates(certificates.iter().cloned());
     if added == 0 {
         return Err(format!("{property}: no certificate in it can be used"));
     }
-    Ok(Some((property, roots)))
+    Ok(Some(Trusted { property, roots, certificates }))
 }
 
 fn identity(properties: &TlsProperties<'_>) -> Result<Option<(String, keystores::Identity)>, String> {
