@@ -102,8 +102,15 @@ fn wait_for_state(server: &ServerProcess, name: &str, wanted: &str) -> String {
 
 /// Waits until the query stands still, with the reason.
 fn wait_for_refusal(server: &ServerProcess, name: &str) -> String {
-    wait(server, "a refusal", || state(server, name).1.contains("Trying again would not help"));
-    state(server, name).1
+    let refusal = || {
+        let answer = server.ksql("SHOW QUERIES;");
+        let mut warnings = answer[0]["warnings"].as_array().into_iter().flatten().filter_map(|warning| warning["message"].as_str());
+        // Each begins with the query's id.
+        let is_its = |said: &&str| said.split(' ').next().is_some_and(|id| id.contains(name));
+        warnings.find(|said| is_its(said) && said.contains("Trying again would not help")).map(str::to_owned)
+    };
+    wait(server, "a refusal", || refusal().is_some());
+    refusal().unwrap_or_default()
 }
 
 fn make(log: &dyn Log, topic: &str, partitions: u32) {
