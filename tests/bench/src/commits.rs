@@ -8,6 +8,7 @@ use crate::host::Host;
 use crate::input::{Input, text};
 use crate::latency::{self, Copier, Latency};
 use crate::server::Server;
+use crate::warming;
 
 const SERVICE: &str = "bench_commits_";
 const FROM: &str = "commits-in";
@@ -25,6 +26,7 @@ const CORE_GOAL: f64 = 0.1;
 /// # Errors
 /// What the server says, or that too few records came through.
 pub fn run(input: &Input, broker: Option<u32>, queries: usize, commit_ms: u64, seconds: u64) -> Result<String, String> {
+    warming::transactions(input)?;
     input.create(FROM)?;
     let server = Server::start_with(Some(input.bootstrap()?), SERVICE, Some(commit_ms))?;
     let properties = [("auto.offset.reset", "latest"), ("processing.guarantee", "exactly_once_v2")];

@@ -106,6 +106,10 @@ impl Workload for Topology {
         self.describe
     }
 
+    fn is_transactional(&self) -> bool {
+        self.is_once
+    }
+
     fn run(&mut self, input: &Input, run: usize) -> Result<Measurement, String> {
         let project = build()?;
         let bids = self.encoding.bids();

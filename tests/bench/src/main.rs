@@ -27,6 +27,7 @@ mod serving;
 mod soak;
 mod statements;
 mod subscribers;
+mod warming;
 mod windowed;
 mod workload;
 
@@ -318,6 +319,12 @@ fn measure(arguments: &Arguments, input: &Input, log: &'static str, mut workload
             if let Err(error) = first.run(input, number) {
                 eprintln!("{log}, warming up: {error}");
             }
+        }
+        if workloads.iter().any(|workload| workload.is_transactional())
+            && input.bootstrap().is_ok()
+            && let Err(error) = warming::transactions(input)
+        {
+            eprintln!("{log}, warming up: {error}");
         }
     }
     for round in 1..=arguments.runs {

@@ -312,6 +312,10 @@ impl Workload for Query {
         self.goal
     }
 
+    fn is_transactional(&self) -> bool {
+        self.is_once()
+    }
+
     fn run(&mut self, input: &Input, run: usize) -> Result<Measurement, String> {
         let process = std::process::id();
         let (service, sink) = (format!("bench_{process}_{run}_"), format!("{}-{process}-{run}", self.name));

@@ -53,6 +53,10 @@ pub trait Workload {
     fn goal(&self) -> Option<Goal> {
         None
     }
+    /// Whether it writes transactions on Kafka.
+    fn is_transactional(&self) -> bool {
+        false
+    }
     /// Runs once, from nothing, and cleans up. `run` numbers the runs of all workloads, for names of topics.
     ///
     /// # Errors

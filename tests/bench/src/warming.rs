@@ -1,0 +1,46 @@
+//! Warms up a broker for transactions. Its compiler needs thousands of them, and workloads commit a few dozen a second: without this
+//! the first minutes of exactly once would measure the compiler, which takes more of the broker's CPU than the transactions do.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+use crate::input::{Input, PARTITIONS, text};
+
+/// Producers at once.
+const PRODUCERS: usize = 4;
+/// Transactions of each. Behind these, the broker's CPU for a transaction falls no further (`--only q1,q1-once --runs 20`).
+const TRANSACTIONS: usize = 3_000;
+const TOPIC: &str = "warming-transactions";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Has the broker carry out [`PRODUCERS`] × [`TRANSACTIONS`] transactions, each with a record for every partition of a topic.
+///
+/// # Errors
+/// Where one can't be committed.
+pub fn transactions(input: &Input) -> Result<(), String> {
+    let bootstrap = input.bootstrap()?;
+    input.create(TOPIC)?;
+    std::thread::scope(|scope| {
+        let producers: Vec<_> = (0..PRODUCERS).map(|number| scope.spawn(move || produce(bootstrap, number))).collect();
+        producers.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a producer panicked".to_owned())?)
+    })?;
+    input.delete(TOPIC)
+}
+
+fn produce(bootstrap: &str, number: usize) -> Result<(), String> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap).set("transactional.id", format!("{TOPIC}-{number}")).set("linger.ms", "0");
+    let producer: BaseProducer = config.create().map_err(text)?;
+    producer.init_transactions(PATIENCE).map_err(text)?;
+    for _ in 0..TRANSACTIONS {
+        producer.begin_transaction().map_err(text)?;
+        for partition in 0..PARTITIONS {
+            let record = BaseRecord::<(), [u8]>::to(TOPIC).partition(partition as i32).payload(b"warm");
+            producer.send(record).map_err(|(error, _)| text(error))?;
+        }
+        producer.commit_transaction(PATIENCE).map_err(text)?;
+    }
+    Ok(())
+}
