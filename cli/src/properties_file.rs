@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use tidemill_server::config::file::{Entry, parse};
+use tidemill_server::config::file::{Entry, parse, text};
 use tidemill_server::config::{Providers, is_about_providers, property, streams};
 
 /// What the file says, in order, with values where they stand elsewhere.
@@ -12,7 +12,8 @@ use tidemill_server::config::{Providers, is_about_providers, property, streams};
 /// The file can't be read, or a value can't be fetched; the text says in which line, and nothing of a value.
 pub fn read(path: &Path) -> Result<Vec<Entry>, String> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
+    let bytes = std::fs::read(path).map_err(|error| format!("{shown}: {error}"))?;
+    let text = text(bytes).map_err(|reason| format!("{shown}: {reason}"))?;
     let (about_providers, entries): (Vec<Entry>, Vec<Entry>) =
         parse(&text).map_err(|reason| format!("{shown}: {reason}"))?.into_iter().partition(|entry| is_about_providers(&entry.name));
     let mut providers = Providers::default();

@@ -11,6 +11,7 @@ mod app;
 mod blocking;
 mod cause;
 mod cluster;
+mod compressed;
 pub mod config;
 mod connect;
 mod cors;

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use crate::access::Gate;
 use crate::app::App;
 use crate::cluster::{self, HttpPeers};
+use crate::compressed::Compressed;
 use crate::config::ServerConfig;
 use crate::connect::Connect;
 use crate::cors::Cors;
@@ -137,7 +138,7 @@ impl Server {
         if let Some(port) = flight_sql {
             port.is_ready(app.clone());
         }
-        front.is_ready(Cors::new(Gate::new(app.clone(), access), &app.config));
+        front.is_ready(Cors::new(Compressed::new(Gate::new(app.clone(), access)), &app.config));
         listening.say();
         let log = match &engine.config().log {
             LogChoice::Embedded => format!("embedded log in {}", engine.config().data_dir.display()),

@@ -63,6 +63,16 @@ impl Authority {
         std::fs::write(self.path(&format!("{name}.both.pem")), both).expect("a file");
     }
 
+    /// A certificate that nobody signed but itself, of an authority (`CA:TRUE`), as `openssl req -x509` makes it: `NAME.pem`, and with its
+    /// key in `NAME.both.pem`.
+    pub fn sign_itself(&self, name: &str, extension: &str) {
+        let step =
+            format!("req -x509 -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.pem -subj /CN={name} -addext {extension} -days 2");
+        assert!(openssl(&self.folder, &step), "openssl {step}");
+        let both = self.text(&format!("{name}.pem")) + &self.text(&format!("{name}.key"));
+        std::fs::write(self.path(&format!("{name}.both.pem")), both).expect("a file");
+    }
+
     /// A client that trusts the authority, and says who it is where `name` was signed for it.
     pub fn client(&self, name: Option<&str>, protocols: &[&str]) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::file::parse;
+use crate::config::file::{parse, text};
 
 /// The largest file that is read, bytes.
 const MAX_BYTES: u64 = 16 << 20;
@@ -16,23 +16,23 @@ pub struct Line {
     pub roles: Vec<String>,
 }
 
-/// The lines of a file.
+/// The lines of a file; `credential_name` is what stands behind a name, for messages: `password`.
 ///
 /// # Errors
 /// It can't be read; a sentence that names the property, the file and the line, and nothing of what stands there but the name.
-pub fn read(property: &str, path: &Path) -> Result<Vec<Line>, String> {
+pub fn read(property: &str, path: &Path, credential_name: &str) -> Result<Vec<Line>, String> {
     let wrong = |what: String| format!("{property}: {}: {what}", path.display());
     let size = std::fs::metadata(path).map_err(|error| wrong(error.to_string()))?.len();
     if size > MAX_BYTES {
         return Err(wrong(format!("{size} bytes are more than any such file")));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let text = text(std::fs::read(path).map_err(|error| wrong(error.to_string()))?).map_err(wrong)?;
     let mut lines: Vec<Line> = Vec::new();
     for entry in parse(&text).map_err(wrong)? {
         let at = |what: &str| wrong(format!("line {}: {what}", entry.line));
         let (credential, roles) = parted(&entry.value);
         if entry.name.is_empty() || credential.is_empty() {
-            return Err(at("write name: password,role"));
+            return Err(at(&format!("write name: {credential_name},role")));
         }
         if let Some(earlier) = lines.iter().find(|line| line.name == entry.name) {
             return Err(at(&format!("'{}' stands in line {} as well", entry.name, earlier.number)));
@@ -41,6 +41,18 @@ pub fn read(property: &str, path: &Path) -> Result<Vec<Line>, String> {
         lines.push(Line { number: entry.line, credential: credential.to_owned(), roles, name: entry.name });
     }
     Ok(lines)
+}
+
+/// What is to be said of who may read or write a file of logins. A group's right to read it is left alone: that is how a service that
+/// does not own its files is given them.
+pub fn warning(property: &str, path: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode();
+    let shown = path.display();
+    if mode & 0o022 != 0 {
+        return Some(format!("{property}: others on this machine may write {shown}, and let in whom they like: chmod 640, or 600"));
+    }
+    (mode & 0o007 != 0).then(|| format!("{property}: everybody on this machine may read {shown}: chmod 640, or 600"))
 }
 
 /// The credential and the roles. A hash of argon2 has commas of its own, before its last `$`.
@@ -119,15 +131,46 @@ mod tests {
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),
         };
         let expected = [line(2, "ann", "secret", &["admin", "other"]), line(3, "bob", "MD5:abc", &[]), line(5, "eve", argon, &["read"])];
-        assert_eq!(read("p", &path), Ok(expected.to_vec()));
+        assert_eq!(read("p", &path, "password"), Ok(expected.to_vec()));
         for (text, expected) in [
-            ("a: x\nb:\n", "users: line 2: write name"),
+            ("a: x\nb:\n", "users: line 2: write name: token,role"),
             ("a: hush\nb: y\na: z\n", "line 3: 'a' stands in line 1"),
             ("a: \\u00\n", "line 1"),
         ] {
             std::fs::write(&path, text).expect("written");
-            let error = read("p", &path).expect_err(text);
+            let error = read("p", &path, "token").expect_err(text);
             assert!(error.starts_with("p: ") && error.contains(expected) && !error.contains("hush"), "{error}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_said_by_their_line() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("users");
+        std::fs::write(&path, b"# mine\nann: x\nb\xfcb: hush\n").expect("written");
+        let error = read("p", &path, "password").expect_err("Latin-1");
+        assert!(error.contains("users: line 3: not UTF-8") && !error.contains("hush"), "{error}");
+    }
+
+    #[test]
+    fn files_that_others_read_or_write_are_warned_about() {
+        use std::os::unix::fs::PermissionsExt;
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        for (mode, said) in [
+            (0o600, None),
+            (0o640, None),
+            (0o440, None),
+            (0o644, Some("everybody on this machine may read")),
+            (0o604, Some("everybody on this machine may read")),
+            (0o660, Some("may write")),
+            (0o602, Some("may write")),
+        ] {
+            std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).expect("set");
+            let found = warning("p", file.path());
+            match said {
+                None => assert_eq!(found, None, "{mode:o}"),
+                Some(said) => assert!(found.is_some_and(|found| found.starts_with("p: ") && found.contains(said)), "{mode:o}"),
+            }
         }
     }
 

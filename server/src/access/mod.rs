@@ -157,7 +157,8 @@ impl Access {
 
     /// What is to be said of it at the start.
     pub fn warnings(&self) -> Vec<String> {
-        self.users.as_ref().map(|users| users.warnings()).unwrap_or_default()
+        let of_users = self.users.iter().flat_map(|users| users.warnings());
+        of_users.chain(self.tokens.iter().filter_map(|tokens| tokens.warning())).collect()
     }
 
     /// Whether nobody is asked who it is at a path, its parts decoded.

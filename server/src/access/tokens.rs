@@ -33,6 +33,11 @@ impl Tokens {
         Ok(Tokens { property, path, table })
     }
 
+    /// What is to be said of the file at the start.
+    pub fn warning(&self) -> Option<String> {
+        file::warning(self.property, &self.path)
+    }
+
     pub fn find(&self, token: &str) -> Option<Holder> {
         // What looks like a hash in the file is none of the file's tokens.
         if token.len() > MAX_PASSWORD_BYTES || token.starts_with("sha256:") {
@@ -59,7 +64,7 @@ impl Reloadable for Tokens {
 
 fn read(property: &str, path: &Path) -> Result<Table, String> {
     let mut table = Table::new();
-    for line in file::read(property, path)? {
+    for line in file::read(property, path, "token")? {
         let wrong = |what: &str| format!("{property}: {}: line {}: '{}': {what}", path.display(), line.number, line.name);
         if !line.credential.starts_with("sha256:") && line.credential.len() < MIN_BYTES {
             return Err(wrong(&format!("a token of fewer than {MIN_BYTES} characters can be guessed; make one by 'tidemill user token'")));

@@ -86,7 +86,6 @@ impl Users {
 
     /// What is to be said of the file at the start.
     pub fn warnings(&self) -> Vec<String> {
-        use std::os::unix::fs::PermissionsExt;
         let table = self.table.read().clone();
         let mut weak: Vec<&str> = table.users.iter().filter(|(_, user)| user.credential.is_weak()).map(|(name, _)| name.as_str()).collect();
         weak.sort_unstable();
@@ -99,9 +98,7 @@ impl Users {
                 weak.join(", ")
             ));
         }
-        if std::fs::metadata(&self.path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0) {
-            warnings.push(format!("{}: others on this machine may read {}: chmod 600", self.property, self.path.display()));
-        }
+        warnings.extend(file::warning(self.property, &self.path));
         warnings
     }
 
@@ -196,7 +193,7 @@ impl Reloadable for Users {
 
 fn read(property: &str, path: &std::path::Path) -> Result<HashMap<String, User>, String> {
     let mut users = HashMap::new();
-    for line in file::read(property, path)? {
+    for line in file::read(property, path, "password")? {
         let credential = Credential::read(&line.credential)
             .map_err(|error| format!("{property}: {}: line {}: user '{}': {error}", path.display(), line.number, line.name))?;
         users.insert(line.name, User { credential: Arc::new(credential), roles: line.roles.into() });

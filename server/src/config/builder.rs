@@ -42,7 +42,8 @@ impl ConfigBuilder {
     /// The file can't be read.
     pub fn file(mut self, path: &Path) -> Result<Self, ConfigError> {
         self.source += 1;
-        let text = std::fs::read_to_string(path).map_err(|e| ConfigError(format!("{}: {e}", path.display())))?;
+        let bytes = std::fs::read(path).map_err(|e| ConfigError(format!("{}: {e}", path.display())))?;
+        let text = file::text(bytes).map_err(|e| ConfigError(format!("{}: {e}", path.display())))?;
         let entries = file::parse(&text).map_err(|e| ConfigError(format!("{}: {e}", path.display())))?;
         let origin = |line: usize| format!("{} line {line}", path.display());
         for entry in &entries {

@@ -9,6 +9,18 @@ pub struct Entry {
     pub value: String,
 }
 
+/// The text of a file's bytes.
+///
+/// # Errors
+/// They are not UTF-8; the text names the line.
+pub fn text(bytes: Vec<u8>) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("line {line}: not UTF-8: save the file as UTF-8, or write the character as \\uXXXX")
+    })
+}
+
 /// The properties of a file's text, in order. Every text has some reading, so nothing can fail but an escape.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ mod access;
 mod any_sql;
 mod book;
 mod clients;
+mod compression;
 mod configuration;
 mod connect;
 mod demo;

@@ -89,6 +89,36 @@ fn a_project_is_begun_applied_and_ended() {
     assert!(!left.contains("MIGRATION_EVENTS") && left.contains("USERS"), "{left}");
 }
 
+/// Credentials of a project stand elsewhere, and what is said of them are the project's own properties, not flags of others.
+#[test]
+fn a_project_logs_in_with_fetched_credentials() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("users"), "ann: Pl4nted-one,admin\n").expect("written");
+    fs::write(path("password"), "Pl4nted-one\n").expect("written");
+    fs::write(path("server"), format!("authentication.method=BASIC\ntidemill.auth.users.file={}\n", path("users"))).expect("written");
+    let server = ServerProcess::start_listening(&folder.path().join("data"), &["--config", &path("server")]);
+    let project = folder.path().join("project");
+    succeeds(&project, &["new-project", &path("project"), &format!("http://{}", server.address())]);
+    let config = project.join("ksql-migrations.properties");
+    let begun = fs::read_to_string(&config).expect("a configuration");
+    let write = |lines: &str| fs::write(&config, format!("{begun}{lines}")).expect("written");
+    fails(&project, &["initialize-metadata"], "Log in with ksql.auth.basic.username and ksql.auth.basic.password");
+    write("ksql.auth.basic.username=ann\nksql.auth.basic.password=${file:/no/such}\n");
+    fails(&project, &["initialize-metadata"], "ksql.auth.basic.password: /no/such");
+    let fetched = format!(
+        "config.providers=vault\nconfig.providers.vault.class=x.FileConfigProvider\nksql.auth.basic.username=ann\nksql.auth.basic.password=${{vault:{}}}\n",
+        path("password")
+    );
+    write(&fetched);
+    succeeds(&project, &["initialize-metadata"]);
+    write(&format!("{fetched}ssl.truststor.location=/x\n"));
+    fails(&project, &["info"], "nobody knows the property 'ssl.truststor.location'. Did you mean ssl.truststore.location?");
+    write("ksql.server.url=http://ann:Pl4nted-one@127.0.0.1:1\n");
+    let (code, said) = migrations(&project, &["info"]);
+    assert!(code == Some(1) && said.contains("ksql.auth.basic.username") && !said.contains("Pl4nted"), "{said}");
+}
+
 #[test]
 fn a_project_of_ksql_migrations_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");

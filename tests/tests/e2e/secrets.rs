@@ -119,6 +119,33 @@ fn planted_secrets_appear_nowhere() {
     assert_unheard(&heard, &data, &SECRETS);
 }
 
+/// A property that sessions may set is hidden as well where its value stands elsewhere; what a session sets itself is its own to see.
+#[test]
+fn fetched_values_are_hidden_where_sessions_may_set_the_property() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("server.properties");
+    std::fs::write(&file, "ksql.output.topic.name.prefix=${env:PLANTED}\nksql.streams.auto.offset.reset=${env:RESET}\n").expect("written");
+    let environment = [("PLANTED", "pl4nted-"), ("RESET", "earliest")];
+    let server = ServerProcess::start_in(&folder.path().join("data"), &["--config", &file.display().to_string()], &environment);
+    let shown = |overrides: serde_json::Value| {
+        let body = json!({"ksql": "SHOW PROPERTIES;", "streamsProperties": overrides});
+        let answer: serde_json::Value =
+            serde_json::from_str(&server.request("POST", "/ksql", Some(&body)).expect("an answer").1).expect("JSON");
+        ["ksql.output.topic.name.prefix", "ksql.streams.auto.offset.reset"].map(|name| {
+            let listed = answer[0]["properties"].as_array().expect("properties").iter().find(|p| p["name"] == name).cloned();
+            listed.expect(name)["value"].as_str().map(str::to_owned)
+        })
+    };
+    assert_eq!(shown(json!({})), [Some("[hidden]".to_owned()), Some("[hidden]".to_owned())]);
+    let own = json!({"ksql.output.topic.name.prefix": "mine-", "auto.offset.reset": "latest"});
+    assert_eq!(shown(own), [Some("mine-".to_owned()), Some("latest".to_owned())]);
+    // They do their work all the same.
+    server.ksql("CREATE STREAM s (k STRING KEY, n INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');");
+    server.ksql("CREATE STREAM t AS SELECT * FROM s;");
+    let extended = server.ksql("SHOW QUERIES EXTENDED;").to_string();
+    assert!(extended.contains("pl4nted-T") && !extended.contains("earliest"), "{extended}");
+}
+
 /// Logins at a schema registry that answers well, refuses them, or misbehaves.
 #[test]
 fn the_credentials_of_a_registry_appear_nowhere() {

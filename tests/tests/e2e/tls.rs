@@ -126,12 +126,18 @@ fn the_shell_says_what_is_wrong_with_a_certificate() {
     authority.sign("right", RIGHT);
     authority.sign("elsewhere", "subjectAltName=DNS:elsewhere.example");
     authority.sign_until("old", RIGHT, "-days -1");
-    let ca = authority.path("ca.pem").display().to_string();
+    authority.sign_itself("alone", RIGHT);
+    authority.sign_itself("astray", "subjectAltName=DNS:elsewhere.example");
+    let [ca, alone, astray] = ["ca.pem", "alone.pem", "astray.pem"].map(|file| authority.path(file).display().to_string());
     for (name, arguments, expected) in [
         ("right", &["--cacert", ca.as_str()][..], None),
         ("right", &[], Some("--cacert FILE")),
         ("elsewhere", &["--cacert", ca.as_str()], Some("elsewhere.example")),
-        ("old", &["--cacert", ca.as_str()], Some("has expired")),
+        ("old", &["--cacert", ca.as_str()], Some("has expired (it ended on ")),
+        ("alone", &["--cacert", alone.as_str()], None),
+        ("alone", &["--cacert", ca.as_str()], Some("--cacert FILE")),
+        ("alone", &["--cacert", astray.as_str()], Some("--cacert FILE")),
+        ("astray", &["--cacert", astray.as_str()], Some("elsewhere.example")),
         ("right", &["--cacert", "/no/such.pem"], Some("--cacert (ssl.truststore.location): /no/such.pem")),
     ] {
         let file = configured(folder.path(), &[format!("ssl.keystore.location={}", authority.path(&format!("{name}.both.pem")).display())]);
@@ -142,7 +148,11 @@ fn the_shell_says_what_is_wrong_with_a_certificate() {
             None => assert!(output.status.success(), "{}", said(&output)),
             Some(expected) => assert!(!output.status.success() && said(&output).contains(expected), "{name}: {}", said(&output)),
         }
+        let warned = if name == "old" { " expired on " } else { ", in 1 days" };
+        assert!(server.log().contains(&format!("the certificate of CN={name}")) && server.log().contains(warned), "{}", server.log());
         if expected.is_none() {
+            let output = shell(&[&format!("http://{secure}"), "-e", "SHOW STREAMS;"]);
+            assert!(said(&output).contains("https://"), "{}", said(&output));
             let plain = format!("https://{}", server.address());
             let output = shell(&[&plain, "--cacert", &ca, "-e", "SHOW STREAMS;"]);
             assert!(said(&output).contains("does not speak TLS at this port"), "{}", said(&output));
