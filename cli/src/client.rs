@@ -206,6 +206,10 @@ impl Client {
         }
         let response = sent.map_err(|error| match certificates::explained(&error, self.means) {
             Some(reason) => ClientError::Untrusted { url: self.url.clone(), reason },
+            None if speaks_otherwise(&error) && self.url.starts_with("http://") => {
+                let reason = "what listens there does not speak plain HTTP; is it https:// instead of http://?".to_owned();
+                ClientError::Untrusted { url: self.url.clone(), reason }
+            }
             None => unreachable(innermost(&error)),
         })?;
         self.answered.store(true, Ordering::Release);
@@ -249,6 +253,18 @@ fn was_closed(error: &hyper_util::client::legacy::Error) -> bool {
         let closed = error.downcast_ref::<hyper::Error>().is_some_and(|e| e.is_incomplete_message() || e.is_canceled() || e.is_closed());
         let reset = error.downcast_ref::<std::io::Error>();
         if closed || reset.is_some_and(|e| matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Whether what came was no answer of HTTP: the alert of a server that expects TLS, for one.
+fn speaks_otherwise(error: &hyper_util::client::legacy::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
             return true;
         }
         cause = error.source();
@@ -326,6 +342,21 @@ mod tests {
             assert!(error.contains("--user NAME") && !error.contains("hush"), "{error}");
         }
         assert!(Client::with_tls("http://h:1/a@b", None, Means::FLAGS).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_expects_tls_is_told_from_one_that_is_away() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let client = Client::with_tls(&listener.local_addr().expect("an address").to_string(), None, Means::FLAGS).expect("an address");
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            read_request(&mut stream).await;
+            // The alert `decode_error` of TLS 1.2.
+            stream.write_all(&[0x15, 3, 3, 0, 2, 2, 50]).await.expect("sent");
+        });
+        let error = client.info().await.expect_err("no HTTP").to_string();
+        server.await.expect("no panic");
+        assert!(error.contains("is it https:// instead of http://?") && !error.contains("Is it running?"), "{error}");
     }
 
     #[tokio::test]

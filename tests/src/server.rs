@@ -52,10 +52,15 @@ impl ServerProcess {
     /// As [`ServerProcess::start`], listening at another port as well, where TLS is spoken.
     pub fn start_secure(data_dir: &Path, arguments: &[&str]) -> (Self, SocketAddr) {
         let secure: SocketAddr = ([127, 0, 0, 1], free_port()).into();
+        (Self::start_secure_at(data_dir, arguments, secure), secure)
+    }
+
+    /// As [`ServerProcess::start_secure`], encrypted at an address that is known before.
+    pub fn start_secure_at(data_dir: &Path, arguments: &[&str], secure: SocketAddr) -> Self {
         let started = Instant::now();
         let mut server = Self::spawn_at(&tidemill_binary(), data_dir, arguments, &[], None, Some(secure));
         server.wait_for("/chc/ready", started);
-        (server, secure)
+        server
     }
 
     /// As [`ServerProcess::start`], listening at every address of the machine.

@@ -27,10 +27,11 @@ const QUESTIONS: [&str; 6] = [
     "SELECT COUNT(*) AS n FROM given s LEFT JOIN facts f ON s.id = f.id WHERE f.n = s.n;",
 ];
 
-fn fill(log: &dyn Log, topic: &str) {
+/// Writes `k00000` and so on, with their numbers.
+pub fn fill(log: &dyn Log, topic: &str, keys: usize) {
     let topic = handle(log, topic);
     let mut writer = log.writer().expect("a writer");
-    for number in 0..KEYS {
+    for number in 0..keys {
         let (key, value) = (format!("k{number:05}"), json!({"n": number, "g": format!("g{}", number % 7)}).to_string());
         let partition = partition_for(Some(key.as_bytes()), PARTITIONS, &mut 0);
         let record =
@@ -85,7 +86,7 @@ fn any_sql_covers_tables_that_three_servers_share() {
     let Some(bootstrap) = broker::shared("any_sql_covers_tables_that_three_servers_share") else { return };
     let log = log_on(&bootstrap);
     let topic = new_topic(&log, "facts", PARTITIONS);
-    fill(&log, &topic);
+    fill(&log, &topic, KEYS);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let config = folder.path().join("server.properties");
     let text = format!("ksql.service.id={topic}_\nksql.streams.commit.interval.ms=100\ntidemill.cluster.enabled=true\n");

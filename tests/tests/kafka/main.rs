@@ -4,6 +4,7 @@ mod asking;
 mod away;
 mod changelog;
 mod cluster;
+mod cluster_locks;
 mod cluster_sql;
 mod configuration;
 mod connect;
