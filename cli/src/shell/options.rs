@@ -63,9 +63,9 @@ impl ConnectArgs {
     /// What stands in the configuration file.
     fn entries(&self) -> Result<Vec<Entry>, String> {
         let Some(path) = &self.config_file else { return Ok(Vec::new()) };
-        let entries = properties_file::read(path).map_err(|reason| format!("--config-file {reason}"))?;
+        let entries = properties_file::read(path)?;
         match entries.iter().find_map(|entry| LoginArgs::unknown(&entry.name).map(|reason| (entry.line, reason))) {
-            Some((line, reason)) => Err(format!("--config-file {}:{line}: {reason}", path.display())),
+            Some((line, reason)) => Err(format!("{}:{line}: {reason}", path.display())),
             None => Ok(entries),
         }
     }

@@ -56,6 +56,11 @@ fn a_session_begins_with_variables_and_properties() {
     world.write("cli.properties", "no.such.thing=1\n");
     let said = world.piped(&["--config-file", "cli.properties", "-e", "SHOW STREAMS;"], "");
     assert!(said.code == Some(1) && said.err.starts_with("cli.properties:1: ") && said.err.contains("no.such.thing"), "{said:?}");
+    for (line, word) in [("tidemill.client.usr=x", "tidemill.client.usr"), ("ssl.truststor.location=x", "ssl.truststore.location")] {
+        world.write("cli.properties", &format!("# mine\n{line}\n"));
+        let said = world.piped(&["--config-file", "cli.properties", "-e", "SHOW STREAMS;"], "");
+        assert!(said.code == Some(1) && said.err.contains("cli.properties:2: ") && said.err.contains(word), "{said:?}");
+    }
     assert!(world.piped(&["-d", "1x=2", "-e", ""], "").err.contains("is no name"));
 }
 
