@@ -62,6 +62,11 @@ struct Streams {
 
 impl Streams {
     fn open(address: SocketAddr, path: &'static str, body: String) -> Streams {
+        Self::open_for(address, path, body, "identity")
+    }
+
+    /// The same, of a client that takes answers in this coding.
+    fn open_for(address: SocketAddr, path: &'static str, body: String, coding: &'static str) -> Streams {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
@@ -71,7 +76,8 @@ impl Streams {
             for _ in 0..STREAMS {
                 let (mut sender, body) = (sender.clone(), body.clone());
                 tokio::spawn(async move {
-                    let request = hyper::Request::post(format!("http://{address}{path}")).body(Full::new(Bytes::from(body)));
+                    let request = hyper::Request::post(format!("http://{address}{path}")).header("accept-encoding", coding);
+                    let request = request.body(Full::new(Bytes::from(body)));
                     let answer = sender.send_request(request.expect("a request")).await;
                     // Kept for as long as the runtime is.
                     std::future::pending::<()>().await;
@@ -93,17 +99,19 @@ fn streams_with_windows_of_nothing_hold_little() {
     for _ in 0..20 {
         assert_eq!(server.pull("SELECT * FROM latest;").len(), 4_000);
     }
-    suffered(&server, "answers that nobody takes", || {
-        let asked = |sql: &str| json!({ "sql": sql }).to_string();
-        let held = [
-            Streams::open(address, "/query-stream", asked("SELECT * FROM latest;")),
-            Streams::open(address, "/ksql", json!({"ksql": "SHOW PROPERTIES; SHOW FUNCTIONS;"}).to_string()),
-        ];
-        std::thread::sleep(Duration::from_secs(5));
-        assert_eq!(server.pull("SELECT id FROM latest WHERE id = 7;"), [json!([7])]);
-        assert_eq!(server.pull("SELECT * FROM latest;").len(), 4_000);
-        held
-    });
+    for coding in ["identity", "gzip"] {
+        suffered(&server, &format!("answers that nobody takes ({coding})"), || {
+            let asked = |sql: &str| json!({ "sql": sql }).to_string();
+            let held = [
+                Streams::open_for(address, "/query-stream", asked("SELECT * FROM latest;"), coding),
+                Streams::open_for(address, "/ksql", json!({"ksql": "SHOW PROPERTIES; SHOW FUNCTIONS;"}).to_string(), coding),
+            ];
+            std::thread::sleep(Duration::from_secs(5));
+            assert_eq!(server.pull("SELECT id FROM latest WHERE id = 7;"), [json!([7])]);
+            assert_eq!(server.pull("SELECT * FROM latest;").len(), 4_000);
+            held
+        });
+    }
 }
 
 /// Answers that are made as a whole before the first row goes out.
