@@ -100,7 +100,7 @@ fn of_certificate(wrong: &CertificateError, means: Means) -> String {
         CertificateError::NotValidForNameContext { expected, presented } => format!(
             "the server's certificate is not for {}; it is for {}. Use one of these in the URL, or a certificate with that name",
             expected.to_str(),
-            presented.join(", ")
+            presented.iter().map(|name| bare_name(name)).collect::<Vec<_>>().join(", ")
         ),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             format!("the server's certificate has expired{}: it needs a new one; or the clock of this machine is wrong", when(wrong))
@@ -135,7 +135,13 @@ fn of_certificate(wrong: &CertificateError, means: Means) -> String {
     }
 }
 
-/// ` (on …)`, where the error says when.
+/// `DnsName("here.example")`, as rustls has it, without what is around the name.
+fn bare_name(presented: &str) -> &str {
+    let inside = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inside.unwrap_or(presented).trim_matches('"')
+}
+
+/// ` (it ended on …)`, where the error says when.
 fn when(wrong: &CertificateError) -> String {
     let seconds = match wrong {
         CertificateError::ExpiredContext { not_after, .. } => not_after.as_secs(),
@@ -154,7 +160,7 @@ mod tests {
     use std::time::Duration;
 
     use rustls::OtherError;
-    use rustls::pki_types::UnixTime;
+    use rustls::pki_types::{ServerName, UnixTime};
 
     use super::*;
 
@@ -170,6 +176,13 @@ mod tests {
             ),
             (CertificateError::NotValidYetContext { time: at(9), not_before: at(86_400) }, "it begins on 1970-01-02 00:00:00 UTC)"),
             (CertificateError::InvalidPurpose, "serverAuth"),
+            (
+                CertificateError::NotValidForNameContext {
+                    expected: ServerName::try_from("a.example").expect("a name"),
+                    presented: vec!["DnsName(\"b.example\")".to_owned(), "IpAddress(::1)".to_owned()],
+                },
+                "not for a.example; it is for b.example, ::1.",
+            ),
             (other("CaUsedAsEndEntity"), "trust that very certificate: --cacert FILE"),
             (other("UnsupportedCertVersion"), "subjectAltName"),
         ] {
