@@ -14,8 +14,11 @@ pub const HOLD: Duration = Duration::from_secs(10);
 /// Snapshots and ends that are kept at most; beyond that the oldest goes.
 const MAX_HELD: usize = 256;
 
-/// See the module. Without a snapshot: the scan has ended.
-pub(crate) struct Held<P>(Mutex<HashMap<Arc<str>, (Instant, Option<P>)>>);
+/// Since when it is kept. Without a snapshot: the scan has ended.
+type Entry<P> = (Instant, Option<P>);
+
+/// See the module. By the scan.
+pub(crate) struct Held<P>(Mutex<HashMap<Arc<str>, Entry<P>>>);
 
 impl<P> Default for Held<P> {
     fn default() -> Self {
