@@ -10,7 +10,7 @@ use hyper::header::{ACCEPT, AUTHORIZATION};
 use hyper::{HeaderMap, Method, Request, Version};
 
 use crate::accept::negotiate;
-use crate::access::Principal;
+use crate::access::{Asker, Principal};
 use crate::app::App;
 use crate::endpoints::{self, AckForm};
 use crate::error::{ApiError, ErrorCode};
@@ -45,11 +45,14 @@ impl Handler for App {
 async fn route(app: Arc<App>, mut request: Request<RequestBody>, peer: SocketAddr) -> Reply {
     let path = segments(request.uri().path());
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    // The gate has put it there.
+    let principal = request.extensions().get::<Principal>().cloned().unwrap_or_else(Principal::stranger);
+    let asker = Asker { peer, principal };
     if app.is_closing() {
         return ApiError::generic(ErrorCode::SHUTTING_DOWN, "The server is shutting down").bare_reply();
     }
     if path == ["ws", "query"] && *request.method() == Method::GET {
-        return endpoints::ws_query(app, &mut request, peer);
+        return endpoints::ws_query(app, &mut request, asker);
     }
     let (head, body) = request.into_parts();
     if own_registry::is_path(&path)
@@ -84,14 +87,12 @@ async fn route(app: Arc<App>, mut request: Request<RequestBody>, peer: SocketAdd
     };
     match post {
         Post::Ksql => {
-            // The gate has put it there.
-            let principal = head.extensions.get::<Principal>().cloned().unwrap_or_else(Principal::stranger);
-            let caller = Caller { peer, principal, authorization: head.headers.get(AUTHORIZATION).cloned() };
+            let caller = Caller { peer, principal: asker.principal, authorization: head.headers.get(AUTHORIZATION).cloned() };
             endpoints::ksql(app, &body, caller).await
         }
-        Post::Query(format) => endpoints::query(app, &body, format, peer).await,
-        Post::QueryStream(format) => endpoints::query_stream(app, &body, format, peer).await,
-        Post::CloseQuery => endpoints::close_query(&app, &body),
+        Post::Query(format) => endpoints::query(app, &body, format, asker).await,
+        Post::QueryStream(format) => endpoints::query_stream(app, &body, format, asker).await,
+        Post::CloseQuery => endpoints::close_query(&app, &body, &asker.principal),
         Post::Terminate => endpoints::terminate(app, &body, peer).await,
         Post::ClusterPull => endpoints::cluster_pull(app, &body).await,
         Post::ClusterScan => endpoints::cluster_scan(app, &body).await,

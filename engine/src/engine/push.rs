@@ -179,11 +179,17 @@ impl Drop for PushQuery {
 }
 
 impl Engine {
-    /// Starts a push query (`SELECT … EMIT CHANGES`).
+    /// Starts a push query (`SELECT … EMIT CHANGES`) for a user, where it is known who that is.
     ///
     /// # Errors
     /// The statement is wrong, or the log is away.
-    pub fn push_query(self: &Arc<Self>, query: &Query, statement: &str, session: &SessionProperties) -> Result<PushQuery, EngineError> {
+    pub fn push_query(
+        self: &Arc<Self>,
+        query: &Query,
+        statement: &str,
+        session: &SessionProperties,
+        user: Option<Arc<str>>,
+    ) -> Result<PushQuery, EngineError> {
         let catalog = self.catalog();
         let id = push_id(query, &catalog, session);
         let topics = self.topic_lookup();
@@ -240,6 +246,7 @@ impl Engine {
             schema: planned.schema,
             window: planned.window,
             properties: session.0.clone(),
+            begun_by: user,
             handle,
         };
         self.queries.add_push(info, Arc::new(Closer::new(shared.clone())));

@@ -78,6 +78,8 @@ pub struct PushQueryInfo {
     pub window: Option<WindowType>,
     /// Properties that the statement was given with.
     pub properties: BTreeMap<String, String>,
+    /// The user who began it; `None`: nobody was asked who it is.
+    pub begun_by: Option<Arc<str>>,
     pub handle: Arc<QueryHandle>,
 }
 
@@ -121,6 +123,11 @@ impl QueryRegistry {
         let Some(entry) = self.push.write().remove(id) else { return false };
         entry.close.close(None);
         true
+    }
+
+    /// A push query by its id.
+    pub fn push_query(&self, id: &str) -> Option<PushQueryInfo> {
+        self.push.read().get(id).map(|entry| entry.info.clone())
     }
 
     /// A push query by its id in any case of letters: a statement's names are in upper case unless they are quoted.

@@ -16,6 +16,7 @@ mod tokens;
 mod users;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +25,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::HeaderValue;
+use tidemill_engine::engine::PushQueryInfo;
 
 pub use file::{with_entry, without_entry};
 pub use gate::Gate;
@@ -58,6 +60,17 @@ impl Principal {
         Principal { name: None, role: Role::Read }
     }
 
+    /// Whether a push query is its own: one that it has begun, under whatever address. Those who were not asked who they are can't be
+    /// told apart.
+    fn began(&self, query: &PushQueryInfo) -> bool {
+        self.name == query.begun_by
+    }
+
+    /// The role that ending a push query asks it for.
+    pub fn needed_to_end(&self, query: &PushQueryInfo) -> Role {
+        if self.began(query) { Role::Read } else { Role::Write }
+    }
+
     /// # Errors
     /// It lacks the role; what is to be said, which begins with what was asked for.
     pub fn check(&self, needed: Role, what: &str) -> Result<(), String> {
@@ -67,6 +80,13 @@ impl Principal {
         let who = self.name.as_deref().map_or_else(|| "Who has not logged in".to_owned(), |name| format!("User '{name}'"));
         Err(format!("Forbidden: {what} needs the role {needed}. {who} has {}", self.role))
     }
+}
+
+/// Who asks, and from where.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    pub peer: SocketAddr,
+    pub principal: Principal,
 }
 
 /// Why somebody is not let in.

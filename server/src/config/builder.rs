@@ -219,9 +219,7 @@ fn by_prefix(name: &str) -> Result<Option<&'static str>, String> {
         Some(_) => Ok(None),
         None if streams::bare(name).starts_with("confluent.") => Ok(Some("Confluent's plug-ins are Java.")),
         None if env::is_of_the_image(name) => Ok(Some(env::OF_THE_IMAGE)),
-        None if name.starts_with(streams::PREFIX) && !is_slip(name) => {
-            Ok(Some("Neither Kafka Streams nor Kafka's clients have a property of this name."))
-        }
+        None if name.starts_with(streams::PREFIX) && !is_slip(name) => Ok(Some(streams::UNKNOWN)),
         None => Err(format!("unknown property '{name}'{}", near(name))),
     }
 }

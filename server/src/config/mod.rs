@@ -16,6 +16,7 @@ mod manual;
 mod overrides;
 mod provided;
 mod server_config;
+mod standing;
 pub mod streams;
 mod table;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use kind::Kind;
 pub use overrides::{OverrideError, OverrideRules, near};
 pub use provided::{Providers, is_about_providers};
 pub use server_config::{Listen, ServerConfig};
+pub use standing::{Standing, standing};
 pub use table::{Property, Role, is_secret, properties, property, shown};
 
 /// Why the server can't start as it is configured. One line.

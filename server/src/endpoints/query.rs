@@ -1,8 +1,8 @@
 //! `POST /query`: one query or PRINT; without an Accept header the older form.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::access::Asker;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::query::{self, Prepared, PrintOptions, QueryRequest};
@@ -21,7 +21,7 @@ pub const OFFERED: [(&str, RowFormat); 4] = [
 /// Without an Accept header.
 pub const DEFAULT: RowFormat = RowFormat::KsqlV1;
 
-pub async fn query(app: Arc<App>, body: &[u8], format: RowFormat, peer: SocketAddr) -> Reply {
+pub async fn query(app: Arc<App>, body: &[u8], format: RowFormat, asker: Asker) -> Reply {
     let request = match KsqlRequest::read(body) {
         Ok(request) => request,
         Err(error) => return error.bare_reply(),
@@ -42,7 +42,7 @@ pub async fn query(app: Arc<App>, body: &[u8], format: RowFormat, peer: SocketAd
         Prepared::Known(known) => (true, query::known_look_up(app, known, format).await),
         Prepared::Ask => (true, query::ask(app, text, &request.properties, format).await),
         Prepared::Analyze(id) => (true, query::analyze(app, &id, &text, format).await),
-        Prepared::Push(push) => (query::knows_sources(&app, &push), query::push(app, push, text, &request.properties, format, peer).await),
+        Prepared::Push(push) => (query::knows_sources(&app, &push), query::push(app, push, text, &request.properties, format, asker).await),
         Prepared::Print(print) => (false, query::print(app, print, text, PrintOptions::query()).await),
         Prepared::Other => {
             let message = "Statement type not supported for this resource: /query takes SELECT and PRINT, /ksql all others";

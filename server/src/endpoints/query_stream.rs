@@ -1,8 +1,8 @@
 //! `POST /query-stream`: one query or PRINT; without an Accept header, lines.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::access::Asker;
 use crate::app::App;
 use crate::error::{ApiError, ErrorCode};
 use crate::query::{self, Prepared, PrintOptions, QueryRequest};
@@ -18,7 +18,7 @@ pub const OFFERED: [(&str, RowFormat); 4] = [
     ("application/vnd.ksql.v1+protobuf", RowFormat::KsqlV1Protobuf),
 ];
 
-pub async fn query_stream(app: Arc<App>, body: &[u8], format: RowFormat, peer: SocketAddr) -> Reply {
+pub async fn query_stream(app: Arc<App>, body: &[u8], format: RowFormat, asker: Asker) -> Reply {
     let request = match QueryStreamRequest::read(body) {
         Ok(request) => request,
         Err(error) => return error.chunked_reply(),
@@ -34,7 +34,7 @@ pub async fn query_stream(app: Arc<App>, body: &[u8], format: RowFormat, peer: S
         Prepared::Known(known) => query::known_look_up(app, known, format).await,
         Prepared::Ask => query::ask(app, text, &request.properties, format).await,
         Prepared::Analyze(id) => query::analyze(app, &id, &text, format).await,
-        Prepared::Push(push) => query::push(app, push, text, &request.properties, format, peer).await,
+        Prepared::Push(push) => query::push(app, push, text, &request.properties, format, asker).await,
         Prepared::Print(print) => query::print(app, print, text, PrintOptions::query_stream()).await,
         Prepared::Other => Err(ApiError::statement(
             ErrorCode::BAD_STATEMENT,

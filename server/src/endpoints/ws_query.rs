@@ -2,7 +2,6 @@
 //! columns, a frame for each row, `{"error":"done"}`. What is wrong comes the same way, as ksqlDB has it: a frame with `error`,
 //! then the close frame with 1003, and with 1011 where it came up on the way.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +9,7 @@ use hyper::Request;
 use percent_encoding::percent_decode;
 use serde::Serialize;
 
+use crate::access::Asker;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::net::{Left, ReplyBody, RequestBody, Socket, accept};
@@ -31,9 +31,9 @@ struct Said<'a> {
     error: &'a str,
 }
 
-pub fn ws_query(app: Arc<App>, request: &mut Request<RequestBody>, peer: SocketAddr) -> Reply {
+pub fn ws_query(app: Arc<App>, request: &mut Request<RequestBody>, asker: Asker) -> Reply {
     if let Err(error) = app.pages.check(request.headers(), request.uri().authority()) {
-        tracing::warn!(%peer, "a web page's WebSocket was refused: {}", error.message());
+        tracing::warn!(peer = %asker.peer, "a web page's WebSocket was refused: {}", error.message());
         return error.reply();
     }
     let asked = parameter(request.uri().query().unwrap_or_default());
@@ -41,7 +41,7 @@ pub fn ws_query(app: Arc<App>, request: &mut Request<RequestBody>, peer: SocketA
         Ok((reply, socket)) => {
             tokio::spawn(async move {
                 if let Some(socket) = socket.await {
-                    serve(app, socket, asked, peer).await;
+                    serve(app, socket, asked, asker).await;
                 }
             });
             reply
@@ -62,10 +62,10 @@ fn parameter(query: &str) -> Result<KsqlRequest, String> {
     Ok(request)
 }
 
-async fn serve(app: Arc<App>, mut socket: Socket, asked: Result<KsqlRequest, String>, peer: SocketAddr) {
-    let closing = app.closing();
+async fn serve(app: Arc<App>, mut socket: Socket, asked: Result<KsqlRequest, String>, asker: Asker) {
+    let (closing, peer) = (app.closing(), asker.peer);
     let begun = match asked {
-        Ok(request) => begin(app, request, peer).await,
+        Ok(request) => begin(app, request, asker).await,
         Err(message) => Err(message),
     };
     let mut body = match begun {
@@ -115,7 +115,7 @@ struct Body {
     is_text: bool,
 }
 
-async fn begin(app: Arc<App>, request: KsqlRequest, peer: SocketAddr) -> Result<Body, String> {
+async fn begin(app: Arc<App>, request: KsqlRequest, asker: Asker) -> Result<Body, String> {
     let request = Arc::new(QueryRequest { sql: request.ksql, properties: request.properties, variables: request.variables });
     let prepared = query::prepare(&app, &request).await.map_err(|error| format!("Error parsing query: {}", error.message()))?;
     let (text, properties) = (prepared.text, &request.properties);
@@ -124,7 +124,7 @@ async fn begin(app: Arc<App>, request: KsqlRequest, peer: SocketAddr) -> Result<
         Prepared::Known(known) => (query::known_look_up(app, known, RowFormat::Frames).await, false),
         Prepared::Ask => (query::ask(app, text, properties, RowFormat::Frames).await, false),
         Prepared::Analyze(id) => (query::analyze(app, &id, &text, RowFormat::Frames).await, false),
-        Prepared::Push(push) => (query::push(app, push, text, properties, RowFormat::Frames, peer).await, false),
+        Prepared::Push(push) => (query::push(app, push, text, properties, RowFormat::Frames, asker).await, false),
         Prepared::Print(print) => (query::print(app, print, text, PrintOptions::query_stream()).await, true),
         Prepared::Other => return Err(format!("Unexpected statement type: /ws/query takes SELECT and PRINT, /ksql all others: {text}")),
     };

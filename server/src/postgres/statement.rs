@@ -206,8 +206,9 @@ impl Session {
             Overrides::new(&app, &self.properties, Settings::new()).map_err(|error| refused(&ApiError::overrides(&error, text)))?;
         guard::check_query(&app, &query, text).map_err(|error| refused(&error))?;
         let permit = app.push_permit().map_err(|error| refused(&error))?;
-        let (asked, statement) = (app.clone(), format!("{text};"));
-        let starting = app.blocking.run(blocking::Kind::Query, move || asked.engine.push_query(&query, &statement, session.properties()));
+        let (asked, statement, user) = (app.clone(), format!("{text};"), self.principal.name.clone());
+        let start = move || asked.engine.push_query(&query, &statement, session.properties(), user);
+        let starting = app.blocking.run(blocking::Kind::Query, start);
         let until = deadline(self.settings.statement_timeout);
         let Session { wire, place, cancelled, peer, .. } = self;
         let started = attended(wire, place, cancelled, until, starting).await?;

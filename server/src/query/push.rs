@@ -1,6 +1,5 @@
 //! Push queries: rows are sent as they come, until the limit, until the query is closed, or until the client leaves.
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,6 +11,7 @@ use tidemill_engine::types::Value;
 use tidemill_parser::ast::Query;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
+use crate::access::Asker;
 use crate::app::App;
 use crate::blocking::{Blocking, Kind};
 use crate::error::{ApiError, ErrorCode};
@@ -29,7 +29,7 @@ pub async fn push(
     text: String,
     properties: &Settings,
     format: RowFormat,
-    peer: SocketAddr,
+    asker: Asker,
 ) -> Result<Reply, ApiError> {
     let session = Session::new(&app, properties, Settings::new()).map_err(|error| ApiError::overrides(&error, &text))?;
     guard::check_query(&app, &query, &text)?;
@@ -38,12 +38,12 @@ pub async fn push(
     let started = {
         let (asked, text) = (app.clone(), text.clone());
         app.blocking
-            .run(Kind::Query, move || asked.engine.push_query(&query, &text, session.properties()))
+            .run(Kind::Query, move || asked.engine.push_query(&query, &text, session.properties(), asker.principal.name))
             .await
             .map_err(|error| ApiError::statement(ErrorCode::SERVER_ERROR, format!("the query broke off: {error}"), ""))?
     };
     let query = started.map_err(|error| ApiError::engine(error, &text))?;
-    tracing::info!(%peer, query = query.id, "push query of a client");
+    tracing::info!(peer = %asker.peer, query = query.id, "push query of a client");
     let columns = query.columns.iter().map(|c| (c.name.clone(), c.sql_type.clone(), false)).collect();
     let header = Header::new(format, query.id.clone(), columns).map_err(|why| ApiError::statement(ErrorCode::BAD_STATEMENT, why, &text))?;
     let mut first = Vec::new();

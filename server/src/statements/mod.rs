@@ -1,6 +1,7 @@
 //! Statements of `/ksql`: a script is parted, and each statement runs with the session of the request as those before it
 //! left it. What ran before an error stays.
 
+mod alter_system;
 mod assert_schema;
 mod assert_topic;
 mod asserting;
@@ -38,7 +39,6 @@ use tidemill_parser::{ParseErrorKind, RawStatement, hide_values, split_script, s
 
 use crate::access::{Principal, of_statement};
 use crate::app::App;
-use crate::config::shown;
 use crate::entities::KsqlEntity;
 use crate::error::{ApiError, ErrorCode};
 use crate::request::KsqlRequest;
@@ -76,14 +76,28 @@ pub fn run(app: &App, request: &KsqlRequest, caller: &Caller) -> Result<Vec<Ksql
     let mut entities = Vec::new();
     for raw in &raw {
         let statement = prepare(raw, &session)?;
-        let permitted = caller.principal.check(of_statement(&statement.statement), "this statement");
-        let permitted = permitted.map_err(|message| ApiError::generic(ErrorCode::FORBIDDEN, message));
-        let allowed = permitted.and_then(|()| guard::check(app, &statement.statement, &text_of(&statement)));
+        let allowed = check(app, caller, &statement);
         let ran = allowed.and_then(|()| run_one(app, &mut session, Some(caller), &statement));
         note(&statement, Some(caller), ran.as_ref().err());
         entities.extend(ran?);
     }
     Ok(entities)
+}
+
+/// Whether a caller may have a statement run.
+///
+/// # Errors
+/// It lacks the role, or the configuration forbids the statement.
+fn check(app: &App, caller: &Caller, statement: &SpannedStatement) -> Result<(), ApiError> {
+    let ended = terminate::push_query_of(app, &statement.statement);
+    let needed = ended.as_ref().map_or_else(|| of_statement(&statement.statement), |query| caller.principal.needed_to_end(query));
+    let permitted = caller.principal.check(needed, "this statement");
+    permitted.map_err(|message| ApiError::generic(ErrorCode::FORBIDDEN, message))?;
+    match ended {
+        // The end of a push query changes nothing, and may come however often and wherever its client may hang up.
+        Some(_) => Ok(()),
+        None => guard::check(app, &statement.statement, &text_of(statement)),
+    }
 }
 
 /// Logs a statement that changes something, with who asked (`None`: the file of the configuration). Rows are none of the log's business, and there may be many:
@@ -166,8 +180,8 @@ fn run_one(app: &App, session: &mut Session, caller: Option<&Caller>, spanned: &
     let text = text_of(spanned);
     let authorization = caller.and_then(|caller| caller.authorization.as_ref());
     let entity = match &spanned.statement {
-        Statement::Terminate { id } => match terminate::push_query(app, id.as_ref(), &text) {
-            Some(terminated) => terminated,
+        Statement::Terminate { .. } => match terminate::push_query_of(app, &spanned.statement) {
+            Some(query) => terminate::push_query(app, query, &text),
             None => command::run(app, session, spanned, &text)?,
         },
         Statement::CreateSource(_)
@@ -242,12 +256,7 @@ fn run_one(app: &App, session: &mut Session, caller: Option<&Caller>, spanned: &
         Statement::DropConnector { name, if_exists } => connectors::drop(app, authorization, name, *if_exists, text)?,
         Statement::DescribeConnector { name } => connectors::describe(app, authorization, name, text)?,
         Statement::AlterSystem { name, value } => {
-            let mut message = "ALTER SYSTEM is not built: a server's properties are set in its configuration.".to_owned();
-            // Sessions have no use for secrets.
-            if shown(name, value) == value {
-                message += &format!(" For one session: SET '{name}'='{value}';");
-            }
-            return Err(ApiError::statement(ErrorCode::SERVER_ERROR, message, text));
+            return Err(alter_system::refused(app, session, name, value, text));
         }
         Statement::AssertValues(_)
         | Statement::AssertTombstone(_)

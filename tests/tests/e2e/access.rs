@@ -1,6 +1,7 @@
 //! Users, roles and tokens, as a client meets them.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -154,6 +155,62 @@ fn roles_say_who_may_do_what() {
         }
     }
     assert!(server.log().contains("walt at 127.0.0.1"), "the log says who: {}", server.log());
+}
+
+/// A push query of a user: its connection, and its id.
+fn begin_push(server: &ServerProcess, authorization: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(server.address()).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let body = json!({"sql": "SELECT * FROM s EMIT CHANGES;"}).to_string();
+    let head = format!(
+        "POST /query-stream HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: {authorization}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(format!("{head}{body}").as_bytes()).expect("asked");
+    let (mut text, mut room) = (String::new(), [0; 1024]);
+    loop {
+        let count = stream.read(&mut room).expect("an answer");
+        assert!(count > 0, "{text}");
+        text += &String::from_utf8_lossy(&room[..count]);
+        if let Some((_, rest)) = text.split_once("\"queryId\":\"")
+            && let Some((id, _)) = rest.split_once('"')
+        {
+            return (stream, id.to_owned());
+        }
+    }
+}
+
+#[test]
+fn push_queries_are_ended_by_who_began_them_and_by_who_may_write() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (server, [rita, walt, _, ci]) = guarded(folder.path(), "ksql.server.command.topic.rate.limit=0.5\n");
+    let rob = basic("rob", "rob's password");
+    add(&folder.path().join("users").display().to_string(), "rob", "read", "rob's password");
+    let create = "CREATE STREAM s (k STRING KEY, n INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');";
+    assert_eq!(ask(&server, "POST", "/ksql", Some(&walt), &sql(create)).status, 200);
+    let began = Instant::now();
+    while ask(&server, "GET", "/info", Some(&rob), &Json::Null).status != 200 {
+        assert!(began.elapsed() < PATIENCE, "{}", server.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let terminate = |who: &str, id: &str| ask(&server, "POST", "/ksql", Some(who), &sql(&format!("TERMINATE {id};"))).status;
+    let close = |who: &str, id: &str| ask(&server, "POST", "/close-query", Some(who), &json!({"queryId": id})).status;
+    type End<'a> = &'a dyn Fn(&str, &str) -> u16;
+    let ways: [End<'_>; 2] = [&terminate, &close];
+    for (way, end) in ways.into_iter().enumerate() {
+        for (owner, other, may) in [(&rita, &rob, false), (&rita, &walt, true), (&rob, &ci, true), (&walt, &rita, false)] {
+            let (mut client, id) = begin_push(&server, owner);
+            assert_eq!(end(other, &id), if may { 200 } else { 403 }, "way {way}");
+            if !may {
+                assert_eq!(end(owner, &id), 200, "way {way}: its own");
+            }
+            let mut rest = String::new();
+            client.read_to_string(&mut rest).expect("the answer ends");
+        }
+    }
+    // What is not there, and what is no push query, is no reader's to end.
+    assert_eq!(terminate(&rita, "CSAS_NONE_1"), 403);
+    assert_eq!(close(&rita, "transient_S_1"), 400);
 }
 
 #[test]

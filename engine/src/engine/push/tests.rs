@@ -56,7 +56,7 @@ fn a_query_rests_within_a_chunk_when_enough_waits_for_its_client() {
     }
     let text = "SELECT id, note FROM notes EMIT CHANGES;";
     let Ok(Statement::Select(query)) = tidemill_parser::parse_statement(text).map(|parsed| parsed.statement) else { panic!("{text}") };
-    let mut push = engine.push_query(&query, text, &session).expect("a push query");
+    let mut push = engine.push_query(&query, text, &session, None).expect("a push query");
     for taken in 0..3 {
         let waiting = rested(&push);
         assert!(waiting.bytes <= MAX_WAITING, "{waiting:?}, having taken {taken} rows");

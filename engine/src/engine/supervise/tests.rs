@@ -225,7 +225,7 @@ fn new_partitions_are_read_from_their_first_record() {
     world.run("CREATE TABLE state WITH (KAFKA_TOPIC='state') AS SELECT k, COUNT(*) AS c FROM s GROUP BY k;", "latest");
     let text = "SELECT n FROM s EMIT CHANGES;";
     let Ok(Statement::Select(query)) = tidemill_parser::parse_statement(text).map(|parsed| parsed.statement) else { panic!("{text}") };
-    let mut push = world.engine.push_query(&query, text, &world.session("latest")).expect("a push query");
+    let mut push = world.engine.push_query(&query, text, &world.session("latest"), None).expect("a push query");
     world.append("in", 0, 1);
     world.wait("the first record", || world.values("out").len() == 1 && world.values("counts").len() == 1);
     world.log.grow_topic("in", 4).expect("it grows");

@@ -12,6 +12,9 @@ use super::table::Role;
 /// What `ksql.streams.` stands before.
 pub const PREFIX: &str = "ksql.streams.";
 
+/// What is said of a name behind [`PREFIX`] that is none of them.
+pub const UNKNOWN: &str = "Neither Kafka Streams nor Kafka's clients have a property of this name.";
+
 /// One of them, by its bare name.
 #[derive(Debug, Clone, Copy)]
 pub struct StreamsProperty {
