@@ -12,6 +12,7 @@ use hyper::header::{
 use hyper::{Method, Request, StatusCode};
 
 use crate::config::ServerConfig;
+use crate::config::places::is_pattern;
 use crate::net::{Handler, RequestBody};
 use crate::reply::{self, Reply};
 
@@ -102,8 +103,7 @@ impl Origin {
         if text == "*" {
             return Origin::Any;
         }
-        let is_pattern = text.contains(['*', '(', '[', '|', '+', '\\', '^', '$', '?']);
-        let pattern = is_pattern.then(|| regex::Regex::new(&format!("^(?:{text})$")).ok()).flatten();
+        let pattern = is_pattern(text).then(|| regex::Regex::new(&format!("^(?:{text})$")).ok()).flatten();
         pattern.map_or_else(|| Origin::Exact(text.to_owned()), Origin::Pattern)
     }
 }

@@ -13,6 +13,7 @@ pub mod doctor;
 mod drop;
 mod error;
 mod explain;
+mod failures;
 mod flow;
 #[cfg(test)]
 mod golden_tests;
@@ -78,6 +79,7 @@ use command_log::{Appended, CommandLog};
 pub use config::{EngineConfig, LogChoice, RegistryChoice};
 pub use error::{Blame, EngineError};
 pub use explain::Explained;
+pub use failures::Failures;
 pub use insert::{EncodedInsert, encode as encode_insert};
 pub use inserting::{Inserting, Unwritten};
 pub use json_row::{converted as json_value, json_column_value};

@@ -96,6 +96,7 @@ impl Engine {
             upgrade::take_over(&old.plan, &mut plan);
         }
         crate::runtime::check_start(&plan, session.offset_reset())?;
+        self.check_own_topics(&plan, &format!("The {}'s name is part of its id: give it a shorter one.", kind.lower()))?;
         let written: Vec<String> = [source.format.topic.clone()].into_iter().chain(self.check_letters(session)?).collect();
         self.check_rights(&topics_of(&plan.sources, catalog), &written)?;
         register_plan(&mut plan, registry)?;
@@ -146,6 +147,7 @@ impl Engine {
         }
         self.check_query_limit()?;
         crate::runtime::check_start(&planned.plan, session.offset_reset())?;
+        self.check_own_topics(&planned.plan, "Give it a shorter id: INSERT INTO … WITH (QUERY_ID='…') SELECT ….")?;
         let written = catalog.source(&insert.target.name).map(|target| target.format.topic.clone());
         let written: Vec<String> = written.into_iter().chain(self.check_letters(session)?).collect();
         self.check_rights(&topics_of(&planned.plan.sources, catalog), &written)?;
@@ -253,12 +255,13 @@ impl Engine {
             sink_topic,
             properties: session.0.clone(),
             handle: parking_lot::RwLock::new(Err(QueryFailure::outside("it was not started yet"))),
+            failures: Arc::default(),
             care: Care::new(paused, false, self.clock.now_ms()),
             materialized: Default::default(),
         };
         let handle = self.run_first(&query);
         query.care.end_start(handle.is_ok());
-        *query.handle.write() = handle;
+        query.set_handle(handle, &self.clock);
         self.queries.add(query);
     }
 }

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use tidemill_parser::ast::{Query, Relation};
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::failures::Failures;
 use super::flow::{Backlog, Flow, Switch};
 use super::outbox::{Handful, Outbox};
 use super::push_row::{Client, Closer, PushRow};
@@ -199,6 +200,7 @@ impl Engine {
         let columns = planned.schema.value.clone();
         let schema = &planned.plan.root.schema;
         let slots: Vec<usize> = columns.iter().filter_map(|c| schema.slot(&c.name)).collect();
+        self.check_own_topics(&planned.plan, "The name of what is read first is part of its id: give that a shorter one.")?;
         let mut content = self.push_content(&mut planned, &slots, session)?;
         if let Some(limit) = query.limit.and_then(|limit| usize::try_from(limit).ok()) {
             content.rows.truncate(limit);
@@ -229,11 +231,15 @@ impl Engine {
             ..StartQuery::new(plan.clone(), session.offset_reset())
         })?;
         let watcher: Arc<QueryHandle> = handle.clone();
+        let failures: Arc<Failures> = Arc::default();
         watcher.on_end({
-            let shared = shared.clone();
+            let (shared, failures, clock) = (shared.clone(), failures.clone(), self.clock.clone());
             Box::new(move |state| {
                 let error = match state {
-                    QueryState::Failed(failure) => Some(failure.reason.clone()),
+                    QueryState::Failed(failure) => {
+                        failures.note(clock.now_ms());
+                        Some(failure.reason.clone())
+                    }
                     _ => None,
                 };
                 shared.outbox.close(PushRow::Ended { error });
@@ -248,6 +254,7 @@ impl Engine {
             properties: session.0.clone(),
             begun_by: user,
             handle,
+            failures,
         };
         self.queries.add_push(info, Arc::new(Closer::new(shared.clone())));
         let is_table = planned.kind == SourceKind::Table;

@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 use indexmap::IndexMap;
 use parking_lot::RwLock;
 
+use super::failures::Failures;
 use super::flow::Backlog;
 use super::push_row::Closer;
 use super::supervise::Care;
 use crate::catalog::{Catalog, WindowType};
+use crate::clock::Clock;
 use crate::operators::materialized::{self, MaterializedReader};
 use crate::plan::QueryPlan;
+use crate::processing_log::ProcessingErrorKind;
 use crate::runtime::{QueryFailure, QueryHandle, QueryState};
 use crate::types::Schema;
 
@@ -39,6 +42,7 @@ pub struct PersistentQuery {
     pub properties: BTreeMap<String, String>,
     /// Set while it runs; a query that could not start has none, and the reason instead.
     pub handle: RwLock<Result<Arc<QueryHandle>, QueryFailure>>,
+    pub failures: Arc<Failures>,
     pub(super) care: Care,
     /// How its table is looked up; made at the first pull query.
     pub(super) materialized: OnceLock<Option<Arc<MaterializedReader>>>,
@@ -56,6 +60,25 @@ impl PersistentQuery {
             self.plan.sources.iter().filter_map(|name| catalog.source(name)).map(|s| s.format.topic.clone()).collect();
         topics.dedup();
         topics
+    }
+
+    /// Takes what came of a start.
+    pub(super) fn set_handle(&self, started: Result<Arc<QueryHandle>, QueryFailure>, clock: &Arc<dyn Clock>) {
+        let running = started.as_ref().ok().cloned();
+        *self.handle.write() = started;
+        match running {
+            Some(handle) => self.failures.watch(&handle, clock.clone()),
+            None => self.failures.note(clock.now_ms()),
+        }
+    }
+
+    /// Failures of one kind: of records and expressions since it was last started, and of the query itself.
+    pub fn errors_of(&self, kind: ProcessingErrorKind) -> u64 {
+        match (kind, &*self.handle.read()) {
+            (ProcessingErrorKind::KafkaStreamsThread, _) => self.failures.count(),
+            (_, Ok(handle)) => handle.metrics.errors_of(kind),
+            (_, Err(_)) => 0,
+        }
     }
 
     pub fn state(&self) -> QueryState {
@@ -81,6 +104,7 @@ pub struct PushQueryInfo {
     /// The user who began it; `None`: nobody was asked who it is.
     pub begun_by: Option<Arc<str>>,
     pub handle: Arc<QueryHandle>,
+    pub failures: Arc<Failures>,
 }
 
 /// All queries by id, in the order they were made.

@@ -1,6 +1,9 @@
 //! Names that Kafka takes for a topic. They are checked here, so that a name that it would refuse is told as the statement's
 //! mistake, and alike over Kafka and over embedded topics.
 
+use super::{Engine, EngineError};
+use crate::plan::QueryPlan;
+
 /// Characters of a topic's name at most.
 const MAX_LENGTH: usize = 249;
 
@@ -17,6 +20,28 @@ pub(super) fn check_topic_name(name: &str) -> Result<(), String> {
         },
     };
     Err(format!("Invalid topic name '{name}': {why}."))
+}
+
+impl Engine {
+    /// Topics that a query keeps to itself are named after the service and the query. One that can't be made would end the query
+    /// as soon as it starts.
+    ///
+    /// # Errors
+    /// The log would not take the name of one of them; with `advice`, what helps.
+    pub(super) fn check_own_topics(&self, plan: &QueryPlan, advice: &str) -> Result<(), EngineError> {
+        let mut topics = self.runtime.internal_topics(plan);
+        // All are named when the longest can be.
+        topics.sort_by_key(|topic| std::cmp::Reverse(topic.len()));
+        for topic in topics {
+            check_topic_name(&topic).map_err(|why| {
+                let id = &plan.query_id;
+                EngineError::user(format!(
+                    "{why} Query {id} needs this topic for itself; its name is made of ksql.service.id and the query's id. {advice}"
+                ))
+            })?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

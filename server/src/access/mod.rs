@@ -140,6 +140,11 @@ impl Access {
                 Some(name) => {
                     Err(format!("{name} is set, and authentication.method is not: nobody would be asked. Set it to BASIC, or to BEARER"))
                 }
+                // Whoever lists who is let in believes that others are not.
+                None if set("authentication.roles").is_some_and(|roles| !matches!(roles, "*" | "**")) => Err(
+                    "authentication.roles is set, and authentication.method is not: nobody would be asked. Set it to BASIC, or to BEARER"
+                        .to_owned(),
+                ),
                 None => Ok(None),
             };
         }
@@ -303,6 +308,7 @@ mod tests {
         assert!(access(&[]).expect("nothing asked").is_none());
         for (pairs, expected) in [
             (&[("tidemill.auth.users.file", "x")][..], "authentication.method is not"),
+            (&[("authentication.roles", "ksql-user")], "authentication.method is not"),
             (&[("authentication.method", "BASIC")], "needs tidemill.auth.users.file"),
             (&[("authentication.method", "BEARER")], "needs tidemill.auth.tokens.file"),
             (&[("authentication.method", "BEARER"), ("tidemill.auth.users.file", "x")], "asks for no passwords"),

@@ -133,7 +133,18 @@ fn other(kind: Kind, default: Option<&str>) -> String {
         Kind::Double => one_of(&["0.5", "0.25"]),
         Kind::OneOf(words) | Kind::SomeOf(words) => one_of(words),
         Kind::OffsetReset => one_of(&["latest", "earliest"]),
-        Kind::Text | Kind::List | Kind::Secret => "x".to_owned(),
+        Kind::Copies { .. } => one_of(&["1", "2"]),
+        Kind::Origins => "https://app.example.com".to_owned(),
+        Kind::Paths => "/info".to_owned(),
+        Kind::Reached | Kind::Brokers => "host:9092".to_owned(),
+        Kind::Text
+        | Kind::List
+        | Kind::Secret
+        | Kind::TopicPart { .. }
+        | Kind::Patterns
+        | Kind::Tokens
+        | Kind::Label
+        | Kind::Source => "x".to_owned(),
     }
 }
 

@@ -14,6 +14,7 @@ mod kind;
 #[cfg(test)]
 mod manual;
 mod overrides;
+pub(crate) mod places;
 mod provided;
 mod server_config;
 mod standing;

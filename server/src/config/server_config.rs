@@ -9,6 +9,7 @@ use tidemill_engine::engine::{Backoff, EngineConfig, LogChoice, RegistryChoice};
 
 use super::guarantee::broken_promise;
 use super::overrides::OverrideRules;
+use super::standing::standing;
 use super::table::{Role, property};
 use super::{ConfigError, client, streams};
 use crate::access::Access;
@@ -79,6 +80,11 @@ impl ServerConfig {
     ) -> Result<Self, ConfigError> {
         let read = Values(&values);
         let listen = read.text("listeners").split(',').map(listener).collect::<Result<Vec<_>, _>>()?;
+        check_ports(&[
+            ("listeners", listen.iter().map(|listen| listen.address.clone()).collect()),
+            ("tidemill.postgres.listen", read.some("tidemill.postgres.listen").into_iter().collect()),
+            ("tidemill.flight.sql.listen", read.some("tidemill.flight.sql.listen").into_iter().collect()),
+        ])?;
         let allowlist = (read.text("ksql.properties.overrides.validation.mode") == "allowlist")
             .then(|| read.text("ksql.properties.overrides.allowlist"));
         let mut engine = read.engine(&provided)?;
@@ -110,6 +116,18 @@ impl ServerConfig {
         let broken: Vec<String> = values.iter().filter_map(|(name, value)| broken_promise(name, value, on_kafka)).collect();
         if !broken.is_empty() {
             return Err(ConfigError(broken.join("; ")));
+        }
+        let (copies, in_sync) = (engine.command_topic_replicas, engine.command_topic_min_insync_replicas);
+        if in_sync > copies {
+            return Err(ConfigError(format!(
+                "ksql.internal.topic.min.insync.replicas={in_sync} is more than ksql.internal.topic.replicas={copies}: no statement would ever be taken"
+            )));
+        }
+        for list in ["ksql.properties.overrides.denylist", "ksql.properties.overrides.allowlist"] {
+            let unknown: Vec<String> = read.list(list).into_iter().filter(|name| standing(name).is_none()).collect();
+            if !unknown.is_empty() {
+                warnings.push(format!("{list}: no property is called {}; nothing is matched by it", unknown.join(", ")));
+            }
         }
         let is_secure = listen.iter().any(|listen: &Listen| listen.secure);
         let tls = if is_secure { Some(Arc::new(Listening::new(&values).map_err(ConfigError)?)) } else { None };
@@ -334,6 +352,28 @@ fn address(name: &str, text: &str) -> Result<String, ConfigError> {
         Some((host, port)) if port.parse::<u16>().is_ok() && !host.is_empty() && !host.contains("//") => Ok(text.trim().to_owned()),
         _ => Err(ConfigError(format!("{name}: '{text}' is not an address with a port, e.g. 127.0.0.1:5432"))),
     }
+}
+
+/// Whether everything that listens can: no port of an address is taken by another.
+fn check_ports(listening: &[(&str, Vec<String>)]) -> Result<(), ConfigError> {
+    let parted = |address: &str| {
+        let (host, port) = address.trim().rsplit_once(':')?;
+        let host = if host.eq_ignore_ascii_case("localhost") { "127.0.0.1" } else { host };
+        // Port 0 is one that is free.
+        Some((host.to_owned(), port.parse::<u16>().ok().filter(|port| *port > 0)?))
+    };
+    let is_any = |host: &str| matches!(host, "0.0.0.0" | "[::]");
+    let mut taken: Vec<(&str, &str, (String, u16))> = Vec::new();
+    for (name, address) in listening.iter().flat_map(|(name, addresses)| addresses.iter().map(move |address| (*name, address.as_str()))) {
+        let Some((host, port)) = parted(address) else { continue };
+        let other = taken.iter().find(|(.., (of, at))| *at == port && (*of == host || is_any(of) || is_any(&host)));
+        if let Some((of, first, _)) = other {
+            let by = if *of == name { String::new() } else { format!(" of {of}") };
+            return Err(ConfigError(format!("{name}: '{address}' can't be listened on beside '{first}'{by}: both have port {port}")));
+        }
+        taken.push((name, address, (host, port)));
+    }
+    Ok(())
 }
 
 /// `http://host:port`, `https://host:port` or `host:port`.

@@ -219,3 +219,53 @@ fn sessions_hold_no_secrets() {
     assert!(held.is_empty(), "{held:?}");
     assert_eq!(config.engine.session_defaults.get("ksql.functions.mine.limit").map(String::as_str), Some("7"));
 }
+
+/// What would be found wrong only when it is used, or never, stops the start by the property's own name.
+#[test]
+fn wrong_values_are_found_at_the_start_by_their_names() {
+    for (name, value, expected) in [
+        ("ksql.service.id", "a b", "invalid value 'a b' of ksql.service.id: It is part of topics' names"),
+        ("ksql.output.topic.name.prefix", "a b", "of ksql.output.topic.name.prefix: It is part of"),
+        ("ksql.logging.processing.topic.name", "a/b", "of ksql.logging.processing.topic.name: It is part of"),
+        ("ksql.logging.processing.stream.name", "a`b", "of ksql.logging.processing.stream.name: A stream's name"),
+        ("tidemill.schema.registry.topic", "a b", "of tidemill.schema.registry.topic: It is part of"),
+        ("ksql.dead.letter.topic", "a b", "of ksql.dead.letter.topic: It is part of"),
+        ("access.control.allow.origin", "notanorigin", "of access.control.allow.origin: 'notanorigin' is no origin"),
+        ("access.control.allow.methods", "GET POST", "of access.control.allow.methods: 'GET POST'"),
+        ("access.control.allow.headers", "a:b", "of access.control.allow.headers: 'a:b'"),
+        ("authentication.skip.paths", "healthcheck", "of authentication.skip.paths: 'healthcheck' never matches"),
+        ("authentication.roles", "ksql-user", "authentication.roles is set, and authentication.method is not"),
+        (
+            "listeners",
+            "http://127.0.0.1:8088,http://localhost:8088",
+            "test: listeners: 'localhost:8088' can't be listened on beside '127.0.0.1:8088': both have port 8088",
+        ),
+        ("listeners", "http://0.0.0.0:8088,https://127.0.0.1:8088", "test: listeners: '127.0.0.1:8088' can't be listened on"),
+        (
+            "tidemill.postgres.listen",
+            "127.0.0.1:8088",
+            "tidemill.postgres.listen: '127.0.0.1:8088' can't be listened on beside '127.0.0.1:8088' of listeners",
+        ),
+        ("ksql.advertised.listener", "ftp://a:1", "of ksql.advertised.listener: 'ftp' is not spoken here"),
+        ("ksql.advertised.listener", "http://0.0.0.0:8088", "of ksql.advertised.listener: Nobody can reach"),
+        ("tidemill.rack", "a\nb", "of tidemill.rack: It has letters"),
+        ("bootstrap.servers", "kafka:port", "of bootstrap.servers: 'kafka:port' is no broker"),
+        ("ksql.streams.replication.factor", "0", "of ksql.streams.replication.factor: Value must be -1, or a whole number"),
+        ("ksql.internal.topic.replicas", "70000", "of ksql.internal.topic.replicas: Value must be a whole number from 1"),
+        ("ksql.internal.topic.min.insync.replicas", "2", "ksql.internal.topic.min.insync.replicas=2"),
+        ("ksql.hidden.topics", "a,(", "of ksql.hidden.topics: '(' is no pattern"),
+        ("ksql.readonly.topics", "a,(", "of ksql.readonly.topics: '(' is no pattern"),
+        ("ksql.persistence.default.format.value", "JASON", "of ksql.persistence.default.format.value: String must be one of: NONE, KAFKA"),
+        ("ksql.streams.auto.offset.reset", "none", "'none' is not valid for this property"),
+        ("ksql.streams.auto.offset.reset", "by_duration:PT1H", "Queries can't begin at a time"),
+    ] {
+        let error = built(&[(name, value)]).expect_err(name).0;
+        assert!(error.contains(expected), "{name}={value}: {error}");
+    }
+    let both = [("bootstrap.servers", "k:9092"), ("ksql.internal.topic.replicas", "1"), ("ksql.internal.topic.min.insync.replicas", "2")];
+    assert!(built(&both).expect_err("more than there are").0.contains("no statement would ever be taken"));
+    assert!(built(&[("listeners", "http://127.0.0.1:0,http://127.0.0.1:0")]).is_ok(), "free ports are two");
+    assert!(built(&[("authentication.roles", "**")]).is_ok());
+    let denied = built(&[("ksql.properties.overrides.denylist", "ksql.streams.commit.interval.ms,ksql.sevice.id")]).expect("it starts");
+    assert!(denied.warnings.iter().any(|warning| warning.contains("no property is called ksql.sevice.id")), "{:?}", denied.warnings);
+}

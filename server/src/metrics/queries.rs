@@ -24,7 +24,8 @@ pub fn write(app: &App, lags: &Found, page: &mut Page) {
     let queries = app.engine.queries().persistent();
     write_states(&queries, page);
     page.one("tidemill_push_queries", Kind::Gauge, "Push queries that run.", app.engine.queries().push_queries().len());
-    // A query that could not start has counted nothing.
+    write_errors(&queries, page);
+    // A query that could not start has counted nothing else.
     let running: Vec<(&str, Arc<QueryHandle>)> =
         queries.iter().filter_map(|query| Some((query.id.as_str(), query.handle.read().as_ref().ok()?.clone()))).collect();
     write_reads(&running, page);
@@ -57,6 +58,22 @@ fn write_states(queries: &[Arc<PersistentQuery>], page: &mut Page) {
     page.family("tidemill_queries", Kind::Gauge, "Persistent queries, by state.");
     for (state, count) in by_state {
         page.sample("tidemill_queries", &[("state", state)], count);
+    }
+}
+
+/// Of all, those that could not start among them.
+fn write_errors(queries: &[Arc<PersistentQuery>], page: &mut Page) {
+    let name = "tidemill_query_errors_total";
+    page.family(
+        name,
+        Kind::Counter,
+        "Records and expressions that failed, each of them in the processing log as well; thread: times that the query itself ended by an \
+         error or could not start.",
+    );
+    for query in queries {
+        for kind in ProcessingErrorKind::ALL {
+            page.sample(name, &[("query", &query.id), ("kind", kind.name())], query.errors_of(kind));
+        }
     }
 }
 
@@ -100,13 +117,6 @@ fn write_counters(running: &[(&str, Arc<QueryHandle>)], page: &mut Page) {
         page.family(name, Kind::Counter, help);
         for (query, handle) in running {
             page.sample(name, &[("query", query)], value(handle));
-        }
-    }
-    let name = "tidemill_query_errors_total";
-    page.family(name, Kind::Counter, "Records and expressions that failed, each of them in the processing log as well.");
-    for (query, handle) in running {
-        for kind in ProcessingErrorKind::ALL {
-            page.sample(name, &[("query", query), ("kind", kind.name())], handle.metrics.errors_of(kind));
         }
     }
     let name = "tidemill_query_left_out_total";

@@ -70,7 +70,7 @@ pub fn described(app: &App, query: &PersistentQuery) -> QueryDescription {
     let (state, is_away) = (query.state(), app.engine.log().outage().is_some());
     let (sinks, _) = queries::sinks(query);
     let schema_of = sinks.first().or(query.plan.sources.first()).and_then(|name| catalog.source(name));
-    let query_errors = queries::errors(&state, queries::counters(query).last_record_ms);
+    let query_errors = queries::errors(&state, &query.failures);
     let consumer_group_id = app.engine.runtime().group(&query.id);
     QueryDescription {
         id: query.id.clone(),

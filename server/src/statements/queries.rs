@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use tidemill_engine::engine::{Engine, PersistentQuery, QueryKind};
+use tidemill_engine::engine::{Engine, Failures, PersistentQuery, QueryKind};
 use tidemill_engine::log::OffsetSpec;
 use tidemill_engine::runtime::QueryState;
 
@@ -47,15 +47,15 @@ pub fn listed(engine: &Engine, query: &PersistentQuery) -> RunningQuery {
         status_count: BTreeMap::from([(state_name(&state, is_away), 1)]),
         query_type: "PERSISTENT",
         state: Some(running_state_name(&state, is_away)),
-        query_errors: errors(&state, counters(query).last_record_ms),
+        query_errors: errors(&state, &query.failures),
     }
 }
 
-/// What ended a query that has failed. `last_record_ms` is when it last read something.
-pub fn errors(state: &QueryState, last_record_ms: i64) -> Vec<QueryErrorEntity> {
+/// What ended a query that has failed, and when.
+pub fn errors(state: &QueryState, failures: &Failures) -> Vec<QueryErrorEntity> {
     match state {
         QueryState::Failed(failure) => {
-            vec![QueryErrorEntity { timestamp: last_record_ms, error_message: failure.reason.clone(), kind: "SYSTEM" }]
+            vec![QueryErrorEntity { timestamp: failures.last_ms(), error_message: failure.reason.clone(), kind: "SYSTEM" }]
         }
         _ => Vec::new(),
     }

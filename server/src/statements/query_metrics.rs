@@ -9,7 +9,7 @@ use tidemill_engine::processing_log::ProcessingErrorKind;
 
 use crate::entities::QueryMetrics;
 
-/// `disk_bytes`: what its stores take. A query that could not start has counted nothing.
+/// `disk_bytes`: what its stores take. A query that could not start has counted nothing but that.
 pub fn of(query: &PersistentQuery, disk_bytes: u64) -> QueryMetrics {
     let mut numbers = QueryMetrics {
         records_read: 0,
@@ -24,6 +24,8 @@ pub fn of(query: &PersistentQuery, disk_bytes: u64) -> QueryMetrics {
         state_disk_bytes: disk_bytes,
         restored: None,
     };
+    let errors = ProcessingErrorKind::ALL.map(|kind| (kind.name(), query.errors_of(kind)));
+    numbers.errors = errors.into_iter().filter(|(_, count)| *count > 0).collect();
     let Ok(handle) = query.handle.read().clone() else { return numbers };
     let metrics = &handle.metrics;
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -33,8 +35,6 @@ pub fn of(query: &PersistentQuery, disk_bytes: u64) -> QueryMetrics {
     }
     numbers.records_written = count(&metrics.records_out);
     numbers.bytes_written = count(&metrics.bytes_out);
-    let errors = ProcessingErrorKind::ALL.map(|kind| (kind.name(), metrics.errors_of(kind)));
-    numbers.errors = errors.into_iter().filter(|(_, count)| *count > 0).collect();
     let left_out = LetterKind::ALL.map(|kind| (kind.name(), metrics.left_out(kind)));
     numbers.left_out = left_out.into_iter().filter(|(_, count)| *count > 0).collect();
     numbers.dead_letters = count(&metrics.letters);

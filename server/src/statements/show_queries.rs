@@ -38,7 +38,7 @@ pub fn run(app: &App, extended: bool, text: String) -> Result<KsqlEntity, ApiErr
             status_count: BTreeMap::from([(queries::state_name(&state, is_away), 1)]),
             query_type: "PUSH",
             state: Some(queries::running_state_name(&state, is_away)),
-            query_errors: queries::errors(&state, 0),
+            query_errors: queries::errors(&state, &query.failures),
         }
     });
     let listed = |query: &Arc<PersistentQuery>| {

@@ -288,3 +288,62 @@ impl World {
         seen.sort();
     }
 }
+
+/// When it failed, and how often, whatever kept it from going on.
+#[test]
+fn a_query_knows_when_it_failed() {
+    let world = World::new();
+    world.topic("in", 1);
+    world.run(COPY, "latest");
+    let failures = || world.engine.queries().get("CSAS_C_1").expect("a query").failures.clone();
+    let counted = || {
+        let query = world.engine.queries().get("CSAS_C_1").expect("a query");
+        query.errors_of(crate::processing_log::ProcessingErrorKind::KafkaStreamsThread)
+    };
+    assert_eq!((failures().count(), failures().last_ms(), counted()), (0, 0, 0));
+    world.log.delete_topic("in").expect("it goes");
+    world.wait("the failure", || world.fails("CSAS_C_1"));
+    world.wait("it is noted", || failures().count() == 1);
+    assert_eq!((failures().last_ms(), counted()), (1_000_000, 1));
+    // It is tried again, in vain: it can't even start.
+    world.advance(20_000);
+    world.advance(20_000);
+    assert!(world.fails("CSAS_C_1"));
+    assert!(failures().count() >= 2 && counted() == failures().count(), "{:?}", failures());
+    assert!(failures().last_ms() > 1_000_000, "{:?}", failures());
+}
+
+/// A topic that a query needs for itself and that no log would make is told at the statement.
+#[test]
+fn topics_of_queries_must_have_names_that_can_be() {
+    let world = World::new();
+    world.topic("in", 1);
+    world.run("CREATE STREAM s (k STRING KEY, n INT) WITH (KAFKA_TOPIC='in', VALUE_FORMAT='JSON');", "latest");
+    let refused = |sql: &str| {
+        let statement = tidemill_parser::parse_statement(sql).expect("SQL");
+        let error = world.engine.execute(&statement, &world.session("latest")).map(|_| ()).expect_err(sql);
+        error.message
+    };
+    let long = "T".repeat(200);
+    let as_select = "WITH (KAFKA_TOPIC='t') AS SELECT n, COUNT(*) AS c FROM s GROUP BY n;";
+    for sql in [format!("CREATE TABLE {long} {as_select}"), format!("CREATE TABLE `t!` {as_select}")] {
+        let message = refused(&sql);
+        assert!(message.starts_with("Invalid topic name '_confluent-ksql-default_query_CTAS_"), "{message}");
+        assert!(message.contains("The table's name is part of its id: give it a shorter one."), "{message}");
+    }
+    assert!(refused(&format!("CREATE TABLE {long} {as_select}")).contains("characters; 249 are possible"));
+    // Nothing of it is there: neither the table nor its topic.
+    assert!(world.engine.catalog().source(&long).is_none() && world.log.topic("t").is_err());
+    world.run("CREATE STREAM out (n INT KEY, x INT) WITH (KAFKA_TOPIC='out', PARTITIONS=1, VALUE_FORMAT='JSON');", "latest");
+    let message = refused(&format!(
+        "INSERT INTO out WITH (QUERY_ID='{long}') SELECT s.n AS n, r.n AS x FROM s JOIN s r WITHIN 1 SECOND ON s.n = r.n;"
+    ));
+    assert!(message.contains("Give it a shorter id"), "{message}");
+    // What needs no topic of its own may have a long name, as long as its topic has not.
+    world.run(&format!("CREATE STREAM {long} WITH (KAFKA_TOPIC='short') AS SELECT * FROM s;"), "latest");
+    let read = format!("SELECT n, COUNT(*) AS c FROM {long} GROUP BY n EMIT CHANGES;");
+    let Ok(Statement::Select(query)) = tidemill_parser::parse_statement(&read).map(|parsed| parsed.statement) else { panic!("{read}") };
+    let error = world.engine.push_query(&query, &read, &world.session("latest"), None).map(|_| ()).expect_err("refused");
+    assert!(error.message.contains("The name of what is read first is part of its id"), "{}", error.message);
+    world.run(&format!("CREATE TABLE t {as_select}"), "latest");
+}

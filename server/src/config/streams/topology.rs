@@ -35,13 +35,13 @@ pub static PROPERTIES: &[StreamsProperty] = &[
     ),
     property(
         "replication.factor",
-        Kind::Int { min: -1 },
+        Kind::Copies { least: -1 },
         Role::Server,
         "Copies of the internal topics of queries; -1: as many as the broker makes by itself. Those of other topics: WITH (REPLICAS=…).",
     )
     .listed("1"),
     property("state.dir", Kind::Text, Role::Server, "Folder of the state, where `tidemill.data.dir` is not set.").listed(""),
-    property("bootstrap.servers", Kind::List, Role::Server, "Kafka brokers; without them the embedded log is used.").listed(""),
+    property("bootstrap.servers", Kind::Brokers, Role::Server, "Kafka brokers; without them the embedded log is used.").listed(""),
     inert("application.server", Kind::Text, "No server answers for another yet: a table is asked where its state is.").listed(""),
     inert("num.stream.threads", Kind::Int { min: 1 }, NO_THREADS).listed("4"),
     inert("shutdown.timeout.ms", MS, "An end waits for the last commit.").listed("300000"),

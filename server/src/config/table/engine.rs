@@ -1,6 +1,6 @@
 //! Properties of ksqlDB's engine: names, formats, topics, and how queries run.
 
-use super::{ANY_LONG, COUNT, Kind, MS, Property, inert, refused, server, session, unset};
+use super::{ANY_LONG, COUNT, Kind, MOST_TOPIC, MS, Property, inert, refused, server, session, unset};
 
 const KAFKA_INTERNAL: &str = "_confluent.*,__confluent.*,_schemas,__consumer_offsets,__transaction_state,connect-configs,\
                               connect-offsets,connect-status,connect-statuses";
@@ -12,27 +12,34 @@ const NO_POOL: &str = "Pull queries need no threads of their own.";
 const NO_JAVA: &str = "Java functions can't be loaded.";
 const SOURCE_DECIDES: &str = "As in ksqlDB since 0.6, a sink's topic takes after its source. Say it by WITH (PARTITIONS=…, REPLICAS=…).";
 
+const FORMATS: Kind = Kind::OneOf(&["NONE", "KAFKA", "JSON", "JSON_SR", "AVRO", "PROTOBUF", "PROTOBUF_NOSR", "DELIMITED"]);
+
 pub static PROPERTIES: &[Property] = &[
-    server("ksql.service.id", "default_", Kind::Text, "Servers with the same id share a command topic and the work."),
+    server("ksql.service.id", "default_", Kind::TopicPart { most: 200 }, "Servers with the same id share a command topic and the work."),
     refused("ksql.persistent.prefix", "query_", Kind::Text, "Consumer groups and internal topics always bear it."),
     refused("ksql.transient.prefix", "transient_", Kind::Text, "The names of push queries always bear it."),
-    session("ksql.output.topic.name.prefix", "", Kind::Text, "Begins the names of topics of CREATE … AS, where WITH gives none."),
-    server("ksql.internal.topic.replicas", "1", Kind::Int { min: 1 }, "Copies of the command topic."),
+    session(
+        "ksql.output.topic.name.prefix",
+        "",
+        Kind::TopicPart { most: 200 },
+        "Begins the names of topics of CREATE … AS, where WITH gives none.",
+    ),
+    server("ksql.internal.topic.replicas", "1", Kind::Copies { least: 1 }, "Copies of the command topic."),
     server(
         "ksql.internal.topic.min.insync.replicas",
         "1",
-        Kind::Int { min: 1 },
+        Kind::Copies { least: 1 },
         "Copies of the command topic that must be in sync for a statement to be taken.",
     ),
     inert("ksql.sink.partitions", "4", COUNT, SOURCE_DECIDES).hidden(),
     inert("ksql.sink.replicas", "1", COUNT, SOURCE_DECIDES).hidden(),
     inert("ksql.sink.topic.replication.factor", "1", COUNT, SOURCE_DECIDES).hidden(),
     inert("ksql.command.topic.replication.factor", "1", COUNT, "As in ksqlDB, ksql.internal.topic.replicas decides.").hidden(),
-    session("ksql.persistence.default.format.key", "KAFKA", Kind::Text, "KEY_FORMAT where a statement names none."),
-    unset(session("ksql.persistence.default.format.value", "", Kind::Text, "VALUE_FORMAT where a statement names none.")),
+    session("ksql.persistence.default.format.key", "KAFKA", FORMATS, "KEY_FORMAT where a statement names none."),
+    unset(session("ksql.persistence.default.format.value", "", FORMATS, "VALUE_FORMAT where a statement names none.")),
     unset(session("ksql.persistence.wrap.single.values", "", Kind::Bool, "WRAP_SINGLE_VALUE where a statement says nothing.")),
-    server("ksql.hidden.topics", KAFKA_INTERNAL, Kind::List, "Patterns of topics that SHOW TOPICS leaves out."),
-    server("ksql.readonly.topics", KAFKA_INTERNAL, Kind::List, "Patterns of topics that nothing may be written to."),
+    server("ksql.hidden.topics", KAFKA_INTERNAL, Kind::Patterns, "Patterns of topics that SHOW TOPICS leaves out."),
+    server("ksql.readonly.topics", KAFKA_INTERNAL, Kind::Patterns, "Patterns of topics that nothing may be written to."),
     server("ksql.assert.topic.default.timeout.ms", "1000", MS, "How long ASSERT TOPIC waits, milliseconds."),
     server("ksql.assert.schema.default.timeout.ms", "1000", MS, "How long ASSERT SCHEMA waits, milliseconds."),
     // What expressions give.
@@ -64,7 +71,7 @@ pub static PROPERTIES: &[Property] = &[
     unset(session(
         "ksql.dead.letter.topic",
         "",
-        Kind::Text,
+        Kind::TopicPart { most: MOST_TOPIC },
         "Topic that takes the records which a query can't decode or process, as they were. It is made where it is not there.",
     ))
     .hidden(),

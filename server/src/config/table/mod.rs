@@ -76,6 +76,8 @@ const fn unset(property: Property) -> Property {
     Property { default: None, ..property }
 }
 
+/// Characters of a topic's name at most.
+const MOST_TOPIC: usize = 249;
 const COUNT: Kind = Kind::Int { min: 0 };
 const MS: Kind = Kind::Long { min: 0 };
 const ANY_LONG: Kind = Kind::Long { min: i64::MIN };

@@ -1,6 +1,6 @@
 //! Properties that ksqlDB does not have.
 
-use super::{Kind, Property, server, session, unset};
+use super::{Kind, MOST_TOPIC, Property, server, session, unset};
 
 /// Bytes that no machine is expected to lend: a TiB.
 const MOST_MEMORY: i64 = 1 << 40;
@@ -60,7 +60,7 @@ pub static PROPERTIES: &[Property] = &[
     unset(server(
         "tidemill.rack",
         "",
-        Kind::Text,
+        Kind::Label,
         "What the server shares its fate with (a machine, a room), where servers share the service: standbys are on another one first.",
     ))
     .hidden(),
@@ -123,7 +123,7 @@ pub static PROPERTIES: &[Property] = &[
     unset(server(
         "tidemill.schema.registry.topic",
         "",
-        Kind::Text,
+        Kind::TopicPart { most: MOST_TOPIC },
         "Topic of the server's own schema registry, in the format of Confluent's `_schemas`; by default it is named after the service.",
     ))
     .hidden(),

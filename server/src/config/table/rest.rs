@@ -1,6 +1,6 @@
 //! Properties of ksqlDB's REST server and of its processing log.
 
-use super::{COUNT, Kind, MS, Property, inert, refused, server, unset};
+use super::{COUNT, Kind, MOST_TOPIC, MS, Property, inert, refused, server, unset};
 
 const NO_PLUGIN: &str = "Java classes can't be loaded; authentication.method says how users are known.";
 const NO_INTERNAL: &str = "Servers that share a service call each other where clients do (ksql.advertised.listener).";
@@ -12,9 +12,9 @@ const NO_JAVA: &str = "Java classes can't be loaded.";
 pub static PROPERTIES: &[Property] = &[
     server("listeners", "http://127.0.0.1:8088", Kind::List, "Addresses to listen on: http://…, https://…, or several, by commas.")
         .hidden(),
-    unset(server("ksql.advertised.listener", "", Kind::Text, "Address that other servers and clients are told.")).hidden(),
+    unset(server("ksql.advertised.listener", "", Kind::Reached, "Address that other servers and clients are told.")).hidden(),
     unset(server("ksql.queries.file", "", Kind::Text, "Script of statements to run at the start; the REST API then only reads.")).hidden(),
-    unset(server("bootstrap.servers", "", Kind::List, "Kafka brokers; without them the embedded log is used.")).hidden(),
+    unset(server("bootstrap.servers", "", Kind::Brokers, "Kafka brokers; without them the embedded log is used.")).hidden(),
     // Who may ask.
     server(
         "authentication.method",
@@ -29,10 +29,11 @@ pub static PROPERTIES: &[Property] = &[
     unset(refused("ksql.authentication.plugin.class", "", Kind::Text, NO_PLUGIN)).hidden(),
     unset(refused("rest.servlet.initializor.classes", "", Kind::Text, NO_PLUGIN)).hidden(),
     unset(refused("websocket.servlet.initializor.classes", "", Kind::Text, NO_PLUGIN)).hidden(),
-    server("authentication.skip.paths", "", Kind::List, "Paths at which nobody is asked who it is; `*` stands for anything.").hidden(),
-    server("access.control.allow.origin", "", Kind::Text, "Origins whose pages a browser lets read answers, by commas; `*`: all.").hidden(),
-    server("access.control.allow.methods", "", Kind::List, "Methods that a browser is told it may use for them.").hidden(),
-    server("access.control.allow.headers", "", Kind::List, "Headers that a browser is told it may send with them.").hidden(),
+    server("authentication.skip.paths", "", Kind::Paths, "Paths at which nobody is asked who it is; `*` stands for anything.").hidden(),
+    server("access.control.allow.origin", "", Kind::Origins, "Origins whose pages a browser lets read answers, by commas; `*`: all.")
+        .hidden(),
+    server("access.control.allow.methods", "", Kind::Tokens, "Methods that a browser is told it may use for them.").hidden(),
+    server("access.control.allow.headers", "", Kind::Tokens, "Headers that a browser is told it may send with them.").hidden(),
     refused("response.http.headers.config", "", Kind::Text, "Headers can't be added to answers. Put a proxy in front.").hidden(),
     refused("listeners.proxy.protocol", "", Kind::List, "The proxy protocol is not spoken.").hidden(),
     refused("ksql.proxy.protocol.local.mode.enabled", "false", Kind::Bool, "The proxy protocol is not spoken."),
@@ -105,11 +106,11 @@ pub static PROPERTIES: &[Property] = &[
     // The processing log.
     server("ksql.logging.processing.topic.auto.create", "true", Kind::Bool, "Keep a topic of records that could not be processed.")
         .hidden(),
-    unset(server("ksql.logging.processing.topic.name", "", Kind::Text, "Name of that topic.")).hidden(),
+    unset(server("ksql.logging.processing.topic.name", "", Kind::TopicPart { most: MOST_TOPIC }, "Name of that topic.")).hidden(),
     server("ksql.logging.processing.topic.partitions", "1", Kind::Within { min: 1, max: 10_000 }, "Partitions of that topic.").hidden(),
-    server("ksql.logging.processing.topic.replication.factor", "1", Kind::Int { min: 1 }, "Copies of that topic.").hidden(),
+    server("ksql.logging.processing.topic.replication.factor", "1", Kind::Copies { least: 1 }, "Copies of that topic.").hidden(),
     server("ksql.logging.processing.stream.auto.create", "true", Kind::Bool, "Declare a stream over that topic at the first start.")
         .hidden(),
-    server("ksql.logging.processing.stream.name", "KSQL_PROCESSING_LOG", Kind::Text, "Name of that stream.").hidden(),
+    server("ksql.logging.processing.stream.name", "KSQL_PROCESSING_LOG", Kind::Source, "Name of that stream.").hidden(),
     server("ksql.logging.processing.rows.include", "false", Kind::Bool, "Whether failed rows may stand in the processing log.").hidden(),
 ];
