@@ -5,9 +5,10 @@ use clap::{Arg, Command, CommandFactory};
 /// Where in the page the lists stand.
 const BEGIN: &str = "<!-- From here on written by `cargo test -p tidemill-cli manual` with TIDEMILL_WRITE_MANUAL=1 -->";
 
-/// What every command has, and nobody looks up.
+/// What every command has, and nobody looks up. A command may well have a `--version` of its own.
 fn is_everywhere(arg: &Arg) -> bool {
-    matches!(arg.get_id().as_str(), "help" | "version")
+    use clap::ArgAction::{Help, HelpLong, HelpShort, Version};
+    matches!(arg.get_action(), Help | HelpShort | HelpLong | Version)
 }
 
 fn cell(text: &str) -> String {
@@ -98,4 +99,29 @@ fn the_manual_lists_every_flag_as_it_is() {
         assert_eq!(found, expected, "line {at} of the lists: run this test with TIDEMILL_WRITE_MANUAL=1");
     }
     assert_eq!(listed.len(), lists.len(), "run this test with TIDEMILL_WRITE_MANUAL=1");
+}
+
+/// What `--help` tells of a command stands in its part of the manual: every name by which it takes something.
+#[test]
+fn the_manual_knows_every_name_that_help_tells() {
+    fn look(name: &str, command: &mut Command, parts: &str) {
+        let part = parts.split("\n## ").find(|part| part.lines().next() == Some(name)).unwrap_or_else(|| panic!("{name} has no part"));
+        let help = command.render_long_help().to_string();
+        for word in help.lines().filter(|line| line.trim_start().starts_with('-')).flat_map(|line| line.split([' ', ',', '='])) {
+            let is_name = word.strip_prefix("--").or(word.strip_prefix('-')).is_some_and(|rest| rest.starts_with(char::is_alphabetic));
+            if is_name && !matches!(word, "-h" | "--help" | "-V") {
+                assert!(part.contains(&format!("`{word}")), "{name}: {word} is in its --help, and not in the manual");
+            }
+        }
+        for inner in command.get_subcommands_mut().filter(|inner| !inner.is_hide_set() && inner.get_name() != "help") {
+            look(&format!("{name} {}", inner.get_name()), inner, parts);
+        }
+    }
+    let mut root = super::Cli::command();
+    root.build();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/command-line.md")).expect("docs/command-line.md");
+    let (_, parts) = page.split_once(BEGIN).expect("the mark");
+    for command in root.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+        look(&format!("tidemill {}", command.get_name()), command, parts);
+    }
 }

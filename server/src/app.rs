@@ -1,6 +1,7 @@
 //! What all endpoints share.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
@@ -61,6 +62,8 @@ pub struct App {
     /// Set once the service was ended by `/ksql/terminate`, or the process is told to end.
     closing: watch::Sender<bool>,
     last_query_ms: Mutex<i64>,
+    /// Whether somebody sees to it that scans of other servers are forgotten in time.
+    pub forgets_scans: AtomicBool,
 }
 
 impl App {
@@ -99,6 +102,7 @@ impl App {
             statuses: Mutex::default(),
             closing: watch::Sender::new(false),
             last_query_ms: Mutex::new(0),
+            forgets_scans: AtomicBool::new(false),
         }
     }
 

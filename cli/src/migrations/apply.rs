@@ -42,9 +42,11 @@ pub struct ApplyArgs {
 pub async fn run(metadata: &Metadata, folder: &Path, args: &ApplyArgs) -> Result<(), String> {
     let variables: BTreeMap<String, String> = args.define.iter().map(|text| definition(text)).collect::<Result<_, _>>()?;
     metadata.check_initialized().await?;
-    validate::check(metadata, folder).await?;
+    // Read once: it tells what it passes over.
+    let present = files::all(folder)?;
+    validate::check(metadata, folder, &present).await?;
     let mut previous = metadata.latest_migrated().await?;
-    let wanted = select(files::all(folder)?, &previous, args)?;
+    let wanted = select(present, &previous, args)?;
     // Before the first of them is begun, all must be readable.
     let mut migrations = Vec::with_capacity(wanted.len());
     for file in wanted {

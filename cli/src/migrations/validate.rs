@@ -1,8 +1,9 @@
 //! Whether the files of what was applied are still what was applied.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::files;
+use super::files::{self, MigrationFile};
 use super::metadata::{MIGRATED, Metadata, NONE};
 use super::tell;
 
@@ -10,15 +11,14 @@ use super::tell;
 /// See [`check`].
 pub async fn run(metadata: &Metadata, folder: &Path) -> Result<(), String> {
     metadata.check_initialized().await?;
-    check(metadata, folder).await?;
+    check(metadata, folder, &files::all(folder)?).await?;
     tell("Successfully validated checksums for migrations that have already been applied");
     Ok(())
 }
 
 /// # Errors
 /// A file is gone or has changed since it was applied, or what is recorded does not fit together.
-pub async fn check(metadata: &Metadata, folder: &Path) -> Result<(), String> {
-    let present = files::all(folder)?;
+pub async fn check(metadata: &Metadata, folder: &Path, present: &BTreeMap<u32, MigrationFile>) -> Result<(), String> {
     let mut version = metadata.latest_migrated().await?;
     let mut seen = 0;
     while version != NONE {

@@ -189,9 +189,10 @@ impl QueryService {
         self.0.answers.end(scan);
     }
 
-    /// Lets go of scans of other servers that have not come back within [`crate::HOLD`].
-    pub fn forget_scans(&self) {
-        self.0.answers.forget();
+    /// Lets go of scans of other servers that have not come back within [`crate::HOLD`]; how long the next one is still kept, where
+    /// one is.
+    pub fn forget_scans(&self) -> Option<Duration> {
+        self.0.answers.forget()
     }
 
     /// Scans of other servers that a snapshot is kept for.

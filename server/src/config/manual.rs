@@ -137,14 +137,9 @@ fn other(kind: Kind, default: Option<&str>) -> String {
         Kind::Origins => "https://app.example.com".to_owned(),
         Kind::Paths => "/info".to_owned(),
         Kind::Reached | Kind::Brokers => "host:9092".to_owned(),
-        Kind::Text
-        | Kind::List
-        | Kind::Secret
-        | Kind::TopicPart { .. }
-        | Kind::Patterns
-        | Kind::Tokens
-        | Kind::Label
-        | Kind::Source => "x".to_owned(),
+        Kind::Text | Kind::List | Kind::Secret | Kind::TopicPart { .. } | Kind::Patterns | Kind::Tokens | Kind::Label | Kind::Source => {
+            "x".to_owned()
+        }
     }
 }
 

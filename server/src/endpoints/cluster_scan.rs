@@ -2,6 +2,7 @@
 //! `POST /cluster/scan/end`: it wants nothing more of a scan, whose name is the body.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
@@ -46,11 +47,27 @@ fn answer(app: &App, question: &ScanQuestion) -> Result<(Vec<u8>, bool), NotAnsw
     Ok((written, page.left.is_empty()))
 }
 
-/// What was kept for the next page goes where nobody asks for that.
+/// What was kept for the next page goes where nobody asks for that: one task sees to all scans, for as long as there are any.
 fn forget_in_time(app: Arc<App>) {
+    if app.forgets_scans.swap(true, Ordering::AcqRel) {
+        return;
+    }
     tokio::spawn(async move {
-        tokio::time::sleep(HOLD).await;
-        app.queries.forget_scans();
+        let mut kept_for = HOLD;
+        loop {
+            tokio::time::sleep(kept_for).await;
+            kept_for = match app.queries.forget_scans() {
+                Some(next) => next,
+                None => {
+                    app.forgets_scans.store(false, Ordering::Release);
+                    // One may have been kept meanwhile, when this seemed to go on.
+                    match app.queries.forget_scans() {
+                        Some(next) if !app.forgets_scans.swap(true, Ordering::AcqRel) => next,
+                        _ => return,
+                    }
+                }
+            };
+        }
     });
 }
 

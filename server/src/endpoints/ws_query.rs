@@ -75,7 +75,13 @@ async fn serve(app: Arc<App>, mut socket: Socket, asked: Result<KsqlRequest, Str
     loop {
         let chunk = tokio::select! {
             chunk = body.rows.next() => chunk,
-            Left = socket.heard() => return socket.close(NORMAL, DONE).await,
+            left = socket.heard() => {
+                let (code, reason) = match left {
+                    Left::Gone => (NORMAL, DONE),
+                    Left::Wrong(code, reason) => (code, reason),
+                };
+                return socket.close(code, reason).await;
+            }
         };
         let Some(chunk) = chunk else { break };
         let frame = if body.is_text { line(&chunk) } else { chunk };

@@ -12,10 +12,11 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use super::{Kept, ReplyBody, RequestBody};
 
@@ -37,9 +38,31 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_REASON_BYTES: usize = 120;
 const CUT: &str = "...";
 
-/// The client asks for the end, or is gone.
+/// Why nothing more is to be heard of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Left;
+pub enum Left {
+    /// It asks for the end, or is gone.
+    Gone,
+    /// It has sent what may not be sent: the code that RFC 6455 has for that, and what is said.
+    Wrong(u16, &'static str),
+}
+
+/// Close codes of RFC 6455, 7.4.1: a frame that may not be, a text that is no UTF-8, a message that is too large.
+const PROTOCOL_ERROR: u16 = 1002;
+const NOT_UTF8: u16 = 1007;
+const TOO_LARGE: u16 = 1009;
+
+impl From<&Error> for Left {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Left::Gone,
+            Error::Protocol(_) => Left::Wrong(PROTOCOL_ERROR, "a frame that RFC 6455 does not allow"),
+            Error::Utf8(_) => Left::Wrong(NOT_UTF8, "a text that is no UTF-8"),
+            Error::Capacity(_) => Left::Wrong(TOO_LARGE, "a message of more than 16384 bytes"),
+            _ => Left::Gone,
+        }
+    }
+}
 
 /// An open WebSocket.
 pub struct Socket {
@@ -71,17 +94,20 @@ pub fn accept(
 
 async fn open(upgrade: OnUpgrade, kept: Option<Kept>) -> Option<Socket> {
     let upgraded = upgrade.await.ok()?;
-    let config = WebSocketConfig::default()
+    let inner = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config())).await;
+    let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Some(Socket { inner, pings, last_heard: Instant::now(), _kept: kept })
+}
+
+fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
         .max_message_size(Some(MAX_MESSAGE_BYTES))
         .max_frame_size(Some(MAX_MESSAGE_BYTES))
         .read_buffer_size(READ_BUFFER_BYTES)
         // Each frame goes out at once.
         .write_buffer_size(0)
-        .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES);
-    let inner = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
-    let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    Some(Socket { inner, pings, last_heard: Instant::now(), _kept: kept })
+        .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES)
 }
 
 /// The client's key.
@@ -120,13 +146,14 @@ impl Socket {
         loop {
             tokio::select! {
                 message = self.inner.next() => match message {
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Left,
+                    Some(Err(error)) => return Left::from(&error),
+                    Some(Ok(Message::Close(_))) | None => return Left::Gone,
                     // Pings are answered below this.
                     Some(Ok(_)) => self.last_heard = Instant::now(),
                 },
                 _ = self.pings.tick() => {
                     if self.last_heard.elapsed() > SILENCE || !self.message(Message::Ping(Bytes::new())).await {
-                        return Left;
+                        return Left::Gone;
                     }
                 }
             }
@@ -171,6 +198,55 @@ mod tests {
             let headers = headers(without);
             let error = check(&Method::GET, Version::HTTP_11, &headers).expect_err("refused");
             assert!(error.contains(named), "{error}");
+        }
+    }
+
+    /// What is heard of a client that sends these bytes.
+    async fn heard(bytes: &[u8]) -> Left {
+        use tokio::io::AsyncWriteExt;
+        let (mut client, server) = tokio::io::duplex(1 << 20);
+        let mut socket = WebSocketStream::from_raw_socket(server, Role::Server, Some(config())).await;
+        client.write_all(bytes).await.expect("written");
+        drop(client);
+        loop {
+            match socket.next().await {
+                Some(Err(error)) => return Left::from(&error),
+                Some(Ok(Message::Close(_))) | None => return Left::Gone,
+                Some(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// A frame of a client, its mask all zeros.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(payload.len()).expect("short");
+        let head = if length < 126 { vec![first, 0x80 | length as u8] } else { [&[first, 0x80 | 126][..], &length.to_be_bytes()].concat() };
+        [&head, &[0; 4][..], payload].concat()
+    }
+
+    #[tokio::test]
+    async fn what_may_not_be_sent_has_the_code_of_the_rfc() {
+        let code = |left: Left| match left {
+            Left::Gone => 0,
+            Left::Wrong(code, _) => code,
+        };
+        for (what, bytes, expected) in [
+            ("a text", frame(0x81, b"hello"), 0),
+            ("a close", frame(0x88, &1000u16.to_be_bytes()), 0),
+            ("unmasked", vec![0x81, 1, b'a'], 1002),
+            ("a reserved bit", frame(0xc1, b"a"), 1002),
+            ("an unknown kind", frame(0x83, b"a"), 1002),
+            ("a large ping", frame(0x89, &[0; 126]), 1002),
+            ("a ping in parts", frame(0x09, b"a"), 1002),
+            ("the rest of nothing", frame(0x80, b"a"), 1002),
+            ("half a close code", frame(0x88, &[3]), 1002),
+            ("no UTF-8", frame(0x81, &[0xff, 0xfe]), 1007),
+            ("no UTF-8 in parts", [frame(0x01, "\u{e9}".as_bytes()), frame(0x80, &[0xff])].concat(), 1007),
+            ("too large", frame(0x82, &[0; MAX_MESSAGE_BYTES + 1]), 1009),
+            ("too large in parts", [frame(0x02, &[0; MAX_MESSAGE_BYTES]), frame(0x80, &[0; 1])].concat(), 1009),
+            ("endless", vec![0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0], 1009),
+        ] {
+            assert_eq!(code(heard(&bytes).await), expected, "{what}");
         }
     }
 

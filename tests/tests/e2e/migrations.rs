@@ -56,7 +56,11 @@ fn a_project_is_begun_applied_and_ended() {
     )
     .expect("written");
 
+    fs::write(file("notes.txt"), "What is no migration is told, once.").expect("written");
     let dry = succeeds(&project, &["apply", "--all", "--dry-run"]);
+    assert_eq!(dry.matches("passed over").count(), 1, "{dry}");
+    let (code, said) = migrations(&project, &["apply", "--no-such-option"]);
+    assert_eq!(code, Some(2), "{said}");
     assert!(dry.contains("CREATE TABLE counts") && dry.contains("nothing was applied"), "{dry}");
     assert!(!server.ksql("SHOW STREAMS;").to_string().contains("USERS"));
     succeeds(&project, &["apply", "--next"]);

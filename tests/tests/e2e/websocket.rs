@@ -128,6 +128,30 @@ fn a_query_goes_on_until_one_of_both_ends_it() {
 }
 
 #[test]
+fn a_client_that_breaks_the_protocol_is_told_by_its_code() {
+    use tokio::io::AsyncWriteExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = started(&folder, "");
+    server.ksql("CREATE STREAM s (k STRING KEY, n INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');");
+    runtime().block_on(async {
+        for (what, bytes, expected) in [
+            ("unmasked", &[0x81, 1, b'a'][..], 1002),
+            ("a reserved bit", &[0xc1, 0x81, 0, 0, 0, 0, b'a'], 1002),
+            ("a ping of 126 bytes", &[0x89, 0xfe, 0, 126, 0, 0, 0, 0], 1002),
+            ("no UTF-8", &[0x81, 0x82, 0, 0, 0, 0, 0xff, 0xfe], 1007),
+            ("endless", &[0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0], 1009),
+        ] {
+            let mut socket = open(server.address(), &path("SELECT n FROM s EMIT CHANGES;"), &[]).await.expect("a socket");
+            next(&mut socket).await.expect("the columns");
+            socket.get_mut().write_all(bytes).await.expect("sent");
+            let (code, reason) = next(&mut socket).await.expect_err(what);
+            assert_eq!(code, expected, "{what}: {reason}");
+        }
+    });
+    wait_for("their queries end", || push_queries(&server).is_empty());
+}
+
+#[test]
 fn who_may_not_ask_gets_no_socket() {
     let folder = tempfile::tempdir().expect("a folder");
     let tokens = folder.path().join("tokens").display().to_string();

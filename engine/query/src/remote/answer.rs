@@ -1,7 +1,7 @@
 //! Answers other servers: pages of the partitions that are here.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::{Field, Schema};
 use tidemill_engine::Engine;
@@ -89,9 +89,9 @@ impl Answers {
         self.held.end(scan.into(), Instant::now());
     }
 
-    /// Lets go of what nobody has come back for.
-    pub fn forget(&self) {
-        self.held.forget(Instant::now());
+    /// Lets go of what nobody has come back for; how long the next one is still kept, where one is.
+    pub fn forget(&self) -> Option<Duration> {
+        self.held.forget(Instant::now())
     }
 
     /// Scans that a snapshot is kept for.

@@ -55,9 +55,11 @@ impl<P> Held<P> {
         }
     }
 
-    /// Lets go of what nobody has come back for.
-    pub fn forget(&self, now: Instant) {
-        self.0.lock().retain(|_, (kept, _)| now.saturating_duration_since(*kept) < HOLD);
+    /// Lets go of what nobody has come back for; how long the next one is still kept, where one is.
+    pub fn forget(&self, now: Instant) -> Option<Duration> {
+        let mut all = self.0.lock();
+        all.retain(|_, (kept, _)| now.saturating_duration_since(*kept) < HOLD);
+        all.values().map(|(kept, _)| HOLD.saturating_sub(now.saturating_duration_since(*kept))).min()
     }
 
     pub fn count(&self) -> usize {
@@ -87,10 +89,11 @@ mod tests {
         let (held, began) = (Held::default(), Instant::now());
         held.keep("a".into(), 1, began);
         held.keep("b".into(), 2, began + HOLD / 2);
-        held.forget(began + HOLD - Duration::from_millis(1));
+        assert_eq!(held.forget(began + HOLD - Duration::from_millis(1)), Some(Duration::from_millis(1)));
         assert_eq!(held.count(), 2);
-        held.forget(began + HOLD);
+        assert_eq!(held.forget(began + HOLD), Some(HOLD / 2), "the other one's time comes");
         assert_eq!((held.take("a"), held.take("b"), held.take("b")), (None, Some(2), None));
+        assert_eq!(held.forget(began), None);
         for number in 0..2 * MAX_HELD {
             held.keep(number.to_string().into(), number, began + Duration::from_millis(number as u64));
         }
