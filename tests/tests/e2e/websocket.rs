@@ -133,11 +133,12 @@ fn a_client_that_breaks_the_protocol_is_told_by_its_code() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = started(&folder, "");
     server.ksql("CREATE STREAM s (k STRING KEY, n INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');");
+    let large_ping = [&[0x89, 0xfe, 0, 126, 0, 0, 0, 0][..], &[0; 126]].concat();
     runtime().block_on(async {
         for (what, bytes, expected) in [
             ("unmasked", &[0x81, 1, b'a'][..], 1002),
             ("a reserved bit", &[0xc1, 0x81, 0, 0, 0, 0, b'a'], 1002),
-            ("a ping of 126 bytes", &[0x89, 0xfe, 0, 126, 0, 0, 0, 0], 1002),
+            ("a ping of 126 bytes", &large_ping, 1002),
             ("no UTF-8", &[0x81, 0x82, 0, 0, 0, 0, 0xff, 0xfe], 1007),
             ("endless", &[0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0], 1009),
         ] {
