@@ -14,6 +14,7 @@ mod cluster;
 mod compressed;
 pub mod config;
 mod connect;
+mod consistency;
 mod cors;
 mod endpoints;
 mod entities;

@@ -12,6 +12,7 @@ use hyper::{HeaderMap, Method, Request, Version};
 use crate::accept::negotiate;
 use crate::access::{Asker, Principal};
 use crate::app::App;
+use crate::consistency;
 use crate::endpoints::{self, AckForm};
 use crate::error::{ApiError, ErrorCode};
 use crate::net::{Handler, RAW_QUOTE, RequestBody};
@@ -85,13 +86,17 @@ async fn route(app: Arc<App>, mut request: Request<RequestBody>, peer: SocketAdd
         Ok(body) => body,
         Err(error) => return error.reply(),
     };
+    let token = match consistency::given(&head.headers) {
+        Ok(token) => token,
+        Err(error) => return error.reply(),
+    };
     match post {
         Post::Ksql => {
-            let caller = Caller { peer, principal: asker.principal, authorization: head.headers.get(AUTHORIZATION).cloned() };
-            endpoints::ksql(app, &body, caller).await
+            let caller = Caller::new(peer, asker.principal, head.headers.get(AUTHORIZATION).cloned());
+            endpoints::ksql(app, &body, caller, token).await
         }
-        Post::Query(format) => endpoints::query(app, &body, format, asker).await,
-        Post::QueryStream(format) => endpoints::query_stream(app, &body, format, asker).await,
+        Post::Query(format) => endpoints::query(app, &body, format, asker, token).await,
+        Post::QueryStream(format) => endpoints::query_stream(app, &body, format, asker, token).await,
         Post::CloseQuery => endpoints::close_query(&app, &body, &asker.principal),
         Post::Terminate => endpoints::terminate(app, &body, peer).await,
         Post::ClusterPull => endpoints::cluster_pull(app, &body).await,

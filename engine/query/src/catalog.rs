@@ -7,9 +7,10 @@ use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider, TableProvider,
 };
 use datafusion::error::{DataFusionError, Result};
-use tidemill_engine::catalog::Catalog;
-use tidemill_engine::engine::SessionProperties;
+use tidemill_engine::catalog::{Catalog, SourceKind};
+use tidemill_engine::engine::{EngineError, SessionProperties, TOKEN};
 
+use crate::error::external;
 use crate::moment::SharedMoment;
 use crate::table::LiveSource;
 
@@ -53,7 +54,15 @@ impl SchemaProvider for Sources {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        Ok(self.catalog.source(name).map(|source| {
+        let Some(source) = self.catalog.source(name) else { return Ok(None) };
+        if source.kind == SourceKind::Table && self.session.0.contains_key(TOKEN) {
+            // The moment that is read is taken behind this.
+            let (engine, session, table) = (self.moment.engine.clone(), self.session.clone(), source.name.clone());
+            let waited = tokio::task::spawn_blocking(move || engine.await_fresh(&table, &session)).await;
+            let waited = waited.unwrap_or_else(|error| Err(EngineError::internal(format!("waiting broke off: {error}"))));
+            waited.map_err(|error| external(error))?;
+        }
+        Ok(Some({
             let live = LiveSource::new(source.clone(), self.moment.clone(), self.session.clone(), self.all_columns);
             Arc::new(live) as Arc<dyn TableProvider>
         }))

@@ -1,5 +1,6 @@
 //! INSERT INTO … VALUES: rows written straight to a topic.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -8,7 +9,7 @@ use tidemill_parser::ast::InsertValues;
 use super::row_encoder::{EncodedRow, RowEncoder};
 use super::{Engine, EngineError, SessionProperties};
 use crate::analyze::{self, InsertRow};
-use crate::log::{AppendError, Log, LogError, OutRecord, partition_for};
+use crate::log::{AppendError, Log, LogError, OutRecord, PartitionId, TopicPartition, partition_for};
 use crate::registry::SchemaRegistry;
 
 /// Writes rows; shared by all who insert.
@@ -28,19 +29,18 @@ pub struct EncodedInsert {
 }
 
 impl Engine {
-    /// Writes one row; it is durable once this returns.
+    /// Writes one row; it is durable once this returns. Where it is.
     ///
     /// # Errors
     /// The statement is wrong, or the log is away.
-    pub fn insert_values(&self, insert: &InsertValues, session: &SessionProperties) -> Result<(), EngineError> {
+    pub fn insert_values(&self, insert: &InsertValues, session: &SessionProperties) -> Result<BTreeSet<TopicPartition>, EngineError> {
         let catalog = self.catalog();
         let topics = self.topic_lookup();
         let row = analyze::insert_values(insert, &self.context(&catalog, session, &topics))?;
         self.check_writable(&row.source.format.topic)?;
         let encoded = encode(&row, &*self.registry)?;
         let record = EncodedRow { key: encoded.key.as_deref(), value: encoded.value.as_deref(), timestamp: encoded.timestamp };
-        self.inserts.write(&encoded.topic, &[record], self.clock.now_ms()).map_err(|failed| failed.error)?;
-        Ok(())
+        Ok(self.inserts.write(&encoded.topic, &[record], self.clock.now_ms()).map_err(|failed| failed.error)?)
     }
 }
 
@@ -64,8 +64,8 @@ impl Inserter {
         Inserter { log, null_keys: Mutex::new(0) }
     }
 
-    /// Writes records of one topic; all are durable once this returns.
-    pub(super) fn write(&self, topic: &str, rows: &[EncodedRow<'_>], now_ms: i64) -> Result<(), AppendError> {
+    /// Writes records of one topic; all are durable once this returns. The partitions that have some.
+    pub(super) fn write(&self, topic: &str, rows: &[EncodedRow<'_>], now_ms: i64) -> Result<BTreeSet<TopicPartition>, AppendError> {
         match self.write_once(topic, rows, now_ms) {
             // What was known of the topic held no more: it may have been made anew.
             Err(AppendError { written, beyond: 0, error: LogError::UnknownTopic(_) }) => {
@@ -76,7 +76,8 @@ impl Inserter {
         }
     }
 
-    fn write_once(&self, topic: &str, rows: &[EncodedRow<'_>], now_ms: i64) -> Result<(), AppendError> {
+    fn write_once(&self, topic: &str, rows: &[EncodedRow<'_>], now_ms: i64) -> Result<BTreeSet<TopicPartition>, AppendError> {
+        let name = topic;
         let (topic, partitions) = self.log.known_topic(topic).map_err(|error| AppendError { written: 0, beyond: 0, error })?;
         let records: Vec<OutRecord<'_>> = {
             let mut null_keys = self.null_keys.lock();
@@ -89,6 +90,8 @@ impl Inserter {
             });
             records.collect()
         };
-        self.log.append_all(topic, &records)
+        self.log.append_all(topic, &records)?;
+        let partitions: BTreeSet<PartitionId> = records.iter().map(|record| record.partition).collect();
+        Ok(partitions.into_iter().map(|partition| TopicPartition { topic: name.into(), partition }).collect())
     }
 }

@@ -1,15 +1,16 @@
 //! Rows that come one after the other for the same stream or table: over `/inserts-stream`, by COPY, in Arrow's batches. They are
 //! encoded as they come, by one encoder, and written together.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
 use super::json_row::{meant, value_of};
 use super::row_encoder::{EncodedRows, RowEncoder};
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, Token};
 use crate::catalog::{Source, SourceKind};
-use crate::log::AppendError;
+use crate::log::{AppendError, TopicPartition};
 use crate::types::{Schema, Value};
 
 /// Bytes that are to be written before more are added.
@@ -24,6 +25,8 @@ pub struct Inserting {
     /// Made for the first row.
     encoder: Option<RowEncoder>,
     rows: EncodedRows,
+    /// Where rows were written.
+    written: BTreeSet<TopicPartition>,
 }
 
 /// Not all rows could be written that were added.
@@ -58,7 +61,7 @@ impl Engine {
         }
         self.check_writable(&source.format.topic)?;
         let (engine, source, schema) = (self.clone(), source.clone(), source.record_schema());
-        Ok(Inserting { engine, source, schema, encoder: None, rows: EncodedRows::default() })
+        Ok(Inserting { engine, source, schema, encoder: None, rows: EncodedRows::default(), written: BTreeSet::new() })
     }
 }
 
@@ -125,6 +128,14 @@ impl Inserting {
         Ok(())
     }
 
+    /// Positions behind all that was written.
+    ///
+    /// # Errors
+    /// The log is away.
+    pub fn token(&self) -> Result<Token, EngineError> {
+        self.engine.token_after(&self.written)
+    }
+
     /// Rows that are not yet written.
     pub fn waiting(&self) -> usize {
         self.rows.len()
@@ -146,7 +157,7 @@ impl Inserting {
         }
         let wrote = self.engine.inserts.write(&self.source.format.topic, &self.rows.rows(), self.engine.clock.now_ms());
         self.rows.clear();
-        wrote.map(|()| count).map_err(|AppendError { written, beyond, error }| {
+        wrote.map(|partitions| self.written.extend(partitions)).map(|()| count).map_err(|AppendError { written, beyond, error }| {
             let mut error = EngineError::from(error);
             if beyond > 0 {
                 error.message = format!("{}. Of the rows behind it, {beyond} are written or may be", error.message.trim_end_matches('.'));

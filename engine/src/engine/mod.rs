@@ -15,6 +15,7 @@ mod error;
 mod explain;
 mod failures;
 mod flow;
+mod freshness;
 #[cfg(test)]
 mod golden_tests;
 mod insert;
@@ -51,6 +52,7 @@ pub(crate) mod stream_scan;
 mod supervise;
 mod tombstone;
 mod topic_name;
+mod versions;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -80,6 +82,7 @@ pub use config::{EngineConfig, LogChoice, RegistryChoice};
 pub use error::{Blame, EngineError};
 pub use explain::Explained;
 pub use failures::Failures;
+pub use freshness::{TOKEN, Token};
 pub use insert::{EncodedInsert, encode as encode_insert};
 pub use inserting::{Inserting, Unwritten};
 pub use json_row::{converted as json_value, json_column_value};
@@ -92,6 +95,7 @@ pub use queries::{PersistentQuery, PushQueryInfo, QueryKind, QueryRegistry};
 pub use replay::{FoundLetter, Replayed};
 pub use servers::ServerInfo;
 pub use supervise::Backoff;
+pub use versions::Understanding;
 
 /// A running engine. Cheap to share; [`Engine::shutdown`] ends it cleanly.
 pub struct Engine {
@@ -331,6 +335,7 @@ impl Engine {
         session: &SessionProperties,
         action: Action,
     ) -> Result<i64, EngineError> {
+        self.check_understood(Understanding::of(COMMAND_VERSION, &action))?;
         let given = Some(std::mem::take(&mut commands.given)).filter(|given| given != statement && !given.is_empty());
         let (statement, properties) = (statement.to_owned(), session.0.clone());
         let command = Command { version: COMMAND_VERSION, statement, properties, given, turn: None, action };

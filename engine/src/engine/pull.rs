@@ -1,9 +1,11 @@
 //! Pull queries: what a table holds now, and what a stream's topic held when the query came.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use tidemill_parser::ast::Query;
 
+use super::freshness::Wanted;
 use super::peers::{NotAnswered, Page, Position, Question};
 use super::pull_rows::{Chunk, PullRows, Source};
 use super::readable::UNSURE;
@@ -37,7 +39,14 @@ impl Engine {
         let id = super::push::transient_id(query);
         match analyze::pull_query(query, statement, &self.context(&catalog, session, &topics), &id)? {
             PullQuery::Stream(planned) => self.scan_stream(*planned, query.limit),
-            PullQuery::Table(plan) => self.look_up(&self.planned(*plan, catalog, statement, session)?),
+            PullQuery::Table(plan) => {
+                let Some(wanted) = self.wanted(&plan.source, session)? else {
+                    return self.look_up(&self.planned(*plan, catalog, statement, session)?);
+                };
+                // Others need not wait for what was waited for.
+                let session = session.with_token(&wanted.token);
+                self.look_up_fresh(&self.planned(*plan, catalog, statement, &session)?, Some(wanted))
+            }
         }
     }
 
@@ -77,6 +86,11 @@ impl Engine {
     /// # Errors
     /// The table can't be looked up.
     pub fn look_up(self: &Arc<Self>, planned: &PlannedLookUp) -> Result<PullRows, EngineError> {
+        self.look_up_fresh(planned, None)
+    }
+
+    /// As [`Self::look_up`]; with something wanted it blocks until that is there.
+    fn look_up_fresh(self: &Arc<Self>, planned: &PlannedLookUp, wanted: Option<Wanted>) -> Result<PullRows, EngineError> {
         let plan = &planned.plan;
         let source = planned.catalog.source(&plan.source).ok_or_else(|| EngineError::internal("the table has gone"))?;
         let query_id = source.created_by.as_deref().ok_or_else(|| not_materialized(&plan.source))?;
@@ -87,15 +101,40 @@ impl Engine {
         if let Some(asked) = &planned.asked {
             let partitions = self.partitions_here(&persistent, &plan.source, reader.stores())?;
             if partitions.iter().any(Vec::is_empty) {
-                let remote = Remote::new(self, asked, planned, query_id, &partitions);
-                let pull = TablePull { remote: Some(Box::new(remote)), ..TablePull::new(planned, reader, partitions) };
+                let remote = Remote::new(self, asked, planned, query_id, &partitions, wanted.as_ref());
+                let fresh = wanted.map(|wanted| Fresh::new(self, wanted, &partitions)).transpose()?;
+                let pull = TablePull { remote: Some(Box::new(remote)), fresh, ..TablePull::new(planned, reader, partitions) };
                 return Ok(PullRows { columns: plan.columns.clone(), from_stream: false, source: Source::Table(Box::new(pull)) });
             }
         }
         self.check_restored(&persistent, &plan.source)?;
         let partitions = self.all_partitions(&persistent, &plan.source, reader.stores())?;
-        let pull = TablePull::new(planned, reader, partitions);
+        let fresh = wanted.map(|wanted| Fresh::new(self, wanted, &partitions)).transpose()?;
+        let pull = TablePull { fresh, ..TablePull::new(planned, reader, partitions) };
         Ok(PullRows { columns: plan.columns.clone(), from_stream: false, source: Source::Table(Box::new(pull)) })
+    }
+}
+
+/// What an answer has to include of what is read here.
+struct Fresh {
+    engine: Arc<Engine>,
+    wanted: Wanted,
+    /// The partitions that are read here.
+    here: BTreeSet<PartitionId>,
+}
+
+impl Fresh {
+    /// Waits until it is included. Blocks.
+    fn new(engine: &Arc<Engine>, wanted: Wanted, partitions: &[Vec<StoreReader>]) -> Result<Self, EngineError> {
+        let is_here = |(partition, stores): (usize, &Vec<_>)| (!stores.is_empty()).then(|| PartitionId::try_from(partition).ok())?;
+        let here = partitions.iter().enumerate().filter_map(is_here).collect();
+        engine.await_here(&wanted, &here).map_err(|lacking| wanted.not_fresh(&lacking))?;
+        Ok(Fresh { engine: engine.clone(), wanted, here })
+    }
+
+    /// What was read since counts only where no task has gone back meanwhile, to its last commit.
+    fn check(&self) -> Result<(), EngineError> {
+        self.engine.is_here(&self.wanted, &self.here).map_err(|lacking| self.wanted.not_fresh(&lacking))
     }
 }
 
@@ -203,11 +242,24 @@ impl Engine {
             let restoring = persistent.as_ref().and_then(|persistent| self.check_restored(persistent, &planned.plan.source).err());
             return Err(NotAnswered::NotNow(restoring.map_or_else(|| Elsewhere(lacking).to_string(), |error| error.message)));
         }
+        let wanted = match &persistent {
+            Some(persistent) => self.wanted_here(persistent, &planned.plan.source, reader.stores(), &question.properties),
+            None => Ok(None),
+        };
+        let wanted = wanted.map_err(NotAnswered::Failed)?;
+        let asked = question.partitions.iter().copied().collect();
+        if let Some(wanted) = &wanted {
+            self.await_here(wanted, &asked).map_err(NotAnswered::NotNow)?;
+        }
         let mut pull = TablePull::new(&planned, reader, partitions);
         pull.left = question.limit;
         pull.go_on_from(&question.from);
         let page = pull.page().map_err(NotAnswered::Failed);
         drop(readings);
+        if let Some(wanted) = &wanted {
+            // It may have gone back to its last commit meanwhile.
+            self.is_here(wanted, &asked).map_err(NotAnswered::NotNow)?;
+        }
         page
     }
 }
@@ -230,6 +282,8 @@ pub(super) struct TablePull {
     partitions: Vec<Vec<StoreReader>>,
     /// What is on other servers, where some is.
     remote: Option<Box<Remote>>,
+    /// What is asked of its freshness.
+    fresh: Option<Fresh>,
     /// How many parts there were.
     count: usize,
     /// The same as they were when the first range was read, for those ranges.
@@ -263,6 +317,7 @@ impl TablePull {
             reader,
             partitions,
             remote: None,
+            fresh: None,
             count: parts.len(),
             snapshots: None,
             predicate: predicate.clone(),
@@ -285,7 +340,7 @@ impl TablePull {
         while !self.is_done() && !chunk.is_full() {
             self.step(chunk)?;
         }
-        Ok(())
+        self.fresh.as_ref().map_or(Ok(()), Fresh::check)
     }
 
     /// Reads the next part, or of it what the chunk takes.

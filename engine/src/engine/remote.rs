@@ -7,7 +7,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
+use super::freshness::Wanted;
 use super::peers::{
     ASK_PATIENCE, FIRST_PAUSE, LONGEST_PAUSE, NotAnswered, PATIENCE, Page, Peers, Position, Question, given_up, named, nobodys,
 };
@@ -29,6 +31,8 @@ pub(super) struct Remote {
     question: Question,
     /// How far behind a standby may be that answers instead of an owner that does not; `None`: none may.
     max_lag: Option<u64>,
+    /// Until when what the answer has to include may take to be there.
+    fresh_by: Option<Instant>,
     /// How many standbys each partition has.
     standbys: usize,
     table: String,
@@ -67,7 +71,14 @@ impl Share {
 
 impl Remote {
     /// For the partitions of a table whose stores are not here.
-    pub fn new(engine: &Arc<Engine>, asked: &Asked, planned: &PlannedLookUp, query_id: &str, partitions: &[Vec<StoreReader>]) -> Self {
+    pub fn new(
+        engine: &Arc<Engine>,
+        asked: &Asked,
+        planned: &PlannedLookUp,
+        query_id: &str,
+        partitions: &[Vec<StoreReader>],
+        wanted: Option<&Wanted>,
+    ) -> Self {
         let missing = |(partition, stores): (usize, &Vec<_>)| stores.is_empty().then(|| PartitionId::try_from(partition).ok())?;
         let missing: Vec<PartitionId> = partitions.iter().enumerate().filter_map(missing).collect();
         let (plan, likely) = (&planned.plan, planned.near(partitions.len()));
@@ -89,7 +100,9 @@ impl Remote {
                 limit: None,
                 max_lag: None,
             },
-            max_lag: asked.properties.standby_reads(),
+            // A standby does not say what its state includes.
+            max_lag: asked.properties.standby_reads().filter(|_| wanted.is_none()),
+            fresh_by: wanted.map(|wanted| wanted.deadline),
             standbys: engine.runtime.standbys(query_id),
             table: plan.source.clone(),
             shares: [share(near, true), share(far, false)].into_iter().flatten().collect(),
@@ -147,7 +160,9 @@ impl Remote {
     /// Asks for pages until no share that is wanted is behind a part.
     fn advance(&mut self, part: u32, limit: Option<u64>, wanted: &dyn Fn(&Share) -> bool) -> Result<(), EngineError> {
         let (clock, mut looked_after) = (self.engine.clock.clone(), None);
-        let (mut deadline, mut pause) = (clock.instant() + PATIENCE, FIRST_PAUSE);
+        let fresh_by = self.fresh_by;
+        let patience = || fresh_by.unwrap_or_else(|| clock.instant()).max(clock.instant() + PATIENCE);
+        let (mut deadline, mut pause) = (patience(), FIRST_PAUSE);
         loop {
             if !self.shares.iter().any(|share| share.is_behind(part) && wanted(share)) {
                 return Ok(());
@@ -162,7 +177,7 @@ impl Remote {
                 trouble = self.ask(part, limit, wanted, None, Whom::Standby(place))?.map(with_standby);
             }
             let Some(trouble) = trouble else {
-                deadline = clock.instant() + PATIENCE;
+                deadline = patience();
                 continue;
             };
             if clock.instant() >= deadline {
@@ -181,7 +196,7 @@ impl Remote {
         part: u32,
         limit: Option<u64>,
         wanted: &dyn Fn(&Share) -> bool,
-        looked_after: Option<std::time::Instant>,
+        looked_after: Option<Instant>,
         whom: Whom,
     ) -> Result<Option<String>, EngineError> {
         let seating = match self.engine.seating(looked_after) {

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::{Engine, EngineConfig, EngineError, NotAnswered, Page, Peers, Question};
+use super::command::Action;
+use super::{Engine, EngineConfig, EngineError, NotAnswered, Page, Peers, Question, TOKEN, Understanding};
 use crate::clock::SystemClock;
 use crate::log::simulated::{SimulatedGroup, SimulatedLog, SimulationOptions, StoredRecord};
-use crate::log::{Log, TopicSpec, partition_for};
+use crate::log::{Log, TopicPartition, TopicSpec, partition_for};
 use crate::runtime::{SlotSet, Slots};
 use crate::state::StateDb;
 use crate::types::Value;
@@ -47,6 +48,7 @@ impl Peers for Direct {
 struct World {
     one: Arc<Engine>,
     other: Arc<Engine>,
+    log: Arc<SimulatedLog>,
     group: Arc<SimulatedGroup>,
     peers: Arc<Direct>,
     ids: [String; 2],
@@ -123,7 +125,7 @@ impl World {
             log.append("in", partition, record).expect("appended");
             of_partition[partition as usize].push(key);
         }
-        let world = World { one, other, group, peers, ids: [one_id, other_id], keys: of_partition };
+        let world = World { one, other, log, group, peers, ids: [one_id, other_id], keys: of_partition };
         wait("everything is counted", || world.ask("SELECT k FROM c;").is_ok_and(|rows| rows.len() == keys));
         world
     }
@@ -264,4 +266,149 @@ fn a_standby_answers_where_the_owner_does_not_if_it_may() {
     assert!(error.message.contains("planted"), "{error}");
     world.before(|_| Ok(()));
     assert_eq!(world.keys("SELECT k FROM c;"), all);
+}
+
+/// Writes another record of a key; the token that includes it.
+fn write(world: &World, log: &SimulatedLog, key: &str, n: usize) -> String {
+    let partition = partition_for(Some(key.as_bytes()), PARTITIONS, &mut 0);
+    let value = Some(format!("{{\"N\": {n}}}").into_bytes());
+    let record = StoredRecord { timestamp: 2, key: Some(key.as_bytes().to_vec()), value, ..StoredRecord::default() };
+    log.append("in", partition, record).expect("appended");
+    let at = TopicPartition { topic: "in".into(), partition };
+    world.one.token_after(&BTreeSet::from([at])).expect("a token").to_string()
+}
+
+#[test]
+fn an_answer_includes_what_its_token_asks_for_wherever_that_is() {
+    let world = World::new(60);
+    let mut sums: BTreeMap<String, usize> = (0..60).map(|number| (format!("k{number:05}"), number)).collect();
+    let keys: Vec<String> = sums.keys().cloned().collect();
+    for round in 0..300 {
+        let key = &keys[round % keys.len()];
+        let token = write(&world, &world.log, key, round);
+        let sum = sums.entry(key.clone()).or_default();
+        *sum += round;
+        let sql = format!("SELECT n FROM c WHERE k = '{key}';");
+        let expected = [[Value::Int(i32::try_from(*sum).expect("small"))]];
+        let rows = if round % 3 == 0 {
+            // As SQL beyond pull queries waits.
+            let session = world.one.session(&BTreeMap::from([(TOKEN.to_owned(), token)]));
+            world.one.await_fresh("C", &session).expect("it comes");
+            world.ask(&sql).expect("an answer")
+        } else {
+            world.ask_with(&sql, &[(TOKEN, &token)]).expect("an answer")
+        };
+        assert_eq!(rows, expected, "round {round}");
+    }
+}
+
+#[test]
+fn what_a_token_asks_for_is_waited_for_so_long_and_no_longer() {
+    let world = World::new(60);
+    let query = world.one.queries.persistent()[0].id.clone();
+    let mut places = BTreeSet::new();
+    for key in world.keys.iter().filter_map(|keys| keys.first()) {
+        let n: usize = key[1..].parse().expect("a number");
+        for server in [&world.one, &world.other] {
+            server.runtime.pause(&query);
+        }
+        // A turn under way ends.
+        std::thread::sleep(Duration::from_millis(20));
+        let token = write(&world, &world.log, key, 1_000);
+        let sql = format!("SELECT n FROM c WHERE k = '{key}';");
+        let value = |n: usize| [[Value::Int(i32::try_from(n).expect("small"))]];
+        assert_eq!(world.ask(&sql).expect("an answer"), value(n), "without a token");
+        let given = [(TOKEN, token.as_str()), ("tidemill.consistency.timeout.ms", "300")];
+        world.asked();
+        let error = world.ask_with(&sql, &given).expect_err("it can't come");
+        for said in ["'in'", "up to offset", "was asked for", "paused", "Try again later"] {
+            assert!(error.message.contains(said), "{said}: {error}");
+        }
+        places.insert(world.asked() > 0);
+        let session = world.one.session(&given.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        let error = world.one.await_fresh("C", &session).expect_err("it can't come");
+        assert!(error.message.contains("paused") && error.message.contains(TOKEN), "{error}");
+        // What is of another table's topics asks for nothing.
+        assert_eq!(world.ask_with(&sql, &[(TOKEN, "another:0:99")]).expect("an answer"), value(n));
+        for server in [&world.one, &world.other] {
+            server.runtime.resume(&query);
+        }
+        assert_eq!(world.ask_with(&sql, &[(TOKEN, &token)]).expect("an answer"), value(n + 1_000));
+    }
+    assert_eq!(places, BTreeSet::from([false, true]), "some are here, and some are not");
+    // A record that nobody has written.
+    let given = [(TOKEN, "in:0:100000"), ("tidemill.consistency.timeout.ms", "100")];
+    let error = world.ask_with("SELECT k FROM c LIMIT 3;", &given).expect_err("it never comes");
+    assert!(error.message.contains("100000"), "{error}");
+    let error = world.ask_with("SELECT k FROM c;", &[(TOKEN, "in:0")]).expect_err("it is none");
+    assert!(error.message.contains("topic:partition:offset"), "{error}");
+}
+
+#[test]
+fn a_token_reaches_through_repartitions_and_other_queries() {
+    let world = World::new(60);
+    let script = "CREATE STREAM t WITH (KAFKA_TOPIC='t') AS SELECT k, n + 0 AS n FROM s;
+                  CREATE TABLE d WITH (KAFKA_TOPIC='d') AS SELECT n % 5 AS m, COUNT(*) AS c FROM t GROUP BY n % 5;";
+    for statement in tidemill_parser::split_script(script) {
+        let session = world.one.session(&BTreeMap::from([("auto.offset.reset".to_owned(), "earliest".to_owned())]));
+        world.one.execute(&statement.parse().expect("SQL"), &session).unwrap_or_else(|error| panic!("{error}"));
+    }
+    wait("everything is counted", || {
+        let rows = world.ask("SELECT m, c FROM d;").unwrap_or_default();
+        rows.len() == 5 && rows.iter().all(|row| row[1] == Value::BigInt(12))
+    });
+    let mut counts = [12i64; 5];
+    for round in 0..40 {
+        let token = write(&world, &world.log, &format!("k{round:05}"), round);
+        counts[round % 5] += 1;
+        let sql = format!("SELECT c FROM d WHERE m = {};", round % 5);
+        let rows = world.ask_with(&sql, &[(TOKEN, &token)]).expect("an answer");
+        assert_eq!(rows, [[Value::BigInt(counts[round % 5])]], "round {round}");
+    }
+    // The first step stands still.
+    let first = world.one.queries.persistent().into_iter().find(|query| query.sink == "T").expect("a query").id.clone();
+    for server in [&world.one, &world.other] {
+        server.runtime.pause(&first);
+    }
+    std::thread::sleep(Duration::from_millis(20));
+    let token = write(&world, &world.log, "k00000", 0);
+    let given = [(TOKEN, token.as_str()), ("tidemill.consistency.timeout.ms", "300")];
+    let error = world.ask_with("SELECT c FROM d WHERE m = 0;", &given).expect_err("it can't come");
+    assert!(error.message.contains(&first) && error.message.contains("paused"), "{error}");
+}
+
+#[test]
+fn what_an_older_server_does_not_know_is_refused_while_it_is_there() {
+    let world = World::new(1);
+    let later = Understanding::of(2, &Action::Nothing);
+    let card = |version: &str, understands: &str| {
+        let card = format!("{{\"url\": \"http://older:8088\", \"version\": \"{version}\"{understands}}}");
+        let record = StoredRecord { key: Some(b"older".to_vec()), value: Some(card.into_bytes()), ..StoredRecord::default() };
+        world.log.append(&world.one.config().slots_topic(), 0, record).expect("appended");
+    };
+    let refused = |what: &str| {
+        let error = world.one.check_understood(later).expect_err(what);
+        assert!(error.message.contains("Nothing was done"), "{error}");
+        error.message
+    };
+    // The other one of this version says what it knows.
+    card("0.0.9", "");
+    assert!(refused("nobody knows it").contains(&world.ids[1]));
+    world.group.ends(&world.ids[1]);
+    world.one.check_understood(later).expect("this server made it");
+    world.group.member().comes("older");
+    for said in ["Server older", "http://older:8088", "0.0.9"] {
+        let message = refused("the older one does not");
+        assert!(message.contains(said), "{said}: {message}");
+    }
+    // What it knows it takes, whoever is there.
+    let session = world.one.session(&BTreeMap::new());
+    let statement = tidemill_parser::parse_statement("CREATE STREAM u (k STRING KEY) WITH (KAFKA_TOPIC='in', VALUE_FORMAT='JSON');");
+    world.one.execute(&statement.expect("SQL"), &session).expect("all know it");
+    card("0.2.0", ", \"understands\": {\"commands\": 2, \"plans\": 1}");
+    world.one.check_understood(later).expect("it was replaced");
+    card("0.0.9", "");
+    refused("it was put back");
+    world.group.ends("older");
+    world.one.check_understood(later).expect("it has left");
 }

@@ -12,6 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
 use super::standbys::standbys;
+use super::versions::Understanding;
 use super::{Engine, EngineConfig, EngineError};
 use crate::clock::Clock;
 use crate::log::{Log, LogError, Offset, OutRecord, PartitionId, SharedClaim, TopicPartition, read_whole};
@@ -30,6 +31,9 @@ struct Card {
     version: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rack: Option<String>,
+    /// What statements may come to that it carries out.
+    #[serde(default)]
+    understands: Understanding,
 }
 
 /// A server of the service.
@@ -42,6 +46,8 @@ pub struct ServerInfo {
     pub version: Option<String>,
     /// What it shares its fate with, as it has said (`tidemill.rack`).
     pub rack: Option<String>,
+    /// What statements may come to that it carries out.
+    pub understands: Understanding,
     /// The slots that the group says are its.
     pub slots: SlotSet,
     /// Whether it is this one.
@@ -104,7 +110,7 @@ impl Servers {
 /// The log is away, or does not allow it.
 pub(super) fn announce(config: &EngineConfig, log: &dyn Log, clock: &dyn Clock, server: &str) -> Result<(), EngineError> {
     let Some(url) = config.advertised.clone() else { return Ok(()) };
-    let card = Card { url, version: env!("CARGO_PKG_VERSION").to_owned(), rack: config.rack.clone() };
+    let card = Card { url, version: env!("CARGO_PKG_VERSION").to_owned(), rack: config.rack.clone(), understands: Understanding::own() };
     let value = serde_json::to_vec(&card).map_err(|error| EngineError::internal(error.to_string()))?;
     let (topic, _) = log.topic(&config.slots_topic())?;
     let (key, value) = (Some(server.as_bytes()), Some(value.as_slice()));
@@ -198,8 +204,8 @@ impl Engine {
         let server = |(id, slots): (String, SlotSet)| {
             let card = cards.by_server.get(&id);
             let (url, version) = (card.map(|card| card.url.clone()), card.map(|card| card.version.clone()));
-            let rack = card.and_then(|card| card.rack.clone());
-            (id.clone(), ServerInfo { is_this: id == *this, id, url, version, rack, slots })
+            let (rack, understands) = card.map(|card| (card.rack.clone(), card.understands)).unwrap_or_default();
+            (id.clone(), ServerInfo { is_this: id == *this, id, url, version, rack, understands, slots })
         };
         let seating = Arc::new(Seating::new(at, shares.into_iter().map(server).collect()));
         *self.servers.known.write() = Some(seating.clone());
@@ -215,7 +221,7 @@ mod tests {
     fn a_slot_has_one_owner_or_none() {
         let server = |id: &str, slots: &[Slot]| {
             let (id, slots, is_this) = (id.to_owned(), slots.iter().copied().collect(), id == "a");
-            (id.clone(), ServerInfo { id, url: None, version: None, rack: None, slots, is_this })
+            (id.clone(), ServerInfo { id, url: None, version: None, rack: None, understands: Understanding::default(), slots, is_this })
         };
         let seating = Seating::new(Instant::now(), BTreeMap::from([server("a", &[0, 2]), server("b", &[1])]));
         let owners: Vec<_> = (0..4).map(|slot| seating.owner(slot).map(|server| server.id.as_str())).collect();

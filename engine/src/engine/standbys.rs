@@ -98,10 +98,11 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Understanding;
 
     fn server(id: &str, rack: Option<&str>) -> ServerInfo {
         let (id, rack) = (id.to_owned(), rack.map(str::to_owned));
-        ServerInfo { id, url: None, version: None, rack, slots: BTreeSet::new(), is_this: false }
+        ServerInfo { id, url: None, version: None, rack, understands: Understanding::own(), slots: BTreeSet::new(), is_this: false }
     }
 
     fn ids(chosen: &[&ServerInfo]) -> Vec<String> {

@@ -258,6 +258,13 @@ impl Input {
         self.lanes[lane].position
     }
 
+    /// Everything before this offset was processed, or is no record that anybody reads.
+    pub(super) fn reached(&self, lane: usize) -> Offset {
+        let Some(own) = self.lanes.get(lane) else { return Offset::default() };
+        let passed = if own.waiting.is_empty() { self.reader.passed(lane) } else { None };
+        passed.map_or(own.position, |passed| passed.max(own.position))
+    }
+
     /// What was deleted before it could be read: the lane, the first offset that is missing and the first that is there.
     pub(super) fn take_losses(&mut self) -> Vec<Loss> {
         self.reader.take_losses()

@@ -44,6 +44,7 @@ mod pen;
 #[cfg(test)]
 mod planted;
 mod query_handle;
+mod reached;
 mod record;
 mod refill;
 mod replayed;
@@ -99,6 +100,7 @@ pub use moves::LetGo;
 use pen::Fence;
 pub use pen::Guarantee;
 pub use query_handle::{FailureCause, QueryFailure, QueryHandle, QueryMetrics, QueryState, TopicReads};
+pub use reached::Reached;
 pub use restore::RestoreState;
 use restorers::Restorers;
 pub(crate) use share::Share;

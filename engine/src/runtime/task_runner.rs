@@ -14,6 +14,7 @@ use super::input::{Input, Next};
 use super::order::{self, Run};
 use super::pen::Guarantee;
 use super::query_handle::{QueryHandle, TopicReads, WaitNote};
+use super::reached::Reached;
 use super::record::{self, Place};
 use super::seat::Seat;
 use crate::log::{Batch, GroupOffsets, LogError, LogWriter, Offset, OutRecord, TopicHandle, TopicPartition};
@@ -485,6 +486,12 @@ impl Task {
         let mut positions = self.positions();
         positions.extend(self.cx.origins.positions());
         positions
+    }
+
+    /// How far it is.
+    pub(super) fn reached(&self) -> Reached {
+        let positions = self.lanes.iter().enumerate().map(|(lane, (at, _))| (at.clone(), self.input.reached(lane))).collect();
+        Reached { sub_topology: self.id.sub_topology, partition: self.id.partition, positions }
     }
 
     /// The next offset to process of each partition.

@@ -26,7 +26,7 @@ use super::query_handle::{QueryFailure, QueryState};
 use super::schedule::Schedule;
 pub(super) use super::schedule::TaskKey;
 use super::task_runner::{Task, TaskError, Turn};
-use super::{LetGo, RuntimeConfig, RuntimeParts, SlotSet, Tenure};
+use super::{LetGo, Reached, RuntimeConfig, RuntimeParts, SlotSet, Tenure};
 use crate::clock::Clock;
 use crate::log::{Log, LogError, LogWriter};
 use crate::points::{self, Point};
@@ -65,6 +65,11 @@ pub(super) enum Message {
     /// A paused query goes on.
     Resume {
         query: Arc<str>,
+    },
+    /// Says how far the tasks of a query are.
+    Reached {
+        query: Arc<str>,
+        said: Sender<Vec<Reached>>,
     },
     /// Commits now; then answers.
     Commit {
@@ -284,6 +289,9 @@ impl Worker {
                 for (key, _) in self.tasks.iter().filter(|(_, task)| task.id.query == query) {
                     self.schedule.wake(*key);
                 }
+            }
+            Message::Reached { query, said } => {
+                let _ = said.send(self.tasks.values().filter(|task| task.id.query == query).map(Task::reached).collect());
             }
             Message::Commit { done } => {
                 self.commit_what_is_due(true, true);

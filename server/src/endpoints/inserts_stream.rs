@@ -12,7 +12,7 @@ use futures::stream;
 use http_body_util::BodyExt;
 use hyper::StatusCode;
 use serde_json::{Map, Value as Json, json};
-use tidemill_engine::engine::{EngineError, Inserting, Unwritten};
+use tidemill_engine::engine::{EngineError, Inserting, TOKEN, Unwritten};
 
 use crate::app::App;
 use crate::blocking::Kind;
@@ -47,7 +47,7 @@ pub async fn inserts_stream(app: Arc<App>, body: RequestBody, form: AckForm) -> 
         Ok(Err(message)) => return ApiError::bad_request(message).bare_reply(),
         Err(_) => return ApiError::generic(ErrorCode::REQUEST_TIMEOUT, "The first line did not come in time").bare_reply(),
     };
-    let target = match target(&app, &first) {
+    let (target, wants_token) = match target(&app, &first) {
         Ok(target) => target,
         Err(error) => return error.bare_reply(),
     };
@@ -58,14 +58,14 @@ pub async fn inserts_stream(app: Arc<App>, body: RequestBody, form: AckForm) -> 
         Ok(Err(error)) => return ApiError::generic(ErrorCode::BAD_STATEMENT, error.message).bare_reply(),
         Err(broken) => return ApiError::generic(ErrorCode::SERVER_ERROR, broken.to_string()).bare_reply(),
     };
-    let acknowledging = Acknowledging { app, rows, inserting: Some(inserting), form, next: 0, is_over: false };
+    let acknowledging = Acknowledging { app, rows, inserting: Some(inserting), form, wants_token, next: 0, is_over: false };
     let mut answer = reply::stream(None, ReplyBody::stream(stream::unfold(acknowledging, Acknowledging::next)));
     *answer.status_mut() = StatusCode::OK;
     answer
 }
 
-/// Where rows go, by the first line.
-fn target(app: &App, line: &[u8]) -> Result<String, ApiError> {
+/// Where rows go, by the first line, and whether acknowledgements are to bear tokens.
+fn target(app: &App, line: &[u8]) -> Result<(String, bool), ApiError> {
     let wrong = |what: String| ApiError::bad_request(format!("Invalid JSON in request: {what}"));
     let mut object = match serde_json::from_slice(line) {
         Ok(Json::Object(object)) => object,
@@ -84,7 +84,7 @@ fn target(app: &App, line: &[u8]) -> Result<String, ApiError> {
     if !app.config.flag("ksql.insert.into.values.enabled") {
         return Err(ApiError::bad_request("Inserting rows is switched off by ksql.insert.into.values.enabled=false"));
     }
-    Ok(target)
+    Ok((target, properties.contains_key(TOKEN)))
 }
 
 /// What a line begins with, quoted.
@@ -150,6 +150,8 @@ struct Acknowledging {
     /// Lent to whoever writes.
     inserting: Option<Inserting>,
     form: AckForm,
+    /// Acknowledgements say up to where topics then hold the rows.
+    wants_token: bool,
     /// The number of the next row.
     next: u64,
     is_over: bool,
@@ -171,17 +173,31 @@ impl Acknowledging {
             }
         };
         let mut inserting = self.inserting.take()?;
-        let wrote = self.app.blocking.run(Kind::Statement, move || (write(&mut inserting, &lines), inserting)).await;
-        let (written, failure) = match wrote {
-            Ok((wrote, inserting)) => {
-                self.inserting = Some(inserting);
-                wrote
+        let wants_token = self.wants_token;
+        let work = move || {
+            let (written, failure) = write(&mut inserting, &lines);
+            if !wants_token || written == 0 {
+                return ((written, failure), None, inserting);
             }
-            Err(broken) => (0, Some((ErrorCode::SERVER_ERROR, broken.to_string()))),
+            match inserting.token() {
+                Ok(token) => ((written, failure), Some(token.to_string()), inserting),
+                // The rows are there, and that is acknowledged.
+                Err(error) => ((written, failure.or(Some((code_of(&error), error.message)))), None, inserting),
+            }
+        };
+        let ((written, failure), token) = match self.app.blocking.run(Kind::Statement, work).await {
+            Ok((wrote, token, inserting)) => {
+                self.inserting = Some(inserting);
+                (wrote, token)
+            }
+            Err(broken) => ((0, Some((ErrorCode::SERVER_ERROR, broken.to_string()))), None),
         };
         let mut out = Vec::new();
         for _ in 0..written {
-            let acknowledged = json!({"status": "ok", "seq": self.next});
+            let mut acknowledged = json!({"status": "ok", "seq": self.next});
+            if let (Some(token), Some(entry)) = (&token, acknowledged.as_object_mut()) {
+                entry.insert("consistencyToken".to_owned(), token.as_str().into());
+            }
             self.push(&mut out, &acknowledged);
             self.next += 1;
         }

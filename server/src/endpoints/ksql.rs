@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::app::App;
 use crate::blocking::Kind;
+use crate::consistency;
 use crate::error::{ApiError, ErrorCode};
 use crate::reply::{self, Reply};
 use crate::request::KsqlRequest;
@@ -15,8 +16,8 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often it is looked for.
 const COMMAND_POLL: Duration = Duration::from_millis(20);
 
-pub async fn ksql(app: Arc<App>, body: &[u8], caller: Caller) -> Reply {
-    let request = match KsqlRequest::read(body) {
+pub async fn ksql(app: Arc<App>, body: &[u8], caller: Caller, token: Option<String>) -> Reply {
+    let mut request = match KsqlRequest::read(body) {
         Ok(request) => request,
         Err(error) => return error.bare_reply(),
     };
@@ -25,10 +26,22 @@ pub async fn ksql(app: Arc<App>, body: &[u8], caller: Caller) -> Reply {
     {
         return error.reply();
     }
+    consistency::put(&mut request.properties, token);
     let asked = app.clone();
-    let ran = app.blocking.run(Kind::Statement, move || statements::run(&asked, &request, &caller)).await;
-    match ran {
-        Ok(Ok(entities)) => reply::json(&entities),
+    let run = move || {
+        let entities = statements::run(&asked, &request, &caller)?;
+        let written = caller.written.into_inner();
+        let token = (!written.is_empty()).then(|| asked.engine.token_after(&written)).transpose();
+        Ok::<_, ApiError>((entities, token.map_err(|error| ApiError::engine(error, ""))?))
+    };
+    match app.blocking.run(Kind::Statement, run).await {
+        Ok(Ok((entities, token))) => {
+            let mut reply = reply::json(&entities);
+            if let Some(token) = token {
+                consistency::tell(&mut reply, &token);
+            }
+            reply
+        }
         Ok(Err(error)) => error.reply(),
         Err(error) => {
             tracing::error!(%error, "a statement broke off");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::access::Asker;
 use crate::app::App;
+use crate::consistency;
 use crate::error::ApiError;
 use crate::query::{self, Prepared, PrintOptions, QueryRequest};
 use crate::reply::Reply;
@@ -21,14 +22,15 @@ pub const OFFERED: [(&str, RowFormat); 4] = [
 /// Without an Accept header.
 pub const DEFAULT: RowFormat = RowFormat::KsqlV1;
 
-pub async fn query(app: Arc<App>, body: &[u8], format: RowFormat, asker: Asker) -> Reply {
-    let request = match KsqlRequest::read(body) {
+pub async fn query(app: Arc<App>, body: &[u8], format: RowFormat, asker: Asker, token: Option<String>) -> Reply {
+    let mut request = match KsqlRequest::read(body) {
         Ok(request) => request,
         Err(error) => return error.bare_reply(),
     };
     if request.ksql.is_empty() {
         return ApiError::bad_request("\"ksql\" field must be populated").reply();
     }
+    consistency::put(&mut request.properties, token);
     let request = Arc::new(QueryRequest { sql: request.ksql, properties: request.properties, variables: request.variables });
     let prepared = match query::prepare(&app, &request).await {
         Ok(prepared) => prepared,

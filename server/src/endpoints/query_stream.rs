@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::access::Asker;
 use crate::app::App;
+use crate::consistency;
 use crate::error::{ApiError, ErrorCode};
 use crate::query::{self, Prepared, PrintOptions, QueryRequest};
 use crate::reply::Reply;
@@ -18,11 +19,12 @@ pub const OFFERED: [(&str, RowFormat); 4] = [
     ("application/vnd.ksql.v1+protobuf", RowFormat::KsqlV1Protobuf),
 ];
 
-pub async fn query_stream(app: Arc<App>, body: &[u8], format: RowFormat, asker: Asker) -> Reply {
-    let request = match QueryStreamRequest::read(body) {
+pub async fn query_stream(app: Arc<App>, body: &[u8], format: RowFormat, asker: Asker, token: Option<String>) -> Reply {
+    let mut request = match QueryStreamRequest::read(body) {
         Ok(request) => request,
         Err(error) => return error.chunked_reply(),
     };
+    consistency::put(&mut request.properties, token);
     let request = Arc::new(QueryRequest { sql: request.sql, properties: request.properties, variables: request.variables });
     let prepared = match query::prepare(&app, &request).await {
         Ok(prepared) => prepared,

@@ -167,7 +167,7 @@ fn script(text: &str, parameters: usize, bound: &Bound) -> Result<String, Status
 pub async fn run(app: &Arc<App>, text: &str, parameters: usize, bound: &Bound, who: &Who) -> Result<Vec<KsqlEntity>, Status> {
     let ksql = script(text, parameters, bound)?;
     let request = KsqlRequest { ksql, properties: Settings::new(), variables: Settings::new(), command_sequence_number: None };
-    let caller = Caller { peer: who.peer, principal: who.principal.clone(), authorization: None };
+    let caller = Caller::new(who.peer, who.principal.clone(), None);
     let running = app.clone();
     let ran = app.blocking.run(Kind::Statement, move || statements::run(&running, &request, &caller)).await;
     ran.map_err(|broken| error::broken(&broken))?.map_err(|refused| error::api(&refused))

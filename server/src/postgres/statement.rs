@@ -249,7 +249,7 @@ impl Session {
             variables: self.variables.clone(),
             command_sequence_number: None,
         };
-        let caller = Caller { peer: self.peer, principal: self.principal.clone(), authorization: None };
+        let caller = Caller::new(self.peer, self.principal.clone(), None);
         let app = self.app.clone();
         let ran = app.blocking.run(blocking::Kind::Statement, {
             let app = app.clone();

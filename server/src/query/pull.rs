@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use hyper::StatusCode;
-use tidemill_engine::engine::{Blame, EngineError, PullRows};
+use tidemill_engine::engine::{Blame, EngineError, PullRows, TOKEN};
 use tidemill_engine::types::Value;
 use tidemill_parser::ast::{BinaryOp, Expr, ExprKind, Query, Relation};
 
@@ -50,7 +50,8 @@ pub async fn pull(
     let permit = app.limits.pull()?;
     let limit = query.limit;
     let stream_id = transient_id(&query);
-    if is_key_lookup(&app, &query) {
+    // What may have to wait for its token goes the other way.
+    if !session.properties().0.contains_key(TOKEN) && is_key_lookup(&app, &query) {
         let planned = app.engine.plan_look_up(&query, &text, session.properties());
         let plan = planned.map_err(|error| ApiError::engine(error, &text))?;
         let known = Arc::new(Known { plan, text, limit });

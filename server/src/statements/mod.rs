@@ -31,9 +31,12 @@ mod show_types;
 mod show_variables;
 mod terminate;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use hyper::header::HeaderValue;
+use parking_lot::Mutex;
+use tidemill_engine::log::TopicPartition;
 use tidemill_parser::ast::{Explain, Show, SpannedStatement, Statement};
 use tidemill_parser::{ParseErrorKind, RawStatement, hide_values, split_script, substitute};
 
@@ -58,6 +61,14 @@ pub struct Caller {
     pub principal: Principal,
     /// What it sent to be known by; only Kafka Connect is told.
     pub authorization: Option<HeaderValue>,
+    /// Where rows were written for it that it wants to hear of.
+    pub written: Mutex<BTreeSet<TopicPartition>>,
+}
+
+impl Caller {
+    pub fn new(peer: SocketAddr, principal: Principal, authorization: Option<HeaderValue>) -> Self {
+        Caller { peer, principal, authorization, written: Mutex::default() }
+    }
 }
 
 /// Runs a request's statements; one entity for each that has something to say. Blocks.
@@ -195,7 +206,7 @@ fn run_one(app: &App, session: &mut Session, caller: Option<&Caller>, spanned: &
         | Statement::Resume { .. } => command::run(app, session, spanned, &text)?,
         Statement::ReplayDeadLetters { of, into } => dead_letters::replay(app, session, of, into.as_ref(), text)?,
         Statement::InsertValues(values) => {
-            insert::run(app, session, values, spanned)?;
+            insert::run(app, session, caller, values, spanned)?;
             return Ok(None);
         }
         Statement::SetProperty { name, value } => {

@@ -1,6 +1,6 @@
 //! SHOW SERVERS.
 
-use tidemill_engine::engine::ServerInfo;
+use tidemill_engine::engine::{ServerInfo, Understanding};
 use tidemill_engine::runtime::StandbyLag;
 
 use crate::app::App;
@@ -36,7 +36,7 @@ fn listed(server: ServerInfo, said: Option<Result<OwnStatus, String>>, own: &Cou
         }
         Some(Err(reason)) => (None, format!("UNREACHABLE: {reason}")),
     };
-    let ServerInfo { id, url, version, rack, slots, is_this } = server;
+    let ServerInfo { id, url, version, rack, slots, is_this, .. } = server;
     ServerEntity {
         id,
         address: url,
@@ -59,6 +59,7 @@ fn alone(app: &App) -> ServerInfo {
         url: Some(app.host.clone()),
         version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         rack: None,
+        understands: Understanding::own(),
         slots: config.slots.all(),
         is_this: true,
     }

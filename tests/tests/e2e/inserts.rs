@@ -39,13 +39,13 @@ fn acknowledgements_come_while_the_body_is_open() {
         let stream = tokio::net::TcpStream::connect(server.address()).await.expect("a connection");
         let (mut sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
         tokio::spawn(connection);
-        let mut ask = async |target: &str| {
+        let mut ask_with = async |target: &str, more: &str| {
             let (parts, body) = unbounded_channel();
-            parts.send(Bytes::from(format!("{{\"target\": \"{target}\"}}\n"))).expect("sent");
+            parts.send(Bytes::from(format!("{{\"target\": \"{target}\"{more}}}\n"))).expect("sent");
             let request = hyper::Request::post(format!("http://{}/inserts-stream", server.address())).body(Parts(body)).expect("a request");
             (parts, sender.send_request(request).await.expect("an answer"))
         };
-        let (parts, answer) = ask("s").await;
+        let (parts, answer) = ask_with("s", "").await;
         assert_eq!(answer.status(), 200);
         let mut answer = answer.into_body();
         for seq in 0..5 {
@@ -62,7 +62,7 @@ fn acknowledgements_come_while_the_body_is_open() {
         assert_eq!((&error["@type"], &error["seq"], &error["error_code"]), (&json!("InsertError"), &json!(5), &json!(40000)), "{error}");
         assert!(error["message"].as_str().is_some_and(|m| m.contains("STRING into type INTEGER")), "{error}");
         // So it is where many come at once, wherever the wrong one stands.
-        let (parts, answer) = ask("s").await;
+        let (parts, answer) = ask_with("s", "").await;
         let rows: String =
             (0..1_300).map(|n| if n == 900 { "{\"a\": 1}\n".to_owned() } else { format!("{{\"k\": \"many\", \"a\": {n}}}\n") }).collect();
         parts.send(Bytes::from(rows)).expect("sent");
@@ -71,23 +71,31 @@ fn acknowledgements_come_while_the_body_is_open() {
         let (last, acknowledged) = lines.split_last().expect("an answer");
         assert_eq!(acknowledged, (0..900).map(|seq| json!({"status": "ok", "seq": seq})).collect::<Vec<_>>());
         assert_eq!((&last["seq"], &last["message"]), (&json!(900), &json!("Key field must be specified: K")), "{last}");
-        let (_parts, answer) = ask("nosuch").await;
+        let (_parts, answer) = ask_with("nosuch", "").await;
         assert_eq!(answer.status(), 400);
         let error: Json = serde_json::from_slice(&answer.into_body().collect().await.expect("an answer").to_bytes()).expect("JSON");
         assert_eq!(error["error_code"], 40001, "{error}");
         // INSERT INTO is refused there; the API takes rows, as ksqlDB's does.
-        let (parts, answer) = ask("kept").await;
+        let (parts, answer) = ask_with("kept", "").await;
         assert_eq!(answer.status(), 200);
         parts.send(Bytes::from("{\"k\": \"a\"}\n")).expect("sent");
         drop(parts);
         let all = answer.into_body().collect().await.expect("the end").to_bytes();
         assert_eq!(serde_json::from_slice::<Json>(&all).expect("JSON"), json!({"status": "ok", "seq": 0}));
+        // Up to where the topic holds it: 5 rows, 900, and one.
+        let (parts, answer) = ask_with("s", ", \"properties\": {\"tidemill.consistency.positions\": \"\"}").await;
+        assert_eq!(answer.status(), 200);
+        parts.send(Bytes::from("{\"k\": \"b\"}\n")).expect("sent");
+        drop(parts);
+        let all = answer.into_body().collect().await.expect("the end").to_bytes();
+        let acknowledged = json!({"status": "ok", "seq": 0, "consistencyToken": "s:0:906"});
+        assert_eq!(serde_json::from_slice::<Json>(&all).expect("JSON"), acknowledged);
     };
     runtime.block_on(async { tokio::time::timeout(PATIENCE, streamed).await }).expect("in time");
     assert_eq!(server.pull("SELECT a FROM s WHERE k = 'many';"), (0..900).map(|n| json!([n])).collect::<Vec<_>>());
     assert_eq!(server.pull("SELECT a FROM s WHERE k = 'a';"), [json!([null])]);
     assert_eq!(
-        server.pull("SELECT k FROM s WHERE k <> 'many' AND k <> 'a';"),
+        server.pull("SELECT k FROM s WHERE k <> 'many' AND k <> 'a' AND k <> 'b';"),
         (0..5).map(|seq| json!([seq.to_string()])).collect::<Vec<_>>()
     );
     // HTTP/1.1 can't answer while it is asked.

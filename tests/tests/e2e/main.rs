@@ -15,6 +15,7 @@ mod examples;
 mod flight_sql;
 mod flood;
 mod flooding;
+mod fresh;
 mod h2;
 mod inserts;
 mod kill;

@@ -30,6 +30,11 @@ impl SimulatedGroup {
         self.shares.lock().entry(to.to_owned()).or_default().extend(slots);
     }
 
+    /// A member leaves the group, without slots.
+    pub fn ends(&self, id: &str) {
+        self.shares.lock().remove(id);
+    }
+
     /// The slots that are a member's.
     pub fn share(&self, id: &str) -> BTreeSet<u16> {
         self.shares.lock().get(id).cloned().unwrap_or_default()

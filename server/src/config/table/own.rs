@@ -1,6 +1,6 @@
 //! Properties that ksqlDB does not have.
 
-use super::{Kind, MOST_TOPIC, Property, server, session, unset};
+use super::{Kind, MOST_TOPIC, MS, Property, server, session, unset};
 
 /// Bytes that no machine is expected to lend: a TiB.
 const MOST_MEMORY: i64 = 1 << 40;
@@ -85,6 +85,14 @@ pub static PROPERTIES: &[Property] = &[
         "Whether the REST API answers SELECTs that are more than pull queries (joins, groups, orders); else they are refused as in ksqlDB.",
     )
     .hidden(),
+    session(
+        "tidemill.consistency.positions",
+        "",
+        Kind::Text,
+        "Records that queries of tables wait for, as topic:partition:offset by commas. Who writes with it, even an empty one, is given one.",
+    )
+    .hidden(),
+    session("tidemill.consistency.timeout.ms", "10000", MS, "How long such a query waits on the server that is asked, milliseconds.").hidden(),
     session(
         "tidemill.push.snapshot",
         "false",
