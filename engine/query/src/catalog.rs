@@ -60,7 +60,7 @@ impl SchemaProvider for Sources {
             let (engine, session, table) = (self.moment.engine.clone(), self.session.clone(), source.name.clone());
             let waited = tokio::task::spawn_blocking(move || engine.await_fresh(&table, &session)).await;
             let waited = waited.unwrap_or_else(|error| Err(EngineError::internal(format!("waiting broke off: {error}"))));
-            waited.map_err(|error| external(error))?;
+            waited.map_err(external)?;
         }
         Ok(Some({
             let live = LiveSource::new(source.clone(), self.moment.clone(), self.session.clone(), self.all_columns);

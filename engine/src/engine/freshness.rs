@@ -22,6 +22,8 @@ pub const TOKEN: &str = "tidemill.consistency.positions";
 const PATIENCE: &str = "tidemill.consistency.timeout.ms";
 /// The same where nothing is said.
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
+/// A query holds a thread while it waits.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
 /// How long another server is kept waiting for a page; it asks again.
 pub(super) const PART_PATIENCE: Duration = Duration::from_secs(1);
 /// Positions that a token may have.
@@ -89,7 +91,7 @@ impl SessionProperties {
 
     fn patience(&self) -> Duration {
         let given = self.0.get(PATIENCE).and_then(|text| text.trim().parse().ok());
-        given.map_or(DEFAULT_PATIENCE, Duration::from_millis)
+        given.map_or(DEFAULT_PATIENCE, |given| Duration::from_millis(given).min(LONGEST_PATIENCE))
     }
 
     /// The same, where other records are asked for.

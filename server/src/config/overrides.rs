@@ -75,6 +75,7 @@ const ONLY_NARROWED: [&str; 3] =
 /// The configured rules.
 #[derive(Debug, Clone, Default)]
 pub struct OverrideRules {
+    /// As [`one_spelling`] has them.
     denied: BTreeSet<String>,
     /// In the mode `allowlist`: nothing else may be set.
     allowed: Option<BTreeSet<String>>,
@@ -86,7 +87,8 @@ pub struct OverrideRules {
 
 impl OverrideRules {
     pub fn new(denylist: &str, allowlist: Option<&str>) -> Self {
-        let names = |list: &str| list.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
+        let names =
+            |list: &str| list.split(',').map(str::trim).filter(|n| !n.is_empty()).map(|name| one_spelling(name).to_owned()).collect();
         OverrideRules { denied: names(denylist), allowed: allowlist.map(names), ..OverrideRules::default() }
     }
 
@@ -106,6 +108,7 @@ impl OverrideRules {
         let identity = matches!(name, "ksql.service.id" | "listeners")
             || name.starts_with("tidemill.") && property(name).is_none_or(|p| !matches!(p.role, Role::Session))
             || name.starts_with("ksql.properties.overrides.");
+        let name = one_spelling(name);
         identity || self.denied.contains(name) || self.allowed.as_ref().is_some_and(|allowed| !allowed.contains(name))
     }
 
@@ -224,6 +227,11 @@ fn bears_on_statements(name: &str) -> bool {
     }
 }
 
+/// A property of Kafka Streams goes by several names (`ksql.streams.x`, `x`), and a list that has one of them means them all.
+fn one_spelling(name: &str) -> &str {
+    if property(name).is_some() { name } else { streams::bare(name) }
+}
+
 /// A property of Kafka Streams has one name from here on, so that a session's value stands over the server's however each
 /// was spelled.
 fn full_name(name: &str) -> String {
@@ -242,9 +250,10 @@ mod tests {
         let rules = OverrideRules::new("ksql.streams.num.standby.replicas", None);
         assert_eq!(rules.check("auto.offset.reset", "earliest"), Ok(()));
         assert_eq!(rules.check("ksql.streams.no.such", "1"), Ok(()));
-        assert_eq!(rules.check("num.standby.replicas", "1"), Ok(()));
+        assert_eq!(rules.check("num.stream.threads", "1"), Ok(()));
         for (name, value, expected) in [
             ("ksql.streams.num.standby.replicas", "1", "prohibited by the KSQL server"),
+            ("num.standby.replicas", "1", "[num.standby.replicas]"),
             ("ksql.service.id", "x", "[ksql.service.id]"),
             ("no.such.thing", "1", "Not recognizable as ksql, streams, consumer, or producer property: 'no.such.thing'"),
             ("auto.ofset.reset", "1", "Did you mean 'auto.offset.reset'?"),
@@ -260,6 +269,17 @@ mod tests {
             let message = rules.check(name, value).expect_err(name).message();
             assert!(message.contains(expected), "{message}");
         }
+    }
+
+    #[test]
+    fn a_list_means_all_spellings() {
+        let denied = OverrideRules::new("auto.offset.reset", None);
+        let allowed = OverrideRules::new("", Some("ksql.streams.auto.offset.reset"));
+        for name in ["auto.offset.reset", "ksql.streams.auto.offset.reset", "ksql.streams.consumer.auto.offset.reset"] {
+            assert!(matches!(denied.check(name, "earliest"), Err(OverrideError::Prohibited(_))), "{name}");
+            assert_eq!(allowed.check(name, "earliest"), Ok(()), "{name}");
+        }
+        assert!(matches!(allowed.check("ksql.streams.num.stream.threads", "1"), Err(OverrideError::Prohibited(_))));
     }
 
     #[test]

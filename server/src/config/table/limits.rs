@@ -36,7 +36,7 @@ pub static PROPERTIES: &[Property] = &[
     server("ksql.suppress.enabled", "true", Kind::Bool, "Whether EMIT FINAL may be used."),
     refused("ksql.lambdas.enabled", "true", Kind::Bool, "Lambdas can't be switched off."),
     session("ksql.variable.substitution.enable", "true", Kind::Bool, "Whether ${name} stands for a variable's value."),
-    server("ksql.properties.overrides.denylist", "", Kind::List, "Properties that sessions may not set."),
+    server("ksql.properties.overrides.denylist", "", Kind::List, "Properties that sessions may not set, however they are spelled."),
     server("ksql.properties.overrides.allowlist", "", Kind::List, "Properties that sessions may set, in the mode allowlist."),
     server(
         "ksql.properties.overrides.validation.mode",
