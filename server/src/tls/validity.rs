@@ -57,7 +57,8 @@ fn warning(place: &str, certificate: &CertificateDer<'_>, now: i64) -> Option<St
         return Some(format!("{place}: the certificate of {of} is not valid before {}; clients refuse it until then", day(not_before)));
     }
     let days = (not_after - now) / SECONDS_OF_A_DAY;
-    (days < WARN_DAYS).then(|| format!("{place}: the certificate of {of} expires on {}, in {days} days", day(not_after)))
+    let s = if days == 1 { "" } else { "s" };
+    (days < WARN_DAYS).then(|| format!("{place}: the certificate of {of} expires on {}, in {days} day{s}", day(not_after)))
 }
 
 fn seconds_of(time: UnixTime) -> i64 {

@@ -148,7 +148,7 @@ fn the_shell_says_what_is_wrong_with_a_certificate() {
             None => assert!(output.status.success(), "{}", said(&output)),
             Some(expected) => assert!(!output.status.success() && said(&output).contains(expected), "{name}: {}", said(&output)),
         }
-        let warned = if name == "old" { " expired on " } else { ", in 1 days" };
+        let warned = if name == "old" { " expired on " } else { " expires on " };
         assert!(server.log().contains(&format!("the certificate of CN={name}")) && server.log().contains(warned), "{}", server.log());
         if expected.is_none() {
             let output = shell(&[&format!("http://{secure}"), "-e", "SHOW STREAMS;"]);
