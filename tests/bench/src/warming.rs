@@ -8,10 +8,10 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::input::{Input, PARTITIONS, text};
 
-/// Producers at once.
-const PRODUCERS: usize = 4;
-/// Transactions of each. Behind these, the broker's CPU for a transaction falls no further (`--only q1,q1-once --runs 20`).
-const TRANSACTIONS: usize = 3_000;
+/// Producers at once: many, since a broker lets each wait a while before its next transaction.
+const PRODUCERS: usize = 24;
+/// Transactions of each.
+const TRANSACTIONS: usize = 500;
 const TOPIC: &str = "warming-transactions";
 const PATIENCE: Duration = Duration::from_secs(30);
 
