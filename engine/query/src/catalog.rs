@@ -62,10 +62,8 @@ impl SchemaProvider for Sources {
             let waited = waited.unwrap_or_else(|error| Err(EngineError::internal(format!("waiting broke off: {error}"))));
             waited.map_err(external)?;
         }
-        Ok(Some({
-            let live = LiveSource::new(source.clone(), self.moment.clone(), self.session.clone(), self.all_columns);
-            Arc::new(live) as Arc<dyn TableProvider>
-        }))
+        let live = LiveSource::new(source.clone(), self.moment.clone(), self.session.clone(), self.all_columns);
+        Ok(Some(Arc::new(live)))
     }
 
     fn table_exist(&self, name: &str) -> bool {

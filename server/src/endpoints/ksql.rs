@@ -32,7 +32,12 @@ pub async fn ksql(app: Arc<App>, body: &[u8], caller: Caller, token: Option<Stri
         let entities = statements::run(&asked, &request, &caller)?;
         let written = caller.written.into_inner();
         let token = (!written.is_empty()).then(|| asked.engine.token_after(&written)).transpose();
-        Ok::<_, ApiError>((entities, token.map_err(|error| ApiError::engine(error, ""))?))
+        // The rows are there, and an error would have them written again.
+        let token = token.unwrap_or_else(|error| {
+            tracing::warn!(reason = error.message, "rows were written, and where they are can't be told");
+            None
+        });
+        Ok::<_, ApiError>((entities, token))
     };
     match app.blocking.run(Kind::Statement, run).await {
         Ok(Ok((entities, token))) => {

@@ -1,6 +1,9 @@
 //! TLS: of the server's listeners ([`Listening`]), and towards a neighbour (the schema registry, Kafka Connect): whom the client trusts, and how it says who it is, by
 //! `<prefix>ssl.…`, and where that says nothing by `ssl.…`, as ksqlDB has it.
 
+#[macro_use]
+mod signatures;
+
 mod given;
 mod keystores;
 mod listening;
@@ -14,10 +17,10 @@ use std::sync::Arc;
 use given::Given;
 pub use listening::Listening;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, SupportedProtocolVersion};
+use rustls::{CertificateError, ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 /// What was set.
 pub struct TlsProperties<'a> {
@@ -191,25 +194,5 @@ impl ServerCertVerifier for AnyName {
         }
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
+    signatures_by!(0);
 }

@@ -46,7 +46,7 @@ impl<P> Held<P> {
         Self::put(&mut self.0.lock(), scan, (now, None));
     }
 
-    fn put(all: &mut HashMap<Arc<str>, (Instant, Option<P>)>, scan: Arc<str>, kept: (Instant, Option<P>)) {
+    fn put(all: &mut HashMap<Arc<str>, Entry<P>>, scan: Arc<str>, kept: Entry<P>) {
         all.insert(scan, kept);
         if all.len() > MAX_HELD
             && let Some(oldest) = all.iter().min_by_key(|(_, (kept, _))| *kept).map(|(scan, _)| scan.clone())
