@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 use tempfile::TempDir;
+use tidemill_engine::clock::{Clock, SystemClock};
 use tidemill_engine::log::kafka::KafkaLog;
 use tidemill_engine::log::{Log, TopicSpec};
 use tidemill_engine::state::StateBatch;
@@ -16,7 +17,7 @@ use tidemill_tests::broker::{self, Broker};
 use tidemill_tests::proxy::{Fault, Proxy};
 use tidemill_tests::server::ServerProcess;
 
-use super::check::{Guarantee, Verdict, check, missing};
+use super::check::{Guarantee, Haunt, Verdict, check, missing};
 use super::load::{Load, Topics};
 use super::model::{Expected, Sink, Steps, WINDOW_MS, expected};
 use super::sinks::{Sinks, inputs};
@@ -29,6 +30,8 @@ pub const COMMIT_MS: i64 = 100;
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How long nothing must come any more before the oracle speaks.
 const QUIET: Duration = Duration::from_millis(600);
+/// How much later than its end the broker may take what a server has sent, milliseconds.
+const AFTERLIFE_MS: i64 = 1_000;
 
 /// The one broker of this binary, with its proxy. Tests go one after the other: what they measure is a machine with one broker and
 /// one server.
@@ -76,7 +79,9 @@ pub struct Arena {
     config: PathBuf,
     topics: Topics,
     prefix: String,
-    guarantee: Guarantee,
+    exactly_once: bool,
+    /// When servers that had been replaced went on; `None` where none is.
+    haunts: Option<Vec<Haunt>>,
     started: Instant,
 }
 
@@ -111,7 +116,6 @@ impl Arena {
         let guarantee = if exactly_once { "processing.guarantee=exactly_once_v2\n" } else { "" };
         let text = format!("ksql.service.id={prefix}_\nksql.streams.commit.interval.ms={COMMIT_MS}\n{guarantee}");
         std::fs::write(&config, text).expect("a configuration");
-        let guarantee = if exactly_once { Guarantee::ExactlyOnce } else { Guarantee::AtLeastOnce { interval_ms: COMMIT_MS } };
         Arena {
             bootstrap: bootstrap.to_owned(),
             servers: servers.to_owned(),
@@ -120,15 +124,22 @@ impl Arena {
             config,
             topics,
             prefix,
-            guarantee,
+            exactly_once,
+            haunts: None,
             started: Instant::now(),
         }
     }
 
-    /// From now on servers are replaced that go on afterwards.
-    pub fn expect_zombies(&mut self) {
-        if self.guarantee != Guarantee::ExactlyOnce {
-            self.guarantee = Guarantee::BesideZombies;
+    /// A server that has been replaced went on from a moment until now, when it was killed.
+    pub fn haunted(&mut self, since_ms: i64) {
+        self.haunts.get_or_insert_default().push(since_ms..=SystemClock.now_ms() + AFTERLIFE_MS);
+    }
+
+    fn guarantee(&self) -> Guarantee<'_> {
+        match &self.haunts {
+            _ if self.exactly_once => Guarantee::ExactlyOnce,
+            Some(haunts) => Guarantee::BesideZombies { haunts },
+            None => Guarantee::AtLeastOnce { interval_ms: COMMIT_MS },
         }
     }
 
@@ -240,7 +251,7 @@ impl Arena {
         }
         // What should not come may come later.
         while sinks.take(QUIET) > 0 && began.elapsed() < 2 * PATIENCE {}
-        let mut verdict = check(&expected, &sinks.history, self.guarantee);
+        let mut verdict = check(&expected, &sinks.history, self.guarantee());
         verdict.wrong.extend(lacking.map(|lacking| format!("after {:?}: {lacking}", began.elapsed())));
         verdict.wrong.extend(self.tables(server, &expected));
         verdict

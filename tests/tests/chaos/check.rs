@@ -22,15 +22,37 @@ pub struct Seen {
 /// Records in the order of their partitions.
 pub type History = BTreeMap<Sink, Vec<Seen>>;
 
+/// From when until when a server went on that had been replaced, by the broker's clock, milliseconds.
+pub type Haunt = std::ops::RangeInclusive<i64>;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Guarantee {
+pub enum Guarantee<'a> {
     ExactlyOnce,
     /// What was sent since a commit, which comes so often, may come again.
     AtLeastOnce {
         interval_ms: i64,
     },
-    /// The same, and servers that were replaced send what they had under way when their successors have begun.
-    BesideZombies,
+    /// The same, and servers that were replaced send what they had under way when their successors have begun. No transaction
+    /// fences them: where nothing more comes of a key (a window has closed), what they send stays the last that is read of it.
+    BesideZombies {
+        haunts: &'a [Haunt],
+    },
+}
+
+impl Guarantee<'_> {
+    fn has_zombies(self) -> bool {
+        matches!(self, Guarantee::BesideZombies { .. })
+    }
+
+    /// What was seen of a key without what a zombie sent again behind its last step.
+    fn lasting<'s>(self, last: i64, seen: &'s [&'s Seen]) -> &'s [&'s Seen] {
+        let Guarantee::BesideZombies { haunts } = self else { return seen };
+        let Some(at) = seen.iter().rposition(|row| row.step == last) else { return seen };
+        let (lasting, late) = seen.split_at(at + 1);
+        let again = |row: &Seen| lasting.iter().any(|before| before.step == row.step);
+        let haunted = |row: &Seen| haunts.iter().any(|haunt| haunt.contains(&row.taken_ms));
+        if late.iter().all(|row| again(row) && haunted(row)) { lasting } else { seen }
+    }
 }
 
 /// What holds true of a history, and what does not.
@@ -63,7 +85,7 @@ pub fn missing(expected: &Expected, history: &History) -> Option<String> {
     None
 }
 
-pub fn check(expected: &Expected, history: &History, guarantee: Guarantee) -> Verdict {
+pub fn check(expected: &Expected, history: &History, guarantee: Guarantee<'_>) -> Verdict {
     let mut verdict = Verdict::default();
     let none = BTreeMap::new();
     for sink in Sink::ALL {
@@ -78,12 +100,17 @@ pub fn check(expected: &Expected, history: &History, guarantee: Guarantee) -> Ve
         }
         for (key, steps) in keys {
             let seen = seen.get(key.as_str()).map_or(&[][..], Vec::as_slice);
+            let last = match steps {
+                Steps::Exactly(steps) => steps.last().copied().unwrap_or_default(),
+                Steps::Rising(left, right) => super::model::step_of(*left, *right),
+            };
+            let lasting = guarantee.lasting(last, seen);
             let found = match steps {
-                Steps::Exactly(steps) => exactly(steps, seen, guarantee),
-                Steps::Rising(left, right) => rising(*left, *right, seen, guarantee),
+                Steps::Exactly(steps) => exactly(steps, lasting, guarantee),
+                Steps::Rising(left, right) => rising(*left, *right, lasting, guarantee),
             };
             match found {
-                Ok(repeats) => verdict.repeats += repeats,
+                Ok(repeats) => verdict.repeats += repeats + seen.len() - lasting.len(),
                 Err(reason) => verdict.wrong.push(format!("{}: {key}: {reason}", sink.name())),
             }
         }
@@ -92,7 +119,7 @@ pub fn check(expected: &Expected, history: &History, guarantee: Guarantee) -> Ve
 }
 
 /// Records that came again; the steps one after the other, in their order.
-fn exactly(steps: &[i64], seen: &[&Seen], guarantee: Guarantee) -> Result<usize, String> {
+fn exactly(steps: &[i64], seen: &[&Seen], guarantee: Guarantee<'_>) -> Result<usize, String> {
     let place: HashMap<i64, usize> = steps.iter().enumerate().map(|(index, step)| (*step, index)).collect();
     // When each step was first taken, silence left out.
     let mut first_ms: Vec<i64> = Vec::new();
@@ -102,7 +129,7 @@ fn exactly(steps: &[i64], seen: &[&Seen], guarantee: Guarantee) -> Result<usize,
     let mut run_ms: Option<i64> = None;
     for record in seen {
         let index = *place.get(&record.step).ok_or_else(|| format!("{} is in no input", record.step))?;
-        if index > next && (guarantee != Guarantee::BesideZombies || index > first_ms.len()) {
+        if index > next && (!guarantee.has_zombies() || index > first_ms.len()) {
             return Err(format!("{} comes where {} should: lost, or out of order", record.step, steps[next]));
         }
         if index == first_ms.len() {
@@ -123,7 +150,7 @@ fn exactly(steps: &[i64], seen: &[&Seen], guarantee: Guarantee) -> Result<usize,
                 Guarantee::AtLeastOnce { interval_ms } if sent > interval_ms + COMMIT_SLACK_MS => {
                     return Err(format!("{} comes again with what was sent {sent} ms before: more than a commit interval", record.step));
                 }
-                Guarantee::AtLeastOnce { .. } | Guarantee::BesideZombies => repeats += 1,
+                Guarantee::AtLeastOnce { .. } | Guarantee::BesideZombies { .. } => repeats += 1,
             }
         }
         next = index + 1;
@@ -132,7 +159,7 @@ fn exactly(steps: &[i64], seen: &[&Seen], guarantee: Guarantee) -> Result<usize,
 }
 
 /// The same for pairs of versions, of which one rises by one at a time.
-fn rising(left: i64, right: i64, seen: &[&Seen], guarantee: Guarantee) -> Result<usize, String> {
+fn rising(left: i64, right: i64, seen: &[&Seen], guarantee: Guarantee<'_>) -> Result<usize, String> {
     let Some(first) = seen.first() else { return Err("nothing came".into()) };
     let mut last = versions(first.step);
     let mut high = last;
@@ -142,7 +169,7 @@ fn rising(left: i64, right: i64, seen: &[&Seen], guarantee: Guarantee) -> Result
     let mut repeats = 0;
     for record in &seen[1..] {
         let (l, r) = versions(record.step);
-        let before = if guarantee == Guarantee::BesideZombies { high } else { last };
+        let before = if guarantee.has_zombies() { high } else { last };
         let rises = (l - before.0, r - before.1);
         if !matches!(rises, (1, 0) | (0, 1)) {
             // It went back to here. What it had taken of one side since may come before what it had taken of the other: topics

@@ -1,10 +1,12 @@
 //! The checker finds what is planted; before that nobody should believe it.
 
-use super::check::{Guarantee, History, Seen, check, missing};
+use super::check::{Guarantee, Haunt, History, Seen, check, missing};
 use super::model::{Click, Expected, Inputs, Sink, Steps, expected, step_of};
 use super::random::Random;
 
-const AT_LEAST_ONCE: Guarantee = Guarantee::AtLeastOnce { interval_ms: 100 };
+/// When a zombie went on: behind all that is seen.
+const HAUNT: Haunt = 9_000_000..=9_000_500;
+const AT_LEAST_ONCE: Guarantee<'static> = Guarantee::AtLeastOnce { interval_ms: 100 };
 
 fn inputs() -> Inputs {
     let mut inputs = Inputs::default();
@@ -103,13 +105,27 @@ fn what_a_zombie_sends_late_is_told_from_losses() {
             let found = |change: &dyn Fn(&mut Vec<Seen>)| {
                 let mut history = whole.clone();
                 change(history.get_mut(&sink).expect("a sink"));
-                !check(&expected, &history, Guarantee::BesideZombies).wrong.is_empty()
+                !check(&expected, &history, Guarantee::BesideZombies { haunts: &[HAUNT] }).wrong.is_empty()
             };
             assert!(!found(&|seen| seen.insert(at + 1, seen[at - 1].clone())), "{sink:?}: an older row behind a newer one");
             assert!(found(&|seen| drop(seen.remove(at))), "{sink:?}: a loss");
             assert!(found(&|seen| seen.swap(at, at + 1)), "{sink:?}: a reorder");
             let last = |seen: &[Seen]| seen.iter().rposition(|row| row.key == seen[at].key).expect("its last row");
             assert!(found(&|seen| seen.insert(last(seen) + 1, seen[at - 1].clone())), "{sink:?}: an older row at the end");
+            let behind = |seen: &mut Vec<Seen>, step: i64, taken_ms: i64| {
+                let key = seen[at].key.clone();
+                seen.insert(last(seen) + 1, Seen { key, step, taken_ms });
+            };
+            let (older, during) = (whole[&sink][at - 1].step, *HAUNT.start());
+            assert!(!found(&|seen| behind(seen, older, during)), "{sink:?}: an older row that a zombie sends last");
+            assert!(found(&|seen| behind(seen, older, during - 1)), "{sink:?}: an older row at the end before there was a zombie");
+            assert!(found(&|seen| behind(seen, 999_999, during)), "{sink:?}: a row of nothing");
+            let cut = |seen: &mut Vec<Seen>| {
+                let last = last(seen);
+                seen[last].step = older;
+                seen[last].taken_ms = during;
+            };
+            assert!(found(&cut), "{sink:?}: an older row in the place of the last one");
         }
     }
 }

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use tidemill_engine::clock::{Clock, SystemClock};
+
 use super::arena::{Arena, PATIENCE, turn};
 use super::report::{Row, count, seeded, tail};
 
@@ -14,7 +16,6 @@ const HARM: Duration = Duration::from_millis(500);
 fn haunt(test: &'static str, exactly_once: bool, zombies: usize) {
     let Some(mut turn) = turn(test) else { return };
     let mut arena = Arena::new(test, &mut turn, exactly_once);
-    arena.expect_zombies();
     let (mut random, seed) = seeded();
     if exactly_once {
         // Shorter than what the zombie is stopped for: a session of its group.
@@ -31,7 +32,7 @@ fn haunt(test: &'static str, exactly_once: bool, zombies: usize) {
         arena.data = arena.path(&format!("data-{zombie}"));
         server = arena.start();
         hit += usize::from(!old.has_ended());
-        let continued = Instant::now();
+        let (continued, continued_ms) = (Instant::now(), SystemClock.now_ms());
         old.signal(libc::SIGCONT);
         while !old.log().contains(SAID) {
             assert!(!old.has_ended(), "the zombie ended:\n{}", tail(&old.log()));
@@ -41,6 +42,7 @@ fn haunt(test: &'static str, exactly_once: bool, zombies: usize) {
         slowest = slowest.max(continued.elapsed());
         std::thread::sleep(HARM);
         old.kill();
+        arena.haunted(continued_ms);
     }
     let clicks = load.stop();
     let mut verdict = arena.verdict(&server);
