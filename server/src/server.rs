@@ -74,6 +74,7 @@ impl Server {
         }
         let first = listeners.first().and_then(|(listener, secure)| Some((listener.local_addr().ok()?, *secure)));
         let (addr, secure) = first.ok_or_else(|| StartError::Broken("there is no address to listen on".to_owned()))?;
+        let bound = listeners.iter().filter_map(|(listener, secure)| Some((listener.local_addr().ok()?, *secure))).collect::<Vec<_>>();
         let (postgres, postgres_addr) = bind_optional(config.postgres.as_deref()).await?;
         let (flight_sql, flight_addr) = bind_optional(config.flight_sql.as_deref()).await?;
         // Whoever asks meanwhile is answered: the log may take its time.
@@ -105,7 +106,7 @@ impl Server {
         let access = config.access.clone();
         let watching = watch(access.iter().flat_map(|access| access.reloadable()).chain(certificates).collect());
         let broken = |error: tokio::task::JoinError| StartError::Broken(error.to_string());
-        let (engine_config, peers) = sharing(&config, addr, secure)?;
+        let (engine_config, peers) = sharing(&config, &bound)?;
         let (waiting, waits_at) = (front.clone(), listening.clone());
         let opening = move || {
             Engine::open_patiently(engine_config, None, &mut |reason| {
@@ -173,14 +174,22 @@ impl Running {
     }
 }
 
-/// What a server that shares its service tells the others, and how it asks them.
-fn sharing(config: &ServerConfig, addr: SocketAddr, secure: bool) -> Result<(EngineConfig, Option<HttpPeers>), StartError> {
+/// What a server that shares its service tells the others, and how it asks them. `bound`: its listeners, and whether they encrypt.
+fn sharing(config: &ServerConfig, bound: &[(SocketAddr, bool)]) -> Result<(EngineConfig, Option<HttpPeers>), StartError> {
     let mut engine = config.engine.clone();
     if !engine.is_shared {
         return Ok((engine, None));
     }
-    let url = cluster::advertised(config.advertised.as_deref(), addr, secure);
-    let is_secure = secure || url.starts_with("https://");
+    let url = cluster::advertised(config.advertised.as_deref(), bound)
+        .ok_or_else(|| StartError::Broken("there is no address to listen on".to_owned()))?;
+    let encrypts = bound.iter().any(|(_, is_secure)| *is_secure);
+    if encrypts && url.starts_with("http://") {
+        tracing::warn!(
+            "ksql.advertised.listener: the other servers are told {url}: what they ask here, and the passwords that they log in with, \
+             go over the network in clear, although a listener is https. Name that one"
+        );
+    }
+    let is_secure = encrypts || url.starts_with("https://");
     let peers = HttpPeers::new(config, is_secure, Handle::current()).map_err(StartError::Broken)?;
     engine.advertised = Some(url);
     Ok((engine, Some(peers)))

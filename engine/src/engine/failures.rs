@@ -4,7 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crate::clock::Clock;
-use crate::runtime::{QueryHandle, QueryState};
+use crate::processing_log::{ProcessingError, ProcessingErrorKind, ProcessingLog};
+use crate::runtime::{QueryFailure, QueryHandle, QueryState};
+
+/// What the processing log says; the cause says why. As the logger of ksqlDB's threads is called, so that what reads the log finds it.
+const STEP: &str = "ksql.logger.thread.exception.uncaught";
+
+/// Where failures are told, and by which clock.
+pub(super) struct Told {
+    pub clock: Arc<dyn Clock>,
+    pub log: Arc<dyn ProcessingLog>,
+}
 
 /// Counts over all attempts to run a query, since this server began.
 #[derive(Debug, Default)]
@@ -20,12 +30,29 @@ impl Failures {
         self.count.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Notes it when what runs there fails.
-    pub(super) fn watch(self: &Arc<Self>, handle: &QueryHandle, clock: Arc<dyn Clock>) {
-        let failures = self.clone();
+    /// Notes it, and tells it in the processing log.
+    pub(super) fn tell(&self, query_id: &str, failure: &QueryFailure, told: &Told) {
+        self.note(told.clock.now_ms());
+        told.log.report(ProcessingError {
+            kind: ProcessingErrorKind::KafkaStreamsThread,
+            query_id: Arc::from(query_id),
+            step: Arc::from(STEP),
+            message: "The query ended by an error".to_owned(),
+            cause: vec![failure.reason.clone()],
+            target: None,
+            topic: None,
+            partition: -1,
+            offset: -1,
+            record: None,
+        });
+    }
+
+    /// Notes and tells it when what runs there fails.
+    pub(super) fn watch(self: &Arc<Self>, query_id: &str, handle: &QueryHandle, told: Told) {
+        let (failures, query_id) = (self.clone(), query_id.to_owned());
         handle.on_end(Box::new(move |state| {
-            if matches!(state, QueryState::Failed(_)) {
-                failures.note(clock.now_ms());
+            if let QueryState::Failed(failure) = state {
+                failures.tell(&query_id, failure, &told);
             }
         }));
     }

@@ -6,6 +6,7 @@ use tidemill_parser::ast::{CreateAs, Ident, InsertSelect, SpannedStatement};
 
 use super::command::{Action, CommandOutcome, query_number};
 use super::ddl::{closed, exists_already};
+use super::failures::Told;
 use super::queries::{PersistentQuery, QueryKind};
 use super::supervise::Care;
 use super::{CommandState, Engine, EngineError, LogAway, SessionProperties};
@@ -29,6 +30,11 @@ pub(super) struct PlannedAs {
 }
 
 impl Engine {
+    /// Where failures of queries are told.
+    pub(super) fn told(&self) -> Told {
+        Told { clock: self.clock.clone(), log: self.runtime.parts().processing_log.clone() }
+    }
+
     pub(super) fn create_as(
         self: &Arc<Self>,
         commands: &mut CommandState,
@@ -261,7 +267,7 @@ impl Engine {
         };
         let handle = self.run_first(&query);
         query.care.end_start(handle.is_ok());
-        query.set_handle(handle, &self.clock);
+        query.set_handle(handle, self.told());
         self.queries.add(query);
     }
 }

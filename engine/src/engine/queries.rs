@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 use indexmap::IndexMap;
 use parking_lot::RwLock;
 
-use super::failures::Failures;
+use super::failures::{Failures, Told};
 use super::flow::Backlog;
 use super::push_row::Closer;
 use super::supervise::Care;
 use crate::catalog::{Catalog, WindowType};
-use crate::clock::Clock;
 use crate::operators::materialized::{self, MaterializedReader};
 use crate::plan::QueryPlan;
 use crate::processing_log::ProcessingErrorKind;
@@ -63,12 +62,11 @@ impl PersistentQuery {
     }
 
     /// Takes what came of a start.
-    pub(super) fn set_handle(&self, started: Result<Arc<QueryHandle>, QueryFailure>, clock: &Arc<dyn Clock>) {
-        let running = started.as_ref().ok().cloned();
-        *self.handle.write() = started;
-        match running {
-            Some(handle) => self.failures.watch(&handle, clock.clone()),
-            None => self.failures.note(clock.now_ms()),
+    pub(super) fn set_handle(&self, started: Result<Arc<QueryHandle>, QueryFailure>, told: Told) {
+        *self.handle.write() = started.clone();
+        match started {
+            Ok(handle) => self.failures.watch(&self.id, &handle, told),
+            Err(failure) => self.failures.tell(&self.id, &failure, &told),
         }
     }
 

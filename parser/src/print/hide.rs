@@ -110,17 +110,50 @@ pub fn hide_values(text: &str) -> Cow<'_, str> {
     hide(text, |_| HIDDEN.to_owned())
 }
 
-/// The text of INSERT INTO … VALUES without what stands behind VALUES; any other text as it is. For what is well formed and has a value
-/// that can't be.
+/// The text of INSERT INTO … VALUES with each value masked, in the form that a statement which can be read is masked in; any other text
+/// as it is. For what is well formed and has a value that can't be.
 pub fn hide_row(text: &str) -> Cow<'_, str> {
-    let mut words = Pieces { text, at: 0 }.map(|(_, piece)| (text.get(piece.clone()).unwrap_or(""), piece.end));
-    if !words.next().is_some_and(|(word, _)| word.eq_ignore_ascii_case("INSERT")) {
+    let mut pieces = Pieces { text, at: 0 }.map(|(kind, piece)| (kind, text.get(piece.clone()).unwrap_or(""), piece.end));
+    if !pieces.next().is_some_and(|(_, word, _)| word.eq_ignore_ascii_case("INSERT")) {
         return Cow::Borrowed(text);
     }
-    match words.find(|(word, _)| word.eq_ignore_ascii_case("VALUES")) {
-        Some((_, end)) => Cow::Owned(format!("{} ('[value]');", text.get(..end).unwrap_or(""))),
-        None => Cow::Borrowed(text),
+    let mut names = Vec::new();
+    for (kind, word, _) in pieces.by_ref() {
+        match kind {
+            Kind::Other if word.eq_ignore_ascii_case("VALUES") => {
+                let values = vec!["'[value]'"; count_values(pieces.map(|(kind, word, _)| (kind, word)))].join(", ");
+                let mut names = names.into_iter();
+                let target: String = names.next().unwrap_or_default();
+                let columns = names.collect::<Vec<_>>().join(", ");
+                let columns = if columns.is_empty() { columns } else { format!("({columns}) ") };
+                return Cow::Owned(format!("INSERT INTO {target} {columns}VALUES ({values});"));
+            }
+            Kind::Other if word.eq_ignore_ascii_case("INTO") && names.is_empty() => {}
+            Kind::Other => names.push(format!("`{}`", word.to_uppercase())),
+            Kind::Quoted(_) => names.push(format!("`{}`", word.trim_matches(['"', '`']))),
+            Kind::Mark(_) => {}
+        }
     }
+    Cow::Borrowed(text)
+}
+
+/// How many values stand in the parentheses that a text begins with.
+fn count_values<'a>(pieces: impl Iterator<Item = (Kind, &'a str)>) -> usize {
+    let (mut depth, mut count) = (0_usize, 0_usize);
+    for (kind, word) in pieces {
+        match kind {
+            Kind::Mark('(') => {
+                depth += 1;
+                count = count.max(1);
+            }
+            Kind::Mark(')') if depth <= 1 => break,
+            Kind::Mark(')') => depth -= 1,
+            Kind::Mark(',') if depth == 1 => count += 1,
+            Kind::Other => depth = (depth + word.matches('[').count()).saturating_sub(word.matches(']').count()),
+            _ => {}
+        }
+    }
+    count.max(1)
 }
 
 /// As [`hide_values`], but every character keeps its place, so that a caret under it stands right.
@@ -308,8 +341,9 @@ mod tests {
     #[test]
     fn a_row_is_hidden_whole() {
         for (text, expected) in [
-            ("insert into s (k, `values`) values ('a', 1E400);", "insert into s (k, `values`) values ('[value]');"),
-            ("INSERT INTO s VALUES(1)", "INSERT INTO s VALUES ('[value]');"),
+            ("insert into s (k, `values`) values ('a', 1E400);", "INSERT INTO `S` (`K`, `values`) VALUES ('[value]', '[value]');"),
+            ("INSERT INTO s VALUES(1)", "INSERT INTO `S` VALUES ('[value]');"),
+            ("INSERT INTO s VALUES (ARRAY[1, 2], f(1, 'a, b)'), 1E400", "INSERT INTO `S` VALUES ('[value]', '[value]', '[value]');"),
             ("INSERT INTO s SELECT * FROM t;", "INSERT INTO s SELECT * FROM t;"),
             ("SELECT 'INSERT', VALUES (1)", "SELECT 'INSERT', VALUES (1)"),
         ] {

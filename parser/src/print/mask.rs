@@ -6,8 +6,8 @@ use super::hide::sets_secret;
 use super::{BackQuoted, Joined, Quoted};
 
 impl Statement {
-    /// The statement's text with every value of INSERT VALUES, every text in a connector's properties, and what ALTER SYSTEM or a SET
-    /// of a password sets, masked; none for all other statements, which hold no row values. All names are back-quoted, as ksqlDB does
+    /// The statement's text with every value of INSERT VALUES, every text in a connector's properties, and what ALTER SYSTEM or SET
+    /// sets where that may be a secret, masked; none for all other statements, which hold no row values. All names are back-quoted, as ksqlDB does
     /// here.
     pub fn masked(&self) -> Option<String> {
         match self {
@@ -16,12 +16,19 @@ impl Statement {
                 let condition = if *if_not_exists { "IF NOT EXISTS " } else { "" };
                 Some(format!("CREATE {kind} CONNECTOR {condition}{} WITH ({})", BackQuoted(&name.name), masked_properties(properties)))
             }
-            Statement::AlterSystem { name, .. } => Some(format!("ALTER SYSTEM {}='[string]'", Quoted(name))),
+            Statement::AlterSystem { name, value } if sets_secret(name) || may_hold_login(value) => {
+                Some(format!("ALTER SYSTEM {}='[string]'", Quoted(name)))
+            }
             Statement::SetProperty { name, .. } if sets_secret(name) => Some(format!("SET {}='[string]'", Quoted(name))),
             Statement::Explain(Explain::Statement(inner)) => Some(format!("EXPLAIN {}", inner.statement.masked()?)),
             _ => None,
         }
     }
+}
+
+/// Whether a value of any property may log in somewhere: a URL with a name, or options with a password.
+fn may_hold_login(value: &str) -> bool {
+    value.contains(['@', '='])
 }
 
 fn masked_insert(insert: &InsertValues) -> String {
@@ -56,12 +63,14 @@ mod tests {
                 "CREATE SOURCE CONNECTOR `C` WITH ('connector.class'='X', 'db.password'='[string]')",
             ),
             ("alter system 'sasl.password' = 'secret'", "ALTER SYSTEM 'sasl.password'='[string]'"),
+            ("ALTER SYSTEM 'a.url'='https://u:p@h'", "ALTER SYSTEM 'a.url'='[string]'"),
+            ("ALTER SYSTEM 'token'='secret'", "ALTER SYSTEM 'token'='[string]'"),
             ("SET 'sasl.jaas.config'='secret';", "SET 'sasl.jaas.config'='[string]'"),
             ("EXPLAIN INSERT INTO s VALUES (1)", "EXPLAIN INSERT INTO `S` VALUES ('[value]')"),
         ] {
             assert_eq!(crate::parse_statement(sql).expect(sql).statement.masked().as_deref(), Some(expected));
         }
-        for sql in ["SHOW STREAMS", "SET 'auto.offset.reset'='earliest'"] {
+        for sql in ["SHOW STREAMS", "SET 'auto.offset.reset'='earliest'", "ALTER SYSTEM 'auto.offset.reset'='earliest'"] {
             assert_eq!(crate::parse_statement(sql).expect(sql).statement.masked(), None);
         }
     }

@@ -105,6 +105,12 @@ impl ConfigBuilder {
         let is_provided = !value.fetched.is_empty();
         self.secrets.extend(value.fetched);
         let value = value.text;
+        if is_provided && goes_into_commands(name) {
+            return self.problems.push(format!(
+                "{origin}: {name} can't be fetched: its value goes into the command topic with each statement, where others may read it. \
+                 Write the value itself"
+            ));
+        }
         if name == "listeners" {
             self.note_lost_encryption(&value, origin);
         }
@@ -187,6 +193,16 @@ fn located(error: ConfigError, origins: &BTreeMap<String, String>) -> ConfigErro
         Some(origin) => ConfigError(format!("{origin}: {error}")),
         None => error,
     }
+}
+
+/// Whether a property's value is a text that statements are kept with. Numbers and words of a list are no secrets.
+fn goes_into_commands(name: &str) -> bool {
+    let (role, kind) = match (property(name), streams::find(name)) {
+        (Some(p), _) => (p.role, p.kind),
+        (None, Some(p)) => (p.role, p.kind),
+        (None, None) => return false,
+    };
+    role == Role::Session && !kind.is_closed()
 }
 
 /// Whether a property may be configured so: nothing, or why it has no effect, or what is wrong. `shown` is what may be shown of it.

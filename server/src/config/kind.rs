@@ -53,6 +53,22 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether its values are numbers or words of a list, of which none can be a secret.
+    pub fn is_closed(self) -> bool {
+        matches!(
+            self,
+            Kind::Bool
+                | Kind::Int { .. }
+                | Kind::Long { .. }
+                | Kind::Within { .. }
+                | Kind::Double
+                | Kind::OneOf(_)
+                | Kind::SomeOf(_)
+                | Kind::OffsetReset
+                | Kind::Copies { .. }
+        )
+    }
+
     /// Whether `value` is one of them.
     ///
     /// # Errors

@@ -16,8 +16,8 @@ pub enum OverrideError {
     Unknown(String),
     /// Not a value of the property.
     Invalid { name: String, value: String, reason: String },
-    /// Fixed at the start.
-    Fixed(String),
+    /// Fixed at the start; with the value as it may be shown.
+    Fixed { name: String, value: String },
     /// It asks for what is not there; with why.
     Refused(String),
 }
@@ -38,8 +38,11 @@ impl OverrideError {
                 "Failed to coerce type of value '{value}' for key '{name}'\nCaused by: Invalid value {value} for configuration {}: {reason}",
                 streams::bare(name)
             ),
-            OverrideError::Fixed(name) => {
+            OverrideError::Fixed { name, value } if value.is_empty() => {
                 format!("Cannot override property '{name}': it is fixed when the server starts")
+            }
+            OverrideError::Fixed { name, value } => {
+                format!("Cannot override property '{name}' with '{value}': it is fixed when the server starts")
             }
             OverrideError::Refused(why) => why.clone(),
         }
@@ -77,6 +80,8 @@ const ONLY_NARROWED: [&str; 3] =
 pub struct OverrideRules {
     /// As [`one_spelling`] has them.
     denied: BTreeSet<String>,
+    /// As the list has them.
+    denied_as_written: BTreeSet<String>,
     /// In the mode `allowlist`: nothing else may be set.
     allowed: Option<BTreeSet<String>>,
     /// Whether topics live in Kafka, which some promises depend on.
@@ -87,9 +92,11 @@ pub struct OverrideRules {
 
 impl OverrideRules {
     pub fn new(denylist: &str, allowlist: Option<&str>) -> Self {
-        let names =
-            |list: &str| list.split(',').map(str::trim).filter(|n| !n.is_empty()).map(|name| one_spelling(name).to_owned()).collect();
-        OverrideRules { denied: names(denylist), allowed: allowlist.map(names), ..OverrideRules::default() }
+        let written =
+            |list: &str| -> BTreeSet<String> { list.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect() };
+        let names = |list: &str| written(list).iter().map(|name| one_spelling(name).to_owned()).collect();
+        let denied_as_written = written(denylist);
+        OverrideRules { denied: names(denylist), denied_as_written, allowed: allowlist.map(names), ..OverrideRules::default() }
     }
 
     /// The same rules on a server that was started so, where topics live in Kafka or do not.
@@ -100,16 +107,16 @@ impl OverrideRules {
     /// # Errors
     /// [`OverrideError::Prohibited`] with all names that may not be set.
     pub fn check_permitted<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), OverrideError> {
-        let prohibited: Vec<String> = names.into_iter().filter(|name| self.prohibits(name)).map(str::to_owned).collect();
+        let prohibited: Vec<String> =
+            names.into_iter().filter(|name| self.prohibits(name, self.denied.contains(one_spelling(name)))).map(str::to_owned).collect();
         if prohibited.is_empty() { Ok(()) } else { Err(OverrideError::Prohibited(prohibited)) }
     }
 
-    fn prohibits(&self, name: &str) -> bool {
+    fn prohibits(&self, name: &str, is_denied: bool) -> bool {
         let identity = matches!(name, "ksql.service.id" | "listeners")
             || name.starts_with("tidemill.") && property(name).is_none_or(|p| !matches!(p.role, Role::Session))
             || name.starts_with("ksql.properties.overrides.");
-        let name = one_spelling(name);
-        identity || self.denied.contains(name) || self.allowed.as_ref().is_some_and(|allowed| !allowed.contains(name))
+        identity || is_denied || self.allowed.as_ref().is_some_and(|allowed| !allowed.contains(one_spelling(name)))
     }
 
     /// Checks one property for a session.
@@ -150,12 +157,15 @@ impl OverrideRules {
         }
     }
 
-    /// Whether a session may set a property to anything at all.
+    /// Whether a name is that of a property which a session may set. As in ksqlDB a list forbids the spelling that it has: that another
+    /// one is forbidden with it is told to whoever sets it.
     ///
     /// # Errors
     /// It is prohibited, unknown or fixed.
     pub fn check_name(&self, name: &str) -> Result<(), OverrideError> {
-        self.check_permitted([name])?;
+        if self.prohibits(name, self.denied_as_written.contains(name)) {
+            return Err(OverrideError::Prohibited(vec![name.to_owned()]));
+        }
         known(name, "").map(|_| ())
     }
 
@@ -187,7 +197,7 @@ impl OverrideRules {
 
 /// The values that a property takes; `None`: any.
 fn known(name: &str, value: &str) -> Result<Option<Kind>, OverrideError> {
-    let fixed = || Err(OverrideError::Fixed(name.to_owned()));
+    let fixed = || Err(OverrideError::Fixed { name: name.to_owned(), value: shown(name, value).to_owned() });
     let refused = |doc: &str| Err(OverrideError::Refused(format!("Cannot override property '{name}': {doc}")));
     if let Some(property) = property(name) {
         return match property.role {
@@ -260,15 +270,18 @@ mod tests {
             ("ksql.streams.producer.ackss", "all", "Did you mean 'ksql.streams.producer.acks'?"),
             ("auto.offset.reset", "banana", "Failed to coerce type of value 'banana' for key 'auto.offset.reset'"),
             ("ksql.streams.num.stream.threads", "x", "for configuration num.stream.threads: Not a number of type INT"),
-            ("bootstrap.servers", "x:1", "Cannot override property 'bootstrap.servers'"),
+            ("bootstrap.servers", "x:1", "Cannot override property 'bootstrap.servers' with 'x:1'"),
+            ("ssl.keystore.password", "hush", "annot override property 'ssl.keystore.password'"),
             ("ksql.nested.error.set.null", "false", "Cannot override property 'ksql.nested.error.set.null'"),
             ("authentication.method", "BASIC", "Cannot override property 'authentication.method'"),
             ("ksql.streams.producer.acks", "all", "shared by all queries"),
             ("sasl.jaas.config", "x password=\"hush\"", "shared by all queries"),
         ] {
             let message = rules.check(name, value).expect_err(name).message();
-            assert!(message.contains(expected), "{message}");
+            assert!(message.contains(expected) && !message.contains("hush"), "{message}");
         }
+        assert_eq!(rules.check_name("num.standby.replicas"), Ok(()));
+        assert!(rules.check_name("ksql.streams.num.standby.replicas").is_err());
     }
 
     #[test]

@@ -144,15 +144,31 @@ fn what_was_fetched_is_shown_to_nobody() {
     let file = folder.path().join("value");
     std::fs::write(&file, "earliest").expect("written");
     let fetched = format!("${{file:{}}}", file.display());
-    let set = [("ksql.streams.auto.offset.reset", fetched.as_str()), ("ksql.output.topic.name.prefix", &fetched), ("ksql.service.id", "x")];
+    let set = [("ksql.streams.auto.offset.reset", fetched.as_str()), ("tidemill.rack", &fetched), ("ksql.service.id", "x")];
     let config = built(&set).expect("valid");
-    for name in ["ksql.streams.auto.offset.reset", "auto.offset.reset", "ksql.output.topic.name.prefix"] {
+    for name in ["ksql.streams.auto.offset.reset", "auto.offset.reset", "tidemill.rack"] {
         assert_eq!(config.shown(name, "earliest"), "[hidden]", "{name}");
     }
     assert_eq!(config.shown("ksql.service.id", "x"), "x");
     // What stands over it was not fetched, however it is spelled.
     let config = built(&[&set[..], &[("auto.offset.reset", "latest")]].concat()).expect("valid");
     assert_eq!(config.shown("ksql.streams.auto.offset.reset", "latest"), "latest");
+}
+
+#[test]
+fn what_functions_and_commands_would_pass_over_is_refused() {
+    for name in ["ksql.functions.collect_list.limit", "ksql.functions.collect_set.limit"] {
+        let error = built(&[(name, "many")]).expect_err(name).0;
+        assert!(error.contains(name) && error.contains("Not a number"), "{error}");
+        let config = built(&[(name, "-1")]).expect("valid");
+        assert_eq!(config.overrides.check(name, "3"), Ok(()));
+        let refused = config.overrides.check(name, "many").expect_err(name).message();
+        assert!(refused.contains(name), "{refused}");
+    }
+    for name in ["ksql.output.topic.name.prefix", "ksql.dead.letter.topic"] {
+        let error = built(&[(name, "${env:HOME}")]).expect_err(name).0;
+        assert!(error.contains(&format!("{name} can't be fetched")) && error.contains("the command topic"), "{error}");
+    }
 }
 
 #[test]

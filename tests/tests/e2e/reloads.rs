@@ -159,6 +159,27 @@ fn bad_keys_of_tokens_change_nothing() {
     }
 }
 
+/// The dates of a certificate are looked at whenever it is read, not at the start alone.
+#[test]
+fn certificates_that_end_are_warned_about_when_they_are_read_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(authority) = Authority::new(folder.path()) else { return };
+    let name = "subjectAltName=IP:127.0.0.1";
+    authority.sign_until("long", name, "-days 365");
+    authority.sign_until("soon", name, "-days 2");
+    authority.sign_until("old", name, "-days -1");
+    let (keys, config) = (folder.path().join("used.pem"), folder.path().join("server.properties"));
+    std::fs::write(&keys, authority.text("long.both.pem")).expect("written");
+    std::fs::write(&config, format!("ssl.keystore.location={}\n", keys.display())).expect("written");
+    let (server, _) = ServerProcess::start_secure(&folder.path().join("data"), &["--config", &config.display().to_string()]);
+    let warned = |of: &str| server.log().lines().any(|l| l.contains("WARN") && l.contains("ssl.keystore.location") && l.contains(of));
+    assert!(!warned("the certificate of CN="), "{}", server.log());
+    for (name, expected) in [("soon", "soon expires on "), ("old", "old expired on ")] {
+        std::fs::write(&keys, authority.text(&format!("{name}.both.pem"))).expect("written");
+        until(&server, expected, || warned(&format!("the certificate of CN={expected}")));
+    }
+}
+
 #[test]
 fn bad_certificates_change_nothing() {
     let folder = tempfile::tempdir().expect("a folder");

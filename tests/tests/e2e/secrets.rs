@@ -120,30 +120,63 @@ fn planted_secrets_appear_nowhere() {
 }
 
 /// A property that sessions may set is hidden as well where its value stands elsewhere; what a session sets itself is its own to see.
+/// What sessions have goes into the command topic, so nothing that was fetched may be among it but numbers and words of a list.
 #[test]
-fn fetched_values_are_hidden_where_sessions_may_set_the_property() {
+fn fetched_values_do_not_go_into_the_command_topic() {
+    const PLANTED: &str = "pl4nted-";
     let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("server.properties");
-    std::fs::write(&file, "ksql.output.topic.name.prefix=${env:PLANTED}\nksql.streams.auto.offset.reset=${env:RESET}\n").expect("written");
-    let environment = [("PLANTED", "pl4nted-"), ("RESET", "earliest")];
-    let server = ServerProcess::start_in(&folder.path().join("data"), &["--config", &file.display().to_string()], &environment);
+    let (file, data) = (folder.path().join("server.properties"), folder.path().join("data"));
+    let from_a_file = folder.path().join("planted");
+    std::fs::write(&from_a_file, PLANTED).expect("written");
+    let arguments = ["--config", &file.display().to_string()];
+    // It does its work where it is none of a session's, and what is fetched for a session is hidden.
+    let fetched = format!(
+        "ksql.functions.mine.key=${{file:{}}}\nksql.streams.auto.offset.reset=${{env:RESET}}\nksql.functions.collect_list.limit=${{env:LIMIT}}\n",
+        from_a_file.display()
+    );
+    std::fs::write(&file, &fetched).expect("written");
+    let environment = [("RESET", "earliest"), ("LIMIT", "2")];
+    let server = ServerProcess::start_in(&data, &arguments, &environment);
     let shown = |overrides: serde_json::Value| {
         let body = json!({"ksql": "SHOW PROPERTIES;", "streamsProperties": overrides});
         let answer: serde_json::Value =
             serde_json::from_str(&server.request("POST", "/ksql", Some(&body)).expect("an answer").1).expect("JSON");
-        ["ksql.output.topic.name.prefix", "ksql.streams.auto.offset.reset"].map(|name| {
-            let listed = answer[0]["properties"].as_array().expect("properties").iter().find(|p| p["name"] == name).cloned();
-            listed.expect(name)["value"].as_str().map(str::to_owned)
-        })
+        let properties = answer[0]["properties"].as_array().expect("properties").clone();
+        let listed = properties.iter().find(|p| p["name"] == "ksql.streams.auto.offset.reset").cloned();
+        listed.expect("the property")["value"].as_str().map(str::to_owned)
     };
-    assert_eq!(shown(json!({})), [Some("[hidden]".to_owned()), Some("[hidden]".to_owned())]);
-    let own = json!({"ksql.output.topic.name.prefix": "mine-", "auto.offset.reset": "latest"});
-    assert_eq!(shown(own), [Some("mine-".to_owned()), Some("latest".to_owned())]);
-    // They do their work all the same.
+    assert_eq!(shown(json!({})), Some("[hidden]".to_owned()));
+    assert_eq!(shown(json!({"auto.offset.reset": "latest"})), Some("latest".to_owned()));
     server.ksql("CREATE STREAM s (k STRING KEY, n INT) WITH (KAFKA_TOPIC='s', PARTITIONS=1, VALUE_FORMAT='JSON');");
-    server.ksql("CREATE STREAM t AS SELECT * FROM s;");
+    for n in 0..4 {
+        server.ksql(&format!("INSERT INTO s (k, n) VALUES ('a', {n});"));
+    }
+    server.ksql("CREATE TABLE t AS SELECT k, COLLECT_LIST(n) AS ns FROM s GROUP BY k;");
+    let rows =
+        server.pull_until("SELECT * FROM t;", PATIENCE, |rows| rows.len() == 1 && rows[0][1].as_array().is_some_and(|n| n.len() == 2));
+    assert_eq!(rows, [json!(["a", [0, 1]])]);
     let extended = server.ksql("SHOW QUERIES EXTENDED;").to_string();
-    assert!(extended.contains("pl4nted-T") && !extended.contains("earliest"), "{extended}");
+    assert!(extended.contains("CTAS_T") && !extended.contains("earliest"), "{extended}");
+    // A text of a session is refused in a word, and by its property.
+    for (name, reference) in [
+        ("ksql.output.topic.name.prefix", "${env:HOME}".to_owned()),
+        ("ksql.dead.letter.topic", format!("${{file:{}}}", from_a_file.display())),
+    ] {
+        let refused = folder.path().join("refused.properties");
+        std::fs::write(&refused, format!("{name}={reference}\n")).expect("written");
+        let other = folder.path().join("other");
+        let (code, said) = ServerProcess::start_refused(&other, &["--config", &refused.display().to_string()]);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains(&format!("{name} can't be fetched")) && said.contains("the command topic"), "{said}");
+        assert!(said.contains("refused.properties line 1") && !said.contains(PLANTED), "{said}");
+    }
+    let heard = server.log() + &extended;
+    assert_eq!(server.terminate(), Some(0));
+    // The command topic is among the files, and holds the statement.
+    let mut held = Vec::new();
+    found_below(&data, &["COLLECT_LIST"], &mut held);
+    assert!(!held.is_empty());
+    assert_unheard(&heard, &data, &[PLANTED]);
 }
 
 /// Logins at a schema registry that answers well, refuses them, or misbehaves.

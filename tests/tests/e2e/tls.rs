@@ -111,6 +111,37 @@ fn clients_show_certificates_where_they_are_asked_to() {
     assert!(!output.status.success() && said(&output).contains("--cert FILE and --key FILE"), "{}", said(&output));
 }
 
+/// Who made a certificate for itself is let in where the server was given that very one, and nobody else of that name.
+#[test]
+fn a_client_that_signed_itself_is_let_in_by_its_certificate() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(authority) = Authority::new(folder.path()) else { return };
+    authority.sign("server", RIGHT);
+    authority.sign_itself("device", "extendedKeyUsage=clientAuth");
+    let given = folder.path().join("given.pem");
+    std::fs::write(&given, authority.text("device.pem")).expect("written");
+    let before = authority.client(Some("device"), &[]);
+    let file = configured(
+        folder.path(),
+        &[
+            format!("ssl.keystore.location={}", authority.path("server.both.pem").display()),
+            format!("ssl.truststore.location={}", given.display()),
+            "ssl.client.authentication=REQUIRED".to_owned(),
+        ],
+    );
+    let (_server, secure) = ServerProcess::start_secure(&folder.path().join("data"), &["--config", &file]);
+    assert_eq!(info(&mut connect(secure, &before).expect("let in")), 200);
+    // Another key and certificate of the same name, one that an authority signed, and none at all.
+    authority.sign_itself("device", "extendedKeyUsage=clientAuth");
+    authority.sign("signed", "extendedKeyUsage=clientAuth");
+    for name in [Some("device"), Some("signed"), None] {
+        let client = authority.client(name, &[]);
+        let refused = connect(secure, &client).and_then(|mut stream| exchange_over(&mut stream, "GET", "/info", &[], b""));
+        assert!(refused.is_err(), "{name:?}: {refused:?}");
+    }
+    assert_eq!(info(&mut connect(secure, &before).expect("let in as before")), 200);
+}
+
 fn shell(arguments: &[&str]) -> Output {
     Command::new(tidemill_binary()).arg("shell").args(arguments).stdin(Stdio::null()).output().expect("the shell starts")
 }

@@ -24,8 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const OPEN_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the rows that a file waits for may take.
 const WAIT_PATIENCE: Duration = Duration::from_secs(10);
-/// How the recorded server was set up. Ours keeps a processing log and is a schema registry by default, ksqlDB has neither.
-const PROPERTIES: [(&str, &str); 8] = [
+/// How the recorded server was set up. Ours keeps a processing log, is a schema registry and answers any SQL by default, ksqlDB does
+/// none of it; that these are answered by default is held by tests of their own.
+const PROPERTIES: [(&str, &str); 9] = [
+    ("tidemill.rest.any.sql", "false"),
     ("tidemill.schema.registry.enabled", "false"),
     ("ksql.logging.processing.topic.auto.create", "false"),
     ("ksql.logging.processing.stream.auto.create", "false"),

@@ -270,7 +270,7 @@ impl Engine {
         self.stop(query);
         let handle = self.run(query);
         let has_run = handle.is_ok();
-        query.set_handle(handle, &self.clock);
+        query.set_handle(handle, self.told());
         match query.care.end_start(has_run) {
             None => self.settle_pause(query),
             Some(ending) => self.clear_up(query, ending),

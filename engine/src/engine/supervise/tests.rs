@@ -24,7 +24,7 @@ struct World {
 }
 
 fn engine(log: &Arc<SimulatedLog>, clock: &Arc<ManualClock>, state: &StateDb) -> Arc<Engine> {
-    let config = EngineConfig { workers: 2, commit_interval_ms: 10, processing_log_topic: None, ..EngineConfig::new("unused") };
+    let config = EngineConfig { workers: 2, commit_interval_ms: 10, processing_log_stream: None, ..EngineConfig::new("unused") };
     Engine::assemble(config, log.clone(), state.clone(), clock.clone()).expect("an engine")
 }
 
@@ -305,12 +305,23 @@ fn a_query_knows_when_it_failed() {
     world.wait("the failure", || world.fails("CSAS_C_1"));
     world.wait("it is noted", || failures().count() == 1);
     assert_eq!((failures().last_ms(), counted()), (1_000_000, 1));
+    // The processing log tells it, once for each time.
+    let told = || world.values("default_ksql_processing_log").iter().map(|entry| serde_json::from_str(entry).expect("JSON")).collect();
+    let entries = || -> Vec<serde_json::Value> { told() };
+    world.wait("it is told", || !entries().is_empty());
+    let entry = entries().remove(0);
+    assert_eq!(entry["logger"], "processing.CSAS_C_1.ksql.logger.thread.exception.uncaught", "{entry}");
+    assert_eq!((entry["level"].as_str(), entry["message"]["type"].as_i64()), (Some("ERROR"), Some(4)), "{entry}");
+    let error = &entry["message"]["kafkaStreamsThreadError"];
+    assert!(error["cause"][0].as_str().is_some_and(|cause| cause.contains("'in'")) && error["errorMessage"].is_string(), "{entry}");
+    assert!(entry["message"]["recordProcessingError"].is_null(), "{entry}");
     // It is tried again, in vain: it can't even start.
     world.advance(20_000);
     world.advance(20_000);
     assert!(world.fails("CSAS_C_1"));
     assert!(failures().count() >= 2 && counted() == failures().count(), "{:?}", failures());
     assert!(failures().last_ms() > 1_000_000, "{:?}", failures());
+    world.wait("all are told", || entries().len() as u64 == failures().count());
 }
 
 /// A topic that a query needs for itself and that no log would make is told at the statement.

@@ -19,6 +19,20 @@ pub static PROPERTIES: &[Property] = &[
     refused("ksql.persistent.prefix", "query_", Kind::Text, "Consumer groups and internal topics always bear it."),
     refused("ksql.transient.prefix", "transient_", Kind::Text, "The names of push queries always bear it."),
     session(
+        "ksql.functions.collect_list.limit",
+        "-1",
+        ANY_LONG,
+        "Values of a group that COLLECT_LIST keeps; later ones are left out. Below 0: all.",
+    )
+    .hidden(),
+    session(
+        "ksql.functions.collect_set.limit",
+        "-1",
+        ANY_LONG,
+        "Different values of a group that COLLECT_SET keeps; later ones are left out. Below 0: all.",
+    )
+    .hidden(),
+    session(
         "ksql.output.topic.name.prefix",
         "",
         Kind::TopicPart { most: 200 },
