@@ -4,6 +4,7 @@ use crate::ast::{Explain, InsertValues, Properties, Statement};
 
 use super::hide::sets_secret;
 use super::{BackQuoted, Joined, Quoted};
+use crate::secrets::names_secret;
 
 impl Statement {
     /// The statement's text with every value of INSERT VALUES, every text in a connector's properties, and what ALTER SYSTEM or SET
@@ -16,7 +17,7 @@ impl Statement {
                 let condition = if *if_not_exists { "IF NOT EXISTS " } else { "" };
                 Some(format!("CREATE {kind} CONNECTOR {condition}{} WITH ({})", BackQuoted(&name.name), masked_properties(properties)))
             }
-            Statement::AlterSystem { name, value } if sets_secret(name) || may_hold_login(value) => {
+            Statement::AlterSystem { name, value } if sets_secret(name) || names_secret(name) || may_hold_login(value) => {
                 Some(format!("ALTER SYSTEM {}='[string]'", Quoted(name)))
             }
             Statement::SetProperty { name, .. } if sets_secret(name) => Some(format!("SET {}='[string]'", Quoted(name))),
