@@ -83,6 +83,37 @@ fn without_effect() -> String {
     out
 }
 
+/// What the chapters say in prose goes stale first: a property that they name must be one, of the server or of a client's file.
+#[test]
+fn every_property_that_a_chapter_names_is_there() {
+    const OF_CLIENTS: [&str; 4] = ["tidemill.client.", "ksql.server.url", "ksql.auth.basic.", "ksql.migrations."];
+    /// Headers of dead letters.
+    const HEADERS: &str = "tidemill.letter.";
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
+    let (mut unknown, mut named) = (Vec::new(), 0);
+    for entry in std::fs::read_dir(folder).expect("docs").map(|entry| entry.expect("an entry").path()) {
+        if entry.extension().is_none_or(|extension| extension != "md") {
+            continue;
+        }
+        let page = std::fs::read_to_string(&entry).expect("a chapter");
+        // What stands between back quotes, every other piece of a line.
+        for quoted in page.lines().flat_map(|line| line.split('`').skip(1).step_by(2)) {
+            let name = quoted.split('=').next().unwrap_or_default();
+            let is_name = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.') && !name.ends_with('.');
+            if !is_name || !(name.starts_with("ksql.") || name.starts_with("tidemill.")) || name.starts_with(HEADERS) {
+                continue;
+            }
+            named += 1;
+            let is_there = table::property(name).is_some() || streams::find(name).is_some();
+            if !is_there && !OF_CLIENTS.iter().any(|of| name.starts_with(of)) {
+                unknown.push(format!("{}: {name}", entry.display()));
+            }
+        }
+    }
+    assert_eq!(unknown, Vec::<String>::new());
+    assert!(named > 300, "only {named} names are found in the chapters");
+}
+
 #[test]
 fn the_manual_lists_every_property_as_it_is() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
