@@ -156,8 +156,8 @@ fn out(line: &str) -> Result<(), String> {
 
 /// The text of a file; empty where it is missing.
 fn read(file: &Path) -> Result<String, String> {
-    match std::fs::read_to_string(file) {
-        Ok(text) => Ok(text),
+    match std::fs::read(file) {
+        Ok(bytes) => file::text(bytes).map_err(|error| format!("{}: {error}", file.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
         Err(error) => Err(format!("{}: {error}", file.display())),
     }

@@ -80,7 +80,7 @@ async fn route(app: Arc<App>, mut request: Request<RequestBody>, peer: SocketAdd
         if head.version != Version::HTTP_2 {
             return ApiError::generic(ErrorCode::HTTP2_ONLY, "This endpoint is only available when using HTTP2").bare_reply();
         }
-        return endpoints::inserts_stream(app, body, form).await;
+        return endpoints::inserts_stream(app, body, form, &asker).await;
     }
     let body = match read_body(body, app.config.max_body_bytes).await {
         Ok(body) => body,

@@ -8,6 +8,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use parking_lot::RwLock;
 use serde_json::{Map, Value as Json};
 
+use crate::config::file::unmarked;
 use crate::reload::Reloadable;
 
 pub const KEY_FILE: &str = "tidemill.auth.jwt.key.file";
@@ -77,17 +78,27 @@ impl Jwt {
         let header = decode_header(token).ok()?;
         let mut validation = Validation::new(header.alg);
         validation.set_audience(&self.audience);
-        validation.set_required_spec_claims(&["exp", "aud", "sub"]);
-        validation.validate_nbf = true;
-        validation.leeway = LEEWAY_SECONDS;
+        validation.set_required_spec_claims(&["aud", "sub"]);
+        // Looked at below: times may have fractions, which the library does not read.
+        (validation.validate_exp, validation.validate_nbf) = (false, false);
         if let Some(issuer) = &self.issuer {
             validation.set_issuer(&[issuer]);
             validation.required_spec_claims.insert("iss".to_owned());
         }
         let keys = self.keys.read().clone();
         let fits = |key: &&Key| key.algorithms.contains(&header.alg) && (key.id.is_none() || header.kid.is_none() || key.id == header.kid);
-        let claims = keys.iter().filter(fits).find_map(|key| decode::<Map<String, Json>>(token, &key.key, &validation).ok())?.claims;
-        let name = claims.get("sub")?.as_str()?;
+        let mut why = "no key that is known can have signed it".to_owned();
+        let decoded = keys
+            .iter()
+            .filter(fits)
+            .find_map(|key| decode::<Map<String, Json>>(token, &key.key, &validation).inspect_err(|error| why = error.to_string()).ok());
+        let judged = decoded.ok_or(why).and_then(|decoded| match out_of_time(&decoded.claims) {
+            Some(why) => Err(why.to_owned()),
+            None => Ok(decoded.claims),
+        });
+        // Nothing of the token: whoever sent it is told nothing, and whoever runs the server may look for the cause.
+        let claims = judged.inspect_err(|why| tracing::debug!("a JWT is not taken: {why}")).ok()?;
+        let name = claims.get("sub")?.as_str().filter(|name| !name.is_empty())?;
         Some((name.into(), self.roles(&claims).into()))
     }
 
@@ -100,6 +111,24 @@ impl Jwt {
             Some(Json::String(text)) => text.split([' ', ',']).filter(|role| !role.is_empty()).map(str::to_owned).collect(),
             _ => Vec::new(),
         }
+    }
+}
+
+/// Why a token does not hold now; its times are seconds, maybe with a fraction.
+fn out_of_time(claims: &Map<String, Json>) -> Option<&'static str> {
+    #[expect(clippy::cast_precision_loss, reason = "a time of these centuries is exact as a float")]
+    let (now, leeway) = (jsonwebtoken::get_current_timestamp() as f64, LEEWAY_SECONDS as f64);
+    let Some(end) = claims.get("exp").and_then(Json::as_f64) else { return Some("it has no exp, or one that is no number") };
+    if end < now - leeway {
+        return Some("it has expired (exp)");
+    }
+    match claims.get("nbf") {
+        None | Some(Json::Null) => None,
+        Some(begin) => match begin.as_f64() {
+            Some(begin) if begin <= now + leeway => None,
+            Some(_) => Some("it does not hold yet (nbf)"),
+            None => Some("its nbf is no number"),
+        },
     }
 }
 
@@ -124,7 +153,7 @@ fn read(property: &str, path: &Path) -> Result<Vec<Key>, String> {
     if size > MAX_FILE_BYTES {
         return Err(wrong(format!("{size} bytes are more than any keys")));
     }
-    let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let bytes = std::fs::read(path).map(unmarked).map_err(|error| wrong(error.to_string()))?;
     if property == JWKS_FILE { of_set(&bytes) } else { of_file(&bytes) }.map_err(wrong)
 }
 
@@ -220,6 +249,8 @@ mod tests {
         };
         let good = signed(&Header::default(), &claims(json!({})), SECRET);
         assert_eq!(jwt.verify(&good), Some(("ann".into(), Arc::from(["write".to_owned(), "x".to_owned()]))));
+        let fraction = signed(&Header::default(), &claims(json!({"exp": soon as f64 + 0.25, "nbf": soon as f64 - 700.5})), SECRET);
+        assert!(jwt.verify(&fraction).is_some(), "times may have fractions");
         for (what, changed) in [
             ("expired", json!({"exp": soon - 1_000})),
             ("no end", json!({"exp": null})),
@@ -227,6 +258,11 @@ mod tests {
             ("for nobody", json!({"aud": null})),
             ("of another", json!({"iss": "https://evil"})),
             ("not yet", json!({"nbf": soon})),
+            ("not yet, by a fraction", json!({"nbf": soon as f64 + 0.5})),
+            ("expired, by a fraction", json!({"exp": soon as f64 - 1_000.5})),
+            ("an end that is no time", json!({"exp": soon.to_string()})),
+            ("a beginning that is no time", json!({"nbf": true})),
+            ("without a name", json!({"sub": ""})),
             ("nobody's", json!({"sub": null})),
         ] {
             assert_eq!(jwt.verify(&signed(&Header::default(), &claims(changed), SECRET)), None, "{what}");

@@ -8,6 +8,7 @@
 mod file;
 mod gate;
 mod jwt;
+mod login;
 mod password;
 mod rights;
 mod role;
@@ -29,6 +30,7 @@ use tidemill_engine::engine::PushQueryInfo;
 
 pub use file::{with_entry, without_entry};
 pub use gate::Gate;
+pub use login::{Held, Ousted};
 pub use password::{fingerprint_of_token, hashed};
 pub use rights::{of_path, of_statement};
 pub use role::Role;
@@ -36,28 +38,46 @@ pub use role::Role;
 use crate::config::property;
 use crate::reload::Reloadable;
 use jwt::Jwt;
+use login::{Grounds, Login};
 use role::Entrance;
 use skip::SkippedPaths;
 use tokens::Tokens;
 use users::Users;
 
 /// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Principal {
     /// `None`: nobody was asked who it is.
     pub name: Option<Arc<str>>,
     pub role: Role,
+    /// What it was let in by.
+    login: Option<Arc<Login>>,
 }
+
+impl std::fmt::Debug for Principal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Principal").field("name", &self.name).field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+/// By its name and what it may do, however it logged in.
+impl PartialEq for Principal {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, self.role) == (&other.name, other.role)
+    }
+}
+
+impl Eq for Principal {}
 
 impl Principal {
     /// Where nobody is asked who it is: everybody may do everything.
     pub fn anybody() -> Self {
-        Principal { name: None, role: Role::Admin }
+        Principal { name: None, role: Role::Admin, login: None }
     }
 
     /// Who asks for a path that needs no authentication.
     pub fn stranger() -> Self {
-        Principal { name: None, role: Role::Read }
+        Principal { name: None, role: Role::Read, login: None }
     }
 
     /// Whether a push query is its own: one that it has begun, under whatever address. Those who were not asked who they are can't be
@@ -105,7 +125,7 @@ pub struct Access {
     users: Option<Arc<Users>>,
     tokens: Option<Arc<Tokens>>,
     jwt: Option<Arc<Jwt>>,
-    entrance: Entrance,
+    entrance: Arc<Entrance>,
     skipped: SkippedPaths,
     realm: String,
     /// Requests that were not let in: 401, 403, 429.
@@ -166,7 +186,7 @@ impl Access {
             }
             (_, None) => None,
         };
-        let entrance = Entrance::new(set("authentication.roles").unwrap_or("*"));
+        let entrance = Arc::new(Entrance::new(set("authentication.roles").unwrap_or("*")));
         let skipped = SkippedPaths::new(set("authentication.skip.paths").unwrap_or_default());
         let realm = set("authentication.realm").unwrap_or("Tidemill").replace(['"', '\\', '\r', '\n'], " ");
         Ok(Some(Arc::new(Access { users, tokens, jwt, entrance, skipped, realm, denied: Default::default() })))
@@ -183,7 +203,30 @@ impl Access {
     /// What is to be said of it at the start.
     pub fn warnings(&self) -> Vec<String> {
         let of_users = self.users.iter().flat_map(|users| users.warnings());
-        of_users.chain(self.tokens.iter().filter_map(|tokens| tokens.warning())).collect()
+        let of_files = of_users.chain(self.tokens.iter().filter_map(|tokens| tokens.warning()));
+        of_files.chain(self.shut_out()).chain(self.skipped.warning()).collect()
+    }
+
+    /// Who stands in a file and is let in nowhere: a role that is spelled wrong looks like one of another name.
+    fn shut_out(&self) -> Vec<String> {
+        let of_users = self.users.iter().map(|users| (USERS, users.all_roles()));
+        let of_tokens = self.tokens.iter().map(|tokens| (TOKENS, tokens.all_roles()));
+        let mut said = Vec::new();
+        for (property, all) in of_users.chain(of_tokens) {
+            if all.is_empty() {
+                said.push(format!("{property}: nobody stands in it: 'tidemill user' adds somebody, while the server runs as well"));
+            }
+            let refused: Vec<&str> =
+                all.iter().filter(|(name, roles)| self.entrance.role_of(name, roles).is_err()).map(|(name, _)| name.as_ref()).collect();
+            if !refused.is_empty() {
+                let names = refused.join(", ");
+                said.push(format!(
+                    "{property}: {names} will not be let in, without a role that does so: read, write, admin, or one that \
+                     authentication.roles lists"
+                ));
+            }
+        }
+        said
     }
 
     /// Whether nobody is asked who it is at a path, its parts decoded.
@@ -250,8 +293,8 @@ impl Access {
     /// It is not let in.
     pub async fn by_password(&self, name: &str, password: &str) -> Result<Principal, Refusal> {
         let users = self.users.as_ref().ok_or(Refusal::Unauthenticated)?;
-        let roles = users.verify(name, password).await?;
-        self.admitted(name, &roles)
+        let (roles, credential) = users.verify(name, password).await?;
+        self.admitted(name, &roles, Grounds::Password { users: users.clone(), credential })
     }
 
     /// Who it is, by a token.
@@ -259,16 +302,18 @@ impl Access {
     /// # Errors
     /// It is not let in.
     pub fn by_token(&self, token: &str) -> Result<Principal, Refusal> {
-        if let Some((name, roles)) = self.tokens.as_ref().and_then(|tokens| tokens.find(token)) {
-            return self.admitted(&name, &roles);
+        if let Some((tokens, (name, roles))) = self.tokens.as_ref().and_then(|tokens| Some((tokens, tokens.find(token)?))) {
+            return self.admitted(&name, &roles, Grounds::Token { tokens: tokens.clone(), token: token.to_owned() });
         }
-        let (name, roles) = self.jwt.as_ref().and_then(|jwt| jwt.verify(token)).ok_or(Refusal::Unauthenticated)?;
-        self.admitted(&name, &roles)
+        let found = self.jwt.as_ref().and_then(|jwt| Some((jwt, jwt.verify(token)?)));
+        let (jwt, (name, roles)) = found.ok_or(Refusal::Unauthenticated)?;
+        self.admitted(&name, &roles, Grounds::Jwt { jwt: jwt.clone(), token: token.to_owned() })
     }
 
-    fn admitted(&self, name: &str, roles: &[String]) -> Result<Principal, Refusal> {
+    fn admitted(&self, name: &str, roles: &[String], grounds: Grounds) -> Result<Principal, Refusal> {
         let role = self.entrance.role_of(name, roles).map_err(Refusal::Forbidden)?;
-        Ok(Principal { name: Some(name.into()), role })
+        let login = Login { grounds, entrance: self.entrance.clone() };
+        Ok(Principal { name: Some(name.into()), role, login: Some(Arc::new(login)) })
     }
 
     /// The header `WWW-Authenticate` of an answer to who is not known.
@@ -329,7 +374,7 @@ mod tests {
         let (users, tokens) = (users.display().to_string(), tokens.display().to_string());
         let set = [("authentication.method", "BASIC"), (USERS, users.as_str()), (TOKENS, tokens.as_str())];
         let access = access(&set).expect("good").expect("asked");
-        let principal = |name: &str, role| Ok(Principal { name: Some(name.into()), role });
+        let principal = |name: &str, role| Ok(Principal { name: Some(name.into()), role, login: None });
         assert_eq!(access.by_header(Some(&basic("ann", "pa:ss"))).await, principal("ann", Role::Admin));
         assert_eq!(access.by_header(Some(&basic("bob", "pw"))).await, principal("bob", Role::Read));
         assert!(matches!(access.by_header(Some(&basic("eve", "x"))).await, Err(Refusal::Forbidden(_))));

@@ -28,6 +28,18 @@ impl SkippedPaths {
     }
 }
 
+/// What needs no password then answers with rows or says what there is.
+const TELLING: [&str; 6] = ["/ksql", "/query", "/query-stream", "/ws/query", "/metrics", "/subjects"];
+
+impl SkippedPaths {
+    /// What is to be said of paths that are given away with what is there.
+    pub fn warning(&self) -> Option<String> {
+        let given: Vec<&str> = TELLING.into_iter().filter(|path| self.0.iter().any(|pattern| pattern.is_match(path))).collect();
+        let rows = given.iter().any(|path| *path != "/metrics");
+        rows.then(|| format!("authentication.skip.paths: whoever reaches the server reads what it holds, at {}", given.join(", ")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,5 +53,15 @@ mod tests {
             assert!(!contains(path), "{path:?}");
         }
         assert!(!SkippedPaths::new("").contains(&["healthcheck".to_owned()]));
+    }
+
+    #[test]
+    fn giving_away_what_is_there_is_said() {
+        for quiet in ["", "/healthcheck,/chc/*", "/metrics", "/info"] {
+            assert_eq!(SkippedPaths::new(quiet).warning(), None, "{quiet}");
+        }
+        for told in ["/*", "*", "/query*", "/chc/*,/ksql"] {
+            assert!(SkippedPaths::new(told).warning().is_some(), "{told}");
+        }
     }
 }

@@ -38,6 +38,11 @@ impl Tokens {
         file::warning(self.property, &self.path)
     }
 
+    /// Everybody, by name.
+    pub fn all_roles(&self) -> std::collections::BTreeMap<Arc<str>, Arc<[String]>> {
+        self.table.read().values().cloned().collect()
+    }
+
     pub fn find(&self, token: &str) -> Option<Holder> {
         // What looks like a hash in the file is none of the file's tokens.
         if token.len() > MAX_PASSWORD_BYTES || token.starts_with("sha256:") {

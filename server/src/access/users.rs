@@ -54,6 +54,12 @@ struct User {
     roles: Arc<[String]>,
 }
 
+impl User {
+    fn both(&self) -> (Arc<[String]>, Arc<Credential>) {
+        (self.roles.clone(), self.credential.clone())
+    }
+}
+
 /// A name with a password, of one generation of the file.
 type Print = [u8; 32];
 
@@ -102,11 +108,11 @@ impl Users {
         warnings
     }
 
-    /// The roles of a user whose password this is.
+    /// The roles of a user whose password this is, and how the file has it.
     ///
     /// # Errors
     /// It is not, there is no such user, or too many are being looked at.
-    pub async fn verify(&self, name: &str, password: &str) -> Result<Arc<[String]>, Refusal> {
+    pub async fn verify(&self, name: &str, password: &str) -> Result<(Arc<[String]>, Arc<Credential>), Refusal> {
         if password.len() > MAX_PASSWORD_BYTES {
             return Err(Refusal::Unauthenticated);
         }
@@ -114,12 +120,23 @@ impl Users {
         let print = self.print(table.generation, name, password);
         let user = table.users.get(name);
         if let Some(known) = self.known(&print) {
-            return user.filter(|_| known).map(|user| user.roles.clone()).ok_or(Refusal::Unauthenticated);
+            return user.filter(|_| known).map(User::both).ok_or(Refusal::Unauthenticated);
         }
         let credential = user.map_or_else(|| self.nobody.clone(), |user| user.credential.clone());
         let is_right = self.compare(credential, password).await? && user.is_some();
         self.remember(print, is_right);
-        user.filter(|_| is_right).map(|user| user.roles.clone()).ok_or(Refusal::Unauthenticated)
+        user.filter(|_| is_right).map(User::both).ok_or(Refusal::Unauthenticated)
+    }
+
+    /// The roles of a user as of now, where the file still has this password of it.
+    pub fn roles_of(&self, name: &str, credential: &Credential) -> Option<Arc<[String]>> {
+        let table = self.table.read().clone();
+        table.users.get(name).filter(|user| *user.credential == *credential).map(|user| user.roles.clone())
+    }
+
+    /// Everybody, by name.
+    pub fn all_roles(&self) -> std::collections::BTreeMap<Arc<str>, Arc<[String]>> {
+        self.table.read().users.iter().map(|(name, user)| (name.as_str().into(), user.roles.clone())).collect()
     }
 
     async fn compare(&self, credential: Arc<Credential>, password: &str) -> Result<bool, Refusal> {
@@ -205,6 +222,10 @@ fn read(property: &str, path: &std::path::Path) -> Result<HashMap<String, User>,
 mod tests {
     use super::*;
 
+    fn roles_of((roles, _): (Arc<[String]>, Arc<Credential>)) -> Arc<[String]> {
+        roles
+    }
+
     fn users(text: &str) -> (tempfile::TempDir, Arc<Users>) {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("users");
@@ -217,7 +238,7 @@ mod tests {
     async fn a_flood_of_wrong_passwords_is_bounded_and_who_is_known_waits_for_nobody() {
         let (_folder, users) = users(&format!("ann: {},admin\n", hashed("right").expect("hashed")));
         let roles: Arc<[String]> = Arc::from(["admin".to_owned()]);
-        assert_eq!(users.verify("ann", "right").await, Ok(roles.clone()));
+        assert_eq!(users.verify("ann", "right").await.map(roles_of), Ok(roles.clone()));
         let attempts: Vec<_> = (0..1_000)
             .map(|number| {
                 let users = users.clone();
@@ -226,7 +247,7 @@ mod tests {
             .collect();
         let began = Instant::now();
         for _ in 0..100 {
-            assert_eq!(users.verify("ann", "right").await, Ok(roles.clone()));
+            assert_eq!(users.verify("ann", "right").await.map(roles_of), Ok(roles.clone()));
         }
         assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
         let (mut wrong, mut busy) = (0, 0);
@@ -234,12 +255,12 @@ mod tests {
             match attempt.await.expect("no panic") {
                 Err(Refusal::Unauthenticated) => wrong += 1,
                 Err(Refusal::Busy) => busy += 1,
-                other => panic!("{other:?}"),
+                other => panic!("{:?}", other.map(roles_of)),
             }
         }
         assert!(wrong >= MAX_WAITING && busy > 0 && wrong + busy == 1_000, "{wrong} {busy}");
         // Too long to be looked at.
-        assert_eq!(users.verify("ann", &"x".repeat(100_000)).await, Err(Refusal::Unauthenticated));
+        assert_eq!(users.verify("ann", &"x".repeat(100_000)).await.map(roles_of), Err(Refusal::Unauthenticated));
     }
 
     #[tokio::test]
@@ -254,7 +275,7 @@ mod tests {
         std::fs::write(&path, "ann: two,write\nbob: MD5:2ab96390c7dbe3439de74d0c9b0b1767,read\n").expect("written");
         users.reload().expect("a good file");
         assert!(users.verify("ann", "one").await.is_err());
-        assert_eq!(users.verify("ann", "two").await, Ok(Arc::from(["write".to_owned()])));
+        assert_eq!(users.verify("ann", "two").await.map(roles_of), Ok(Arc::from(["write".to_owned()])));
         assert!(users.warnings().iter().any(|warning| warning.contains("ann, bob")));
     }
 }

@@ -9,12 +9,21 @@ pub struct Entry {
     pub value: String,
 }
 
+/// A file's bytes without the mark that some editors put before UTF-8: it would be taken for part of the first name.
+pub fn unmarked(mut bytes: Vec<u8>) -> Vec<u8> {
+    const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
+    }
+    bytes
+}
+
 /// The text of a file's bytes.
 ///
 /// # Errors
 /// They are not UTF-8; the text names the line.
 pub fn text(bytes: Vec<u8>) -> Result<String, String> {
-    String::from_utf8(bytes).map_err(|error| {
+    String::from_utf8(unmarked(bytes)).map_err(|error| {
         let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         format!("line {line}: not UTF-8: save the file as UTF-8, or write the character as \\uXXXX")
@@ -100,6 +109,13 @@ fn unescape(text: &str, line: usize) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mark_before_utf8_is_no_part_of_a_name() {
+        let text = text("\u{feff}a=1\n".as_bytes().to_vec()).expect("UTF-8");
+        let entries = parse(&text).expect("good");
+        assert!(matches!(&entries[..], [Entry { name, .. }] if name == "a"), "{entries:?}");
+    }
 
     #[test]
     fn reads_what_java_reads() {

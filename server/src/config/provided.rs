@@ -140,7 +140,7 @@ fn read(path: &Path) -> Result<String, String> {
     if size > MAX_BYTES {
         return Err(format!("{}: {size} bytes are more than any value", path.display()));
     }
-    std::fs::read_to_string(path).map_err(wrong)
+    super::file::text(std::fs::read(path).map_err(wrong)?).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Editors end a file with a line break.

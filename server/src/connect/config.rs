@@ -90,7 +90,7 @@ fn address(text: &str) -> Result<Url, String> {
 /// Headers from a properties file.
 fn headers(path: &Path) -> Result<HeaderMap, String> {
     let wrong = |what: String| format!("tidemill.connect.request.headers.file: {}: {what}", path.display());
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let text = file::text(std::fs::read(path).map_err(|error| wrong(error.to_string()))?).map_err(wrong)?;
     let mut headers = HeaderMap::new();
     for entry in file::parse(&text).map_err(wrong)? {
         let name = HeaderName::try_from(&entry.name);

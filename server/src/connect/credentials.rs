@@ -49,7 +49,8 @@ impl Credentials {
 
 fn read(path: &Path) -> Result<HeaderValue, String> {
     let wrong = |what: &str| format!("ksql.connect.basic.auth.credentials.file: {}: {what}", path.display());
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error.to_string()))?;
+    let bytes = std::fs::read(path).map_err(|error| wrong(&error.to_string()))?;
+    let text = file::text(bytes).map_err(|error| wrong(&error))?;
     let entries = file::parse(&text).map_err(|error| wrong(&error))?;
     let value = |name: &str| entries.iter().rfind(|entry| entry.name == name).map(|entry| entry.value.as_str());
     let (Some(user), Some(password)) = (value("username"), value("password")) else {

@@ -14,6 +14,7 @@ use hyper::StatusCode;
 use serde_json::{Map, Value as Json, json};
 use tidemill_engine::engine::{EngineError, Inserting, TOKEN, Unwritten};
 
+use crate::access::{Asker, Ousted, Role};
 use crate::app::App;
 use crate::blocking::Kind;
 use crate::error::{ApiError, ErrorCode};
@@ -37,7 +38,7 @@ pub enum AckForm {
 /// What can be answered, by media type; the first is taken where the client does not care.
 pub const OFFERED: [(&str, AckForm); 2] = [("application/vnd.ksqlapi.delimited.v1", AckForm::Lines), ("application/json", AckForm::Array)];
 
-pub async fn inserts_stream(app: Arc<App>, body: RequestBody, form: AckForm) -> Reply {
+pub async fn inserts_stream(app: Arc<App>, body: RequestBody, form: AckForm, asker: &Asker) -> Reply {
     if app.reads_only() {
         return guard::reads_only(&app, "").bare_reply();
     }
@@ -58,7 +59,8 @@ pub async fn inserts_stream(app: Arc<App>, body: RequestBody, form: AckForm) -> 
         Ok(Err(error)) => return ApiError::generic(ErrorCode::BAD_STATEMENT, error.message).bare_reply(),
         Err(broken) => return ApiError::generic(ErrorCode::SERVER_ERROR, broken.to_string()).bare_reply(),
     };
-    let acknowledging = Acknowledging { app, rows, inserting: Some(inserting), form, wants_token, next: 0, is_over: false };
+    let ousted = asker.principal.ousted(Role::Write);
+    let acknowledging = Acknowledging { app, rows, inserting: Some(inserting), form, wants_token, next: 0, is_over: false, ousted };
     let mut answer = reply::stream(None, ReplyBody::stream(stream::unfold(acknowledging, Acknowledging::next)));
     *answer.status_mut() = StatusCode::OK;
     answer
@@ -155,6 +157,8 @@ struct Acknowledging {
     /// The number of the next row.
     next: u64,
     is_over: bool,
+    /// Whoever may not write any more is not read from any more.
+    ousted: Ousted,
 }
 
 impl Acknowledging {
@@ -163,7 +167,16 @@ impl Acknowledging {
         if self.is_over {
             return None;
         }
-        let lines = match self.rows.lines(MAX_ROWS_AT_A_TIME).await {
+        let came = tokio::select! {
+            biased;
+            why = &mut self.ousted => {
+                let mut out = Vec::new();
+                self.refused(&mut out, ErrorCode::UNAUTHORIZED, &why);
+                return self.ended(out);
+            }
+            came = self.rows.lines(MAX_ROWS_AT_A_TIME) => came,
+        };
+        let lines = match came {
             Ok(lines) if lines.is_empty() => return self.ended(Vec::new()),
             Ok(lines) => lines,
             Err(message) => {

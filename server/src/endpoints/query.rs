@@ -45,7 +45,7 @@ pub async fn query(app: Arc<App>, body: &[u8], format: RowFormat, asker: Asker, 
         Prepared::Ask => (true, query::ask(app, text, &request.properties, format).await),
         Prepared::Analyze(id) => (true, query::analyze(app, &id, &text, format).await),
         Prepared::Push(push) => (query::knows_sources(&app, &push), query::push(app, push, text, &request.properties, format, asker).await),
-        Prepared::Print(print) => (false, query::print(app, print, text, PrintOptions::query()).await),
+        Prepared::Print(print) => (false, query::print(app, print, text, PrintOptions::query(), &asker).await),
         Prepared::Other => {
             let message = "Statement type not supported for this resource: /query takes SELECT and PRINT, /ksql all others";
             return ApiError::bad_request(message).reply();

@@ -37,7 +37,7 @@ pub async fn query_stream(app: Arc<App>, body: &[u8], format: RowFormat, asker: 
         Prepared::Ask => query::ask(app, text, &request.properties, format).await,
         Prepared::Analyze(id) => query::analyze(app, &id, &text, format).await,
         Prepared::Push(push) => query::push(app, push, text, &request.properties, format, asker).await,
-        Prepared::Print(print) => query::print(app, print, text, PrintOptions::query_stream()).await,
+        Prepared::Print(print) => query::print(app, print, text, PrintOptions::query_stream(), &asker).await,
         Prepared::Other => Err(ApiError::statement(
             ErrorCode::BAD_STATEMENT,
             "Neither a query nor a print statement: /query-stream takes SELECT and PRINT, /ksql all others",

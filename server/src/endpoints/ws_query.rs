@@ -131,7 +131,7 @@ async fn begin(app: Arc<App>, request: KsqlRequest, asker: Asker) -> Result<Body
         Prepared::Ask => (query::ask(app, text, properties, RowFormat::Frames).await, false),
         Prepared::Analyze(id) => (query::analyze(app, &id, &text, RowFormat::Frames).await, false),
         Prepared::Push(push) => (query::push(app, push, text, properties, RowFormat::Frames, asker).await, false),
-        Prepared::Print(print) => (query::print(app, print, text, PrintOptions::query_stream()).await, true),
+        Prepared::Print(print) => (query::print(app, print, text, PrintOptions::query_stream(), &asker).await, true),
         Prepared::Other => return Err(format!("Unexpected statement type: /ws/query takes SELECT and PRINT, /ksql all others: {text}")),
     };
     let reply = answered.map_err(|error| error.message().to_owned())?;

@@ -39,7 +39,14 @@ pub async fn ingest(app: &Arc<App>, command: &CommandStatementIngest, mut batche
     let prepared = app.blocking.run(Kind::Statement, move || engine.inserting(&named)?.as_insert_into()).await;
     let mut inserting = prepared.map_err(|broken| error::broken(&broken))?.map_err(|refused| error::engine(&refused))?;
     let mut written: i64 = 0;
-    while let Some(batch) = batches.next().await {
+    let mut ousted = who.principal.ousted(needed);
+    loop {
+        let next = tokio::select! {
+            biased;
+            why = &mut ousted => return Err(Status::unauthenticated(format!("{why} ({written} rows are written)"))),
+            next = batches.next() => next,
+        };
+        let Some(batch) = next else { break };
         let batch = batch?;
         let schema = batch.schema();
         let taking: Arc<Taking> = Taking::new(&inserting, &schema)?.into();

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::error;
+use crate::access::Ousted;
 use crate::limits::PullPermit;
 
 /// How long is waited for a client to take anything.
@@ -30,10 +31,10 @@ pub fn whole(batch: RecordBatch) -> Data {
 }
 
 /// An answer, as it comes.
-pub fn answer(answer: Answer, permit: PullPermit, peer: SocketAddr) -> Data {
+pub fn answer(answer: Answer, permit: PullPermit, peer: SocketAddr, ousted: Ousted) -> Data {
     let schema = answer.schema.clone();
     let source = Source { answer, permit };
-    let batches = pumped(source, peer, SENDING_PATIENCE);
+    let batches = pumped(source, peer, SENDING_PATIENCE, ousted);
     let named = schema.clone();
     encoded(schema, batches.map(move |batch| batch.and_then(|batch| renamed(&batch, named.clone()))))
 }
@@ -63,11 +64,18 @@ fn pumped<B: Batches>(
     mut source: B,
     peer: SocketAddr,
     patience: Duration,
+    mut ousted: Ousted,
 ) -> impl futures::Stream<Item = Result<RecordBatch, FlightError>> + Send {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         loop {
             let next = tokio::select! {
+                biased;
+                why = &mut ousted => {
+                    drop(source);
+                    let _ = sender.send(Err(Status::unauthenticated(why).into())).await;
+                    return;
+                }
                 next = source.next() => next,
                 () = sender.closed() => return,
             };
@@ -129,7 +137,12 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_takes_nothing_loses_its_query_and_hears_of_it() {
         let (sender, dropped) = oneshot::channel();
-        let mut batches = Box::pin(pumped(Endless(Some(sender)), ([127, 0, 0, 1], 1).into(), Duration::from_millis(50)));
+        let mut batches = Box::pin(pumped(
+            Endless(Some(sender)),
+            ([127, 0, 0, 1], 1).into(),
+            Duration::from_millis(50),
+            Box::pin(std::future::pending()),
+        ));
         dropped.await.expect("the query is dropped");
         let mut last = None;
         while let Some(batch) = batches.next().await {
@@ -140,9 +153,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_is_not_let_in_any_more_gets_no_more() {
+        let (sender, dropped) = oneshot::channel();
+        let ousted = Box::pin(std::future::ready("gone".to_owned()));
+        let mut batches = Box::pin(pumped(Endless(Some(sender)), ([127, 0, 0, 1], 1).into(), SENDING_PATIENCE, ousted));
+        let error = Status::from(batches.next().await.expect("something").expect_err("no row"));
+        assert_eq!((error.code(), error.message()), (tonic::Code::Unauthenticated, "gone"));
+        assert!(batches.next().await.is_none());
+        dropped.await.expect("the query is dropped");
+    }
+
+    #[tokio::test]
     async fn a_client_that_goes_takes_its_query_with_it() {
         let (sender, dropped) = oneshot::channel();
-        let mut batches = Box::pin(pumped(Endless(Some(sender)), ([127, 0, 0, 1], 1).into(), SENDING_PATIENCE));
+        let mut batches =
+            Box::pin(pumped(Endless(Some(sender)), ([127, 0, 0, 1], 1).into(), SENDING_PATIENCE, Box::pin(std::future::pending())));
         assert!(batches.next().await.is_some_and(|batch| batch.is_ok()));
         drop(batches);
         dropped.await.expect("the query is dropped");

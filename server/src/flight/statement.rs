@@ -1,6 +1,5 @@
 //! A statement: what it is, what is known of it beforehand, and what comes of it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
@@ -17,6 +16,7 @@ use super::placeholders::{count, placeholders, replaced};
 use super::sending::{self, Data};
 use super::values::{json, literal};
 use super::{Who, error};
+use crate::access::Role;
 use crate::app::App;
 use crate::blocking::Kind;
 use crate::entities::{KsqlEntity, Listing, Said, said};
@@ -121,11 +121,11 @@ pub fn parameter_schema(types: &[Option<SqlType>], count: usize) -> Schema {
 ///
 /// # Errors
 /// It is wrong or refused. What goes wrong later stands behind the batches.
-pub async fn ask(app: &Arc<App>, text: String, bound: &Bound, peer: SocketAddr) -> Result<Data, Status> {
+pub async fn ask(app: &Arc<App>, text: String, bound: &Bound, who: &Who) -> Result<Data, Status> {
     let (session, permit) = query::permitted(app, &text, &Settings::new()).map_err(|refused| error::api(&refused))?;
     let question = Question { text, parameters: one_row(bound)?, session: session.properties().clone() };
     let answer = app.queries.ask(question).await.map_err(|wrong| error::query(&wrong))?;
-    Ok(sending::answer(answer, permit, peer))
+    Ok(sending::answer(answer, permit, who.peer, who.principal.ousted(Role::Read)))
 }
 
 /// What stands for a query's parameters.

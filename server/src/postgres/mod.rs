@@ -51,7 +51,7 @@ use crate::net::{Leave, Place, Protocol};
 use crate::opening::Opening;
 use crate::tls::Listening;
 use catalog::SystemCatalog;
-use error::{IDLE, PgError, SHUTDOWN, STARTING};
+use error::{IDLE, NOT_ADMITTED, PgError, SHUTDOWN, STARTING};
 use session::Session;
 use startup::{Begun, begin};
 use wire::Patience;
@@ -154,8 +154,13 @@ impl Protocol for Port {
         };
         let entry = self.cancels.enter();
         wire.out.key(entry.process, entry.secret);
+        let mut ousted = principal.ousted(principal.role);
         let mut session = Box::new(Session::new(app, catalog, peer, principal, wire, entry.cancelled.clone(), place, parameters));
-        let ended = session.run().await;
+        let ended = tokio::select! {
+            biased;
+            why = &mut ousted => session::End::Ousted(why),
+            ended = session.run() => ended,
+        };
         let Session { mut wire, .. } = *session;
         let last_words = match ended {
             session::End::Left => None,
@@ -164,6 +169,7 @@ impl Protocol for Port {
                 tracing::info!(%peer, "a PostgreSQL client's connection ends: {gone}");
                 matches!(gone, wire::Gone::Malformed(_)).then(|| Some(PgError::fatal(error::PROTOCOL, gone.to_string())))
             }
+            session::End::Ousted(why) => Some(Some(PgError::fatal(NOT_ADMITTED, format!("terminating connection: {why}")))),
             session::End::Leave(Leave::Ends) => Some(Some(PgError::fatal(SHUTDOWN, "terminating connection: the server is shutting down"))),
             session::End::Leave(Leave::Room) => {
                 Some(Some(PgError::fatal(IDLE, "terminating connection: it was idle, and others wait for a connection")))

@@ -28,6 +28,8 @@ pub enum End {
     Said,
     Gone(Gone),
     Leave(Leave),
+    /// It may not any more what it might when it began.
+    Ousted(String),
 }
 
 /// Why a statement does not go on.

@@ -15,6 +15,7 @@ use tidemill_engine::types::text::{to_text, write_timestamp};
 use tidemill_parser::ast::Print;
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 
+use crate::access::{Asker, Held, Role};
 use crate::app::App;
 use crate::blocking::Kind;
 use crate::error::{ApiError, ErrorCode};
@@ -82,7 +83,7 @@ impl PrintOptions {
 
 /// # Errors
 /// There is no such topic, or the log is away.
-pub async fn print(app: Arc<App>, print: Print, text: String, options: PrintOptions) -> Result<Reply, ApiError> {
+pub async fn print(app: Arc<App>, print: Print, text: String, options: PrintOptions, asker: &Asker) -> Result<Reply, ApiError> {
     let permit = app.push_permit()?;
     let closing = app.closing();
     let unknown_topic = options.unknown_topic;
@@ -120,7 +121,8 @@ pub async fn print(app: Arc<App>, print: Print, text: String, options: PrintOpti
         closing,
         _permit: permit,
     };
-    Ok(reply::stream(options.content_type, ReplyBody::stream(stream::unfold(printing, Printing::next))))
+    let (lines, ousted) = (stream::unfold(printing, Printing::next), asker.principal.ousted(Role::Read));
+    Ok(reply::stream(options.content_type, ReplyBody::stream(Held::new(lines, ousted, |why| format!("{why}\n").into()))))
 }
 
 /// A topic that is being read.

@@ -11,7 +11,7 @@ use tidemill_engine::types::Value;
 use tidemill_parser::ast::Query;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use crate::access::Asker;
+use crate::access::{Asker, Held, Role};
 use crate::app::App;
 use crate::blocking::{Blocking, Kind};
 use crate::error::{ApiError, ErrorCode};
@@ -35,6 +35,7 @@ pub async fn push(
     guard::check_query(&app, &query, &text)?;
     let permit = app.push_permit()?;
     let server_closing = app.closing();
+    let ousted = asker.principal.ousted(Role::Read);
     let started = {
         let (asked, text) = (app.clone(), text.clone());
         app.blocking
@@ -61,7 +62,13 @@ pub async fn push(
         server_closing,
         _permit: permit,
     };
-    Ok(reply::stream(Some(format.content_type()), ReplyBody::stream(sending)))
+    let last_words = move |why: String| {
+        let mut out = Vec::new();
+        format.error(&ApiError::generic(ErrorCode::UNAUTHORIZED, why), &mut out);
+        out.extend_from_slice(format.end());
+        out.into()
+    };
+    Ok(reply::stream(Some(format.content_type()), ReplyBody::stream(Held::new(sending, ousted, last_words))))
 }
 
 /// An answer under way. Dropping it ends the query.

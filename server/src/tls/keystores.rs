@@ -169,7 +169,7 @@ fn content(property: &str, path: &str) -> Result<Vec<u8>, String> {
     if size > MAX_FILE_BYTES {
         return Err(format!("{property}: {path} has {size} bytes, which is more than any key store"));
     }
-    std::fs::read(path).map_err(unreadable)
+    std::fs::read(path).map(crate::config::file::unmarked).map_err(unreadable)
 }
 
 #[cfg(test)]

@@ -105,10 +105,7 @@ fn read(values: &BTreeMap<String, String>) -> Result<(Arc<ServerConfig>, Vec<Str
         Some(verifier) => builder.with_client_cert_verifier(verifier),
         None => builder.with_no_client_auth(),
     };
-    let mut config = builder.with_single_cert(chain, key).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => format!("{property}: the private key is not that of the first certificate"),
-        other => format!("{property}: the key and the certificate can't be used: {other}"),
-    })?;
+    let mut config = builder.with_single_cert(chain, key).map_err(|error| super::unusable(&property, &error))?;
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
     Ok((Arc::new(config), warnings))
 }

@@ -74,7 +74,22 @@ pub fn client_config(properties: &TlsProperties<'_>) -> Result<ClientConfig, Str
     let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     let identity = identity(properties)?;
     let Some((property, (chain, key))) = identity else { return Ok(builder.with_no_client_auth()) };
-    builder.with_client_auth_cert(chain, key).map_err(|error| format!("{property}: the key and the certificate can't be used: {error}"))
+    builder.with_client_auth_cert(chain, key).map_err(|error| unusable(&property, &error))
+}
+
+/// Why a key and its certificates can't be used, with what to do.
+fn unusable(property: &str, error: &rustls::Error) -> String {
+    use rustls::{CertificateError, Error};
+    // What is wrong within a certificate has no name of its own in the library.
+    let is_version = |error: &CertificateError| format!("{error:?}").contains("UnsupportedCertVersion");
+    match error {
+        Error::InconsistentKeys(_) => format!("{property}: the private key is not that of the first certificate"),
+        Error::InvalidCertificate(wrong) if is_version(wrong) => format!(
+            "{property}: the certificate is of X.509's version 1, and version 3 is spoken: have it made again with an extension \
+             (openssl x509 -req … -extfile FILE, where the file says subjectAltName=DNS:… or extendedKeyUsage=clientAuth)"
+        ),
+        other => format!("{property}: the key and the certificate can't be used: {other}"),
+    }
 }
 
 /// TLS of a client of a server, by the names without a prefix.

@@ -12,7 +12,7 @@ use tidemill_tests::server::{HttpAnswer, ServerProcess, exchange, tidemill_binar
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn tidemill(arguments: &[&str], input: &str) -> Output {
+pub fn tidemill(arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(tidemill_binary())
         .args(arguments)
         .stdin(Stdio::piped())
@@ -30,12 +30,12 @@ fn said(output: &Output) -> String {
 }
 
 /// Adds a user as an operator does.
-fn add(file: &str, name: &str, role: &str, password: &str) {
+pub fn add(file: &str, name: &str, role: &str, password: &str) {
     let output = tidemill(&["user", "add", name, "--role", role, "--file", file], &format!("{password}\n"));
     assert!(output.status.success(), "{}", said(&output));
 }
 
-fn basic(name: &str, password: &str) -> String {
+pub fn basic(name: &str, password: &str) -> String {
     // Base64, by hand: the tests have no need of more.
     let bytes = format!("{name}:{password}").into_bytes();
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -50,18 +50,18 @@ fn basic(name: &str, password: &str) -> String {
     text
 }
 
-fn ask(server: &ServerProcess, method: &str, path: &str, authorization: Option<&str>, body: &Json) -> HttpAnswer {
+pub fn ask(server: &ServerProcess, method: &str, path: &str, authorization: Option<&str>, body: &Json) -> HttpAnswer {
     let headers: Vec<(&str, &str)> = authorization.map(|value| ("Authorization", value)).into_iter().collect();
     let body = if body.is_null() { String::new() } else { body.to_string() };
     exchange(server.address(), method, path, &headers, body.as_bytes()).unwrap_or_else(|e| panic!("{method} {path}: {e}\n{}", server.log()))
 }
 
-fn sql(text: &str) -> Json {
+pub fn sql(text: &str) -> Json {
     json!({ "ksql": text })
 }
 
 /// A server with three users and a token; what each of them sends to be known by.
-fn guarded(folder: &Path, lines: &str) -> (ServerProcess, [String; 4]) {
+pub fn guarded(folder: &Path, lines: &str) -> (ServerProcess, [String; 4]) {
     let (users, tokens) = (folder.join("users").display().to_string(), folder.join("tokens").display().to_string());
     add(&users, "rita", "read", "rita's password");
     add(&users, "walt", "write", "walt's password");
@@ -158,7 +158,7 @@ fn roles_say_who_may_do_what() {
 }
 
 /// A push query of a user: its connection, and its id.
-fn begin_push(server: &ServerProcess, authorization: &str) -> (TcpStream, String) {
+pub fn begin_push(server: &ServerProcess, authorization: &str) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(server.address()).expect("a connection");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let body = json!({"sql": "SELECT * FROM s EMIT CHANGES;"}).to_string();

@@ -26,6 +26,7 @@ mod libraries;
 mod metrics;
 mod migrations;
 mod noted;
+mod ousted;
 mod postgres;
 mod processing_log;
 mod pull_joins;
