@@ -99,8 +99,14 @@ fn carry_out(command: Command) -> Result<(), String> {
             if password.is_empty() {
                 return Err("the password is empty".to_owned());
             }
+            if password.len() > access::MAX_PASSWORD_BYTES {
+                return Err(format!("the password has more than {} bytes, which no server looks at", access::MAX_PASSWORD_BYTES));
+            }
             let value = format!("{},{}", access::hashed(&password)?, args.role.role());
-            change(&args.file, |text| Ok(access::with_entry(text, &args.name, &value)))
+            change(&args.file, |text| {
+                check_kind(&args.file, text, access::is_hash_of_token, "tokens, and users")?;
+                Ok(access::with_entry(text, &args.name, &value))
+            })
         }
         Command::Token(args) => {
             check_name(&args.name)?;
@@ -108,7 +114,10 @@ fn carry_out(command: Command) -> Result<(), String> {
             OsRng.try_fill_bytes(&mut random).map_err(|error| format!("the system gives no random numbers: {error}"))?;
             let token = BASE64_URL_SAFE_NO_PAD.encode(random);
             let value = format!("{},{}", access::fingerprint_of_token(&token), args.role.role());
-            change(&args.file, |text| Ok(access::with_entry(text, &args.name, &value)))?;
+            change(&args.file, |text| {
+                check_kind(&args.file, text, access::is_hash_of_password, "users, and tokens")?;
+                Ok(access::with_entry(text, &args.name, &value))
+            })?;
             out(&token)
         }
         Command::Remove { name, file } => change(&file, |text| match access::without_entry(text, &name) {
@@ -116,6 +125,7 @@ fn carry_out(command: Command) -> Result<(), String> {
             (_, false) => Err(format!("{}: there is no '{name}'", file.display())),
         }),
         Command::List { file } => {
+            std::fs::metadata(&file).map_err(|error| format!("{}: {error}", file.display()))?;
             let entries = file::parse(&read(&file)?).map_err(|error| format!("{}: {error}", file.display()))?;
             entries.iter().try_for_each(|entry| {
                 // A hash has commas of its own, before its last `$`.
@@ -125,6 +135,15 @@ fn carry_out(command: Command) -> Result<(), String> {
             })
         }
     }
+}
+
+/// A file holds users or tokens, and the hash of the one is nothing for the other.
+fn check_kind(file: &Path, text: &str, is_other: fn(&str) -> bool, others: &str) -> Result<(), String> {
+    let entries = file::parse(text).map_err(|error| format!("{}: {error}", file.display()))?;
+    if entries.iter().any(|entry| is_other(&entry.value)) {
+        return Err(format!("{} is a file of {others} have one of their own", file.display()));
+    }
+    Ok(())
 }
 
 /// Whether somebody can be called so: in a login a colon ends the name, and in a file of users a line does.

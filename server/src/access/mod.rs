@@ -31,7 +31,7 @@ use tidemill_engine::engine::PushQueryInfo;
 pub use file::{with_entry, without_entry};
 pub use gate::Gate;
 pub use login::{Held, Ousted};
-pub use password::{fingerprint_of_token, hashed};
+pub use password::{MAX_PASSWORD_BYTES, fingerprint_of_token, hashed, is_hash_of_password, is_hash_of_token};
 pub use rights::{of_path, of_statement};
 pub use role::Role;
 

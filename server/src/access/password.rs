@@ -35,6 +35,10 @@ impl Credential {
         if let Some(obfuscated) = text.strip_prefix("OBF:") {
             return clear(obfuscated).map(Credential::Plain).ok_or_else(|| "what follows OBF: can't be read".to_owned());
         }
+        if is_hash_of_token(text) {
+            // Taken for a password in clear, it would let in whoever has read the file of tokens.
+            return Err("this is a token's hash: tokens stand in the file that tidemill.auth.tokens.file names".to_owned());
+        }
         if text.starts_with("CRYPT:") {
             return Err("hashes of crypt(3) are not read; make one by 'tidemill user add'".to_owned());
         }
@@ -84,6 +88,16 @@ pub fn fingerprint_of_token(token: &str) -> String {
     let hash = digest::digest(&digest::SHA256, token.as_bytes());
     let digits: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{SHA256}{digits}")
+}
+
+/// Whether this is how a file keeps a password that is not to be read.
+pub fn is_hash_of_password(text: &str) -> bool {
+    ["$", "MD5:", "OBF:", "CRYPT:"].iter().any(|prefix| text.starts_with(prefix))
+}
+
+/// Whether this is how a file keeps a token that is not to be read.
+pub fn is_hash_of_token(text: &str) -> bool {
+    text.starts_with(SHA256)
 }
 
 /// The hash of a token, by what a file has: the hash, or the token itself.

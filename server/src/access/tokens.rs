@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use super::file;
-use super::password::{MAX_PASSWORD_BYTES, token_hash};
+use super::password::{MAX_PASSWORD_BYTES, is_hash_of_password, is_hash_of_token, token_hash};
 use crate::reload::Reloadable;
 
 /// Shorter tokens can be found by trying.
@@ -71,7 +71,11 @@ fn read(property: &str, path: &Path) -> Result<Table, String> {
     let mut table = Table::new();
     for line in file::read(property, path, "token")? {
         let wrong = |what: &str| format!("{property}: {}: line {}: '{}': {what}", path.display(), line.number, line.name);
-        if !line.credential.starts_with("sha256:") && line.credential.len() < MIN_BYTES {
+        if is_hash_of_password(&line.credential) {
+            // Taken for a token, it would let in whoever has read the file of users.
+            return Err(wrong("this is a password's hash: users stand in the file that tidemill.auth.users.file names"));
+        }
+        if !is_hash_of_token(&line.credential) && line.credential.len() < MIN_BYTES {
             return Err(wrong(&format!("a token of fewer than {MIN_BYTES} characters can be guessed; make one by 'tidemill user token'")));
         }
         let hash = token_hash(&line.credential).ok_or_else(|| wrong("sha256: is followed by 64 hexadecimal digits"))?;

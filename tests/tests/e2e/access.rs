@@ -396,6 +396,36 @@ fn names_that_a_file_of_users_can_not_hold_are_refused() {
 
 /// The unit's ExecReload, where nothing is there that could be read again.
 #[test]
+fn users_and_tokens_are_not_mixed_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (users, tokens) = (folder.path().join("users").display().to_string(), folder.path().join("tokens").display().to_string());
+    add(&users, "ann", "read", "ann's");
+    assert!(tidemill(&["user", "token", "ci", "--role", "read", "--file", &tokens], "").status.success());
+    let (of_users, of_tokens) = (std::fs::read(&users).expect("there"), std::fs::read(&tokens).expect("there"));
+    for (arguments, input, expected) in [
+        (&["user", "token", "ann", "--role", "read", "--file", &users][..], "", "is a file of users"),
+        (&["user", "add", "ci", "--role", "read", "--file", &tokens], "pw\n", "is a file of tokens"),
+        (&["user", "add", "bob", "--role", "read", "--file", &users], &format!("{}\n", "x".repeat(1_025)), "more than 1024 bytes"),
+        (&["user", "list", "--file", &format!("{users}.gone")], "", "No such file"),
+    ] {
+        let output = tidemill(arguments, input);
+        assert!(output.status.code() == Some(1) && said(&output).contains(expected), "{arguments:?}: {}", said(&output));
+    }
+    assert_eq!((std::fs::read(&users).expect("there"), std::fs::read(&tokens).expect("there")), (of_users, of_tokens));
+    // A server does not take one for the other either: the hash that stands there would let in.
+    let config = folder.path().join("server.properties").display().to_string();
+    for (lines, expected) in [
+        (format!("authentication.method=BASIC\ntidemill.auth.users.file={tokens}\n"), "a token's hash"),
+        (format!("authentication.method=BEARER\ntidemill.auth.tokens.file={users}\n"), "a password's hash"),
+    ] {
+        std::fs::write(&config, lines).expect("written");
+        let output = tidemill(&["server", "--config", &config, "--data-dir", &folder.path().join("data").display().to_string()], "");
+        assert!(output.status.code() == Some(1) && said(&output).contains(expected), "{}", said(&output));
+        assert!(said(&output).contains("line 1"), "{}", said(&output));
+    }
+}
+
+#[test]
 fn a_server_without_files_to_read_again_lives_through_sighup() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = ServerProcess::start(folder.path(), &[]);
