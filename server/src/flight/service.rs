@@ -51,7 +51,7 @@ impl FlightSql {
     async fn get(&self, handle: &Handle, who: &Who) -> Got {
         let bound = statement::bound_to(handle).await?;
         let data = match statement::understand(&self.app, &handle.text).await? {
-            Asked::Query { text, .. } => statement::ask(&self.app, text, &bound, &who).await?,
+            Asked::Query { text, .. } => statement::ask(&self.app, text, &bound, who).await?,
             Asked::Statement { text, parameters } => {
                 let entities = statement::run(&self.app, &text, parameters, &bound, who).await?;
                 whole(statement::listed(&self.app, &entities)?)
