@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Length of a tick in `/proc/PID/stat`. Linux fixes it at 100 a second for user space.
@@ -36,6 +37,21 @@ impl Process {
             Some((thread, Duration::from_nanos(said.split_whitespace().next()?.parse().ok()?)))
         };
         Threads(names.filter_map(used).collect())
+    }
+
+    /// What the compilers of a Java virtual machine have used so far. Of those threads of theirs that have ended nothing is in it.
+    pub fn compilers(&self) -> Duration {
+        let folder = format!("/proc/{}/task", self.0);
+        let threads = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let compiles = |thread: &PathBuf| {
+            let name = fs::read_to_string(thread.join("comm")).unwrap_or_default();
+            name.starts_with("C1 Comp") || name.starts_with("C2 Comp")
+        };
+        let used = |thread: PathBuf| {
+            let said = fs::read_to_string(thread.join("schedstat")).ok()?;
+            Some(Duration::from_nanos(said.split_whitespace().next()?.parse().ok()?))
+        };
+        threads.filter(compiles).filter_map(used).sum()
     }
 
     /// Resident memory now, bytes.

@@ -322,7 +322,7 @@ fn measure(arguments: &Arguments, input: &Input, log: &'static str, mut workload
         }
         if workloads.iter().any(|workload| workload.is_transactional())
             && input.bootstrap().is_ok()
-            && let Err(error) = warming::transactions(input)
+            && let Err(error) = warming::transactions(input).and_then(|()| warming::rounds(input, &mut workloads, &mut number))
         {
             eprintln!("{log}, warming up: {error}");
         }
