@@ -4,7 +4,7 @@
 //! called: its result is null. As in ksqlDB, an argument that fails is null where it is the call of a function, a field of
 //! a struct or converted to another type; any other (arithmetic) fails the expression, whatever the function makes of nulls.
 
-use tidemill_parser::ast::{Expr, ExprKind, Ident};
+use tidemill_parser::ast::{Expr, ExprKind, Ident, IntervalUnit};
 
 use crate::functions::resolve::{ArgType, Resolved, Vars, bind_result, concrete, resolve, target};
 use crate::functions::{Args, ConstArgs, EvalError, Kernel, LambdaFn, ParamType, Returns, ScalarImpl, limits, registry};
@@ -53,24 +53,24 @@ pub(super) fn given<'e>(args: &[&'e Expr], scope: &Scope<'_>) -> Result<Vec<Give
                 lambda::check(arg, params, scope)?;
                 given.push(Given::Lambda { params, body });
             }
-            ExprKind::Unit(unit) => given.push(Given::Unit(unit_name(*unit))),
+            ExprKind::Unit(unit) => given.push(Given::Unit(fixed_unit(*unit).map_err(|reason| ExprError::new(reason, arg.span))?)),
             _ => given.push(Given::Value { compiled: compile_expr(arg, scope)?, expr: arg }),
         }
     }
     Ok(given)
 }
 
-fn unit_name(unit: tidemill_parser::ast::IntervalUnit) -> &'static str {
-    use tidemill_parser::ast::IntervalUnit::*;
+/// The name of a unit that functions take: each has one length, whatever the date.
+fn fixed_unit(unit: IntervalUnit) -> Result<&'static str, String> {
     match unit {
-        Milliseconds => "MILLISECONDS",
-        Seconds => "SECONDS",
-        Minutes => "MINUTES",
-        Hours => "HOURS",
-        Days => "DAYS",
-        Weeks => "WEEKS",
-        Months => "MONTHS",
-        Years => "YEARS",
+        IntervalUnit::Milliseconds => Ok("MILLISECONDS"),
+        IntervalUnit::Seconds => Ok("SECONDS"),
+        IntervalUnit::Minutes => Ok("MINUTES"),
+        IntervalUnit::Hours => Ok("HOURS"),
+        IntervalUnit::Days => Ok("DAYS"),
+        IntervalUnit::Weeks | IntervalUnit::Months | IntervalUnit::Years => {
+            Err(format!("{unit} is no unit of intervals here: use DAYS, HOURS, MINUTES, SECONDS or MILLISECONDS."))
+        }
     }
 }
 

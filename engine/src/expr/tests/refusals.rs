@@ -22,6 +22,8 @@ fn operators() {
         ("I->F", "Expected STRUCT type, got: INTEGER"),
         ("ST->W", "Could not find field 'W'"),
         ("Q", "Column 'Q' cannot be resolved."),
+        ("TIMESTAMPADD(MONTHS, 1, NULL)", "MONTHS is no unit of intervals here: use DAYS, HOURS, MINUTES, SECONDS or MILLISECONDS."),
+        ("TIMESUB(WEEK, 1, NULL)", "WEEKS is no unit of intervals here"),
     ]);
 }
 
