@@ -66,6 +66,8 @@ pub enum Command {
     /// `None`: as the width asks for.
     Vertical(Option<bool>),
     Pager(bool),
+    /// Of ksqlDB's shell: whether a statement waits for those before it, or, without a word, which of the two.
+    RequestPipelining(Option<bool>),
 }
 
 /// The command that a text is; `None` where it is SQL.
@@ -108,6 +110,10 @@ pub fn parse(text: &str) -> Option<Result<Command, String>> {
         }),
         ("spool" | "\\o", Some("OFF")) | ("\\o", None) => Ok(Command::SpoolOff),
         ("spool" | "\\o", Some(_)) if arguments.len() == 1 => Ok(Command::Spool(arguments.first().unwrap_or(&"").into())),
+        ("request_pipelining", None) => Ok(Command::RequestPipelining(None)),
+        ("request_pipelining", Some(value)) => {
+            on(value).map(|on| Command::RequestPipelining(Some(on))).ok_or_else(|| "Write REQUEST_PIPELINING ON or OFF".to_owned())
+        }
         ("spool", _) => Err("Write SPOOL 'file' or SPOOL OFF".to_owned()),
         _ if first.starts_with('\\') => Err(format!("There is no command {first}; help lists those that there are")),
         _ => return None,
@@ -115,15 +121,18 @@ pub fn parse(text: &str) -> Option<Result<Command, String>> {
     Some(command)
 }
 
+fn on(value: &str) -> Option<bool> {
+    match value {
+        "ON" | "TRUE" => Some(true),
+        "OFF" | "FALSE" => Some(false),
+        _ => None,
+    }
+}
+
 /// What follows SET CLI.
 fn cli_setting(words: &[&str]) -> Result<Command, String> {
     let words: Vec<String> = words.iter().map(|word| word.to_ascii_uppercase()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| *word != "=" && *word != "TO").collect();
-    let on = |value: &str| match value {
-        "ON" | "TRUE" => Some(true),
-        "OFF" | "FALSE" => Some(false),
-        _ => None,
-    };
     match words.as_slice() {
         ["WRAP", value] => on(value).map(Command::Wrap).ok_or_else(|| "Write SET CLI WRAP ON or OFF".to_owned()),
         ["PAGER", value] => on(value).map(Command::Pager).ok_or_else(|| "Write SET CLI PAGER ON or OFF".to_owned()),
@@ -179,6 +188,7 @@ mod tests {
             ("SET CLI WRAP off", Command::Wrap(false)),
             ("set cli column-width 0;", Command::ColumnWidth(None)),
             ("SET CLI COLUMN-WIDTH 12", Command::ColumnWidth(Some(12))),
+            ("request_pipelining off", Command::RequestPipelining(Some(false))),
             ("server http://x:1;", Command::Server(Some("http://x:1".into()))),
         ] {
             assert_eq!(parse(text), Some(Ok(expected)), "{text}");
@@ -190,7 +200,9 @@ mod tests {
         for text in ["SET 'a'='b';", "SELECT 1;", "", "CREATE STREAM exit", "exit now please", "UNSET 'a';"] {
             assert_eq!(parse(text), None, "{text}");
         }
-        for text in ["\\nope", "SET CLI WRAP maybe", "SET CLI FONT 3", "output xml", "spool", "history x", "RUN SCRIPT"] {
+        for text in
+            ["\\nope", "SET CLI WRAP maybe", "SET CLI FONT 3", "output xml", "spool", "REQUEST_PIPELINING x", "history x", "RUN SCRIPT"]
+        {
             assert!(parse(text).is_some_and(|parsed| parsed.is_err()), "{text}");
         }
     }

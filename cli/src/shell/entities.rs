@@ -205,9 +205,14 @@ fn type_name(schema: &Json) -> String {
     }
 }
 
-fn fields(fields: &Json) -> Block {
+/// Columns; the key of a table is its primary key.
+fn fields(fields: &Json, of_table: bool) -> Block {
     let rows = array(fields).iter().map(|field| {
-        let role = field["type"].as_str().map(|role| format!(" ({})", role.to_lowercase())).unwrap_or_default();
+        let role = match field["type"].as_str() {
+            Some("KEY") if of_table => " (primary key)".to_owned(),
+            Some(role) => format!(" ({})", role.to_lowercase()),
+            None => String::new(),
+        };
         row([text(&field["name"]), format!("{}{role}", type_name(&field["schema"]))])
     });
     Block::Table(Table::new(&["Field", "Type"], rows))
@@ -241,7 +246,7 @@ fn source(source: &Json) -> Vec<Block> {
         details.push(format!("For statistics and details: DESCRIBE {} EXTENDED;", text(&source["name"])));
     }
     let title = format!("{} {}", text(&source["type"]), text(&source["name"]));
-    vec![said(title), fields(&source["fields"]), said(details.join("\n"))]
+    vec![said(title), fields(&source["fields"], source["type"] == "TABLE"), said(details.join("\n"))]
 }
 
 fn connector(entity: &Json) -> Vec<Block> {
@@ -287,7 +292,7 @@ fn query(query: &Json) -> Vec<Block> {
         blocks.push(said(format!("Failed: {}", text(&error["errorMessage"]))));
     }
     if !array(&query["fields"]).is_empty() {
-        blocks.push(fields(&query["fields"]));
+        blocks.push(fields(&query["fields"], false));
     }
     for (title, field) in [("Reads", "sources"), ("Writes", "sinks")] {
         let names = joined(&query[field]);

@@ -111,6 +111,11 @@ impl Session {
                 self.screen.paging = on && self.screen.is_terminal();
                 self.note(if self.screen.paging { "Long results go to the pager." } else { "Long results are not paged." })
             }
+            // Scripts for ksqlDB's shell set it.
+            Command::RequestPipelining(Some(true)) => {
+                self.note("Statements are run one behind the other all the same: each waits for those before it.")
+            }
+            Command::RequestPipelining(_) => self.note("Each statement waits for those before it (REQUEST_PIPELINING is OFF)."),
             Command::Spool(path) => {
                 self.screen.spool_to(&path)?;
                 self.note(&format!("Everything is written to {} as well.", path.display()))
