@@ -58,6 +58,9 @@ impl RawStatement {
         if self.terminated {
             return Ok(());
         }
+        if let Some(open) = self.tokens.iter().find(|token| token.token == Token::Char('/')) {
+            return Err(near_token(open).locate(&self.script));
+        }
         let end = Span { start: self.span.end, end: self.span.end };
         Err(Fault::syntax(end, "missing ';' at '<EOF>'").hint("A statement ends with a semicolon.").locate(&self.script))
     }

@@ -66,10 +66,14 @@ pub struct App {
     pub forgets_scans: AtomicBool,
 }
 
+/// Topics of services, hidden whatever `ksql.hidden.topics` says, as in ksqlDB.
+const INTERNAL_TOPICS: &str = "_confluent-ksql-.*";
+
 impl App {
     pub fn new(engine: Arc<Engine>, config: ServerConfig, connect: Option<Connect>, host: String, connections: OpenConnections) -> Self {
         let patterns = config.value("ksql.hidden.topics").unwrap_or_default();
-        let hidden_topics = patterns.split(',').filter_map(|p| regex::Regex::new(&format!("^(?:{})$", p.trim())).ok()).collect();
+        let hidden_topics =
+            patterns.split(',').chain([INTERNAL_TOPICS]).filter_map(|p| regex::Regex::new(&format!("^(?:{})$", p.trim())).ok()).collect();
         let push_permits = Arc::new(Semaphore::new(config.max_push_queries.min(Semaphore::MAX_PERMITS)));
         let limits = Arc::new(Limits::new(&config));
         let cluster_id = engine.log().cluster_id();

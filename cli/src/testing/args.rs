@@ -30,8 +30,14 @@ const THREE_FILES: &str = "One test of three files, as ksql-test-runner takes it
 Exit code: 0 if all tests pass, 1 if one fails or none is found, 2 if the flags are wrong.")]
 pub struct TestArgs {
     /// Files and folders of tests
-    #[arg(required_unless_present = "sql_file", conflicts_with = "sql_file", value_name = "FILE|DIR")]
+    #[arg(required_unless_present_any = ["sql_file", "test_directory"], conflicts_with = "sql_file", value_name = "FILE|DIR")]
     pub(super) paths: Vec<PathBuf>,
+    /// A folder of SQL tests, as run-ksql-test takes it
+    #[arg(long, value_name = "DIR", conflicts_with = "sql_file", hide = true)]
+    pub(super) test_directory: Option<PathBuf>,
+    /// run-ksql-test's: nothing is written here
+    #[arg(long, value_name = "DIR", requires = "test_directory", hide = true)]
+    temp_folder: Option<PathBuf>,
     /// What they hold
     #[arg(long, value_enum, default_value_t = Format::Auto)]
     pub(super) format: Format,

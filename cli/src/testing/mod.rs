@@ -10,6 +10,7 @@ mod teller;
 mod three_files;
 mod work;
 
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 pub use args::TestArgs;
@@ -36,7 +37,8 @@ pub fn run(args: &TestArgs) -> i32 {
 
 fn run_all(args: &TestArgs) -> Result<i32, String> {
     let differences = args.differences.as_deref().map(Differences::load).transpose()?.unwrap_or_default();
-    let found = find::find(&args.paths, args.format)?;
+    let paths: Vec<PathBuf> = args.paths.iter().chain(&args.test_directory).cloned().collect();
+    let found = find::find(&paths, args.format)?;
     let options = args.options();
     let matches = |file: &str, name: &str| args.filter.as_ref().is_none_or(|filter| file.contains(filter) || name.contains(filter));
 

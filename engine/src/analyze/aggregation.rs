@@ -53,6 +53,16 @@ pub(crate) fn has_aggregate(expr: &Expr) -> bool {
     found
 }
 
+/// Whether an expression calls a function that there is not.
+fn calls_unknown(expr: &Expr) -> bool {
+    let mut found = false;
+    rewrite::visit(expr, &mut |e| {
+        found |= matches!(&e.kind, ExprKind::Call { name, .. } if typing::is_unknown(&name.name));
+        !found
+    });
+    found
+}
+
 fn is_aggregate_call(expr: &Expr) -> bool {
     matches!(&expr.kind, ExprKind::Call { name, .. } if typing::is_aggregate(&name.name))
 }
@@ -80,7 +90,7 @@ pub(crate) fn read(clauses: &Clauses<'_>, scope: &Scope, problems: &mut Problems
     exprs.for_each(|e| reader.collect(e));
     let covers = reader.check_rest();
     let calls = std::mem::take(&mut reader.calls);
-    let keys = name_keys(clauses, scope);
+    let keys = name_keys(clauses, scope, &calls);
     Aggregation { keys, calls, covers }
 }
 
@@ -209,7 +219,9 @@ impl Reader<'_, '_> {
                 calls.join(", ")
             )));
         }
-        let covers = unmatched.is_empty() || self.calls.is_empty();
+        // A name that may have been meant for an aggregate is told beside the want of one.
+        let may_be_meant = || self.clauses.items.iter().any(|item| calls_unknown(&item.expr));
+        let covers = unmatched.is_empty() || (self.calls.is_empty() && (!group_by || may_be_meant()));
         let Some(having) = self.clauses.having else { return covers };
         self.refuse_own_bounds(having);
         let mut loose: Vec<String> = Vec::new();
@@ -292,15 +304,17 @@ fn normal(scope: &Scope, call: &Expr) -> Expr {
     }
 }
 
-/// Names the key columns: a column keeps its name, an expression takes that of the select item that shows it.
-fn name_keys(clauses: &Clauses<'_>, scope: &Scope) -> Vec<GroupKey> {
+/// Names the key columns: a column keeps its name, an expression takes that of the select item that shows it, unless that is also
+/// the name of a column that is aggregated, which it must not hide.
+fn name_keys(clauses: &Clauses<'_>, scope: &Scope, calls: &[Call]) -> Vec<GroupKey> {
     let mut aliases = Aliases::new(scope);
+    let is_read = |name: &String| calls.iter().any(|call| rewrite::columns(&call.expr).contains(&name.as_str()));
     let mut keys: Vec<GroupKey> = Vec::new();
     for expr in clauses.group_by.unwrap_or_default() {
         let shown = clauses.items.iter().find(|i| i.expr == *expr).map(|i| i.name.clone());
         let name = match &expr.kind {
             ExprKind::Column(ColumnRef { source: Some(alias), name }) => scope.internal_name(&alias.name, &name.name),
-            _ => shown.unwrap_or_else(|| aliases.for_item(scope, expr)),
+            _ => shown.filter(|name| !is_read(name)).unwrap_or_else(|| aliases.for_key(scope, expr, &is_read)),
         };
         let name = if keys.iter().any(|k| k.name == name) { aliases.generated() } else { name };
         keys.push(GroupKey { expr: expr.clone(), name });

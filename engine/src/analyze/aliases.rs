@@ -31,6 +31,12 @@ impl Aliases {
         }
     }
 
+    /// The same for a column of a new key, which must not have a name that `is_read` beside it.
+    pub fn for_key(&mut self, scope: &Scope, expr: &Expr, is_read: &dyn Fn(&String) -> bool) -> String {
+        let name = self.for_item(scope, expr);
+        if is_read(&name) { self.generated() } else { name }
+    }
+
     /// A name for a struct's field: its own, with a number behind it where that is taken.
     pub fn field(&mut self, field: &str) -> String {
         let numbered = (1usize..).map(|n| format!("{field}_{n}"));

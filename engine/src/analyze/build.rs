@@ -268,7 +268,7 @@ impl Builder<'_> {
             let column = Column::new(item.name.clone(), sql_type);
             if self.persistent && key_names.contains(&column.name) {
                 hidden.push(column.name);
-            } else if self.persistent && selected.iter().any(|(c, _)| c.name == column.name) {
+            } else if selected.iter().any(|(c, _)| c.name == column.name) {
                 let message = format!("Duplicate value columns found in schema: `{}` {}", column.name, column.sql_type);
                 problems.add(Problem::new(message).at(item.span));
             } else {

@@ -1,5 +1,7 @@
 //! The clauses of a query, read one by one: names are resolved, structure is checked, types are not yet known.
 
+use std::collections::BTreeSet;
+
 use tidemill_parser::ast::{ColumnRef, Emit, Expr, ExprKind, Query, Span};
 
 use super::aggregation::{self, Aggregation};
@@ -332,17 +334,22 @@ fn key_columns(
     }
 }
 
-/// Names the columns of a new key: a column keeps its name, an expression takes that of the select item that shows it.
+/// Names the columns of a new key: a column keeps its name, an expression takes that of the select item that shows it, unless that
+/// is also the name of a column that another item reads, which it must not hide.
 fn partition_columns(scope: &Scope, exprs: &[Expr], items: &[Item]) -> Vec<KeyColumn> {
     let mut aliases = Aliases::new(scope);
+    let others = items.iter().filter(|item| !exprs.contains(&item.expr)).map(|item| scope.internal(&item.expr));
+    let read: BTreeSet<String> =
+        others.flat_map(|expr| rewrite::columns(&expr).into_iter().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let is_read = |name: &String| read.contains(name);
     let name_of = |expr: &Expr, aliases: &mut Aliases| match &expr.kind {
         ExprKind::Column(c) => match &c.source {
             Some(alias) => scope.internal_name(&alias.name, &c.name.name),
             None => c.name.name.clone(),
         },
-        _ => match items.iter().find(|i| i.expr == *expr) {
+        _ => match items.iter().find(|i| i.expr == *expr && !is_read(&i.name)) {
             Some(item) => item.name.clone(),
-            None => aliases.for_item(scope, expr),
+            None => aliases.for_key(scope, expr, &is_read),
         },
     };
     exprs.iter().map(|e| KeyColumn::new(e.clone(), name_of(e, &mut aliases))).collect()

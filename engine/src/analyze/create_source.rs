@@ -168,7 +168,10 @@ impl Declaration<'_, '_> {
         let kind = SourceKind::from(create.kind);
         check_name(&create.name, self.problems);
         let with = properties::read(Clause::CreateSource, &create.properties, self.problems);
+        let before = self.problems.count();
         let (schema, headers) = self.columns(kind);
+        // Columns that are missing for want of a type are not told of as missing.
+        let has_all = self.problems.count() == before || schema.columns().count() == create.columns.len();
         let action = action(kind, &name, create.or_replace, create.if_not_exists, create.read_only, self.ctx, self.problems);
         let topic = self.topic_name(&with);
         let (key, value) = self.formats(&with);
@@ -180,7 +183,9 @@ impl Declaration<'_, '_> {
             choice.iter().for_each(|choice| formats::check_options(choice, is_key, self.problems));
         }
         self.early = self.problems.count() > before;
-        self.check_columns(kind, &with, &schema, &headers, value.as_ref());
+        if has_all {
+            self.check_columns(kind, &with, &schema, &headers, value.as_ref());
+        }
         let (topic, key, value) = (topic?, key?, value?);
         for choice in [&key, &value] {
             self.problems.take(formats::check_known(&choice.name));
@@ -198,7 +203,7 @@ impl Declaration<'_, '_> {
         self.problems.take(formats::check_key(&format.key, &record.key));
         self.problems.take(formats::check_value(&format.value, &record.value));
         sink::check_retention(&with, kind, windowed_key.is_some(), self.problems);
-        let timestamp = self.problems.take(sink::timestamp(&with, &schema)).flatten();
+        let timestamp = if has_all { self.problems.take(sink::timestamp(&with, &schema)).flatten() } else { None };
         let makes_topic = self.check_topic(&with, &format.topic);
         let settings = sink::settings(&with, kind, &format.topic, None, windowed_key.is_some(), self.ctx, self.problems);
         let source = Source {

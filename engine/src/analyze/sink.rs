@@ -160,7 +160,11 @@ pub(crate) fn timestamp(with: &WithClause, schema: &Schema) -> Result<Option<Tim
     let name = &named.name;
     let Some(column) = schema.slot(name).and_then(|slot| schema.column(slot)) else {
         let near = tidemill_parser::did_you_mean(name, schema.columns().map(|c| c.name.as_str()));
-        let near = near.map(|n| format!(". Did you mean '{n}'?")).unwrap_or_default();
+        let near = match near {
+            Some(near) if near.eq_ignore_ascii_case(name) => format!(". Write '`{near}`': without back-quotes letters are made large."),
+            Some(near) => format!(". Did you mean '{near}'?"),
+            None => String::new(),
+        };
         let message = format!("The TIMESTAMP column set in the WITH clause does not exist in the schema: '{name}'{near}");
         return Err(Problem::new(message).at(named.span));
     };
@@ -169,8 +173,15 @@ pub(crate) fn timestamp(with: &WithClause, schema: &Schema) -> Result<Option<Tim
         (SqlType::BigInt | SqlType::Timestamp, None) | (SqlType::String, Some(_)) => {
             Ok(Some(TimestampColumn { column: name.clone(), format }))
         }
-        _ => Err(Problem::new(format!(
-            "Timestamp column, `{name}`, should be LONG(INT64), TIMESTAMP, or a String with a timestamp_format specified."
+        (SqlType::BigInt | SqlType::Timestamp, Some(_)) => Err(Problem::new(format!(
+            "Timestamp column, `{name}`, should be LONG(INT64), TIMESTAMP, or a String with a timestamp_format specified. It is {}: \
+             TIMESTAMP_FORMAT is for STRING columns.",
+            column.sql_type
+        ))
+        .at(named.span)),
+        (found, _) => Err(Problem::new(format!(
+            "Timestamp column, `{name}`, should be LONG(INT64), TIMESTAMP, or a String with a timestamp_format specified. It is {found}; \
+             LONG is BIGINT here."
         ))
         .at(named.span)),
     }

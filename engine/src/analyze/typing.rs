@@ -7,7 +7,7 @@ use tidemill_parser::ast::{Expr, ExprKind};
 use super::error::Problem;
 use super::scope::Scope;
 use crate::expr;
-use crate::functions::{Aggregator, aggregate, table};
+use crate::functions::{Aggregator, aggregate, registry, table};
 use crate::plan::Step;
 use crate::types::{Column, Schema, SqlType};
 
@@ -98,6 +98,11 @@ pub(crate) fn is_aggregate(name: &str) -> bool {
 /// Whether a function makes several rows of one.
 pub(crate) fn is_table_function(name: &str) -> bool {
     table::ALL.iter().any(|f| f.name == name)
+}
+
+/// Whether there is no function of that name.
+pub(crate) fn is_unknown(name: &str) -> bool {
+    registry::scalar(name).is_none() && !is_aggregate(name) && !is_table_function(name)
 }
 
 /// The aggregator of a call over what a step puts out.

@@ -71,7 +71,8 @@ impl Catalog {
                 None => {
                     let mut message = format!("Cannot resolve unknown type: {}", name.name);
                     let known = self.user_types().map(|(n, _)| n).chain(BUILT_IN);
-                    if let Some(near) = tidemill_parser::did_you_mean(&name.name, known) {
+                    let elsewhere = ELSEWHERE.iter().find(|(other, _)| *other == name.name).map(|(_, ours)| *ours);
+                    if let Some(near) = elsewhere.or_else(|| tidemill_parser::did_you_mean(&name.name, known)) {
                         message.push_str(&format!(". Did you mean {near}?"));
                     }
                     return Err(TypeError { message, span: Some(name.span) });
@@ -80,6 +81,24 @@ impl Catalog {
         })
     }
 }
+
+/// Names that types have in other databases, and in messages of ksqlDB's.
+const ELSEWHERE: [(&str, &str); 14] = [
+    ("BLOB", "BYTES"),
+    ("BOOL", "BOOLEAN"),
+    ("BYTEA", "BYTES"),
+    ("CHAR", "STRING"),
+    ("DATETIME", "TIMESTAMP"),
+    ("FLOAT", "DOUBLE"),
+    ("INT64", "BIGINT"),
+    ("JSON", "STRING"),
+    ("LONG", "BIGINT"),
+    ("NUMBER", "DECIMAL"),
+    ("NUMERIC", "DECIMAL"),
+    ("REAL", "DOUBLE"),
+    ("SMALLINT", "INT"),
+    ("TEXT", "STRING"),
+];
 
 /// Names of built-in types, for "did you mean".
 const BUILT_IN: [&str; 14] = [

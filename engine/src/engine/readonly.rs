@@ -5,6 +5,9 @@ use regex::Regex;
 
 use super::{Engine, EngineError};
 
+/// How topics of services begin, those of others as well: what is written to them breaks those.
+const INTERNAL: &str = "_confluent-ksql-";
+
 /// Patterns of whole names.
 pub(super) struct ReadonlyTopics(Vec<Regex>);
 
@@ -28,6 +31,11 @@ impl Engine {
     /// # Errors
     /// Nothing may be written to the topic.
     pub(super) fn check_writable(&self, topic: &str) -> Result<(), EngineError> {
+        if self.config.processing_log_topic.as_deref() == Some(topic) {
+            return Err(EngineError::user(format!(
+                "Cannot write to the read-only topic: {topic} (the server writes its processing log there)"
+            )));
+        }
         self.check_not_readonly(topic, "Cannot write to the read-only topic")
     }
 
@@ -38,11 +46,11 @@ impl Engine {
     }
 
     fn check_not_readonly(&self, topic: &str, what: &str) -> Result<(), EngineError> {
-        let internal = topic.starts_with(&self.config.internal_prefix);
+        let internal = topic.starts_with(INTERNAL) || topic.starts_with(&self.config.internal_prefix);
         if !internal && !self.readonly_topics.contains(topic) {
             return Ok(());
         }
-        let why = if internal { "it belongs to this service" } else { "ksql.readonly.topics names it" };
+        let why = if internal { "it belongs to a service" } else { "ksql.readonly.topics names it" };
         Err(EngineError::user(format!("{what}: {topic} ({why})")))
     }
 }

@@ -79,6 +79,9 @@ impl Grammar<'_> {
         if self.p.at("RUN") {
             return Fault::syntax(self.p.here(), message).hint("RUN SCRIPT is a command of the shell and of `tidemill run`.");
         }
+        if self.p.at_token(&Token::Char('/')) {
+            return self.p.near();
+        }
         if self.p.at("SPOOL") {
             return Fault::syntax(self.p.here(), message).hint("SPOOL is a command of the shell.");
         }
