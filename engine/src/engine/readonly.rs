@@ -31,11 +31,6 @@ impl Engine {
     /// # Errors
     /// Nothing may be written to the topic.
     pub(super) fn check_writable(&self, topic: &str) -> Result<(), EngineError> {
-        if self.config.processing_log_topic.as_deref() == Some(topic) {
-            return Err(EngineError::user(format!(
-                "Cannot write to the read-only topic: {topic} (the server writes its processing log there)"
-            )));
-        }
         self.check_not_readonly(topic, "Cannot write to the read-only topic")
     }
 

@@ -54,10 +54,10 @@ const ERRORS: &[(&str, &str, &[&str])] = &[
     ("SELECT * FROM s WINDOW TUMBLING (SIZE 1 HUOR);", "line 1:41: Syntax Error\nmissing {'DAY', ", &["Did you mean 'HOUR'?"]),
     (
         "SELECT * FROM s WINDOW TUMBLING (SIZE 1 HOUR, GRACE PERIOD 1 HOUR, RETENTION 1 DAY);",
-        "line 1:69: Syntax Error\nSyntax error at or near 'RETENTION'",
+        "line 1:68: Syntax Error\nSyntax error at or near 'RETENTION'",
         &["RETENTION stands before it"],
     ),
-    ("SELECT * FROM s WINDOW TUMBLING (SIZE 1 HOUR, RETENTION 1 DAY, RETENTION 1 DAY);", "line 1:65: ", &["Expecting GRACE PERIOD."]),
+    ("SELECT * FROM s WINDOW TUMBLING (SIZE 1 HOUR, RETENTION 1 DAY, RETENTION 1 DAY);", "line 1:64: ", &["Expecting GRACE PERIOD."]),
     ("SELCT * FROM s;", "line 1:1: Syntax Error\nUnknown statement 'SELCT'\nDid you mean 'SELECT'?", &[]),
     ("DELETE FROM s;", "line 1:1: Syntax Error\nUnknown statement 'DELETE'\nDELETE is not supported\n", &["no value"]),
     ("UPDATE s SET a = 1;", "line 1:1: Syntax Error\nUnknown statement 'UPDATE'\nUPDATE is not supported\n", &["INSERT INTO"]),
