@@ -172,6 +172,7 @@ async fn get(app: Arc<App>, path: &[&str], headers: &HeaderMap) -> Reply {
         ["cluster", "status"] => endpoints::own_status(app, false).await,
         ["cluster", "status", "host"] => endpoints::own_status(app, true).await,
         ["clusterStatus"] => endpoints::cluster_status(app).await,
+        ["lag"] => endpoints::own_lags(app).await,
         ["status"] => endpoints::all_statuses(&app),
         ["status", kind, entity, action] => endpoints::status(&app, kind, entity, action),
         ["is_valid_property", name] => endpoints::is_valid_property(&app, name),

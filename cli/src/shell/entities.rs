@@ -154,9 +154,14 @@ fn servers(servers: &Json) -> Block {
         let field = |name: &str| text(&server[name]);
         let mark = if server["isAsked"] == true { " *" } else { "" };
         let (standby_tasks, lag) = (field("standbyTasks"), field("standbyLag"));
-        row([field("id") + mark, field("address"), field("slots"), field("tasks"), standby_tasks, lag, field("version"), field("state")])
+        let (tasks, restore_lag) = (field("tasks"), field("restoreLag"));
+        let own = [field("id") + mark, field("address"), field("slots"), tasks, restore_lag];
+        row(own.into_iter().chain([standby_tasks, lag, field("version"), field("state")]))
     });
-    Block::Table(Table::new(&["Server", "Address", "Slots", "Tasks", "Standby tasks", "Lag", "Version", "State"], rows))
+    Block::Table(Table::new(
+        &["Server", "Address", "Slots", "Tasks", "To restore", "Standby tasks", "Standby lag", "Version", "State"],
+        rows,
+    ))
 }
 
 /// What a query did since it was started; nothing where that was not asked for.

@@ -105,6 +105,9 @@ pub struct EngineConfig {
     pub push_stall_timeout_ms: u64,
     /// Other servers with this service id share its work (`tidemill.cluster.enabled`); on Kafka.
     pub is_shared: bool,
+    /// Whether they get this server's slots at once where it ends in order (`tidemill.cluster.leave.on.close`); else its place is kept
+    /// until its session is over.
+    pub leaves_at_end: bool,
     /// Where those reach this one (`ksql.advertised.listener`), a URL.
     pub advertised: Option<String>,
     /// Shares into which the work is cut (`tidemill.slots`); fixed by the first server that shares it.
@@ -149,6 +152,7 @@ impl EngineConfig {
             processing_log_include_rows: false,
             push_stall_timeout_ms: 300_000,
             is_shared: false,
+            leaves_at_end: true,
             advertised: None,
             slots: Slots::DEFAULT_COUNT,
             standbys: 0,

@@ -48,6 +48,7 @@ mod servers;
 mod settle;
 mod slots_topic;
 mod standbys;
+mod store_lags;
 pub(crate) mod stream_scan;
 mod supervise;
 mod tombstone;
@@ -58,6 +59,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 
@@ -94,8 +96,12 @@ pub use push_row::PushRow;
 pub use queries::{PersistentQuery, PushQueryInfo, QueryKind, QueryRegistry};
 pub use replay::{FoundLetter, Replayed};
 pub use servers::ServerInfo;
+pub use store_lags::StoreLag;
 pub use supervise::Backoff;
 pub use versions::Understanding;
+
+/// How long a server that ends waits until the group has let it go.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A running engine. Cheap to share; [`Engine::shutdown`] ends it cleanly.
 pub struct Engine {
@@ -285,8 +291,17 @@ impl Engine {
         // Both may wait for a broker: at the same time, not one after the other.
         self.supervisor.end_soon();
         self.runtime.shutdown();
+        self.leave_group();
         self.supervisor.join();
         points::reach(Point::CloseEnd);
+    }
+
+    /// Nothing runs here any more: the others need not wait for this server's session to be over.
+    fn leave_group(&self) {
+        let Some(claim) = self.claim.shared().filter(|_| self.config.leaves_at_end) else { return };
+        if self.deposed.get().is_none() && self.log.outage().is_none() && claim.leave(LEAVE_PATIENCE) {
+            tracing::info!("the slots of this server were given to the others");
+        }
     }
 
     /// What analysis may ask about topics.

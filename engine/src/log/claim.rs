@@ -66,6 +66,10 @@ pub trait SharedClaim: Send + Sync {
     /// The slots that were [`Shift::Wanted`] or [`Shift::Lost`] have been let go. Who has lost some joins again only then.
     fn has_let_go(&self);
 
+    /// This server ends, and runs nothing any more: others get its slots at once, and not only when its session is over. Waits for so
+    /// long at most. Whether the group has let it go; it stays where nobody else is in it, for whoever is the first in a group waits.
+    fn leave(&self, patience: Duration) -> bool;
+
     /// The slots that the group says are this server's.
     fn assigned(&self) -> BTreeSet<u16>;
 

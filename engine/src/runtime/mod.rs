@@ -65,6 +65,7 @@ mod start;
 mod start_later;
 #[cfg(test)]
 mod start_later_tests;
+mod store_places;
 mod strangers;
 #[cfg(test)]
 mod strangers_tests;
@@ -87,7 +88,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounde
 use parking_lot::{Mutex, RwLock};
 
 use crate::clock::Clock;
-use crate::log::{Log, LogError, PartitionId, TopicPartition, murmur2};
+use crate::log::{Log, LogError, PartitionId, murmur2};
 use crate::operators::{self, SharedReadings};
 use crate::plan::QueryPlan;
 use crate::processing_log::ProcessingLog;
@@ -108,6 +109,7 @@ pub use slots::{Slot, SlotSet, Slots};
 pub use standby::StandbyLag;
 use standby::Standbys;
 pub use start::{StartError, StartQuery, check_start};
+pub use store_places::StorePlace;
 pub use sync::{SyncError, SyncParts, SyncQuery};
 pub use task_runner::TaskId;
 pub(crate) use tenure::Tenure;
@@ -187,6 +189,8 @@ pub struct Runtime {
     restorers: Restorers,
     /// Entries of changelogs that were read for tasks that were to run here.
     restored_entries: AtomicU64,
+    /// Up to where changelogs are read for them.
+    restore_places: restore::Places,
     /// What is followed of tasks that run elsewhere.
     standbys: Standbys,
     /// Another process has taken this one's transactions over, and why that is known.
@@ -295,6 +299,7 @@ impl Runtime {
             standbys: Standbys::new(restorers.is_on()),
             restorers,
             restored_entries: AtomicU64::new(0),
+            restore_places: restore::Places::default(),
             fence,
             tenure,
             marks,
@@ -350,24 +355,6 @@ impl Runtime {
         let mut stores: Vec<_> = stores.map(|(name, readers)| (name.clone(), readers.values().cloned().collect::<Vec<_>>())).collect();
         stores.sort_by(|(a, _), (b, _)| a.cmp(b));
         stores
-    }
-
-    /// The changelogs of the stores that are kept here, by query and store.
-    pub fn store_changelogs(&self) -> Vec<(Arc<str>, Arc<str>, TopicPartition)> {
-        if self.parts.log.is_atomic() {
-            return Vec::new();
-        }
-        let queries = self.queries.lock();
-        let mut all = Vec::new();
-        for (query, running) in queries.iter().filter(|(_, running)| running.start.collector.is_none()) {
-            let stores = running.running.iter().flat_map(|sub| &sub.spec.stores).filter(|store| store.changelog);
-            for (store, own) in stores.filter_map(|store| running.stores.get_key_value(&store.name)) {
-                let topic: Arc<str> = self.changelog_name(query, store).into();
-                let partition = |partition: &PartitionId| TopicPartition { topic: topic.clone(), partition: *partition };
-                all.extend(own.keys().map(|at| (query.clone(), store.clone(), partition(at))));
-            }
-        }
-        all
     }
 
     /// Somebody wants to read a query's state: where it is still being restored, it goes first.

@@ -9,6 +9,8 @@ pub(super) enum Defect {
     UnfencedTakeover,
     /// Slots are given back, and their tasks go on.
     KeptTasks,
+    /// A standby keeps up to where it has read changelogs, and not what it has read.
+    HollowStandby,
 }
 
 thread_local! {

@@ -11,7 +11,7 @@ mod wire;
 pub use address::{advertised, host_of};
 pub use client::HttpPeers;
 pub use scan_wire::{read_question as read_scan_question, write_page as write_scan_page};
-pub use status::{OwnStatus, compare_clocks, own, servers};
+pub use status::{OwnStatus, compare_clocks, own, restore_lag, servers};
 pub use wire::{read_question, write_failure, write_page};
 
 /// Where a server is asked for a part of a pull query.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-use tidemill_engine::engine::{EngineError, ServerInfo};
+use tidemill_engine::engine::{Engine, EngineError, ServerInfo, StoreLag};
 use tidemill_engine::runtime::StandbyLag;
 
 use super::skew;
@@ -26,6 +26,9 @@ pub struct OwnStatus {
     /// … and how many offsets of their changelogs their state there does not include.
     #[serde(default)]
     pub standby_lag: u64,
+    /// How many offsets of their changelogs its own tasks are still to be restored from; an older version does not tell.
+    #[serde(default)]
+    pub restore_lag: Option<u64>,
     /// The states of its persistent queries, by id.
     pub queries: BTreeMap<String, String>,
     /// Its part of `/clusterStatus`, where that was asked for: the log has to be looked at for it.
@@ -78,6 +81,12 @@ pub async fn compare_clocks(app: Arc<App>) {
     }
 }
 
+/// How many offsets of their changelogs the stores of this server's tasks are still to be restored from; `None`: the log does not say.
+/// Blocks.
+pub fn restore_lag(engine: &Engine) -> Option<u64> {
+    Some(engine.restore_lags().ok()?.iter().map(StoreLag::offsets).sum())
+}
+
 /// What this server says of itself.
 pub async fn own(app: &Arc<App>, with_host: bool) -> OwnStatus {
     let is_away = app.engine.log().outage().is_some();
@@ -85,11 +94,14 @@ pub async fn own(app: &Arc<App>, with_host: bool) -> OwnStatus {
     let states = queries.iter().map(|query| (query.id.clone(), state_name(&query.state(), is_away).to_owned()));
     let runtime = app.engine.runtime();
     let (standby_tasks, standby_lag) = (runtime.standby_tasks(), runtime.standby_lags().iter().map(StandbyLag::offsets).sum());
+    let engine = app.engine.clone();
+    let restore_lag = app.blocking.run(Kind::Part, move || restore_lag(&engine)).await.ok().flatten();
     let host = if with_host { serde_json::to_value(crate::endpoints::host_status(app).await).ok() } else { None };
     OwnStatus {
         tasks: runtime.tasks(),
         standby_tasks,
         standby_lag,
+        restore_lag,
         queries: states.collect(),
         host,
         now_ms: Some(app.engine.clock().now_ms()),

@@ -278,6 +278,7 @@ impl Values<'_> {
         engine.min_commit_interval_ms = self.text("tidemill.commit.min.interval.ms").trim().parse().ok();
         engine.push_stall_timeout_ms = u64::try_from(self.number("tidemill.push.stall.timeout.ms")).unwrap_or(u64::MAX);
         engine.is_shared = self.flag("tidemill.cluster.enabled");
+        engine.leaves_at_end = self.flag("tidemill.cluster.leave.on.close");
         engine.slots = u16::try_from(self.number("tidemill.slots")).unwrap_or(engine.slots);
         engine.standbys = parsed(STANDBYS).and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
         engine.rack = self.some("tidemill.rack");

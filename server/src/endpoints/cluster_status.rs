@@ -8,11 +8,9 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use serde::Serialize;
 use serde_json::Value as Json;
-use tidemill_engine::log::{Offset, OffsetSpec, PartitionId};
-use tidemill_engine::runtime::StandbyLag;
 
+use super::store_lags::HostStoreLags;
 use crate::app::App;
-use crate::blocking::Kind;
 use crate::cluster::{self, host_of};
 use crate::error::ApiError;
 use crate::metrics::Lag;
@@ -48,39 +46,6 @@ struct ActiveStandby {
 struct Partition {
     topic: String,
     partition: i32,
-}
-
-/// How far a server's stores are behind their changelogs.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct HostStoreLags {
-    /// By the query's group and the store, `_confluent-ksql-default_query_CTAS_T_1#Store`.
-    state_store_lags: BTreeMap<String, StoreLags>,
-    update_time_ms: i64,
-}
-
-#[derive(Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct StoreLags {
-    lag_by_partition: BTreeMap<PartitionId, StoreLag>,
-    /// How many those are.
-    size: usize,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct StoreLag {
-    current_offset_position: i64,
-    end_offset_position: i64,
-    offset_lag: i64,
-}
-
-impl StoreLags {
-    fn add(&mut self, partition: PartitionId, current: Offset, end: Offset) {
-        let offset_lag = end.0.saturating_sub(current.0).max(0);
-        self.lag_by_partition.insert(partition, StoreLag { current_offset_position: current.0, end_offset_position: end.0, offset_lag });
-        self.size = self.lag_by_partition.len();
-    }
 }
 
 pub async fn cluster_status(app: Arc<App>) -> Reply {
@@ -135,33 +100,8 @@ pub async fn host_status(app: &Arc<App>) -> HostStatus {
         (query.id.clone(), held)
     });
     let active_standby_per_query = of_query.collect();
-    let host_store_lags = if app.config.flag("ksql.lag.reporting.enable") {
-        HostStoreLags { state_store_lags: store_lags(app, followed).await, update_time_ms: now }
-    } else {
-        HostStoreLags { state_store_lags: BTreeMap::new(), update_time_ms: 0 }
-    };
+    let host_store_lags = HostStoreLags::own(app).await;
     HostStatus { active_standby_per_query, host_alive: true, host_store_lags, ..HostStatus::gone(now) }
-}
-
-/// How far this server's stores are behind: those that it follows by what was last seen of their changelogs; its own never, and where
-/// their changelogs end is asked of the log.
-async fn store_lags(app: &Arc<App>, followed: Vec<StandbyLag>) -> BTreeMap<String, StoreLags> {
-    let name = |query: &str, store: &str| format!("{}#{store}", app.engine.runtime().group(query));
-    let mut lags: BTreeMap<String, StoreLags> = BTreeMap::new();
-    for lag in followed {
-        lags.entry(name(&lag.query, &lag.store)).or_default().add(lag.partition, lag.included, lag.end);
-    }
-    let engine = app.engine.clone();
-    let own = app.blocking.run(Kind::Part, move || {
-        let own = engine.runtime().store_changelogs();
-        let changelogs: Vec<_> = own.iter().map(|(_, _, changelog)| changelog.clone()).collect();
-        let ends = if engine.log().outage().is_some() { Vec::new() } else { engine.log().offsets(&changelogs, OffsetSpec::Latest).ok()? };
-        Some(own.into_iter().zip(ends).collect::<Vec<_>>())
-    });
-    for ((query, store, changelog), end) in own.await.ok().flatten().unwrap_or_default() {
-        lags.entry(name(&query, &store)).or_default().add(changelog.partition, end, end);
-    }
-    lags
 }
 
 impl HostStatus {
@@ -171,7 +111,7 @@ impl HostStatus {
             host_alive: false,
             last_status_update_ms: now_ms,
             active_standby_per_query: BTreeMap::new(),
-            host_store_lags: HostStoreLags { state_store_lags: BTreeMap::new(), update_time_ms: 0 },
+            host_store_lags: HostStoreLags::default(),
         }
     }
 }

@@ -17,6 +17,7 @@ mod query;
 mod query_stream;
 mod running_queries;
 mod status;
+mod store_lags;
 mod terminate;
 mod ws_query;
 
@@ -37,6 +38,7 @@ pub use query::{DEFAULT as QUERY_DEFAULT, OFFERED as QUERY_OFFERED, query};
 pub use query_stream::{OFFERED as QUERY_STREAM_OFFERED, query_stream};
 pub use running_queries::running_queries;
 pub use status::{all_statuses, status};
+pub use store_lags::own_lags;
 pub use terminate::terminate;
 pub use ws_query::ws_query;
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use super::cluster_status::not_enabled;
+use super::store_lags::are_reported;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::reply::{self, Reply};
@@ -32,7 +33,7 @@ pub fn lag(app: &App, body: &[u8]) -> Reply {
             _ => Err(ApiError::bad_request("Invalid JSON in request: \"hostStoreLags\" must be an object")),
         }
     };
-    heard(body, is_read, app.config.flag("ksql.heartbeat.enable") && app.config.flag("ksql.lag.reporting.enable"))
+    heard(body, is_read, are_reported(app))
 }
 
 /// The body is read in any case, so that a peer of another kind is told.

@@ -29,6 +29,8 @@ pub struct ServerEntity {
     pub standby_tasks: Option<usize>,
     /// … and how many offsets of their changelogs their state there does not include.
     pub standby_lag: Option<u64>,
+    /// How many offsets of their changelogs its own tasks are still to be restored from; `None`: that is not known.
+    pub restore_lag: Option<u64>,
     pub version: Option<String>,
     /// `RUNNING`, or why nothing is known of it.
     pub state: String,

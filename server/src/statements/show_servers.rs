@@ -15,23 +15,31 @@ pub fn run(app: &App, text: String) -> Result<KsqlEntity, ApiError> {
     };
     let runtime = app.engine.runtime();
     let behind = runtime.standby_lags().iter().map(StandbyLag::offsets).sum();
-    let own = Counts { tasks: runtime.tasks(), standby_tasks: runtime.standby_tasks(), standby_lag: behind };
+    let own = Counts {
+        tasks: runtime.tasks(),
+        standby_tasks: runtime.standby_tasks(),
+        standby_lag: behind,
+        restore_lag: cluster::restore_lag(&app.engine),
+    };
     let servers = asked.into_iter().map(|(server, said)| listed(server, said, &own)).collect();
     Ok(KsqlEntity::Servers(ServerList { servers, common: Common::new(text) }))
 }
 
 /// What a server has.
+#[derive(Clone, Copy)]
 struct Counts {
     tasks: usize,
     standby_tasks: usize,
     standby_lag: u64,
+    restore_lag: Option<u64>,
 }
 
 fn listed(server: ServerInfo, said: Option<Result<OwnStatus, String>>, own: &Counts) -> ServerEntity {
     let (counts, state) = match said {
-        None => (Some((own.tasks, own.standby_tasks, own.standby_lag)), "RUNNING".to_owned()),
+        None => (Some(*own), "RUNNING".to_owned()),
         Some(Ok(its)) => {
-            let counts = (its.tasks, its.standby_tasks, its.standby_lag);
+            let OwnStatus { tasks, standby_tasks, standby_lag, restore_lag, .. } = its;
+            let counts = Counts { tasks, standby_tasks, standby_lag, restore_lag };
             (Some(counts), its.remark.map_or_else(|| "RUNNING".to_owned(), |remark| format!("RUNNING, but {remark}")))
         }
         Some(Err(reason)) => (None, format!("UNREACHABLE: {reason}")),
@@ -42,9 +50,10 @@ fn listed(server: ServerInfo, said: Option<Result<OwnStatus, String>>, own: &Cou
         address: url,
         rack,
         slots: slots.len(),
-        tasks: counts.map(|(tasks, ..)| tasks),
-        standby_tasks: counts.map(|(_, tasks, _)| tasks),
-        standby_lag: counts.map(|(.., lag)| lag),
+        tasks: counts.map(|counts| counts.tasks),
+        standby_tasks: counts.map(|counts| counts.standby_tasks),
+        standby_lag: counts.map(|counts| counts.standby_lag),
+        restore_lag: counts.and_then(|counts| counts.restore_lag),
         version,
         state,
         is_asked: is_this,

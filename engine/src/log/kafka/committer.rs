@@ -30,8 +30,8 @@ const ROUND_GROUPS: usize = 16;
 const MAX_CONNECTIONS: usize = 3;
 /// Where a group has waited longer than this, as long again as between two commits, another connection helps.
 const MAX_LAG: Duration = Duration::from_millis(2_000);
-/// How long offsets wait that nobody goes back to.
-const REMEMBERED_LAG: Duration = Duration::from_secs(10);
+/// How long offsets wait that nobody goes back to, at least: who reads what it has written may wait for them, on another server.
+const REMEMBERED_LAG: Duration = Duration::from_secs(1);
 /// Such groups go one after another, no faster than this: a broker is busy with them for a fortieth of its time.
 const REMEMBERED_PACE: Duration = Duration::from_millis(200);
 /// First and longest pause after a round in which something failed for now, milliseconds.

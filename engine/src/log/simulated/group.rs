@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -73,6 +74,10 @@ impl SharedClaim for SimulatedMember {
     }
 
     fn has_let_go(&self) {}
+
+    fn leave(&self, _: Duration) -> bool {
+        self.id.get().is_some_and(|id| self.group.shares.lock().remove(id).is_some())
+    }
 
     fn assigned(&self) -> BTreeSet<u16> {
         self.id.get().map(|id| self.group.share(id)).unwrap_or_default()

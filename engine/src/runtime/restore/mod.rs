@@ -17,6 +17,7 @@
 mod history;
 #[cfg(test)]
 mod late_tests;
+mod places;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use self::history::{History, choose, is_enough};
+pub(super) use self::places::Places;
 use self::read::{Entry, Record, read, tail};
 use self::tombstones::{Begun, outlived};
 pub(super) use self::watch::Watch;
@@ -172,6 +174,7 @@ pub(super) fn restore(
         is_foreign |= !positions.contains_key(changelog);
         sources.push(Some(Source { changelog, first, position, end, entries: None }));
     }
+    let _reading = watch.reading(sources.iter().flatten().map(|source| (source.changelog.clone(), source.position)).collect());
     if is_foreign {
         // What is remembered of the input does not stand for all stores.
         (restored.inputs, restored.commit, known) = (Positions::new(), None, None);
@@ -259,7 +262,7 @@ fn apply(
     store.end_chunk();
     read?;
     points::log(Point::RestoreRead)?;
-    watch.advance(taken.untold);
+    watch.advance(taken.untold, source.changelog, source.end);
     store.observe_time(stream_time);
     // Frozen here, so that what came out of the changelog does not go into it again.
     if let Some(frozen) = store.freeze() {
@@ -270,7 +273,7 @@ fn apply(
         let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (topic, partition) = (&source.changelog.topic, source.changelog.partition);
         let (entries, expired, owed, late) = (taken.entries, taken.expired, taken.owed.len(), taken.late);
-        if watch.is_standby {
+        if watch.places.is_none() {
             tracing::debug!(%topic, partition, entries, expired, owed, late, elapsed_ms, "followed");
         } else {
             tracing::info!(%topic, partition, entries, expired, owed, late, elapsed_ms, "restored");
@@ -383,7 +386,7 @@ impl<'t> Taken<'t> {
             write_slice(state, store, &[(changelog, Offset(offset.0 + 1)), self.begun])?;
         }
         if self.untold >= STRETCH_RECORDS {
-            watch.advance(std::mem::take(&mut self.untold));
+            watch.advance(std::mem::take(&mut self.untold), changelog, Offset(offset.0 + 1));
         }
         Ok(())
     }

@@ -105,7 +105,7 @@ pub(super) fn watched<R>(restore: impl FnOnce(&Watch<'_>) -> R) -> R {
     let (seat, _taken) = Seat::new(None, &crossbeam_channel::bounded(0).0);
     let (progress, entries) = (Progress::default(), AtomicU64::new(0));
     let (handle, is_ending) = (&QueryHandle::new("q".into()), &AtomicBool::new(false));
-    restore(&Watch { handle, is_ending, seat: &seat, progress: &progress, entries: &entries, is_standby: false })
+    restore(&Watch { handle, is_ending, seat: &seat, progress: &progress, entries: &entries, places: Some(&Places::default()) })
 }
 
 fn open(db: &StateDb) -> [Store; 2] {

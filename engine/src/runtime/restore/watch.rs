@@ -9,6 +9,8 @@ use parking_lot::Mutex;
 use super::super::query_handle::QueryHandle;
 use super::super::seat::Seat;
 use super::super::start::StartError;
+use super::places::{Places, ReadPlaces};
+use crate::log::{Offset, TopicPartition};
 
 /// How often the log says how far it is.
 const LOG_INTERVAL: Duration = Duration::from_secs(5);
@@ -91,8 +93,8 @@ pub(in crate::runtime) struct Watch<'w> {
     pub progress: &'w Progress,
     /// Counts the entries of changelogs that were read.
     pub entries: &'w AtomicU64,
-    /// It runs elsewhere, and this is done again and again.
-    pub is_standby: bool,
+    /// Where it is said up to where changelogs are read; `None`: the task runs elsewhere, and this is done again and again.
+    pub places: Option<&'w Places>,
 }
 
 impl Watch<'_> {
@@ -103,15 +105,23 @@ impl Watch<'_> {
         if is_off { Err(StartError::CalledOff) } else { Ok(()) }
     }
 
-    /// So many more records of changelogs are done with.
-    pub(super) fn advance(&self, records: u64) {
+    /// These changelogs are read, each from its place on, until what is returned is dropped.
+    pub(super) fn reading(&self, changelogs: Vec<(TopicPartition, Offset)>) -> Option<ReadPlaces<'_>> {
+        self.places.map(|places| places.reading(changelogs))
+    }
+
+    /// So many more records of a changelog are done with, all before an offset.
+    pub(super) fn advance(&self, records: u64, changelog: &TopicPartition, next: Offset) {
+        if let Some(places) = self.places {
+            places.set(changelog, next);
+        }
         self.entries.fetch_add(records, Ordering::Relaxed);
         let progress = self.progress;
         progress.done.fetch_add(records, Ordering::Relaxed);
         if progress.is_due()
             && let Some(state) = progress.state()
         {
-            let what = if self.is_standby { "following another server's task" } else { "restoring" };
+            let what = if self.places.is_none() { "following another server's task" } else { "restoring" };
             tracing::info!(query = %self.handle.id, "{what}: {state}");
         }
     }

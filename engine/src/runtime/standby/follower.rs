@@ -10,6 +10,8 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use super::super::Runtime;
 use super::super::ends::CommitPlace;
 use super::super::moves::{Place, TopicIds};
+#[cfg(test)]
+use super::super::planted;
 use super::super::query_handle::QueryHandle;
 use super::super::restore::tombstones::Begun;
 use super::super::restore::{self, Progress, Subject, Watch};
@@ -22,7 +24,7 @@ use crate::state::{StateBatch, Store, StoreKey, StoreReader, StoreSpec};
 const REST: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_secs(1) };
 const REST_FACTOR: u32 = if cfg!(test) { 0 } else { 4 };
 /// How long one rests that could not be.
-const REST_AFTER_FAILURE: Duration = Duration::from_secs(5);
+const REST_AFTER_FAILURE: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_secs(5) };
 /// How long who reads waits until one is brought up to date.
 const READ_PATIENCE: Duration = Duration::from_millis(500);
 /// How far it is behind is as good as not known where that was looked at longer ago.
@@ -200,7 +202,7 @@ impl Follower {
             seat: &self.seat,
             progress: &self.progress,
             entries: &runtime.standbys.entries,
-            is_standby: true,
+            places: None,
         };
         let mut batch = StateBatch::default();
         let restored = restore::restore(&*parts.log, state, &mut stores, subject, &mut batch, &watch)?;
@@ -208,6 +210,11 @@ impl Follower {
             runtime.standbys.look_at_owners();
         }
         let included: Vec<Offset> = restored.changelogs.iter().flatten().map(|changelog| changelog.included).collect();
+        #[cfg(test)]
+        if planted::is(planted::Defect::HollowStandby) {
+            batch = StateBatch::default();
+            place.write(state, query, restored.commit.unwrap_or_default(), &mut batch);
+        }
         // Before the first commit there is nothing that the state stands for.
         if restored.commit.is_some() {
             for (changelog, included) in self.changelogs().zip(&included) {

@@ -53,8 +53,8 @@ impl Runtime {
         if is_refilled {
             positions.extend(topics.iter().flatten().map(|topic| (topic.clone(), Offset(0))));
         }
-        let (progress, entries) = (&handle.restore, &self.restored_entries);
-        let watch = Watch { handle, is_ending: &self.is_ending, seat, progress, entries, is_standby: false };
+        let (progress, entries, places) = (&handle.restore, &self.restored_entries, Some(&self.restore_places));
+        let watch = Watch { handle, is_ending: &self.is_ending, seat, progress, entries, places };
         let owner = if ephemeral { None } else { self.marks.owner(&handle.id, (sub.spec.id, partition)) };
         let lives = |topic: &Option<TopicPartition>| {
             let owned = owner.as_ref().zip(topic.as_ref()).filter(|(_, topic)| !sub.refill.contains(&*topic.topic));

@@ -42,6 +42,14 @@ pub static PROPERTIES: &[Property] = &[
         "Whether other servers with the same `ksql.service.id` share the work of the service, on Kafka; the same for all of them.",
     )
     .hidden(),
+    server(
+        "tidemill.cluster.leave.on.close",
+        "true",
+        Kind::Bool,
+        "Whether a server that ends in order gives its share of the service to the others at once. Where not, they wait for its session \
+         to be over, and a restart within six seconds moves nothing.",
+    )
+    .hidden(),
     unset(server(
         "tidemill.cluster.basic.auth.user.info",
         "",

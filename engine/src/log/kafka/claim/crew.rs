@@ -28,8 +28,13 @@ use crate::log::{Claim, ClaimRequest, LogError, SharedClaim, Shift, Standing};
 
 /// How the group shares its slots.
 const PROTOCOL: &str = "cooperative-sticky";
+/// How often a member is heard of, and hears that the group agrees anew: what it gave away, or what another left, waits for that.
+const HEARTBEAT_MS: &str = "1000";
 /// A topic that was made anew is seen after so long.
 const REFRESH_MS: &str = "5000";
+
+/// One step of waiting until the group has let go of who leaves it.
+const LEAVE_STEP: Duration = Duration::from_millis(20);
 
 /// What the group has said.
 #[derive(Default)]
@@ -131,6 +136,7 @@ impl KafkaCrew {
         waiting: &mut dyn FnMut(&str),
     ) -> Result<KafkaCrew, LogError> {
         let mut config: ClientConfig = member_config(properties, request);
+        config.set("heartbeat.interval.ms", HEARTBEAT_MS);
         config.set("partition.assignment.strategy", PROTOCOL).set("topic.metadata.refresh.interval.ms", REFRESH_MS);
         let created: Result<BaseConsumer<News>, _> = config.create_with_context(News::default());
         let consumer = created.map_err(|error| LogError::Fatal(format!("Kafka client for group '{}': {error}", request.group)))?;
@@ -228,6 +234,28 @@ impl SharedClaim for KafkaCrew {
         if let Err(error) = self.membership.incremental_unassign(&partitions) {
             tracing::warn!(target: "kafka", %error, "what was let go of could not be given to the service's group");
         }
+    }
+
+    /// A client that closes as a static member says nothing; one that unsubscribes leaves.
+    fn leave(&self, patience: Duration) -> bool {
+        let began = Instant::now();
+        let mine = format!("{}-", self.instance);
+        match self.members() {
+            Ok(members) if others(&members, &self.instance).is_empty() => return false,
+            Ok(members) if members.iter().any(|member| member.id.starts_with(&mine)) => {}
+            _ => return false,
+        }
+        self.membership.context().is_leaving.store(true, Ordering::Release);
+        self.has_let_go();
+        self.membership.unsubscribe();
+        while began.elapsed() < patience {
+            // What it had is to be answered before the client leaves.
+            let _ = self.membership.poll(LEAVE_STEP);
+            if self.members().is_ok_and(|members| !members.iter().any(|member| member.id.starts_with(&mine))) {
+                return true;
+            }
+        }
+        false
     }
 
     fn assigned(&self) -> BTreeSet<u16> {

@@ -69,6 +69,10 @@ impl SharedClaim for SimulatedClaim {
         self.group.lock().has_let_go(&self.name);
     }
 
+    fn leave(&self, _: Duration) -> bool {
+        self.group.lock().leave(&self.name, self.life)
+    }
+
     fn assigned(&self) -> BTreeSet<u16> {
         self.group.lock().owned(&self.name)
     }

@@ -100,6 +100,23 @@ impl Group {
         }
     }
 
+    /// A process that runs nothing any more says that it goes: the member is gone at once. Whether it has been one, and others are there.
+    pub fn leave(&mut self, name: &str, life: u64) -> bool {
+        let is_this = self.clients.get(name).is_some_and(|client| client.life == life && !client.is_cut && client.incarnation.is_some());
+        if !is_this || self.members.len() < 2 {
+            return false;
+        }
+        let known = self.clients.get(name).and_then(|client| client.incarnation);
+        if self.members.get(name).is_none_or(|member| Some(member.incarnation) != known) {
+            return false;
+        }
+        self.members.remove(name);
+        self.disconnect(name, life);
+        self.prepare();
+        self.complete();
+        true
+    }
+
     pub fn cut(&mut self, name: &str, is_cut: bool) {
         if let Some(client) = self.clients.get_mut(name) {
             client.is_cut = is_cut;

@@ -17,6 +17,7 @@ mod wire;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
@@ -34,6 +35,7 @@ use super::schemas;
 use super::workload::Input;
 use crate::clock::Clock;
 use crate::log::simulated::{FaultPlan, SimulatedLog, StoredRecord};
+use crate::log::{Offset, SharedClaim};
 use crate::plan::QueryPlan;
 use crate::registry::slow::SlowRegistry;
 use crate::state::StateDb;
@@ -208,7 +210,8 @@ impl Cluster {
             9 => self.beat(server),
             10 => self.befall(server),
             11..16 => self.look(server),
-            16..20 => self.supervise(server),
+            16..19 => self.supervise(server),
+            19 => self.follow(server),
             choice => self.step(server, choice),
         }
     }
@@ -264,12 +267,24 @@ impl Cluster {
     fn supervise(&self, server: usize) {
         let Some(node) = self.awake(server) else { return };
         let (had_lost_ids, before) = (node.runtime.has_lost_ids(), node.runtime.slots());
+        let followed = node.runtime.standby_lags();
         match node.supervise(self) {
             Ok(is_again) => self.count(|happened| happened.starts_again += u64::from(is_again)),
             Err(reason) => self.troubled(format!("{}: {reason}", self.servers[server].name)),
         }
         self.count(|happened| happened.fenced += u64::from(had_lost_ids && !node.runtime.has_lost_ids()));
         self.note_slots(server, &node, &before);
+        let (now, slots) = (node.runtime.slots(), Slots::new(self.setup.slots));
+        let comes = |partition| slots.of(&self.plan.query_id, partition);
+        let taken = followed.iter().filter(|lag| lag.included > Offset(0) && (&now - &before).contains(&comes(lag.partition)));
+        self.count(|happened| happened.from_standby += taken.count() as u64);
+        self.bury(server, &node);
+    }
+
+    /// Where queries have standbys.
+    fn follow(&self, server: usize) {
+        let Some(node) = self.awake(server).filter(|_| self.setup.standbys > 0) else { return };
+        node.follow(&self.servers[server].name);
         self.bury(server, &node);
     }
 
@@ -405,6 +420,10 @@ impl Cluster {
         if node.wire.is_dead() {
             return self.bury(index, &node);
         }
+        // Some keep their place, for they are about to come again.
+        if self.chance(0.5) && node.has_ended() && node.claim.leave(Duration::ZERO) {
+            self.count(|happened| happened.given_up += 1);
+        }
         node.wire.kill();
         node.claim.end();
         server.disk.crash();
@@ -494,6 +513,7 @@ impl Cluster {
         for index in 0..self.servers.len() {
             self.look(index);
             self.supervise(index);
+            self.follow(index);
             let Some(node) = self.awake(index) else { continue };
             if !node.is_at_rest() {
                 next_ms = 0;

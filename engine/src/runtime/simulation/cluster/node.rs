@@ -1,6 +1,7 @@
 //! One life of one of the servers: a real runtime, whose threads are things to do. What a server does of itself goes on in the middle
 //! of what others do, and of what it does itself on another of its threads.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -9,14 +10,14 @@ use crossbeam_channel::{TryRecvError, bounded};
 use parking_lot::Mutex;
 
 use super::super::super::worker::{Message, Step, Worker};
-use super::super::super::{QueryHandle, QueryState, Runtime, RuntimeConfig, RuntimeParts, Share, Slots, StartError};
+use super::super::super::{QueryHandle, QueryState, Runtime, RuntimeConfig, RuntimeParts, Share, Slots, StartError, StartQuery};
 use super::super::process;
 use super::Cluster;
 use super::claim::SimulatedClaim;
 use super::wire::Wire;
 use crate::clock::Clock;
 use crate::log::simulated::OUTCOME_UNKNOWN;
-use crate::log::{LogError, Standing};
+use crate::log::{LogError, SharedClaim, Standing, murmur2};
 use crate::processing_log::NoProcessingLog;
 use crate::state::StateDb;
 
@@ -35,6 +36,9 @@ pub(super) struct Node {
     handle: Mutex<Option<Arc<QueryHandle>>>,
     /// One that holds locks which the others need.
     is_supervised: AtomicBool,
+    /// What other servers' tasks have is being read; whoever makes tasks waits for that.
+    is_following: AtomicBool,
+    has_ended: AtomicBool,
 }
 
 impl Node {
@@ -56,13 +60,15 @@ impl Node {
             RuntimeConfig { slots: Slots::new(cluster.setup.slots), server: name.to_owned(), is_shared: true, ..process::config(setup) };
         let (runtime, workers) = Runtime::by_hand(parts, config);
         let Ok(share) = Share::begin(&runtime, &claim) else { return Ok(None) };
-        let handle = match runtime.start_query(process::query(setup, plan, false)) {
+        let start = StartQuery { standbys: cluster.setup.standbys, ..process::query(setup, plan, false) };
+        let handle = match runtime.start_query(start) {
             Ok(handle) => handle,
             Err(error) if may_be(&error) || wire.is_dead() => return Ok(None),
             Err(error) => return Err(error.to_string()),
         };
         let (workers, handle) = (workers.into_iter().map(Mutex::new).collect(), Mutex::new(Some(handle)));
-        Ok(Some(Node { runtime, wire: wire.clone(), share, state, claim, workers, handle, is_supervised: AtomicBool::new(false) }))
+        let [is_supervised, is_following, has_ended] = [false; 3].map(AtomicBool::new);
+        Ok(Some(Node { runtime, wire: wire.clone(), share, state, claim, workers, handle, is_supervised, is_following, has_ended }))
     }
 
     pub fn workers(&self) -> usize {
@@ -101,7 +107,7 @@ impl Node {
     /// # Errors
     /// The query has failed for a reason that should not be.
     pub fn supervise(&self, cluster: &Cluster) -> Result<bool, String> {
-        if self.is_supervised.swap(true, Ordering::AcqRel) {
+        if self.is_following.load(Ordering::Acquire) || self.is_supervised.swap(true, Ordering::AcqRel) {
             return Ok(false);
         }
         // Where others were not to be reached it is tried again.
@@ -126,7 +132,8 @@ impl Node {
         if !is_free {
             return Ok(false);
         }
-        match self.runtime.start_query(process::query(&cluster.setup.base, &cluster.plan, true)) {
+        let start = process::query(&cluster.setup.base, &cluster.plan, true);
+        match self.runtime.start_query(StartQuery { standbys: cluster.setup.standbys, ..start }) {
             Ok(handle) => {
                 *self.handle.lock() = Some(handle);
                 Ok(true)
@@ -136,19 +143,45 @@ impl Node {
         }
     }
 
+    /// The look of the thread that sees to standbys: which slots others have, and what of their tasks has changed.
+    pub fn follow(&self, name: &str) {
+        if self.is_supervised.load(Ordering::Acquire) || self.is_following.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Ok(shares) = self.claim.shares() {
+            let mut ranks = BTreeMap::new();
+            for (owner, slots) in &shares {
+                for slot in slots.iter().filter(|_| owner != name) {
+                    let mut others: Vec<&String> = shares.keys().filter(|other| *other != owner).collect();
+                    others.sort_by_key(|other| murmur2(format!("{slot}/{other}").as_bytes()));
+                    ranks.extend(others.iter().position(|other| *other == name).map(|rank| (*slot, rank)));
+                }
+            }
+            self.runtime.set_standby_ranks(ranks, true);
+            self.runtime.follow();
+        }
+        self.is_following.store(false, Ordering::Release);
+    }
+
+    /// Whether it has ended in order, with nothing under way.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
+    }
+
     /// Ends in order: commits, and writes its state. Nobody may be in the middle of anything of it.
     pub fn end(&self) {
         self.is_supervised.store(true, Ordering::Release);
+        let mut has_ended = true;
         for (index, worker) in self.workers.iter().enumerate() {
             let (done, _answers) = bounded(1);
             let _ = self.runtime.workers[index].send(Message::Shutdown { done });
-            let Some(mut worker) = worker.try_lock() else { continue };
-            for _ in 0..MOST_LAST_STEPS {
-                if worker.step() == Step::Ended {
-                    break;
-                }
-            }
+            let Some(mut worker) = worker.try_lock() else {
+                has_ended = false;
+                continue;
+            };
+            has_ended &= (0..MOST_LAST_STEPS).any(|_| worker.step() == Step::Ended);
         }
+        self.has_ended.store(has_ended, Ordering::Release);
         for _ in 0..MOST_LAST_STEPS {
             if self.state.write_next().is_none_or(|written| written.is_err()) {
                 break;

@@ -14,6 +14,8 @@ pub(super) struct ClusterSetup {
     pub base: Setup,
     pub servers: usize,
     pub slots: u16,
+    /// How many others follow a task's state.
+    pub standbys: usize,
     /// A server ends in order, or dies.
     pub leave: f64,
     pub kill: f64,
@@ -46,7 +48,11 @@ pub(super) struct Happened {
     pub starts: u64,
     pub failed_starts: u64,
     pub leaves: u64,
+    /// Of those, the ones that gave up their places at once.
+    pub given_up: u64,
     pub kills: u64,
+    /// Stores of tasks that came to a server which had followed them.
+    pub from_standby: u64,
     /// Stood still between two things, or in the middle of one.
     pub stops: u64,
     pub stops_within: u64,
@@ -72,7 +78,9 @@ impl std::ops::AddAssign for Happened {
             (&mut self.starts, other.starts),
             (&mut self.failed_starts, other.failed_starts),
             (&mut self.leaves, other.leaves),
+            (&mut self.given_up, other.given_up),
             (&mut self.kills, other.kills),
+            (&mut self.from_standby, other.from_standby),
             (&mut self.stops, other.stops),
             (&mut self.stops_within, other.stops_within),
             (&mut self.cuts, other.cuts),
@@ -124,16 +132,19 @@ impl ClusterSetup {
             cut: often(0.3, &mut random),
             slow: often(0.5, &mut random),
             interrupt: often(0.03, &mut random),
+            // Last, so that seeds are otherwise what they were.
+            standbys: usize::from(random.random_bool(0.5)),
             defect: None,
         }
     }
 }
 
-const KNOBS: [Knob<ClusterSetup>; 22] = knobs![
+const KNOBS: [Knob<ClusterSetup>; 23] = knobs![
     "records" 1.0 base.records as i64,
     "servers" 1.0 servers as usize,
     "partitions" 1.0 base.partitions as u32,
     "slots" 1.0 slots as u16,
+    "standbys" 0.0 standbys as usize,
     "workers" 1.0 base.workers as usize,
     "leave" 0.0 leave as f64,
     "kill" 0.0 kill as f64,
