@@ -49,7 +49,7 @@ enum Command {
     /// Run scripts, on a server or in process
     Run(run::RunArgs),
     /// Run tests: statements, rows in, assertions on what comes out
-    Test(testing::TestArgs),
+    Test(Box<testing::TestArgs>),
     /// Fill a topic with lively records
     Datagen(datagen::DatagenArgs),
     /// Type SQL, see tables
