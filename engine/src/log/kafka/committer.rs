@@ -38,6 +38,7 @@ const REMEMBERED_PACE: Duration = Duration::from_millis(200);
 const BACKOFF_MS: (u64, u64) = (10, 500);
 /// How long the last offsets may take when the log or a writer goes, seconds.
 const CLOSE_PATIENCE_S: u64 = 5;
+const CLOSE_STEP: Duration = Duration::from_millis(5);
 
 /// Takes the offsets of groups to their brokers.
 pub(super) trait Carrier: Send + Sync {
@@ -81,6 +82,8 @@ struct State {
     refused: BTreeMap<Arc<str>, String>,
     connections: usize,
     is_closing: bool,
+    /// Somebody has waited in vain, and nothing has arrived since: an end need not wait as long again.
+    is_hopeless: bool,
 }
 
 impl State {
@@ -217,17 +220,25 @@ impl Committer {
         self.shared.changed.notify_all();
         let deadline = Instant::now() + Duration::from_secs(CLOSE_PATIENCE_S);
         while !state.is_settled() && !self.shared.changed.wait_until(&mut state, deadline).timed_out() {}
+        state.is_hopeless = !state.is_settled();
         state.hurries -= 1;
     }
 }
 
 impl Drop for Committer {
+    /// Waits until everything is committed, but no longer than that may take: a request to a broker that is gone takes as long as
+    /// requests may, and its thread goes on by itself.
     fn drop(&mut self) {
-        self.shared.state.lock().is_closing = true;
+        let is_hopeless = {
+            let mut state = self.shared.state.lock();
+            state.is_closing = true;
+            state.is_hopeless
+        };
         self.shared.changed.notify_all();
+        let deadline = Instant::now() + if is_hopeless { Duration::ZERO } else { Duration::from_secs(CLOSE_PATIENCE_S) };
         let threads = std::mem::take(&mut *self.shared.threads.lock());
-        for thread in threads {
-            let _ = thread.join();
+        while threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < deadline {
+            std::thread::sleep(CLOSE_STEP);
         }
     }
 }
@@ -247,7 +258,8 @@ impl Shared {
         let mut give_up = None;
         loop {
             if state.is_closing {
-                let deadline = *give_up.get_or_insert_with(|| Instant::now() + Duration::from_secs(CLOSE_PATIENCE_S));
+                let patience = Duration::from_secs(if state.is_hopeless { 0 } else { CLOSE_PATIENCE_S });
+                let deadline = *give_up.get_or_insert_with(|| Instant::now() + patience);
                 if state.waiting.is_empty() || Instant::now() > deadline {
                     return;
                 }
@@ -291,6 +303,7 @@ impl Shared {
             state.sending.remove(&group);
             match result {
                 Ok(()) => {
+                    state.is_hopeless = false;
                     state.refused.remove(&group);
                 }
                 Err(failure) if failure.is_retriable() => {
