@@ -168,10 +168,9 @@ impl Declaration<'_, '_> {
         let kind = SourceKind::from(create.kind);
         check_name(&create.name, self.problems);
         let with = properties::read(Clause::CreateSource, &create.properties, self.problems);
-        let before = self.problems.count();
         let (schema, headers) = self.columns(kind);
         // Columns that are missing for want of a type are not told of as missing.
-        let has_all = self.problems.count() == before || schema.columns().count() == create.columns.len();
+        let has_all = schema.columns().count() == create.columns.len();
         let action = action(kind, &name, create.or_replace, create.if_not_exists, create.read_only, self.ctx, self.problems);
         let topic = self.topic_name(&with);
         let (key, value) = self.formats(&with);

@@ -40,11 +40,10 @@ impl Grammar<'_> {
             } else if grace.is_none() && self.p.eat_all(&["GRACE", "PERIOD"]) {
                 grace = Some(self.interval("Grace period")?);
             } else {
-                let fault = self.p.near();
                 return Err(match (retention.is_some(), grace.is_some()) {
-                    (_, true) => fault.hint("GRACE PERIOD ends a window: RETENTION stands before it, and each stands once."),
-                    (true, false) => fault.hint("Expecting GRACE PERIOD."),
-                    (false, false) => return Err(self.p.unexpected(&["RETENTION", "GRACE PERIOD"])),
+                    (_, true) => self.p.near().hint("GRACE PERIOD ends a window: RETENTION stands before it, and each stands once."),
+                    (true, false) => self.p.near().hint("Expecting GRACE PERIOD."),
+                    (false, false) => self.p.unexpected(&["RETENTION", "GRACE PERIOD"]),
                 });
             }
         }
